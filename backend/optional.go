@@ -1,0 +1,83 @@
+package backend
+
+import (
+	"time"
+	"unsafe"
+)
+
+// Grouper is implemented by a Device that can run several layers that share
+// their input as one: q/k/v, gate/up. x is quantized once. Where it is absent,
+// Apply the layers one by one.
+type Grouper interface {
+	// Group returns a Layer whose output columns are those of layers in order:
+	// N is their sum. All must be live, of this device, and equal in K, x type,
+	// y type, recipe and transform; otherwise a *Refusal. It holds the layers:
+	// closing one of them before the group is ErrBusy. Results equal those of
+	// the single layers bit for bit.
+	Group(layers ...Layer) (Layer, error)
+}
+
+// Coder is implemented by a Layer that quantizes its input and can show its
+// codes. They are then checked first, and y given the codes. Where it is
+// absent only y is checked.
+type Coder interface {
+	// Codes quantizes x [M, K] as Apply would. codes is [M, K] in the order of
+	// K, scales [M, act.Count()] of the recipe's ActGroups, zeros [M] (0 for
+	// symmetric recipes). It runs to completion.
+	Codes(s Stream, x Tensor, codes []int8, scales []float32, zeros []int32) error
+}
+
+// GraphCapture is implemented by a Stream that can record work and replay it.
+// Where it is absent, call Apply each time.
+type GraphCapture interface {
+	BeginCapture() error
+	EndCapture() (Graph, error)
+}
+
+// Graph is recorded work. It holds the layers in it.
+type Graph interface {
+	Launch(Stream) error
+	Close() error
+}
+
+// EventTimer is implemented by a Stream that measures time between events on
+// the device. Where it is absent, time with the host's clock round Sync.
+type EventTimer interface {
+	Elapsed(start, end Event) (time.Duration, error)
+}
+
+// PinnedHost is implemented by a Device whose copies are asynchronous from
+// page-locked memory. Where it is absent, copies complete on return.
+type PinnedHost interface {
+	AllocHost(bytes int) (HostBuffer, error)
+	UploadAsync(s Stream, dst Span, src HostBuffer) error
+	DownloadAsync(s Stream, dst HostBuffer, src Span) error
+}
+
+// HostBuffer is page-locked host memory.
+type HostBuffer interface {
+	Bytes() []byte
+	Pointer() unsafe.Pointer
+	Close() error
+}
+
+// FaultInjector is implemented by a Device whose allocations can be made to
+// fail, for tests. Where it is absent the suite shows those checks as skipped.
+type FaultInjector interface {
+	// FailAlloc makes allocation number n from now (0 is the next one), of any
+	// kind, fail with ErrOutOfMemory, and those after it succeed. A negative n
+	// takes the fault away. It returns the allocations counted since the last call.
+	FailAlloc(n int) int
+}
+
+// Counter is implemented by a Device that counts what is alive, for tests.
+// Where it is absent the suite shows leak checks as skipped.
+type Counter interface {
+	Alive() Alive
+}
+
+// Alive counts what a device holds.
+type Alive struct {
+	Buffers, Streams, Events, Layers int
+	Bytes                            int64 // device memory, ours: not wrapped
+}

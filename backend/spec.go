@@ -1,0 +1,159 @@
+package backend
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// Spec is everything that a kernel needs to know to say yes or no, and no
+// data. It is derived from a layer and a request by NewSpec, never typed by
+// hand; it carries the facts about the data that decide, too (the range of the
+// zero points, finite scales), so that Supports and Prepare can agree.
+// A Spec is a value; its slices are not to be written to.
+type Spec struct {
+	N, K         int           // this part's output and input features
+	FullN, FullK int           // the whole layer's
+	NRanges      []quant.Range // rows of the whole layer in this part; nil: all
+	KRanges      []quant.Range // features of the whole layer in this part; nil: all
+
+	Plain        dtype.DType // element type of a plain weight; Invalid for integer codes
+	Bits         int         // of a code
+	Symmetric    bool        // zero points are implied, 2^(Bits−1)
+	ZeroMin      int         // smallest zero point
+	ZeroMax      int         // largest zero point
+	Scales       dtype.DType // type of the scales
+	ScalesFinite bool        // no scale is NaN or infinite
+	Groups       GroupSpec
+
+	Recipe    quant.Recipe   // how activations enter
+	Transform *TransformSpec // nil: none
+	Bias      bool
+	X, Y      dtype.DType // types of input and output
+	MaxRows   int         // bound on M
+}
+
+// GroupSpec says how K is divided, without the division itself.
+type GroupSpec struct {
+	Kind     quant.GroupKind
+	Size     int // K for PerChannel, the size for Uniform, 0 otherwise
+	Count    int
+	Shortest int // length of the shortest group
+	Longest  int // length of the longest group
+}
+
+// TransformSpec is the shape of a Kronecker transform.
+type TransformSpec struct {
+	L, R int
+	Type dtype.DType
+	Clip float32
+}
+
+// Request is what a caller wants of a layer, beyond what its checkpoint says.
+type Request struct {
+	Recipe  *quant.Recipe // nil: the layer's own. A plain weight knows only Exact
+	X, Y    dtype.DType   // types of input and output; Y Invalid: as X
+	MaxRows int           // bound on M; 0: 1
+}
+
+// NewSpec derives the Spec of a layer for a request. Its errors are those of
+// Linear.Check, and ErrUnsupported for a recipe that the layer cannot have:
+// quantized activations on a plain weight, FlatQuant without a transform or
+// another recipe with one.
+func NewSpec(l *quant.Linear, r Request) (Spec, error) {
+	if err := l.Check(); err != nil {
+		return Spec{}, err
+	}
+	if !r.Y.Valid() {
+		r.Y = r.X
+	}
+	if !r.X.Valid() {
+		return Spec{}, quant.Errorf(ErrDType, l.Name, "x type", "float32, float16 or bfloat16", "%v", r.X)
+	}
+	if r.MaxRows < 0 || r.MaxRows > quant.MaxDim {
+		return Spec{}, quant.Errorf(ErrShape, l.Name, "MaxRows", fmt.Sprintf("0..%d", quant.MaxDim), "%d", r.MaxRows)
+	}
+	w := &l.Weight
+	f := w.Form()
+	s := Spec{
+		N: f.N, K: f.K, NRanges: slices.Clone(l.NRanges), KRanges: slices.Clone(l.KRanges),
+		Plain: f.Plain, Bits: f.Bits, Scales: f.Scales,
+		Recipe: l.Recipe, Bias: l.HasBias(), X: r.X, Y: r.Y, MaxRows: max(r.MaxRows, 1),
+	}
+	s.FullN, s.FullK = l.Full()
+	if r.Recipe != nil {
+		s.Recipe = *r.Recipe
+	}
+	if f.Plain.Valid() {
+		if s.Recipe.Kind != quant.Exact {
+			return Spec{}, quant.Errorf(ErrUnsupported, l.Name, "recipe of a plain weight", quant.Exact.String(), "%v", s.Recipe)
+		}
+	} else {
+		s.Symmetric = w.Symmetric()
+		s.ZeroMin, s.ZeroMax = w.ZeroRange()
+		_, _, bad := w.NonFiniteScale()
+		s.ScalesFinite = !bad
+		s.Groups = groupSpec(w.Groups())
+	}
+	if t := l.Transform; t != nil {
+		s.Transform = &TransformSpec{L: t.L, R: t.R, Type: t.Type, Clip: t.Clip}
+	}
+	if (s.Recipe.Kind == quant.Int4FlatQuant) != (s.Transform != nil) {
+		return Spec{}, quant.Errorf(ErrUnsupported, l.Name, "recipe", quant.Int4FlatQuant.String()+" with a transform and only there", "%v", s.Recipe)
+	}
+	return s, nil
+}
+
+func groupSpec(g *quant.Groups) GroupSpec {
+	s := GroupSpec{Kind: g.Kind(), Size: g.Size(), Count: g.Count(), Shortest: g.K()}
+	b := g.Bounds(nil)
+	for i := 1; i < len(b); i++ {
+		n := int(b[i] - b[i-1])
+		s.Shortest, s.Longest = min(s.Shortest, n), max(s.Longest, n)
+	}
+	return s
+}
+
+// KCut reports whether the part reads only some of the whole layer's features.
+func (s *Spec) KCut() bool { return s.K != s.FullK || s.KRanges != nil }
+
+// Equal reports whether both Specs say the same.
+func (s *Spec) Equal(t *Spec) bool {
+	a, b := *s, *t
+	a.NRanges, a.KRanges, a.Transform = nil, nil, nil
+	b.NRanges, b.KRanges, b.Transform = nil, nil, nil
+	sameTransform := (s.Transform == nil) == (t.Transform == nil) && (s.Transform == nil || *s.Transform == *t.Transform)
+	return sameTransform && slices.Equal(s.NRanges, t.NRanges) && slices.Equal(s.KRanges, t.KRanges) && equalScalar(&a, &b)
+}
+
+func equalScalar(a, b *Spec) bool {
+	return a.N == b.N && a.K == b.K && a.FullN == b.FullN && a.FullK == b.FullK &&
+		a.Plain == b.Plain && a.Bits == b.Bits && a.Symmetric == b.Symmetric &&
+		a.ZeroMin == b.ZeroMin && a.ZeroMax == b.ZeroMax && a.Scales == b.Scales &&
+		a.ScalesFinite == b.ScalesFinite && a.Groups == b.Groups && a.Recipe == b.Recipe &&
+		a.Bias == b.Bias && a.X == b.X && a.Y == b.Y && a.MaxRows == b.MaxRows
+}
+
+// Scheme returns the weights and activations in short: "w4 g128 sym, exact".
+func (s *Spec) Scheme() string {
+	if s.Plain.Valid() {
+		return s.Plain.String() + ", " + s.Recipe.String()
+	}
+	out := fmt.Sprintf("w%d ", s.Bits)
+	switch s.Groups.Kind {
+	case quant.PerChannel:
+		out += "channel"
+	case quant.Uniform:
+		out += fmt.Sprintf("g%d", s.Groups.Size)
+	default:
+		out += s.Groups.Kind.String()
+	}
+	if s.Symmetric {
+		out += " sym"
+	} else {
+		out += " asym"
+	}
+	return out + ", " + s.Recipe.String()
+}

@@ -1,0 +1,3 @@
+module github.com/bitlane/bitlane
+
+go 1.26

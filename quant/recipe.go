@@ -1,0 +1,126 @@
+package quant
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Recipe says how the activations x enter the product. The zero value is
+// Exact. A Recipe is comparable.
+type Recipe struct {
+	Kind  RecipeKind
+	Group int // Int8Group only: features under one activation scale; 0 means DefaultActGroup
+}
+
+// DefaultActGroup is the number of features under one activation scale of
+// Int8Group where the Recipe does not say.
+const DefaultActGroup = 128
+
+// RecipeKind names an activation recipe. docs/numerics.md has the table of
+// their arithmetic; quant/reference has it in code.
+type RecipeKind uint8
+
+// The activation recipes. T is the type of x.
+const (
+	Exact           RecipeKind = iota // x as it is
+	Int8TokenAsym                     // dynamic 4-bit: asymmetric int8 rows, float32, ties away (PyTorch's _dyn_quant_matmul_4bit)
+	Int8Token                         // compressed-tensors: absmax/127.5 and x/scale rounded to T, clamp, half even
+	Int8TokenXPU                      // oneDNN W4A8: absmax/127 ≥ 1e-5 rounded to T, half even
+	Int8TokenAscend                   // aclnnDynamicQuant: absmax/127 in float32, half even
+	Int8Group                         // absmax/127 in float32 per group of K, half even
+	Int4FlatQuant                     // Kronecker transform, then int4 rows (aclnnFlatQuant)
+)
+
+var recipeNames = [...]string{"exact", "int8-token-asym", "int8-token", "int8-token-xpu", "int8-token-ascend", "int8-group", "int4-flatquant"}
+
+// String returns the kind's name as the command line spells it.
+func (k RecipeKind) String() string {
+	if int(k) < len(recipeNames) {
+		return recipeNames[k]
+	}
+	return fmt.Sprintf("RecipeKind(%d)", uint8(k))
+}
+
+// Recipes lists every kind.
+func Recipes() []RecipeKind {
+	r := make([]RecipeKind, len(recipeNames))
+	for i := range r {
+		r[i] = RecipeKind(i)
+	}
+	return r
+}
+
+// String returns the recipe's name, with the group size where it is not the default.
+func (r Recipe) String() string {
+	if r.Kind == Int8Group && r.Group != 0 && r.Group != DefaultActGroup {
+		return fmt.Sprintf("%v/%d", r.Kind, r.Group)
+	}
+	return r.Kind.String()
+}
+
+// MarshalText writes the recipe's name.
+func (r Recipe) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// ParseRecipe reads a recipe as String writes it.
+func ParseRecipe(s string) (Recipe, error) {
+	name, size, sized := strings.Cut(s, "/")
+	for i, n := range recipeNames {
+		if n != name {
+			continue
+		}
+		r := Recipe{Kind: RecipeKind(i)}
+		if sized {
+			if _, err := fmt.Sscanf(size, "%d", &r.Group); err != nil || r.Group < 1 || r.Kind != Int8Group {
+				break
+			}
+		}
+		return r, nil
+	}
+	return Recipe{}, Errorf(ErrUnsupported, "activations", "", strings.Join(recipeNames[:], ", "), "%q", s)
+}
+
+// ActGroups returns the map of features to activation scales: one group for
+// the per-token recipes; for Int8Group each weight group, its features in
+// ascending order, cut into runs of Group features, so that no activation
+// scale spans two weight groups. Exact has none (an empty map).
+func (r Recipe) ActGroups(weights *Groups) Groups {
+	switch r.Kind {
+	case Exact:
+		return Groups{}
+	case Int8Group:
+	default:
+		return OneGroup(weights.K())
+	}
+	size := r.Group
+	if size == 0 {
+		size = DefaultActGroup
+	}
+	bounds := weights.Bounds(nil)
+	runs := []int32{0}
+	for g := 1; g < len(bounds); g++ {
+		for at := bounds[g-1]; at < bounds[g]; {
+			at = min(at+int32(size), bounds[g])
+			runs = append(runs, at)
+		}
+	}
+	order := weights.Order()
+	if order == nil {
+		g, err := RaggedGroups(runs)
+		if err != nil {
+			panic(err) // runs rise from 0 by construction
+		}
+		return g
+	}
+	index := make([]int32, len(order))
+	for i, run := 0, int32(0); i < len(order); i++ {
+		if i == int(runs[run+1]) {
+			run++
+		}
+		index[order[i]] = run
+	}
+	g, err := IndexedGroups(index, len(runs)-1)
+	if err != nil {
+		panic(err) // every run number is below the count by construction
+	}
+	return g
+}
