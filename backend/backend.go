@@ -40,18 +40,19 @@ type OpenOptions struct {
 
 // DeviceInfo says what a device is. It holds no handles and may be kept.
 type DeviceInfo struct {
-	Backend  string   `json:"backend"`            // the registered name of its backend
-	Family   string   `json:"family"`             // "cpu", "cuda", "rocm", "npu", "xpu": differs from Backend for stand-ins
-	ID       string   `json:"id"`                 // stable within the backend
-	Name     string   `json:"name"`               // product name
-	Arch     string   `json:"arch"`               // "amd64", "sm_90", "gfx942"
-	Tier     string   `json:"tier,omitempty"`     // which kernel tier the device selects: "avx2", "go"
-	Features []string `json:"features,omitempty"` // instruction sets or capabilities that kernels ask for
-	Driver   string   `json:"driver,omitempty"`   // driver version
-	Library  string   `json:"library,omitempty"`  // vendor library and its version
-	Memory   string   `json:"memory,omitempty"`   // how weights are held: "normal pages", "2 MiB pages"
-	Units    int      `json:"units"`              // cores, SMs, compute units that work in parallel
-	Emulated bool     `json:"emulated,omitempty"` // an interpreter or stand-in: right results, not its speed
+	Backend    string   `json:"backend"`              // the registered name of its backend
+	Family     string   `json:"family"`               // "cpu", "cuda", "rocm", "npu", "xpu": differs from Backend for stand-ins
+	ID         string   `json:"id"`                   // stable within the backend
+	Name       string   `json:"name"`                 // product name
+	Arch       string   `json:"arch"`                 // "amd64", "sm_90", "gfx942"
+	Tier       string   `json:"tier,omitempty"`       // which kernel tier the device selects: "avx2", "go"
+	Features   []string `json:"features,omitempty"`   // instruction sets or capabilities that kernels ask for
+	Driver     string   `json:"driver,omitempty"`     // driver version
+	Library    string   `json:"library,omitempty"`    // vendor library and its version
+	Memory     string   `json:"memory,omitempty"`     // how weights are held: "normal pages", "2 MiB pages"
+	Units      int      `json:"units"`                // cores, SMs, compute units that work in parallel
+	Capability int      `json:"capability,omitempty"` // the vendor's compute capability, 90 for sm_90; 0: none
+	Emulated   bool     `json:"emulated,omitempty"`   // an interpreter or stand-in: right results, not its speed
 }
 
 // String returns "backend:id (name)".

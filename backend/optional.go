@@ -17,6 +17,12 @@ type Grouper interface {
 	Group(layers ...Layer) (Layer, error)
 }
 
+// Capable is implemented by a Kernel that needs a minimum DeviceInfo.Capability.
+// Where it is absent, any will do.
+type Capable interface {
+	MinCapability() int
+}
+
 // Coder is implemented by a Layer that quantizes its input and can show its
 // codes. They are then checked first, and y given the codes. Where it is
 // absent only y is checked.
