@@ -75,20 +75,22 @@ func RaggedGroups(bounds []int32) (Groups, error) {
 			return Groups{}, Errorf(ErrShape, "", "group boundary", fmt.Sprintf("above %d", bounds[i-1]), "%d", bounds[i])
 		}
 	}
+	return raggedGroups(bounds), nil
+}
+
+func raggedGroups(bounds []int32) Groups {
 	count := len(bounds) - 1
 	k := int(bounds[count])
 	if count <= 1 {
-		return OneGroup(k), nil
+		return OneGroup(k)
 	}
 	size := int(bounds[1])
-	for g := 0; ; g++ {
-		if g == count {
-			return UniformGroups(k, size)
-		}
+	for g := range count {
 		if int(bounds[g+1]) != min((g+1)*size, k) {
-			return Groups{kind: Ragged, k: k, count: count, bounds: slices.Clone(bounds)}, nil
+			return Groups{kind: Ragged, k: k, count: count, bounds: slices.Clone(bounds)}
 		}
 	}
+	return Groups{kind: Uniform, k: k, size: size, count: count}
 }
 
 // IndexedGroups returns the map that gives feature k the group index[k] (the
@@ -101,10 +103,14 @@ func IndexedGroups(index []int32, count int) (Groups, error) {
 			return Groups{}, Errorf(ErrFormat, "", fmt.Sprintf("group index of feature %d", k), fmt.Sprintf("0..%d", count-1), "%d", g)
 		}
 	}
+	return indexedGroups(index, count), nil
+}
+
+func indexedGroups(index []int32, count int) Groups {
 	if bounds, ok := contiguous(index, count); ok {
-		return RaggedGroups(bounds)
+		return raggedGroups(bounds)
 	}
-	return Groups{kind: ActOrder, k: len(index), count: count, index: slices.Clone(index)}, nil
+	return Groups{kind: ActOrder, k: len(index), count: count, index: slices.Clone(index)}
 }
 
 func contiguous(index []int32, count int) ([]int32, bool) {
@@ -246,6 +252,5 @@ func (g *Groups) Select(ranges []Range) (Groups, []int32, error) {
 	for k, i := range index {
 		index[k] = used[i]
 	}
-	sel, err := IndexedGroups(index, len(old))
-	return sel, old, err
+	return indexedGroups(index, len(old)), old, nil
 }

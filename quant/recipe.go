@@ -2,6 +2,8 @@ package quant
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -52,7 +54,7 @@ func Recipes() []RecipeKind {
 
 // String returns the recipe's name, with the group size where it is not the default.
 func (r Recipe) String() string {
-	if r.Kind == Int8Group && r.Group != 0 && r.Group != DefaultActGroup {
+	if r.Kind == Int8Group && r.ActGroup() != DefaultActGroup {
 		return fmt.Sprintf("%v/%d", r.Kind, r.Group)
 	}
 	return r.Kind.String()
@@ -61,27 +63,56 @@ func (r Recipe) String() string {
 // MarshalText writes the recipe's name.
 func (r Recipe) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// ParseRecipe reads a recipe as String writes it.
+// ParseRecipe reads a recipe as String writes it: a kind's name, for
+// Int8Group also with "/" and the group size.
 func ParseRecipe(s string) (Recipe, error) {
 	name, size, sized := strings.Cut(s, "/")
-	for i, n := range recipeNames {
-		if n != name {
-			continue
-		}
-		r := Recipe{Kind: RecipeKind(i)}
-		if sized {
-			if _, err := fmt.Sscanf(size, "%d", &r.Group); err != nil || r.Group < 1 || r.Kind != Int8Group {
-				break
-			}
-		}
+	kind := slices.Index(recipeNames[:], name)
+	if kind < 0 {
+		return Recipe{}, Errorf(ErrUnsupported, "activations", "", strings.Join(recipeNames[:], ", "), "%q", s)
+	}
+	r := Recipe{Kind: RecipeKind(kind)}
+	if !sized {
 		return r, nil
 	}
-	return Recipe{}, Errorf(ErrUnsupported, "activations", "", strings.Join(recipeNames[:], ", "), "%q", s)
+	group, err := strconv.Atoi(size)
+	if err != nil || r.Kind != Int8Group || group < 1 || group > MaxDim {
+		return Recipe{}, Errorf(ErrUnsupported, "activations", "", Int8Group.String()+"/SIZE or a recipe's name alone", "%q", s)
+	}
+	if group != DefaultActGroup {
+		r.Group = group
+	}
+	return r, nil
+}
+
+// Check reports a recipe of no known kind, or a group size where none belongs.
+func (r Recipe) Check(name string) error {
+	switch {
+	case int(r.Kind) >= len(recipeNames):
+		return Errorf(ErrUnsupported, name, "recipe", strings.Join(recipeNames[:], ", "), "%v", r.Kind)
+	case r.Group < 0 || r.Group > MaxDim:
+		return Errorf(ErrShape, name, "activation group", "0 (the default) to 2^30", "%d", r.Group)
+	case r.Group != 0 && r.Kind != Int8Group:
+		return Errorf(ErrUnsupported, name, "activation group of "+r.Kind.String(), "none: only "+Int8Group.String()+" has groups", "%d", r.Group)
+	}
+	return nil
+}
+
+// ActGroup returns the features under one activation scale of Int8Group, the
+// default where Group does not say, and 0 for every other kind.
+func (r Recipe) ActGroup() int {
+	switch {
+	case r.Kind != Int8Group:
+		return 0
+	case r.Group < 1:
+		return DefaultActGroup
+	}
+	return r.Group
 }
 
 // ActGroups returns the map of features to activation scales: one group for
 // the per-token recipes; for Int8Group each weight group, its features in
-// ascending order, cut into runs of Group features, so that no activation
+// ascending order, cut into runs of ActGroup features, so that no activation
 // scale spans two weight groups. Exact has none (an empty map).
 func (r Recipe) ActGroups(weights *Groups) Groups {
 	switch r.Kind {
@@ -91,36 +122,24 @@ func (r Recipe) ActGroups(weights *Groups) Groups {
 	default:
 		return OneGroup(weights.K())
 	}
-	size := r.Group
-	if size == 0 {
-		size = DefaultActGroup
-	}
+	size := min(r.ActGroup(), max(weights.K(), 1))
 	bounds := weights.Bounds(nil)
 	runs := []int32{0}
 	for g := 1; g < len(bounds); g++ {
 		for at := bounds[g-1]; at < bounds[g]; {
-			at = min(at+int32(size), bounds[g])
+			at += min(int32(size), bounds[g]-at)
 			runs = append(runs, at)
 		}
 	}
 	order := weights.Order()
 	if order == nil {
-		g, err := RaggedGroups(runs)
-		if err != nil {
-			panic(err) // runs rise from 0 by construction
-		}
-		return g
+		return raggedGroups(runs)
 	}
 	index := make([]int32, len(order))
-	for i, run := 0, int32(0); i < len(order); i++ {
-		if i == int(runs[run+1]) {
-			run++
+	for run := range len(runs) - 1 {
+		for _, k := range order[runs[run]:runs[run+1]] {
+			index[k] = int32(run)
 		}
-		index[order[i]] = run
 	}
-	g, err := IndexedGroups(index, len(runs)-1)
-	if err != nil {
-		panic(err) // every run number is below the count by construction
-	}
-	return g
+	return indexedGroups(index, len(runs)-1)
 }
