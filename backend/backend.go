@@ -92,8 +92,9 @@ type Device interface {
 type Buffer interface {
 	Device() Device
 	Len() int      // bytes
-	Addr() uintptr // native address; 0 for an empty buffer
-	Host() []byte  // the memory itself where the host sees it; nil otherwise
+	Addr() uintptr // native address; 0 for an empty or closed buffer
+	Host() []byte  // the memory itself where the host sees it; nil otherwise and after Close
+	Closed() bool  // after Close: every use of the buffer is then ErrClosed
 	Close() error  // frees; idempotent; ErrBusy is never returned: the caller syncs first
 }
 
@@ -124,6 +125,9 @@ type Stream interface {
 
 	// Device returns the device of the stream.
 	Device() Device
+
+	// Closed reports whether Close was called: every use is then ErrClosed.
+	Closed() bool
 
 	// Close frees the stream after its work is done. It is idempotent.
 	Close() error

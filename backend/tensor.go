@@ -35,14 +35,18 @@ func (s Span) Host() []byte {
 	return h[s.Offset : s.Offset+s.Bytes : s.Offset+s.Bytes]
 }
 
-// Check reports a span that is not inside its buffer, or is of another device
-// than dev. An empty span without a buffer is right.
+// Check reports a span that is not inside its buffer (ErrShape), whose buffer
+// is of another device than dev (ErrDevice) or closed (ErrClosed). An empty
+// span without a buffer is right.
 func (s Span) Check(dev Device, name string) error {
 	if s.Buffer == nil {
 		if s.Bytes == 0 {
 			return nil
 		}
 		return quant.Errorf(ErrShape, name, "buffer", "one", "nil")
+	}
+	if s.Buffer.Closed() {
+		return quant.Errorf(ErrClosed, name, "buffer", "an open one", "closed")
 	}
 	if s.Offset < 0 || s.Bytes < 0 || s.Offset > s.Buffer.Len() || s.Bytes > s.Buffer.Len()-s.Offset {
 		return quant.Errorf(ErrShape, name, "span", fmt.Sprintf("inside the buffer of %d bytes", s.Buffer.Len()), "%d bytes at %d", s.Bytes, s.Offset)
@@ -119,11 +123,14 @@ func (t Tensor) Check(dev Device, name string, want dtype.DType, cols int) error
 // CheckApply reports what every Layer's Apply refuses: a stream, tensor or
 // workspace of another device (ErrDevice), types that are not the Spec's
 // (ErrDType), shapes, bounds, alignment or overlap (ErrShape), more rows than
-// MaxRows (ErrShape). need is Layer.Workspace(x.Rows). It allocates nothing
+// MaxRows (ErrShape), a closed stream or buffer (ErrClosed). need is Layer.Workspace(x.Rows). It allocates nothing
 // when all is well.
 func CheckApply(dev Device, spec *Spec, st Stream, dst, x Tensor, ws Span, need int) error {
 	if st == nil || st.Device() != dev {
 		return quant.Errorf(ErrDevice, "stream", "device", dev.Info().String(), "another")
+	}
+	if st.Closed() {
+		return quant.Errorf(ErrClosed, "stream", "", "an open one", "closed")
 	}
 	if err := x.Check(dev, "x", spec.X, spec.K); err != nil {
 		return err

@@ -1,0 +1,140 @@
+package hostmem
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// Layer is the lifetime of a layer, to embed by pointer: its Spec, the device
+// memory it owns, the Applies that run, and Close. What is left to write is
+// Workspace and Apply. It is safe for use by several goroutines.
+type Layer struct {
+	dev  *Device
+	spec backend.Spec
+
+	running sync.RWMutex // held for reading by each Apply, for writing by Close
+	closed  bool         // guarded by running
+
+	mu      sync.Mutex
+	holds   int // groups that need this layer
+	buffers []backend.Buffer
+	bytes   int64
+}
+
+// NewLayer returns the base of a layer of dev, which is or embeds a *Device.
+// Close it when Prepare fails.
+func NewLayer(dev backend.Device, s backend.Spec) (*Layer, error) {
+	d, err := Of(dev)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return nil, d.errClosed()
+	}
+	d.alive.Layers++
+	return &Layer{dev: d, spec: s}, nil
+}
+
+// Device returns the device, the outer one.
+func (l *Layer) Device() backend.Device { return l.dev.outer }
+
+// Spec implements backend.Layer.
+func (l *Layer) Spec() backend.Spec { return l.spec }
+
+// Bytes implements backend.Layer: what Alloc handed out, 0 after Close.
+func (l *Layer) Bytes() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bytes
+}
+
+// Alloc returns device memory, 256-byte aligned, that Close frees. Only
+// Prepare calls it.
+func (l *Layer) Alloc(bytes int) ([]byte, error) {
+	b, err := l.dev.outer.Alloc(bytes)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buffers = append(l.buffers, b)
+	l.bytes += int64(bytes)
+	return b.Host(), nil
+}
+
+// Enter starts an Apply: it refuses what backend.CheckApply refuses, need
+// being Workspace(x.Rows), and any use after Close. When it returns nil, Leave
+// must follow.
+func (l *Layer) Enter(s backend.Stream, dst, x backend.Tensor, ws backend.Span, need int) error {
+	if err := l.EnterUse(); err != nil {
+		return err
+	}
+	if err := backend.CheckApply(l.dev.outer, &l.spec, s, dst, x, ws, need); err != nil {
+		l.Leave()
+		return err
+	}
+	return nil
+}
+
+// EnterUse is Enter for uses other than Apply: it only refuses after Close.
+func (l *Layer) EnterUse() error {
+	l.running.RLock()
+	if l.closed {
+		l.running.RUnlock()
+		return quant.Errorf(backend.ErrClosed, "layer", "", "an open one", "closed")
+	}
+	return nil
+}
+
+// Leave ends what Enter or EnterUse began.
+func (l *Layer) Leave() { l.running.RUnlock() }
+
+// Hold keeps the layer open, for a group made of it, until Release: Close is
+// ErrBusy meanwhile. Holding a closed layer is ErrClosed.
+func (l *Layer) Hold() error {
+	if err := l.EnterUse(); err != nil {
+		return err
+	}
+	defer l.Leave()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.holds++
+	return nil
+}
+
+// Release undoes one Hold.
+func (l *Layer) Release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.holds--
+}
+
+// Close implements backend.Layer: it refuses new Applies, waits for those that
+// run and frees the memory. ErrBusy while a group holds the layer.
+func (l *Layer) Close() error {
+	l.running.Lock()
+	defer l.running.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.holds > 0 {
+		return quant.Errorf(backend.ErrBusy, "layer", "", "its groups closed first", "in %d groups", l.holds)
+	}
+	l.closed = true
+	var errs []error
+	for _, b := range l.buffers {
+		errs = append(errs, b.Close())
+	}
+	l.buffers, l.bytes = nil, 0
+	l.dev.mu.Lock()
+	l.dev.alive.Layers--
+	l.dev.mu.Unlock()
+	return errors.Join(errs...)
+}
