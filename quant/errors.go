@@ -3,6 +3,7 @@ package quant
 import (
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // The classes of errors that quant, checkpoint and backend share. Use
@@ -36,7 +37,10 @@ func (e *FieldError) Error() string {
 	if e.Want != "" {
 		s += ", want " + e.Want
 	}
-	return s + " (" + e.Class.Error() + ")"
+	if e.Class != nil {
+		s += " (" + e.Class.Error() + ")"
+	}
+	return s
 }
 
 // Unwrap returns the class.
@@ -46,3 +50,16 @@ func (e *FieldError) Unwrap() error { return e.Class }
 func Errorf(class error, name, field, want, format string, args ...any) error {
 	return &FieldError{Class: class, Name: name, Field: field, Want: want, Has: fmt.Sprintf(format, args...)}
 }
+
+// named returns err with the name of the layer that it is about, where err
+// comes from a check that knew none.
+func named(err error, name string) error {
+	if e, ok := err.(*FieldError); ok && e.Name == "" {
+		n := *e
+		n.Name = name
+		return &n
+	}
+	return err
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

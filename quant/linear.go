@@ -1,10 +1,6 @@
 package quant
 
-import (
-	"math"
-
-	"github.com/bitlane/bitlane/dtype"
-)
+import "github.com/bitlane/bitlane/dtype"
 
 // Linear is one linear layer in canonical form: y = x·Wᵀ + bias, with the
 // recipe that its checkpoint asks for the activations.
@@ -14,7 +10,7 @@ import (
 type Linear struct {
 	Name      string
 	Weight    Weight
-	Bias      []float32   // [N], widened exactly from the file's type; nil when there is none
+	Bias      []float32   // [N], widened exactly from the file's type; empty when there is none
 	Recipe    Recipe      // what the checkpoint was made for
 	Transform *Transform  // applied to x before its quantization (Int4FlatQuant); nil otherwise
 	DType     dtype.DType // the model's activation type as the checkpoint states it; Invalid when it does not
@@ -38,12 +34,19 @@ func (l *Linear) Full() (n, k int) {
 	return n, k
 }
 
-// Reset empties l but keeps its memory.
+// Reset empties l, so that Check refuses it until it is filled again, but keeps
+// its memory.
 func (l *Linear) Reset(name string) {
-	*l = Linear{Name: name, Weight: l.Weight, Bias: l.Bias[:0]}
+	w := &l.Weight
+	*l = Linear{
+		Name:   name,
+		Weight: Weight{data: w.data[:0], scales: w.scales[:0], zeros: w.zeros[:0]},
+		Bias:   l.Bias[:0],
+	}
 }
 
-// ResizeBias gives Bias n elements, reusing its memory.
+// ResizeBias gives Bias n elements, reusing its memory; the caller sets them
+// all.
 func (l *Linear) ResizeBias(n int) {
 	if cap(l.Bias) < n {
 		l.Bias = make([]float32, n)
@@ -55,22 +58,29 @@ func (l *Linear) ResizeBias(n int) {
 func (l *Linear) HasBias() bool { return len(l.Bias) > 0 }
 
 // Check reports parts of l that do not fit together, or numbers that are not
-// finite: bias length, transform sizes, recipe without its transform.
+// finite: the length of the bias, the sizes of the transform, a recipe without
+// its transform, ranges that are not those of a part of this size.
 func (l *Linear) Check() error {
 	n, k := l.Weight.N(), l.Weight.K()
 	if n == 0 || k == 0 {
 		return Errorf(ErrShape, l.Name, "weight", "a form", "empty")
 	}
+	if err := l.checkPart(); err != nil {
+		return err
+	}
 	if l.HasBias() && len(l.Bias) != n {
 		return Errorf(ErrShape, l.Name, "bias", itoa(n)+" elements", "%d elements", len(l.Bias))
 	}
 	for i, b := range l.Bias {
-		if math.IsNaN(float64(b)) || math.IsInf(float64(b), 0) {
+		if b-b != 0 {
 			return Errorf(ErrRange, l.Name, "bias["+itoa(i)+"]", "a finite number", "%v", b)
 		}
 	}
 	if row, g, bad := l.Weight.NonFiniteScale(); bad {
 		return Errorf(ErrRange, l.Name, "scale of row "+itoa(row)+", group "+itoa(g), "a finite number", "%v", l.Weight.Scale(row, g))
+	}
+	if err := l.Recipe.Check(l.Name); err != nil {
+		return err
 	}
 	if _, plain := l.Weight.Plain(); plain && l.Recipe.Kind != Exact {
 		return Errorf(ErrUnsupported, l.Name, "recipe of a plain weight", Exact.String(), "%v", l.Recipe)
@@ -80,6 +90,33 @@ func (l *Linear) Check() error {
 	}
 	if l.Transform != nil {
 		return l.Transform.Check(l.Name, k)
+	}
+	return nil
+}
+
+// checkPart reports sizes and ranges that contradict each other.
+func (l *Linear) checkPart() error {
+	fullN, fullK := l.Full()
+	for _, a := range []struct {
+		name       string
+		part, full int
+		ranges     []Range
+	}{
+		{"N", l.Weight.N(), fullN, l.NRanges},
+		{"K", l.Weight.K(), fullK, l.KRanges},
+	} {
+		if a.ranges == nil {
+			if a.part != a.full {
+				return Errorf(ErrShape, l.Name, a.name+" of the whole layer", itoa(a.part)+", there being no ranges", "%d", a.full)
+			}
+			continue
+		}
+		if err := CheckRanges(a.ranges, a.full); err != nil {
+			return named(err, l.Name)
+		}
+		if TotalLen(a.ranges) != a.part {
+			return Errorf(ErrShape, l.Name, "ranges of "+a.name, itoa(a.part)+" in all", "%d", TotalLen(a.ranges))
+		}
 	}
 	return nil
 }

@@ -34,6 +34,20 @@ func CheckRanges(ranges []Range, limit int) error {
 	return nil
 }
 
+// part returns the ranges of the whole, of full indices, that a part made of
+// the ranges inner of outer is; outer nil stands for [0, dim). All of the whole
+// in order is nil.
+func part(outer, inner []Range, dim, full int) []Range {
+	if outer == nil {
+		outer = []Range{{0, dim}}
+	}
+	ranges := compose(outer, inner)
+	if len(ranges) == 1 && ranges[0] == (Range{0, full}) {
+		return nil
+	}
+	return ranges
+}
+
 // compose maps ranges of a part back to ranges of the whole, where the part
 // itself is made of the ranges outer.
 func compose(outer, inner []Range) []Range {

@@ -1,19 +1,19 @@
 package quant
 
 import (
-	"strconv"
+	"fmt"
+	"slices"
 
 	"github.com/bitlane/bitlane/dtype"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // Transform is FlatQuant's Kronecker transform of a row x of K = L·R features,
 // seen as a matrix X[L,R] in row-major order:
 //
 //	X'' = P1[L,L] · (X · P2[R,R])
 //
-// Checkpoints store left_trans with P1 = left_transᵀ; the loader transposes
+// A Transform is immutable once it is part of a layer: the parts that Select
+// makes share it. Checkpoints store left_trans with P1 = left_transᵀ; the loader transposes
 // it. The product P1⊗P2 is never formed. Source: FlatQuant (arXiv:2410.09426);
 // aclnnFlatQuant of CANN for the arithmetic.
 type Transform struct {
@@ -21,10 +21,15 @@ type Transform struct {
 	P1   []float32   // [L, L] row-major, each value exact in DType
 	P2   []float32   // [R, R] row-major, each value exact in DType
 	Type dtype.DType // the type that P1 and P2 are stored in
-	Clip float32     // clip ratio in (0, 1]
+	Clip float32     // clip ratio, MinClip to 1
 }
 
-// Check reports a transform that does not fit K features or is not finite.
+// MinClip is the smallest clip ratio. Below it, a scale may underflow and its
+// inverse overflow; ratios in use are above 0.5.
+const MinClip = 0x1p-24
+
+// Check reports a transform that does not fit K features, or whose numbers are
+// not finite or not exact in its type.
 func (t *Transform) Check(name string, k int) error {
 	switch {
 	case t.L < 1 || t.R < 1 || t.L > k || t.R > k || t.L*t.R != k:
@@ -33,15 +38,42 @@ func (t *Transform) Check(name string, k int) error {
 		return Errorf(ErrShape, name, "left transform", itoa(t.L*t.L)+" elements", "%d elements", len(t.P1))
 	case len(t.P2) != t.R*t.R:
 		return Errorf(ErrShape, name, "right transform", itoa(t.R*t.R)+" elements", "%d elements", len(t.P2))
-	case !(t.Clip > 0 && t.Clip <= 1):
-		return Errorf(ErrRange, name, "clip ratio", "in (0, 1]", "%v", t.Clip)
+	case !t.Type.Valid():
+		return Errorf(ErrDType, name, "type of the transform", "float32, float16 or bfloat16", "%v", t.Type)
+	case !(t.Clip >= MinClip && t.Clip <= 1):
+		return Errorf(ErrRange, name, "clip ratio", "2^-24 to 1", "%v", t.Clip)
 	}
-	for _, p := range [][]float32{t.P1, t.P2} {
-		for _, v := range p {
-			if v-v != 0 {
-				return Errorf(ErrRange, name, "transform", "finite numbers", "%v", v)
-			}
+	if err := t.checkFactor(name, "left transform", t.P1); err != nil {
+		return err
+	}
+	return t.checkFactor(name, "right transform", t.P2)
+}
+
+func (t *Transform) checkFactor(name, factor string, p []float32) error {
+	for i, v := range p {
+		if v-v != 0 {
+			return Errorf(ErrRange, name, factor+"["+itoa(i)+"]", "a finite number", "%v", v)
+		}
+		if t.Type.Round(v) != v {
+			return Errorf(ErrDType, name, factor+"["+itoa(i)+"]", "exact in "+t.Type.String(), "%v", v)
 		}
 	}
 	return nil
+}
+
+// String returns the sizes, type and clip ratio, "none" for nil.
+func (t *Transform) String() string {
+	if t == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%d x %d %v, clip %v", t.L, t.R, t.Type, t.Clip)
+}
+
+// Equal reports whether both transforms, which may be nil, are the same.
+func (t *Transform) Equal(u *Transform) bool {
+	if t == nil || u == nil || t == u {
+		return t == u
+	}
+	return t.L == u.L && t.R == u.R && t.Type == u.Type && t.Clip == u.Clip &&
+		slices.Equal(t.P1, u.P1) && slices.Equal(t.P2, u.P2)
 }
