@@ -41,6 +41,13 @@ type Refused struct {
 	Why  string `json:"why"`
 }
 
+// Warner is the part of a Format that has something to say about its
+// configuration as a whole. It is optional.
+type Warner interface {
+	// Warnings returns what looks odd, for people; not to be written to.
+	Warnings() []string
+}
+
 // Format reads the quantized modules of one checkpoint. Its methods may be
 // called by several goroutines at once, Load with distinct dst and s.
 type Format interface {

@@ -1,0 +1,212 @@
+package gptq
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// Bounds on the dynamic overrides, far above any published model (one entry
+// for each expert projection of a large mixture), so that a hostile
+// configuration cannot ask for unbounded compiled patterns.
+const (
+	maxDynamic      = 1 << 15
+	maxDynamicBytes = 2 << 20
+)
+
+// settings is what the configuration says about one module.
+type settings struct {
+	bits      int
+	groupSize int // -1: one group
+	sym       bool
+	descAct   *bool // nil: not said
+	version   int   // 1: stored zero is zero−1; 2: stored zero is the zero
+}
+
+// config is a parsed quantization configuration.
+type config struct {
+	base     settings
+	dynamic  []override
+	lmHead   *bool // nil: not said
+	warnings []string
+}
+
+// override is one entry of "dynamic".
+type override struct {
+	expr   string
+	prefix string // every name that matches begins with it
+	re     *regexp.Regexp
+	skip   bool           // "-:": the module is not quantized
+	fields *module.Object // settings that differ; nil: none
+}
+
+// unsupported says which variant is refused; layers are counted by Open.
+type unsupported struct{ field, has, want string }
+
+func (u *unsupported) Error() string { return u.field + " is " + u.has }
+
+func parseConfig(data []byte) (*config, error) {
+	o, err := module.ParseObject("quantization_config", data)
+	if err != nil {
+		return nil, err
+	}
+	c := &config{base: settings{version: 1, sym: true}}
+	method, err := agree(o, "quant_method", "method")
+	if err != nil {
+		return nil, err
+	}
+	if method != "" && method != "gptq" {
+		return nil, &unsupported{"quant_method", method, "gptq"}
+	}
+	for _, key := range []string{"bits", "group_size"} {
+		if !o.Has(key) {
+			return nil, quant.Errorf(quant.ErrFormat, o.Name, key, "a number", "absent")
+		}
+	}
+	if !o.Has("sym") {
+		c.warnings = append(c.warnings, "gptq: the configuration does not say sym; taken as true, as AutoGPTQ does")
+	}
+	if c.base, err = c.base.with(o); err != nil {
+		return nil, err
+	}
+	if o.Has("lm_head") {
+		b, err := o.Bool("lm_head", false)
+		if err != nil {
+			return nil, err
+		}
+		c.lmHead = &b
+	}
+	return c, c.parseDynamic(o)
+}
+
+// with returns s with the settings that o has.
+func (s settings) with(o *module.Object) (settings, error) {
+	var err error
+	if s.bits, err = o.Int("bits", s.bits); err != nil {
+		return s, err
+	}
+	if s.groupSize, err = o.Int("group_size", s.groupSize); err != nil {
+		return s, err
+	}
+	if s.groupSize != -1 && s.groupSize < 1 {
+		return s, quant.Errorf(quant.ErrFormat, o.Name, "group_size", "-1 or at least 1", "%d", s.groupSize)
+	}
+	if s.sym, err = o.Bool("sym", s.sym); err != nil {
+		return s, err
+	}
+	if o.Has("desc_act") {
+		b, err := o.Bool("desc_act", false)
+		if err != nil {
+			return s, err
+		}
+		s.descAct = &b
+	}
+	format, err := agree(o, "checkpoint_format", "format")
+	if err != nil {
+		return s, err
+	}
+	switch format {
+	case "":
+	case "gptq":
+		s.version = 1
+	case "gptq_v2":
+		s.version = 2
+	default:
+		return s, &unsupported{"checkpoint_format", format, "gptq or gptq_v2"}
+	}
+	for _, other := range []string{"marlin", "bitblas"} {
+		if b, err := o.Bool("is_"+other+"_format", false); err != nil {
+			return s, err
+		} else if b {
+			return s, &unsupported{"checkpoint_format", other, "gptq or gptq_v2"}
+		}
+	}
+	pack, err := o.Text("pack_dtype")
+	if err != nil {
+		return s, err
+	}
+	if pack = strings.TrimPrefix(pack, "torch."); pack != "" && pack != "int32" {
+		return s, &unsupported{"pack_dtype", pack, "int32"}
+	}
+	switch s.bits {
+	case 2, 3, 4, 8:
+		return s, nil
+	}
+	return s, &unsupported{"bits", fmt.Sprint(s.bits), "2, 3, 4 or 8"}
+}
+
+// agree returns the value of two keys that mean the same, in lower case.
+func agree(o *module.Object, a, b string) (string, error) {
+	x, err := o.Text(a)
+	if err != nil {
+		return "", err
+	}
+	y, err := o.Text(b)
+	if err != nil {
+		return "", err
+	}
+	x, y = strings.ToLower(x), strings.ToLower(y)
+	if x != "" && y != "" && x != y {
+		return "", quant.Errorf(quant.ErrFormat, o.Name, b, fmt.Sprintf("%q as %s says", x, a), "%q", y)
+	}
+	if x == "" {
+		x = y
+	}
+	return x, nil
+}
+
+func (c *config) parseDynamic(o *module.Object) error {
+	d, err := o.Object("dynamic")
+	if err != nil || d == nil {
+		return err
+	}
+	if len(d.Fields) > maxDynamic {
+		return quant.Errorf(quant.ErrFormat, d.Name, "", fmt.Sprintf("at most %d entries", maxDynamic), "%d entries", len(d.Fields))
+	}
+	size := 0
+	for _, f := range d.Fields {
+		size += len(f.Key)
+		if size > maxDynamicBytes {
+			return quant.Errorf(quant.ErrFormat, d.Name, "", fmt.Sprintf("patterns of at most %d bytes", maxDynamicBytes), "more")
+		}
+		v := override{expr: f.Key}
+		expr := strings.TrimPrefix(f.Key, "+:")
+		if expr == f.Key {
+			expr, v.skip = strings.CutPrefix(f.Key, "-:")
+		}
+		if v.re, err = module.Pattern(d.Name, expr); err != nil {
+			return err
+		}
+		v.prefix, _ = v.re.LiteralPrefix()
+		if !v.skip && string(f.Value) != "null" {
+			if v.fields, err = module.ParseObject(fmt.Sprintf("%s: %q", d.Name, f.Key), f.Value); err != nil {
+				return err
+			}
+		}
+		c.dynamic = append(c.dynamic, v)
+	}
+	return nil
+}
+
+// of returns the settings of a module; skip reports that the configuration
+// says it is not quantized, and by which pattern.
+func (c *config) of(name string) (s settings, skip string, err error) {
+	for i := range c.dynamic {
+		v := &c.dynamic[i]
+		if !strings.HasPrefix(name, v.prefix) || !v.re.MatchString(name) {
+			continue
+		}
+		if v.skip {
+			return c.base, v.expr, nil
+		}
+		if v.fields == nil {
+			return c.base, "", nil
+		}
+		s, err = c.base.with(v.fields)
+		return s, "", err
+	}
+	return c.base, "", nil
+}

@@ -1,0 +1,231 @@
+package gptq
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/checkpoint/safetensors"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// name of the format.
+const name = "gptq"
+
+// Option changes how a checkpoint is read.
+type Option func(*reader)
+
+// UnmaskedZeros reads a version 1 zero point as stored+1 without cutting it to
+// the bits, as some of AutoGPTQ's kernels and vLLM's did: a stored 15 of 4 bits
+// is then 16 and not 0. The quantizer meant the cut form, which is the default.
+func UnmaskedZeros(r *reader) { r.unmasked = true }
+
+// reader is the Format; it does not change after Open.
+type reader struct {
+	src      safetensors.Source
+	layers   []layer // in natural order of names
+	byName   map[string]int
+	modules  []module.Module
+	warnings []string
+	unmasked bool
+}
+
+// layer is one quantized module: what the configuration and the shapes say.
+type layer struct {
+	settings
+	name                           string
+	n, k, groups                   int
+	scales                         dtype.DType
+	qweight, qzeros, scale, gIndex string // tensor names; gIndex is "" where there is none
+}
+
+// Open returns the GPTQ modules of a checkpoint. config is the JSON object of
+// its quantization configuration; src has its tensors and must stay open for
+// as long as the Format is used. Every module with a tensor called qweight is
+// quantized, whatever the configuration says about it.
+//
+// A variant that is not read is quant.ErrUnsupported, naming it and the number
+// of its layers; tensors that contradict each other or the configuration are
+// quant.ErrFormat, naming the tensor. The Format is also a module.Warner.
+func Open(config []byte, src safetensors.Source, options ...Option) (module.Format, error) {
+	names := modulesOf(src)
+	c, err := parseConfig(config)
+	if err != nil {
+		return nil, counted(err, len(names))
+	}
+	r := &reader{src: src, warnings: c.warnings, byName: make(map[string]int, len(names))}
+	for _, o := range options {
+		o(r)
+	}
+	for _, m := range names {
+		s, skip, err := c.of(m)
+		if err != nil {
+			return nil, counted(err, len(names))
+		}
+		if skip != "" {
+			r.warn("%s: dynamic entry %q says that it is not quantized, but it is; read with the general settings", m, skip)
+		}
+		if m == "lm_head" && c.lmHead != nil && !*c.lmHead {
+			r.warn("lm_head: the configuration says that it is not quantized, but it is")
+		}
+		l := layer{settings: s, name: m}
+		if err := l.find(src); err != nil {
+			return nil, err
+		}
+		r.byName[m] = len(r.layers)
+		r.layers = append(r.layers, l)
+		r.modules = append(r.modules, l.describe(src))
+	}
+	return r, nil
+}
+
+func (r *reader) warn(format string, args ...any) {
+	r.warnings = append(r.warnings, name+": "+fmt.Sprintf(format, args...))
+}
+
+// counted turns a refusal of the configuration into an error that says how
+// many layers it concerns.
+func counted(err error, layers int) error {
+	var u *unsupported
+	if !errors.As(err, &u) {
+		return err
+	}
+	return quant.Errorf(quant.ErrUnsupported, name, u.field, u.want, "%s (%d layers)", u.has, layers)
+}
+
+// modulesOf returns the modules that have codes, in natural order. The tensor
+// names of the variants that are refused count too, so that a refusal can say
+// how many layers there are.
+func modulesOf(src safetensors.Source) []string {
+	found := map[string]bool{}
+	for _, n := range src.Names() {
+		for _, suffix := range []string{".qweight", ".B", ".trellis"} {
+			if m, ok := strings.CutSuffix(n, suffix); ok && (suffix == ".qweight" || hasCompanion(src, m)) {
+				found[m] = true
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(found), module.Compare)
+}
+
+// hasCompanion tells marlin's B and s and exl3's trellis from tensors that
+// happen to be called so.
+func hasCompanion(src safetensors.Source, m string) bool {
+	for _, suffix := range []string{".s", ".suh", ".svh"} {
+		if _, ok := src.Lookup(m + suffix); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// Name returns "gptq".
+func (r *reader) Name() string { return name }
+
+// Modules returns the quantized modules.
+func (r *reader) Modules() []module.Module { return r.modules }
+
+// Refused returns nothing: what is not read is refused by Open as a whole.
+func (r *reader) Refused() []module.Refused { return nil }
+
+// Warnings returns what looks odd in the configuration.
+func (r *reader) Warnings() []string { return r.warnings }
+
+// find looks up the tensors of l and checks their types and shapes against
+// each other and against the settings.
+func (l *layer) find(src safetensors.Source) error {
+	l.qweight, l.qzeros, l.scale = l.name+".qweight", l.name+".qzeros", l.name+".scales"
+	w, err := words(src, l.qweight)
+	if err != nil {
+		return err
+	}
+	// Rows of words hold whole blocks of codes: 3 words of 32 codes for 3 bits.
+	block := int64(1)
+	if l.bits == 3 {
+		block = 3
+	}
+	rows, n := w.Shape[0], w.Shape[1]
+	if rows%block != 0 || rows*32/int64(l.bits) > quant.MaxDim {
+		return quant.Errorf(quant.ErrFormat, l.qweight, "shape", fmt.Sprintf("a multiple of %d rows of %d-bit codes, at most 2^30 features", block, l.bits), "%v", w.Shape)
+	}
+	l.n, l.k = int(n), int(rows*32/int64(l.bits))
+	if int64(l.n)*int64(l.bits)%32 != 0 {
+		return quant.Errorf(quant.ErrFormat, l.qweight, "columns", fmt.Sprintf("whole words of %d-bit zero points", l.bits), "%d", l.n)
+	}
+	l.groups = 1
+	if l.groupSize > 0 {
+		l.groups = (l.k + l.groupSize - 1) / l.groupSize
+	}
+	z, err := words(src, l.qzeros)
+	if err != nil {
+		return err
+	}
+	if err := l.fits(z, l.groups, l.n*l.bits/32); err != nil {
+		return err
+	}
+	s, ok := src.Lookup(l.scale)
+	if !ok {
+		return missing(l.scale)
+	}
+	if l.scales, err = module.FloatTensor(s); l.scales == dtype.Invalid {
+		return err
+	}
+	if err := l.fits(s, l.groups, l.n); err != nil {
+		return err
+	}
+	if g, ok := src.Lookup(l.name + ".g_idx"); ok {
+		l.gIndex = g.Name
+		if g.Type != safetensors.I32 {
+			return quant.Errorf(quant.ErrFormat, g.Name, "type", "I32", "%s", g.Type)
+		}
+		return l.fits(g, l.k)
+	}
+	return nil
+}
+
+// fits checks a shape and says what it follows from.
+func (l *layer) fits(t safetensors.Tensor, shape ...int) error {
+	if module.CheckShape(t, shape...) == nil {
+		return nil
+	}
+	return quant.Errorf(quant.ErrFormat, t.Name, "shape",
+		fmt.Sprintf("%v (K=%d, N=%d from qweight at %d bits, group size %d)", shape, l.k, l.n, l.bits, l.groupSize), "%v", t.Shape)
+}
+
+func missing(tensor string) error {
+	return quant.Errorf(quant.ErrFormat, tensor, "tensor", "to be there, as qweight is", "absent")
+}
+
+// words looks up a matrix of 32-bit words that is not empty.
+func words(src safetensors.Source, tensor string) (safetensors.Tensor, error) {
+	t, ok := src.Lookup(tensor)
+	switch {
+	case !ok:
+		return t, missing(tensor)
+	case t.Type != safetensors.I32:
+		return t, quant.Errorf(quant.ErrFormat, tensor, "type", "I32", "%s", t.Type)
+	case len(t.Shape) != 2 || min(t.Shape[0], t.Shape[1]) < 1 || max(t.Shape[0], t.Shape[1]) > quant.MaxDim:
+		return t, quant.Errorf(quant.ErrFormat, tensor, "shape", "a matrix of 1 to 2^30 rows and columns", "%v", t.Shape)
+	}
+	return t, nil
+}
+
+func (l *layer) describe(src safetensors.Source) module.Module {
+	m := module.Module{
+		Name: l.name, Format: name, Detail: fmt.Sprintf("v%d", l.version),
+		N: l.n, K: l.k, Bits: l.bits, GroupSize: l.groupSize, Symmetric: l.sym,
+		ActOrder: l.gIndex != "" && l.groups > 1 && (l.descAct == nil || *l.descAct),
+		Scales:   l.scales, Quantized: true,
+	}
+	for _, t := range []string{l.qweight, l.qzeros, l.scale, l.name + ".g_idx", l.name + ".bias"} {
+		if t, ok := src.Lookup(t); ok {
+			m.Bytes += t.Bytes
+			m.Bias = m.Bias || t.Name == l.name+".bias"
+		}
+	}
+	return m
+}
