@@ -27,7 +27,45 @@ func nanQuietBit(man uint32) uint32 {
 
 // F16FromF32 rounds to the nearest binary16, ties to even. Values of
 // magnitude 65520 and above become infinite.
-func F16FromF32(f float32) uint16 { return F16FromF64(float64(f)) }
+func F16FromF32(f float32) uint16 {
+	u := math.Float32bits(f)
+	if fromFirst(u) < f16Normals {
+		return f16Normal(u)
+	}
+	return f16Special(u)
+}
+
+// The float32 patterns that become normal binary16, sign apart: f16First is
+// 2^-14, f16Limit is 65520.
+const (
+	f16First   = 0x38800000
+	f16Limit   = 0x477ff000
+	f16Normals = f16Limit - f16First
+)
+
+// fromFirst counts patterns from f16First up, sign apart; below it the count
+// wraps round to more than f16Normals.
+func fromFirst(u uint32) uint32 { return u&0x7fffffff - f16First }
+
+// f16Normal rounds the float32 u, whose count is below f16Normals.
+func f16Normal(u uint32) uint16 {
+	a := u & 0x7fffffff
+	return uint16(u>>16&0x8000 | ((a+0xfff+a>>13&1)>>13 - 112<<10))
+}
+
+// f16Special is F16FromF32 for results that are not normal.
+func f16Special(u uint32) uint16 {
+	sign, a := uint16(u>>16)&0x8000, u&0x7fffffff
+	switch {
+	case a > 0x7f800000:
+		return sign | 0x7e00 | uint16(a>>13)&0x3ff
+	case a >= f16Limit:
+		return sign | 0x7c00
+	}
+	// One ulp of a float32 in [1/2, 1) is 2^-24, the step of the subnormals:
+	// the addition does the rounding.
+	return sign | uint16(math.Float32bits(math.Float32frombits(a)+0.5))
+}
 
 // BF16ToF32 widens a bfloat16 bit pattern; exact.
 func BF16ToF32(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }
