@@ -72,6 +72,9 @@ func Open(config []byte, src safetensors.Source, options ...Option) (module.Form
 		if m == "lm_head" && c.lmHead != nil && !*c.lmHead {
 			r.warn("lm_head: the configuration says that it is not quantized, but it is")
 		}
+		if _, both := src.Lookup(m + ".weight"); both {
+			r.warn("%s: stored both as qweight and as weight; qweight is read", m)
+		}
 		l := layer{settings: s, name: m}
 		if err := l.find(src); err != nil {
 			return nil, err

@@ -1,0 +1,115 @@
+package checkpoint
+
+import (
+	"strings"
+
+	"github.com/bitlane/bitlane/quant"
+)
+
+// matchAny returns the first of globs that matches name, or "".
+func matchAny(globs []string, name string) string {
+	for _, g := range globs {
+		if matchGlob(g, name) {
+			return g
+		}
+	}
+	return ""
+}
+
+// matchGlob matches a checked glob: "*" is any run of bytes, dots included,
+// "?" one byte, "[a-c]" and "[^a-c]" one byte of a set, and "\" takes the next
+// byte as it is. On a mismatch only the last star gives way, so that the time is
+// at most the product of the lengths.
+func matchGlob(glob, name string) bool {
+	starGlob, starName, starred := "", "", false
+	for {
+		if strings.HasPrefix(glob, "*") {
+			glob = glob[1:]
+			starGlob, starName, starred = glob, name, true
+			continue
+		}
+		if glob == "" && name == "" {
+			return true
+		}
+		if glob != "" && name != "" {
+			if rest, ok := matchByte(glob, name[0]); ok {
+				glob, name = rest, name[1:]
+				continue
+			}
+		}
+		if !starred || starName == "" {
+			return false
+		}
+		starName = starName[1:]
+		glob, name = starGlob, starName
+	}
+}
+
+// matchByte matches c with the first element of glob, which is not a star, and
+// returns what follows that element.
+func matchByte(glob string, c byte) (rest string, ok bool) {
+	switch glob[0] {
+	case '?':
+		return glob[1:], true
+	case '\\':
+		return glob[2:], glob[1] == c
+	case '[':
+		set, rest, _ := cutSet(glob)
+		negated := strings.HasPrefix(set, "^")
+		if negated {
+			set = set[1:]
+		}
+		in := false
+		for len(set) > 0 {
+			if len(set) >= 3 && set[1] == '-' {
+				in = in || set[0] <= c && c <= set[2]
+				set = set[3:]
+				continue
+			}
+			in = in || set[0] == c
+			set = set[1:]
+		}
+		return rest, in != negated
+	}
+	return glob[1:], glob[0] == c
+}
+
+// cutSet cuts the set "[...]" at the start of glob; a "]" right after the
+// opening is an element.
+func cutSet(glob string) (set, rest string, ok bool) {
+	from := 2
+	if strings.HasPrefix(glob, "[^") {
+		from = 3
+	}
+	if from > len(glob) {
+		return "", "", false
+	}
+	end := strings.IndexByte(glob[from:], ']')
+	if end < 0 {
+		return "", "", false
+	}
+	return glob[1 : from+end], glob[from+end+1:], true
+}
+
+// checkGlobs reports a glob with an open set or a backslash at its end.
+func checkGlobs(globs []string) error {
+	for _, g := range globs {
+		for rest := g; rest != ""; {
+			switch {
+			case rest[0] == '\\' && len(rest) == 1:
+				return quant.Errorf(quant.ErrFormat, "glob", "", "a character after the backslash", "%q", g)
+			case rest[0] == '\\':
+				rest = rest[2:]
+			case rest[0] == '[':
+				_, after, ok := cutSet(rest)
+				if !ok {
+					return quant.Errorf(quant.ErrFormat, "glob", "", "a ] for each [", "%q", g)
+				}
+				rest = after
+			default:
+				rest = rest[1:]
+			}
+		}
+	}
+	return nil
+}

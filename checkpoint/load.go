@@ -1,0 +1,145 @@
+package checkpoint
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// The buffers of module.Scratch that a plain load uses.
+const (
+	bufElements = iota
+	bufTransposed
+	bufBias
+)
+
+// stripBytes is how much of a plain weight is read at a time.
+const stripBytes = 1 << 20
+
+// Load reads the linear layer called name into dst, whose memory is reused:
+// loading one layer after another into one Linear holds one layer at a time.
+// dst is undefined after an error. The findings are what looks wrong in the
+// file but can be read.
+//
+// An unknown name is quant.ErrUnsupported; damage is quant.ErrFormat, or
+// quant.ErrRange for a weight that cannot be quantized; both name the tensor.
+func (m *Model) Load(ctx context.Context, dst *quant.Linear, name string) ([]module.Finding, error) {
+	for i := range m.refused {
+		if r := &m.refused[i]; r.Name == name {
+			return nil, quant.Errorf(quant.ErrUnsupported, name, "module", "one that is read", "refused: %s", r.Why)
+		}
+	}
+	s := m.scratch.Get().(*module.Scratch)
+	defer m.scratch.Put(s)
+	var found []module.Finding
+	var err error
+	if p, ok := m.plain[name]; ok {
+		dst.Reset(name)
+		err = m.loadPlain(ctx, dst, &p, s)
+	} else if m.format != nil {
+		found, err = m.format.Load(ctx, dst, name, s)
+	} else {
+		err = quant.Errorf(quant.ErrUnsupported, name, "module", "one of this model's linear layers", "unknown")
+	}
+	dst.DType = m.settings.dtype
+	return found, err
+}
+
+func (m *Model) loadPlain(ctx context.Context, dst *quant.Linear, p *plain, s *module.Scratch) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := module.ReadBias(dst, m.set, dst.Name+".bias", p.n, s, bufBias); err != nil {
+		return err
+	}
+	if !p.quantize && !p.transposed {
+		return m.readRows(ctx, &dst.Weight, p, s)
+	}
+	b, err := s.Read(bufElements, m.set, p.tensor.Name)
+	if err != nil {
+		return err
+	}
+	if p.transposed {
+		t := s.Bytes(bufTransposed, len(b))
+		transpose(t, b, p.k, p.n, p.dtype.Size())
+		b = t
+	}
+	if p.quantize {
+		return m.rtn.Quantize(&dst.Weight, p.tensor.Name, p.dtype, p.n, p.k, b)
+	}
+	if err := dst.Weight.Reset(quant.Form{N: p.n, K: p.k, Plain: p.dtype}); err != nil {
+		return err
+	}
+	return storeRows(&dst.Weight, p, b, 0)
+}
+
+// readRows reads a plain weight strip by strip.
+func (m *Model) readRows(ctx context.Context, w *quant.Weight, p *plain, s *module.Scratch) error {
+	if err := w.Reset(quant.Form{N: p.n, K: p.k, Plain: p.dtype}); err != nil {
+		return err
+	}
+	pitch := p.k * p.dtype.Size()
+	strip := max(1, stripBytes/pitch)
+	for n := 0; n < p.n; n += strip {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b := s.Bytes(bufElements, pitch*min(strip, p.n-n))
+		if err := m.set.ReadAt(b, p.tensor.Name, int64(n)*int64(pitch)); err != nil {
+			return err
+		}
+		if err := storeRows(w, p, b, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storeRows copies whole rows of elements to w from row n on and refuses one
+// that is not finite.
+func storeRows(w *quant.Weight, p *plain, b []byte, n int) error {
+	pitch := p.k * p.dtype.Size()
+	for ; len(b) > 0; b = b[pitch:] {
+		row := w.Row(n)
+		copy(row, b[:pitch])
+		if k := nonFinite(p.dtype, row); k >= 0 {
+			return quant.Errorf(quant.ErrFormat, p.tensor.Name, fmt.Sprintf("weight of output feature %d, input feature %d", n, k), "a finite number", "%v", p.dtype.At(row, k))
+		}
+		n++
+	}
+	return nil
+}
+
+// nonFinite returns the first element of b that is NaN or infinite, or −1.
+func nonFinite(t dtype.DType, b []byte) int {
+	size := t.Size()
+	exponent := uint16(0x7f80) // of the upper half of an element
+	if t == dtype.F16 {
+		exponent = 0x7c00
+	}
+	for i := size - 2; i < len(b); i += size {
+		if binary.LittleEndian.Uint16(b[i:])&exponent == exponent {
+			return i / size
+		}
+	}
+	return -1
+}
+
+// transpose writes the [rows, cols] matrix src of elements of size bytes to
+// dst as [cols, rows], in squares that stay in cache.
+func transpose(dst, src []byte, rows, cols, size int) {
+	const side = 32
+	for r0 := 0; r0 < rows; r0 += side {
+		for c0 := 0; c0 < cols; c0 += side {
+			for c := c0; c < min(c0+side, cols); c++ {
+				for r := r0; r < min(r0+side, rows); r++ {
+					copy(dst[(c*rows+r)*size:][:size], src[(r*cols+c)*size:])
+				}
+			}
+		}
+	}
+}

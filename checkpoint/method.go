@@ -1,0 +1,81 @@
+package checkpoint
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bitlane/bitlane/checkpoint/ctensors"
+	"github.com/bitlane/bitlane/checkpoint/gptq"
+	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/checkpoint/safetensors"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// planned are the formats that are known and not read yet; those that are not
+// planned are named by their configuration just the same.
+var planned = []string{
+	"awq", "modelslim", "auto-round", "fp8", "fbgemm_fp8", "bitsandbytes",
+	"hqq", "torchao", "quark", "mxfp4", "modelopt", "gguf",
+}
+
+// openFormat opens the quantized modules of src with the package that reads
+// them, or refuses the format by name.
+func openFormat(dir string, q *quantConfig, src safetensors.Source, o Options) (module.Format, error) {
+	switch q.method {
+	case "gptq":
+		return gptq.Open(q.text, src, o.GPTQ...)
+	case "compressed-tensors":
+		return ctensors.Open(q.text, src)
+	}
+	status := "not planned"
+	if slices.Contains(planned, q.method) {
+		status = "not read yet"
+	}
+	layers, _ := quantizedModules(src)
+	return nil, quant.Errorf(quant.ErrUnsupported, dir, "quantization", "gptq, compressed-tensors or none",
+		"%.40s%s, %d layers: %s", q.method, scheme(q), layers, status)
+}
+
+// schemeKeys say which variant of a format it is.
+var schemeKeys = []string{
+	"bits", "w_bit", "num_bits", "group_size", "q_group_size", "version", "packing_format", "format", "fmt",
+	"activation_scheme", "weight_block_size", "load_in_4bit", "load_in_8bit", "bnb_4bit_quant_type", "quant_type", "model_quant_type", "quantization",
+}
+
+// scheme returns what a configuration says of its variant, in parentheses.
+func scheme(q *quantConfig) string {
+	var parts []string
+	for _, key := range schemeKeys {
+		if v, ok := q.object.Raw(key); ok {
+			parts = append(parts, fmt.Sprintf("%s %.80s", key, strings.Join(strings.Fields(string(v)), " ")))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, ", ") + ")"
+}
+
+// markers are the ends of tensor names that only quantized modules have.
+var markers = []string{
+	".qweight", ".weight_packed", ".weight_scale", ".weight_scale_inv", ".weight_quantized", ".trellis",
+	".weight.absmax", ".SCB", ".W_q", "_proj_blocks", ".codebooks", ".Qidxs",
+}
+
+// quantizedModules counts the modules of src that have a tensor that only
+// quantized ones have, and returns the first such tensor.
+func quantizedModules(src safetensors.Source) (count int, first string) {
+	found := map[string]bool{}
+	for _, n := range src.Names() {
+		for _, m := range markers {
+			if prefix, ok := strings.CutSuffix(n, m); ok {
+				if first == "" {
+					first = n
+				}
+				found[prefix] = true
+			}
+		}
+	}
+	return len(found), first
+}

@@ -1,0 +1,195 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/bitlane/bitlane/checkpoint/gptq"
+	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/checkpoint/safetensors"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// Options changes how a model is opened. The zero value is what most want.
+type Options struct {
+	Dense DenseOptions
+	GPTQ  []gptq.Option // passed on where the model is a GPTQ one
+}
+
+// Model is an open model directory. Its methods may be called by several
+// goroutines at once, Load with distinct dst; Close when none is running.
+type Model struct {
+	dir      string
+	set      *safetensors.Set
+	settings *settings
+	format   module.Format // nil: dense
+	modules  []module.Module
+	plain    map[string]plain // those that the format does not read
+	skipped  []module.Refused
+	refused  []module.Refused
+	warnings []string
+	rtn      quant.RTN
+	scratch  sync.Pool // of *module.Scratch
+}
+
+// Open opens the model directory dir: its safetensors files and, where they
+// are there, config.json, quantize_config.json and quant_config.json. It reads
+// headers and configurations only.
+//
+// A format that is not read is quant.ErrUnsupported, naming the format, its
+// scheme and the number of its layers; files that are damaged or contradict
+// each other are quant.ErrFormat; a directory that does not exist wraps
+// fs.ErrNotExist.
+func Open(ctx context.Context, dir string, o Options) (*Model, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	o, err := o.checked()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDir(dir); err != nil {
+		return nil, err
+	}
+	s, err := readSettings(dir)
+	if err != nil {
+		return nil, err
+	}
+	set, err := safetensors.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{dir: dir, set: set, settings: s, rtn: o.Dense.RTN}
+	if err := m.open(o); err != nil {
+		set.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Model) open(o Options) error {
+	m.scratch.New = func() any { return new(module.Scratch) }
+	m.warnings = append(slices.Clone(m.set.Warnings()), m.settings.warnings...)
+	if q := m.settings.quant; q != nil {
+		f, err := openFormat(m.dir, q, m.set, o)
+		if err != nil {
+			return err
+		}
+		m.format = f
+		m.modules = slices.Clone(f.Modules())
+		m.refused = slices.Clone(f.Refused())
+		if w, ok := f.(module.Warner); ok {
+			m.warnings = append(m.warnings, w.Warnings()...)
+		}
+		if len(m.modules) == 0 && len(m.refused) == 0 {
+			m.warnings = append(m.warnings, fmt.Sprintf("%s says %s, but no module is quantized so", q.source, q.method))
+		}
+	} else if n, first := quantizedModules(m.set); n > 0 {
+		return quant.Errorf(quant.ErrFormat, m.dir, "quantization", "quantization_config in config.json, or quantize_config.json",
+			"not configured, yet %d modules are quantized (tensor %s)", n, first)
+	}
+	m.findPlain(o.Dense)
+	byName := func(a, b module.Refused) int { return module.Compare(a.Name, b.Name) }
+	slices.SortFunc(m.modules, func(a, b module.Module) int { return module.Compare(a.Name, b.Name) })
+	slices.SortFunc(m.skipped, byName)
+	slices.SortFunc(m.refused, byName)
+	if len(m.modules) == 0 && len(m.refused) == 0 {
+		m.warnings = append(m.warnings, "no linear layer found")
+	}
+	return nil
+}
+
+// checkDir says clearly what is wrong with a directory that has no model.
+func checkDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: no such directory: %w", dir, fs.ErrNotExist)
+	case err != nil:
+		return err
+	case !info.IsDir() && strings.HasSuffix(dir, ".gguf"):
+		return quant.Errorf(quant.ErrUnsupported, dir, "", "a model directory with safetensors files", "a gguf file, which is not read yet")
+	case !info.IsDir():
+		return quant.Errorf(quant.ErrFormat, dir, "", "a model directory (give "+filepath.Dir(dir)+")", "a file")
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	other := ""
+	for _, e := range entries {
+		switch filepath.Ext(e.Name()) {
+		case ".safetensors":
+			return nil
+		case ".bin", ".pt", ".pth", ".gguf", ".npz", ".h5", ".msgpack":
+			if other == "" {
+				other = e.Name()
+			}
+		}
+		if e.Name() == safetensors.IndexName {
+			return nil
+		}
+	}
+	switch {
+	case strings.HasSuffix(other, ".gguf"):
+		return quant.Errorf(quant.ErrUnsupported, dir, "", "safetensors files", "a directory with %s: gguf is not read yet", other)
+	case other != "":
+		return quant.Errorf(quant.ErrUnsupported, dir, "", "safetensors files (convert it with the tools of its framework)", "a directory with %s and no safetensors file", other)
+	}
+	return quant.Errorf(quant.ErrFormat, dir, "", "safetensors files", "a directory without any")
+}
+
+// Format returns "gptq", "compressed-tensors" or "dense".
+func (m *Model) Format() string {
+	if m.format == nil {
+		return dense
+	}
+	return m.format.Name()
+}
+
+// Modules returns the linear layers in natural order of their names: the
+// quantized ones and the plain ones. The slice is not to be written to.
+func (m *Model) Modules() []module.Module { return m.modules }
+
+// Skipped returns the modules and tensors that are not linear layers, or that
+// the options leave out, and why. The slice is not to be written to.
+func (m *Model) Skipped() []module.Refused { return m.skipped }
+
+// Refused returns the modules that are linear layers, or may be, and are not
+// read, and why. The slice is not to be written to.
+func (m *Model) Refused() []module.Refused { return m.refused }
+
+// Warnings returns what looks odd in the files and configurations, for people.
+// The slice is not to be written to.
+func (m *Model) Warnings() []string { return m.warnings }
+
+// DType returns the activation type that config.json states (torch_dtype or
+// dtype), or Invalid.
+func (m *Model) DType() dtype.DType { return m.settings.dtype }
+
+// Tensors returns every tensor of the files in order of name.
+func (m *Model) Tensors() []safetensors.Tensor {
+	names := m.set.Names()
+	out := make([]safetensors.Tensor, 0, len(names))
+	for _, n := range names {
+		if t, ok := m.set.Lookup(n); ok {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// ReadTensor returns the bytes of a tensor, little-endian in its type, in dst
+// where they fit.
+func (m *Model) ReadTensor(dst []byte, name string) ([]byte, error) { return m.set.Read(dst, name) }
+
+// Close closes the files.
+func (m *Model) Close() error { return m.set.Close() }
