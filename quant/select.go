@@ -211,6 +211,16 @@ func copyBits(dst []byte, dstBit int, src []byte, srcBit, n int) {
 		copy(dst[dstBit/8:], src[srcBit/8:srcBit/8+bytes])
 		dstBit, srcBit, n = dstBit+8*bytes, srcBit+8*bytes, n%8
 	}
+	if off := srcBit % 64; off != 0 && dstBit%64 == 0 && n >= 64 {
+		d, s := dst[dstBit/8:], src[srcBit/64*8:]
+		lo := binary.LittleEndian.Uint64(s)
+		for ; n >= 64; n -= 64 {
+			hi := binary.LittleEndian.Uint64(s[8:])
+			binary.LittleEndian.PutUint64(d, lo>>off|hi<<(64-off))
+			d, s, lo = d[8:], s[8:], hi
+			dstBit, srcBit = dstBit+64, srcBit+64
+		}
+	}
 	for n > 0 {
 		take := min(n, 64-dstBit%64)
 		word := dst[dstBit/64*8:]
