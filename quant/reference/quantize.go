@@ -50,14 +50,13 @@ func int8TokenAsym(x []float32, codes []int8) (recip float32, zero int32) {
 	if mn != mx {
 		scale = 255 / (mx - mn)
 	}
-	if scale != 0 {
-		recip = 1 / scale
-	}
-	if recip == 0 {
-		// The range of the row is above or (its reciprocal being infinite)
-		// below what float32 can invert. Upstream multiplies by recip 0, so y
-		// is 0 (plus bias) whatever the codes are; they are defined as 0 here.
+	if math.IsInf(float64(scale), 1) {
+		// Every |x| is below 2⁻¹²⁰. Upstream's integers overflow, and y is 0
+		// whatever they are, since 1/scale is: the row counts as zeros.
 		return 0, 0
+	}
+	if scale != 0 { // it is 0 where max − min overflows: y is 0 there, too
+		recip = 1 / scale
 	}
 	dmin, dmax := float32(mn*scale), float32(mx*scale)
 	zp := 127 - dmax
@@ -113,23 +112,18 @@ func int8TokenAscend(x []float32, codes []int8) (scale float32) {
 func int8Group(act *quant.Groups, x []float32, codes []int8, scales []float32) {
 	group := act.Index(nil)
 	for k, v := range x {
-		g := group[k]
-		switch {
-		case v-v != 0 || scales[g] != scales[g]:
-			scales[g] = float32(math.NaN())
-		default:
-			scales[g] = max(scales[g], abs(v))
+		if v-v != 0 {
+			v = float32(math.NaN())
 		}
+		scales[group[k]] = max(scales[group[k]], abs(v)) // max with NaN is NaN
 	}
 	for g := range scales {
 		scales[g] /= 127
 	}
 	for k, v := range x {
-		s := scales[group[k]]
-		if s == 0 || s != s {
-			continue
+		if s := scales[group[k]]; s > 0 {
+			codes[k] = int8(clamp(math.RoundToEven(float64(v/s)), -127, 127))
 		}
-		codes[k] = int8(clamp(math.RoundToEven(float64(v/s)), -127, 127))
 	}
 }
 

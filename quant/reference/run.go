@@ -63,22 +63,21 @@ func Run(l *quant.Linear, r quant.Recipe, xt dtype.DType, x []float32, m int) (*
 		res.multiply(l, in)
 		return res, nil
 	}
-	for i := range m {
-		row := x[i*k : (i+1)*k]
+	res.Codes = make([]int8, m*k)
+	res.Scales = make([]float32, m*res.Groups)
+	res.Zeros = make([]int32, m)
+	parallel(m, func(i int) {
+		row, scales := x[i*k:(i+1)*k], res.Scales[i*res.Groups:(i+1)*res.Groups]
 		var codes []int8
-		var scales []float32
-		var zero int32
 		if r.Kind == quant.Int4FlatQuant {
-			var scale float32
-			_, codes, scale = FlatQuant(l.Transform, xt, row)
-			scales = []float32{scale}
+			_, codes, scales[0] = FlatQuant(l.Transform, xt, row)
 		} else {
-			codes, scales, zero = Quantize(r, xt, &act, row)
+			var s []float32
+			codes, s, res.Zeros[i] = Quantize(r, xt, &act, row)
+			copy(scales, s)
 		}
-		res.Codes = append(res.Codes, codes...)
-		res.Scales = append(res.Scales, scales...)
-		res.Zeros = append(res.Zeros, zero)
-	}
+		copy(res.Codes[i*k:], codes)
+	})
 	res.multiply(l, res.dequantize(r.Kind, &act))
 	return res, nil
 }
@@ -141,7 +140,7 @@ func (r *Result) dequantize(kind quant.RecipeKind, act *quant.Groups) input {
 		s := float64(r.Scales[row*r.Groups+int(group[i%r.K])])
 		lo, hi := Interval(kind, c, 1)
 		in.a[i] = s * float64(int32(c)-r.Zeros[row])
-		in.slack[i] = math.Abs(s) * float64(hi-lo)
+		in.slack[i] = math.Abs(s) * float64(max(0, hi-lo))
 	}
 	return in
 }
@@ -166,21 +165,24 @@ func (r *Result) multiply(l *quant.Linear, in input) {
 	}
 	group := l.Weight.Groups().Index(nil)
 	const block = 16 // rows of W that a goroutine takes at once
+	parallel((r.N+block-1)/block, func(i int) {
+		c := column{w: make([]float64, r.K), mag: make([]float64, r.K)}
+		for n := i * block; n < min((i+1)*block, r.N); n++ {
+			c.decode(&l.Weight, n, group)
+			r.column(&c, n, in)
+			r.addBias(l.Bias, n)
+		}
+	})
+}
+
+// parallel calls do for 0..n−1 on all processors and returns when all are done.
+func parallel(n int, do func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), (r.N+block-1)/block) {
+	for range min(runtime.GOMAXPROCS(0), n) {
 		wg.Go(func() {
-			c := column{w: make([]float64, r.K), mag: make([]float64, r.K)}
-			for {
-				lo := int(next.Add(block)) - block
-				if lo >= r.N {
-					return
-				}
-				for n := lo; n < min(lo+block, r.N); n++ {
-					c.decode(&l.Weight, n, group)
-					r.column(&c, n, in)
-					r.addBias(l.Bias, n)
-				}
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
 			}
 		})
 	}
@@ -218,17 +220,17 @@ func dot(a, w, v []float64) (y, mag, abs float64) {
 	var y0, y1, m0, m1, b0, b1 float64
 	k := 0
 	for ; k+1 < len(a); k += 2 {
-		p, q := a[k]*w[k], a[k+1]*w[k+1]
-		y0 += float64(p)
-		y1 += float64(q)
+		p, q := float64(a[k]*w[k]), float64(a[k+1]*w[k+1])
+		y0 += p
+		y1 += q
 		b0 += math.Abs(p)
 		b1 += math.Abs(q)
 		m0 += float64(math.Abs(a[k]) * v[k])
 		m1 += float64(math.Abs(a[k+1]) * v[k+1])
 	}
 	if k < len(a) {
-		p := a[k] * w[k]
-		y0 += float64(p)
+		p := float64(a[k] * w[k])
+		y0 += p
 		b0 += math.Abs(p)
 		m0 += float64(math.Abs(a[k]) * v[k])
 	}
