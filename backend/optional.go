@@ -10,10 +10,11 @@ import (
 // Apply the layers one by one.
 type Grouper interface {
 	// Group returns a Layer whose output columns are those of layers in order:
-	// N is their sum. All must be live, of this device, and equal in K, x type,
-	// y type, recipe and transform; otherwise a *Refusal. It holds the layers:
-	// closing one of them before the group is ErrBusy. Results equal those of
-	// the single layers bit for bit.
+	// N is their sum, MaxRows their least, Bytes what it takes beyond theirs.
+	// A layer of another device is ErrDevice, a closed one ErrClosed; layers
+	// that differ in K, x type, y type, recipe or transform are a *Refusal. The
+	// group holds the layers: closing one of them before it is ErrBusy. Results
+	// equal those of the single layers bit for bit.
 	Group(layers ...Layer) (Layer, error)
 }
 

@@ -61,7 +61,7 @@ type Request struct {
 // NewSpec derives the Spec of a layer for a request. Its errors are those of
 // Linear.Check, and ErrUnsupported for a recipe that the layer cannot have:
 // quantized activations on a plain weight, FlatQuant without a transform or
-// another recipe with one.
+// another recipe with one, and those of Recipe.Check.
 func NewSpec(l *quant.Linear, r Request) (Spec, error) {
 	if err := l.Check(); err != nil {
 		return Spec{}, err
@@ -85,6 +85,9 @@ func NewSpec(l *quant.Linear, r Request) (Spec, error) {
 	s.FullN, s.FullK = l.Full()
 	if r.Recipe != nil {
 		s.Recipe = *r.Recipe
+	}
+	if err := s.Recipe.Check(l.Name); err != nil {
+		return Spec{}, err
 	}
 	if f.Plain.Valid() {
 		if s.Recipe.Kind != quant.Exact {

@@ -1,0 +1,248 @@
+package cpu
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// shapes are odd sizes and every kind of groups, groups of one feature and
+// tables (long groups of few bits) among them.
+func shapes(t testing.TB, rng *rand.Rand) []shape {
+	return []shape{
+		{n: 1, k: 1, groups: quant.OneGroup(1)},
+		{n: 3, k: 7, groups: uniform(t, 7, 2)},
+		{n: 17, k: 8, groups: uniform(t, 8, 1)},
+		{n: 9, k: 67, groups: quant.OneGroup(67)},
+		{n: 33, k: 130, groups: uniform(t, 130, 64)},
+		{n: 5, k: 300, groups: uniform(t, 300, 1)},
+		{n: 6, k: 257, groups: uniform(t, 257, 3)},
+		{n: 11, k: 100, groups: ragged(t, 0, 1, 40, 41, 99, 100)},
+		{n: 10, k: 96, groups: actOrder(t, rng, 96, 4)},
+		{n: 8, k: 131, groups: actOrder(t, rng, 131, 40)},
+	}
+}
+
+// forEach runs f for every shape, number of bits, scale type and output type,
+// the last three cycling so that every pair of them occurs somewhere.
+func forEach(t *testing.T, f func(t *testing.T, rng *rand.Rand, s shape, x, y dtype.DType)) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	i := 0
+	for _, s := range shapes(t, rng) {
+		for bits := 2; bits <= 8; bits++ {
+			for _, x := range floats {
+				s.bits, s.scales, s.zeros, s.bias = bits, floats[i%3], i%2 == 0, i%4 < 2
+				y := floats[i/3%3]
+				t.Run(fmt.Sprintf("%v x=%v y=%v", s, x, y), func(t *testing.T) { f(t, rng, s, x, y) })
+				i++
+			}
+			i++
+		}
+	}
+}
+
+func TestExactIsAccepted(t *testing.T) {
+	b := open(t, backend.OpenOptions{})
+	forEach(t, func(t *testing.T, rng *rand.Rand, s shape, xt, yt dtype.DType) {
+		b := &bench{t, b.dev, b.st}
+		l := s.linear(t, rng)
+		layer, k := b.prepare(l, backend.Request{X: xt, Y: yt, MaxRows: 5})
+		require.Equal(t, "cpu_wxg_a16_go", k.Name())
+		x := input(rng, xt, 5, s.k)
+		b.accepted(layer, k, l, x, b.apply(layer, x, 5), 5)
+	})
+}
+
+func TestInt8IsAccepted(t *testing.T) {
+	b := open(t, backend.OpenOptions{})
+	next := 0
+	forEach(t, func(t *testing.T, rng *rand.Rand, s shape, xt, yt dtype.DType) {
+		b := &bench{t, b.dev, b.st}
+		l := s.linear(t, rng)
+		for range 3 { // of the recipes, in turn
+			r := int8Recipes[next%len(int8Recipes)]
+			next++
+			layer, k := b.prepare(l, backend.Request{Recipe: &r, X: xt, Y: yt, MaxRows: 5})
+			require.Equal(t, "cpu_wxg_a8_go", k.Name())
+			x := input(rng, xt, 5, s.k)
+			clear(x[s.k : 2*s.k]) // a row of zeros
+			b.accepted(layer, k, l, x, b.apply(layer, x, 5), 5)
+		}
+	})
+}
+
+func TestFlatQuantIsAccepted(t *testing.T) {
+	b := open(t, backend.OpenOptions{})
+	forEach(t, func(t *testing.T, rng *rand.Rand, s shape, xt, yt dtype.DType) {
+		b := &bench{t, b.dev, b.st}
+		s.flat = true
+		l := s.linear(t, rng)
+		layer, k := b.prepare(l, backend.Request{X: xt, Y: yt, MaxRows: 3})
+		require.Equal(t, "cpu_wxg_a4_go", k.Name())
+		x := input(rng, xt, 3, s.k)
+		b.accepted(layer, k, l, x, b.apply(layer, x, 3), 3)
+	})
+}
+
+func TestPlainIsAccepted(t *testing.T) {
+	b := open(t, backend.OpenOptions{})
+	rng := rand.New(rand.NewPCG(3, 4))
+	for i, w := range floats {
+		for j, xt := range floats {
+			for _, k := range []int{1, 8, 63, 200} {
+				s := shape{n: 19, k: k, plain: w, bias: j == 1}
+				l := s.linear(t, rng)
+				layer, kernel := b.prepare(l, backend.Request{X: xt, Y: floats[(i+j)%3], MaxRows: 4})
+				require.Equal(t, "cpu_wx_a16_go", kernel.Name())
+				x := input(rng, xt, 4, k)
+				b.accepted(layer, kernel, l, x, b.apply(layer, x, 4), 4)
+			}
+		}
+	}
+}
+
+// TestExactCells has nothing to round: integer x, scales that are powers of
+// two, sums below 2^24, rows whose largest code is 127. y must equal the sum.
+func TestExactCells(t *testing.T) {
+	b := open(t, backend.OpenOptions{})
+	rng := rand.New(rand.NewPCG(5, 6))
+	recipes := append([]quant.Recipe{{Kind: quant.Exact}}, int8Recipes...)
+	for _, s := range shapes(t, rng) {
+		for bits := 2; bits <= 8; bits++ {
+			s.bits, s.scales, s.zeros = bits, floats[bits%3], bits%2 == 0
+			l := s.linear(t, rng)
+			for n := range s.n {
+				for g := range s.groups.Count() {
+					l.Weight.SetScale(n, g, float32([]float64{0.25, 1, 2}[g%3]))
+				}
+			}
+			index := s.groups.Index(nil)
+			const m = 3
+			for _, r := range recipes {
+				if r.Kind == quant.Int8Token || r.Kind == quant.Int8TokenAsym {
+					continue // their scale of a row with maximum 127 is not one
+				}
+				layer, _ := b.prepare(l, backend.Request{Recipe: &r, X: dtype.F32, Y: dtype.F32, MaxRows: m})
+				x := make([]float32, m*s.k)
+				for i := range x {
+					x[i] = float32(rng.IntN(255) - 127)
+				}
+				act := r.ActGroups(l.Weight.Groups())
+				seen := map[[2]int]bool{}
+				for i := range x { // the largest of each scale
+					if g := [2]int{i / s.k, act.Of(i % s.k)}; r.Kind != quant.Exact && !seen[g] {
+						seen[g], x[i] = true, 127
+					}
+				}
+				y := b.apply(layer, x, m)
+				for i := range y {
+					row, n := i/s.n, i%s.n
+					var want float64
+					for k := range s.k {
+						want += float64(x[row*s.k+k]) * float64(l.Weight.Scale(n, int(index[k]))) * float64(l.Weight.Code(n, k)-l.Weight.Zero(n, int(index[k])))
+					}
+					require.Equal(t, want, float64(y[i]), "%v %v y[%d,%d]", s, r, row, n)
+				}
+			}
+		}
+	}
+}
+
+// TestDynamic4BitOrder recomputes Int8TokenAsym in the very order of PyTorch's
+// float32 operator, channel-wise and in groups.
+func TestDynamic4BitOrder(t *testing.T) {
+	b := open(t, backend.OpenOptions{})
+	rng := rand.New(rand.NewPCG(7, 8))
+	r := quant.Recipe{Kind: quant.Int8TokenAsym}
+	for _, size := range []int{-1, 32, 64} {
+		const n, k, m = 24, 256, 3
+		s := shape{n: n, k: k, bits: 4, groups: uniform(t, k, size), scales: dtype.F32}
+		l := s.linear(t, rng)
+		layer, _ := b.prepare(l, backend.Request{Recipe: &r, X: dtype.F32, MaxRows: m})
+		x := input(rng, dtype.F32, m, k)
+		y := b.apply(layer, x, m)
+		g := s.groups
+		for row := range m {
+			codes, recip := make([]int8, k), make([]float32, 1)
+			one := quant.OneGroup(k)
+			zero := r.QuantizeRow(dtype.F32, &one, codes, recip, x[row*k:][:k])
+			for col := range n {
+				var sum float32
+				for group := range g.Count() {
+					var acc int32
+					for i := group * g.Size(); i < (group+1)*g.Size(); i++ {
+						acc += (int32(codes[i]) - zero) * int32(l.Weight.Code(col, i)-8)
+					}
+					sum += float32(float32(acc) * l.Weight.Scale(col, group))
+				}
+				require.Equal(t, float32(sum*recip[0]), y[row*n+col], "group size %d, y[%d,%d]", size, row, col)
+			}
+		}
+	}
+}
+
+// TestWideZeroPoints has weights of the largest magnitude that a zero point
+// allows, whose sums leave an int32.
+func TestWideZeroPoints(t *testing.T) {
+	b := open(t, backend.OpenOptions{})
+	rng := rand.New(rand.NewPCG(9, 10))
+	s := shape{n: 4, k: 3000, bits: 8, groups: quant.OneGroup(3000), scales: dtype.F32, zeros: true}
+	l := s.linear(t, rng)
+	for n, z := range []int16{-32768, 32767, 255, -1} {
+		l.Weight.ZeroRow(n)[0] = z
+	}
+	for _, r := range append([]quant.Recipe{{Kind: quant.Exact}}, int8Recipes...) {
+		layer, k := b.prepare(l, backend.Request{Recipe: &r, X: dtype.F32, MaxRows: 2})
+		x := make([]float32, 2*s.k)
+		for i := range x {
+			x[i] = 1 + rng.Float32() // all of one sign
+		}
+		b.accepted(layer, k, l, x, b.apply(layer, x, 2), 2)
+	}
+}
+
+// TestSameBits compares runs that must not differ: another number of threads,
+// other rows in the call, another call.
+func TestSameBits(t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	one, many := open(t, backend.OpenOptions{Threads: 1}), open(t, backend.OpenOptions{Threads: 5})
+	for _, kind := range quant.Recipes() {
+		s := shape{n: 150, k: 520, bits: 4, groups: uniform(t, 520, 64), scales: dtype.F16, zeros: true, bias: true, flat: kind == quant.Int4FlatQuant}
+		l := s.linear(t, rng)
+		r := backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: dtype.F32, MaxRows: 40}
+		a, _ := one.prepare(l, r)
+		b, _ := many.prepare(l, r)
+		x := input(rng, dtype.F32, 40, s.k)
+		want := one.apply(a, x, 40)
+		require.Equal(t, want, many.apply(b, x, 40), kind)
+		require.Equal(t, want, many.apply(b, x, 40), kind)
+		for _, row := range []int{0, 17, 39} {
+			require.Equal(t, want[row*s.n:(row+1)*s.n], many.apply(b, x[row*s.k:(row+1)*s.k], 1), kind)
+		}
+	}
+}
+
+func TestNonFiniteRows(t *testing.T) {
+	b := open(t, backend.OpenOptions{})
+	rng := rand.New(rand.NewPCG(13, 14))
+	for _, kind := range quant.Recipes() {
+		for _, order := range []bool{false, true} {
+			s := shape{n: 20, k: 96, bits: 4, groups: uniform(t, 96, 32), scales: dtype.F16, bias: true, flat: kind == quant.Int4FlatQuant}
+			if order {
+				s.groups = actOrder(t, rng, 96, 4)
+			}
+			l := s.linear(t, rng)
+			layer, k := b.prepare(l, backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: dtype.F32, MaxRows: 4})
+			x := input(rng, dtype.F32, 4, s.k)
+			x[s.k+5] = float32nan()
+			x[3*s.k+95] = float32inf()
+			b.accepted(layer, k, l, x, b.apply(layer, x, 4), 4)
+		}
+	}
+}

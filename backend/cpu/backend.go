@@ -1,0 +1,66 @@
+package cpu
+
+import (
+	"context"
+	"runtime"
+
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/hostmem"
+	"github.com/bitlane/bitlane/internal/workers"
+	"github.com/bitlane/bitlane/quant"
+)
+
+func init() { backend.Register(cpu{}) }
+
+// cpu implements backend.Backend.
+type cpu struct{}
+
+func (cpu) Name() string { return "cpu" }
+
+func (cpu) Kernels() []backend.Kernel {
+	all := make([]backend.Kernel, len(kernels))
+	for i, k := range kernels {
+		all[i] = k
+	}
+	return all
+}
+
+func (cpu) Devices(context.Context) ([]backend.DeviceInfo, error) {
+	return []backend.DeviceInfo{info(runtime.GOMAXPROCS(0))}, nil
+}
+
+// Open knows the device "0". Of o it uses Threads, CPUs and MemoryLimit.
+func (cpu) Open(ctx context.Context, id string, o backend.OpenOptions) (backend.Device, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if id != "" && id != "0" {
+		return nil, quant.Errorf(backend.ErrNoDevice, "cpu:"+id, "", "cpu:0", "no such device")
+	}
+	if o.NativeContext != 0 {
+		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "native context", "0: the processor has none", "%#x", o.NativeContext)
+	}
+	if o.Threads < 0 {
+		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "threads", "at least 1, or 0 for all", "%d", o.Threads)
+	}
+	pool, err := workers.New(workers.Options{Threads: o.Threads, CPUs: o.CPUs})
+	if err != nil {
+		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "", "", "%v", err)
+	}
+	d := &Device{Device: hostmem.New(info(pool.Threads()), o), pool: pool}
+	d.Bind(d)
+	return d, nil
+}
+
+func info(threads int) backend.DeviceInfo {
+	name := cpuid.CPU.BrandName
+	if name == "" {
+		name = runtime.GOARCH + " processor"
+	}
+	return backend.DeviceInfo{
+		Backend: "cpu", Family: "cpu", ID: "0", Name: name, Arch: runtime.GOARCH,
+		Tier: "go", Features: cpuid.CPU.FeatureSet(), Memory: "normal pages", Units: threads,
+	}
+}

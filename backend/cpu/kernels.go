@@ -1,0 +1,134 @@
+package cpu
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// kernels is what the backend offers, best first.
+var kernels = []*kernel{
+	{name: "cpu_wxg_a16_go", act: exact},
+	{name: "cpu_wx_a16_go", act: exact, plain: true},
+	{name: "cpu_wxg_a8_go", act: int8Codes},
+	{name: "cpu_wxg_a4_go", act: int4Codes},
+}
+
+// activations says what the rows of x are prepared to.
+type activations uint8
+
+const (
+	exact     activations = iota // float32 values
+	int8Codes                    // int16: code − zero point, and scales
+	int4Codes                    // the same after FlatQuant's transform
+)
+
+func (a activations) String() string {
+	return [...]string{"exact", "an int8 recipe", quant.Int4FlatQuant.String()}[a]
+}
+
+// activationsOf returns what a recipe asks for, false for an unknown one.
+func activationsOf(r quant.Recipe) (activations, bool) {
+	switch r.Kind {
+	case quant.Exact:
+		return exact, true
+	case quant.Int8TokenAsym, quant.Int8Token, quant.Int8TokenXPU, quant.Int8TokenAscend, quant.Int8Group:
+		return int8Codes, true
+	case quant.Int4FlatQuant:
+		return int4Codes, true
+	}
+	return 0, false
+}
+
+// kernel is one of the kernels in plain Go.
+type kernel struct {
+	name  string
+	act   activations
+	plain bool // plain weights, otherwise integer codes
+}
+
+var _ backend.Kernel = (*kernel)(nil)
+
+func (k *kernel) Name() string { return k.name }
+
+func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refusal) {
+	if i.Family != "cpu" {
+		r = r.Add(k.name, "device", i.Family, "cpu", "")
+	}
+	switch {
+	case s.Plain.Valid() && !k.plain:
+		r = r.Add(k.name, "weights", "plain "+s.Plain.String(), "integer codes", "")
+	case !s.Plain.Valid() && k.plain:
+		r = r.Add(k.name, "weights", fmt.Sprintf("%d-bit codes", s.Bits), "plain float32, float16 or bfloat16", "")
+	case !s.Plain.Valid() && (s.Bits < 2 || s.Bits > 8):
+		r = r.Add(k.name, "bits", fmt.Sprint(s.Bits), "2..8", "")
+	}
+	if act, known := activationsOf(s.Recipe); !known || act != k.act {
+		r = r.Add(k.name, "activations", s.Recipe.String(), k.act.String(), "")
+	}
+	if !s.Plain.Valid() && !s.ScalesFinite {
+		r = r.Add(k.name, "scales", "not all finite", "finite numbers", "repair the checkpoint")
+	}
+	for _, t := range []struct {
+		field string
+		t     dtype.DType
+	}{{"x type", s.X}, {"y type", s.Y}} {
+		if !t.t.Valid() {
+			r = r.Add(k.name, t.field, t.t.String(), "float32, float16 or bfloat16", "")
+		}
+	}
+	if r == nil {
+		if need := workspace(&s, i.Units, s.MaxRows); need > math.MaxInt {
+			r = r.Add(k.name, "MaxRows", fmt.Sprint(s.MaxRows), "a workspace that can be addressed", "ask for fewer rows")
+		}
+	}
+	return r
+}
+
+func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footprint {
+	return backend.Footprint{
+		Weights:   layoutOf(&s).total,
+		Workspace: workspace(&s, i.Units, s.MaxRows),
+		Staging:   staging(&s, i.Units),
+	}
+}
+
+// Numerics counts, for exact kernels: the weight, its product with x, at most
+// ⌈K/8⌉ sums in a lane, three of lanes, and the bias; for the others, whose
+// sums within a group are exact: the group's sum, its product with two scales,
+// the sums over groups, and the bias.
+func (k *kernel) Numerics(s backend.Spec) backend.Numerics {
+	n := backend.Numerics{BatchInvariant: true}
+	if k.act == exact {
+		n.Depth = (s.K+7)/8 + 6
+		return n
+	}
+	segments := maxSegments(&s)
+	n.Depth = segments + 4
+	if inLanes(&s) {
+		n.Depth = (segments+7)/8 + 7
+	}
+	return n
+}
+
+func (k *kernel) Prepare(ctx context.Context, d backend.Device, l *quant.Linear, s backend.Spec) (backend.Layer, error) {
+	dev, err := of(d)
+	if err != nil {
+		return nil, err
+	}
+	if r := k.Supports(d.Info(), s); r != nil {
+		return nil, r
+	}
+	own, err := backend.NewSpec(l, backend.Request{Recipe: &s.Recipe, X: s.X, Y: s.Y, MaxRows: s.MaxRows})
+	if err != nil {
+		return nil, err
+	}
+	if !own.Equal(&s) {
+		return nil, quant.Errorf(backend.ErrShape, l.Name, "spec", fmt.Sprintf("one of this layer: [%d,%d] %s", own.N, own.K, own.Scheme()), "[%d,%d] %s", s.N, s.K, s.Scheme())
+	}
+	return prepare(ctx, dev, l, &s)
+}

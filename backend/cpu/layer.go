@@ -1,0 +1,140 @@
+package cpu
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/hostmem"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// layer is one or, for a group, several packed weights behind one Apply.
+type layer struct {
+	*hostmem.Layer
+	dev    *Device
+	fronts []*front
+	parts  []part
+	chunks int // of all parts
+	n, k   int
+
+	maxRows int
+	row     int // bytes of all fronts' prepared rows of one row of x
+	scratch int // bytes of one worker's scratch
+
+	held    []*hostmem.Layer // a group's members
+	release sync.Once
+}
+
+// part is packed weights and where they stand in the layer.
+type part struct {
+	w      *weights
+	front  int // which front prepares x for it
+	at     int // bytes to that front's prepared row in a row of all fronts
+	column int // first output
+	chunk  int // first chunk
+	tile   int // rows of W in a chunk
+}
+
+// newLayer completes the parts, which name their weights and fronts. A layer
+// that quantizes x, in one way, shows its codes.
+func newLayer(base *hostmem.Layer, dev *Device, fronts []*front, parts []part, scratch int, held []*hostmem.Layer) backend.Layer {
+	s := base.Spec()
+	l := &layer{Layer: base, dev: dev, fronts: fronts, parts: parts, n: s.N, k: s.K, maxRows: s.MaxRows, scratch: scratch, held: held}
+	at := make([]int, len(fronts))
+	for i, f := range fronts {
+		at[i] = l.row
+		l.row += f.row
+	}
+	column := 0
+	for i := range parts {
+		p := &parts[i]
+		p.at, p.column, p.chunk, p.tile = at[p.front], column, l.chunks, tileRows(p.w.k)
+		column += p.w.n
+		l.chunks += (p.w.n + p.tile - 1) / p.tile
+	}
+	if s.Recipe.Kind != quant.Exact && len(fronts) == 1 {
+		return coded{l}
+	}
+	return l
+}
+
+// Workspace implements backend.Layer: the prepared rows, then each worker's
+// scratch.
+func (l *layer) Workspace(rows int) int {
+	if rows <= 0 {
+		return 0
+	}
+	return min(rows, l.maxRows)*l.row + l.dev.pool.Threads()*l.scratch
+}
+
+// Apply implements backend.Layer. It is complete on return.
+func (l *layer) Apply(s backend.Stream, dst, x backend.Tensor, ws backend.Span) error {
+	if err := l.Enter(s, dst, x, ws, l.Workspace(x.Rows)); err != nil {
+		return err
+	}
+	defer l.Leave()
+	if x.Rows == 0 {
+		return nil
+	}
+	c := l.dev.borrow()
+	defer l.dev.giveBack(c)
+	c.l, c.rows = l, x.Rows
+	c.x, c.xStep = x.Host(), x.Stride*x.DType.Size()
+	c.y, c.yStep, c.yType = dst.Host(), dst.Stride*dst.DType.Size(), dst.DType
+	work := ws.Host()
+	if c.x == nil || c.y == nil || work == nil { // closed since Enter looked
+		return quant.Errorf(backend.ErrClosed, "x, dst or workspace", "", "open buffers", "closed")
+	}
+	c.prepared, c.scratch = work[:x.Rows*l.row], work[x.Rows*l.row:]
+	c.run()
+	return nil
+}
+
+// Close implements backend.Layer.
+func (l *layer) Close() error {
+	if err := l.Layer.Close(); err != nil {
+		return err
+	}
+	l.release.Do(func() {
+		for _, h := range l.held {
+			h.Release()
+		}
+	})
+	return nil
+}
+
+func (l *layer) whole() *layer { return l }
+
+// coded is a layer whose kernel quantizes x.
+type coded struct{ *layer }
+
+var _ backend.Coder = coded{}
+
+// Codes implements backend.Coder.
+func (l coded) Codes(s backend.Stream, x backend.Tensor, codes []int8, scales []float32, zeros []int32) error {
+	if err := l.EnterUse(); err != nil {
+		return err
+	}
+	defer l.Leave()
+	spec := l.Spec()
+	if s == nil || s.Device() != l.Device() {
+		return quant.Errorf(backend.ErrDevice, "stream", "device", l.Device().Info().String(), "another")
+	}
+	if err := x.Check(l.Device(), "x", spec.X, spec.K); err != nil {
+		return err
+	}
+	f := l.fronts[0]
+	groups := f.act.Count()
+	if len(codes) != x.Rows*spec.K || len(scales) != x.Rows*groups || len(zeros) != x.Rows {
+		return quant.Errorf(backend.ErrShape, "codes", "lengths", fmt.Sprintf("%d codes, %d scales and %d zero points", x.Rows*spec.K, x.Rows*groups, x.Rows),
+			"%d, %d and %d", len(codes), len(scales), len(zeros))
+	}
+	scratch := make([]byte, frontBytes(&spec))
+	host := x.Host()
+	for m := range x.Rows {
+		row := host[m*x.Stride*spec.X.Size():]
+		zeros[m] = f.quantize(codes[m*spec.K:][:spec.K], scales[m*groups:][:groups], row, scratch)
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+package cpu
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// weights is a layer's packed weights; its slices are parts of one buffer.
+type weights struct {
+	n, k   int
+	plain  dtype.DType // element type of plain weights; Invalid for codes
+	bits   int
+	stride int // bytes of a row
+	rows   []byte
+
+	groups    int
+	scaleType dtype.DType
+	scales    []byte
+	zeros     []int16 // nil: implied
+	implied   int32
+
+	bias     []float32 // nil: none
+	segments []segment
+	block    int  // products that an int32 holds
+	perGroup bool // each segment has an activation scale of its own
+	lanes    bool // sums over segments use lanes
+}
+
+// view is n values of type T at the start of b, which is aligned for T.
+func view[T int8 | int16 | int32 | float32 | segment](b []byte, n int) []T {
+	var t T
+	b = b[:n*int(unsafe.Sizeof(t))]
+	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
+}
+
+// newWeights lays the parts of l out in mem, which holds at.total bytes, and
+// fills all but the rows. order is nil without act-order.
+func newWeights(mem []byte, at *layout, l *quant.Linear, s *backend.Spec) *weights {
+	src := &l.Weight
+	w := &weights{n: s.N, k: s.K, plain: s.Plain, bits: s.Bits}
+	if s.Plain.Valid() {
+		w.stride = s.K * s.Plain.Size()
+	} else {
+		w.stride = src.RowStride()
+		w.groups, w.scaleType = s.Groups.Count, s.Scales
+		row := w.groups * s.Scales.Size()
+		w.scales = mem[at.scales:][:s.N*row]
+		for n := range s.N {
+			copy(w.scales[n*row:], src.ScaleRow(n))
+		}
+		w.implied = int32(1) << (s.Bits - 1)
+		if !s.Symmetric {
+			w.zeros = view[int16](mem[at.zeros:], s.N*w.groups)
+			for n := range s.N {
+				copy(w.zeros[n*w.groups:], src.ZeroRow(n))
+			}
+		}
+		w.block = products(max(1<<s.Bits-1-s.ZeroMin, s.ZeroMax))
+		w.perGroup = s.Recipe.Kind == quant.Int8Group
+		w.lanes = inLanes(s)
+		w.segments = fillSegments(view[segment](mem[at.segments:], maxSegments(s)), src.Groups(), s.Recipe.ActGroup())
+	}
+	w.rows = mem[at.rows:][:s.N*w.stride]
+	if s.Bias {
+		w.bias = view[float32](mem[at.bias:], s.N)
+		copy(w.bias, l.Bias)
+	}
+	return w
+}
+
+// fillSegments cuts each group that has features into runs of size, or leaves
+// it whole where size is 0.
+func fillSegments(dst []segment, g *quant.Groups, size int) []segment {
+	bounds := g.Bounds(nil)
+	n := 0
+	for i := range g.Count() {
+		for lo := bounds[i]; lo < bounds[i+1]; n++ {
+			hi := bounds[i+1]
+			if size > 0 && int64(lo)+int64(size) < int64(hi) {
+				hi = lo + int32(size)
+			}
+			dst[n] = segment{lo, hi, int32(i)}
+			lo = hi
+		}
+	}
+	return dst[:n]
+}
+
+// packRow stores row n of src, its codes in the order given. spare is two rows
+// of codes; it is used with an order only.
+func (w *weights) packRow(n int, src *quant.Weight, order []int32, spare []uint8) {
+	dst := w.rows[n*w.stride:][:w.stride]
+	if order == nil {
+		copy(dst, src.Row(n)[:w.stride])
+		return
+	}
+	codes, sorted := spare[:w.k], spare[w.k:2*w.k]
+	unpack(codes, src.Row(n), w.bits)
+	for i, k := range order {
+		sorted[i] = codes[k]
+	}
+	quant.Pack(dst, sorted, w.bits)
+}
+
+// unpack writes len(dst) codes of a row, eight at a time: halving steps spread
+// the codes in a word to its bytes. A row is padded to a multiple of 8 bytes.
+func unpack(dst []uint8, row []byte, bits int) {
+	if bits == 8 {
+		copy(dst, row)
+		return
+	}
+	b := uint(bits)
+	ones := uint64(1)<<b - 1
+	eight := uint64(1)<<(8*b) - 1
+	four := uint64(1)<<(4*b) - 1
+	two := (uint64(1)<<(2*b) - 1) * 0x0000000100000001
+	one := ones * 0x0001000100010001
+	at := 0
+	for len(dst) >= 8 && at+8 <= len(row) {
+		v := binary.LittleEndian.Uint64(row[at:]) & eight
+		v = v&four | v>>((4*b)&63)<<32
+		v = v&two | v<<((16-2*b)&63)&(two<<16)
+		v = v&one | v<<((8-b)&63)&(one<<8)
+		binary.LittleEndian.PutUint64(dst, v)
+		dst, at = dst[8:], at+bits
+	}
+	quant.Unpack(dst, row[at:], bits)
+}
+
+func (w *weights) zero(n, group int) int32 {
+	if w.zeros == nil {
+		return w.implied
+	}
+	return int32(w.zeros[n*w.groups+group])
+}
+
+// tableBits is the largest code for which a table of a segment's weights pays,
+// and tableRun the shortest segment.
+const (
+	tableBits = 4
+	tableRun  = 32
+)
+
+// floats writes row n as float32 weights into dst [padded(K)], with zeros
+// beyond K. codes is scratch of K bytes.
+func (w *weights) floats(dst []float32, codes []uint8, n int) {
+	clear(dst[w.k:])
+	dst = dst[:w.k]
+	row := w.rows[n*w.stride:][:w.stride]
+	if w.plain.Valid() {
+		dtype.Decode(w.plain, dst, row)
+		return
+	}
+	codes = codes[:w.k]
+	unpack(codes, row, w.bits)
+	scales := w.scales[n*w.groups*w.scaleType.Size():]
+	var table [256]float32
+	for _, g := range w.segments {
+		s := w.scaleType.At(scales, int(g.group))
+		zero := w.zero(n, int(g.group))
+		to := dst[g.lo:g.hi]
+		from := codes[g.lo:g.hi][:len(to)]
+		if w.bits <= tableBits && len(to) >= tableRun {
+			for u := range 1 << w.bits {
+				table[u] = s * float32(int32(u)-zero)
+			}
+			for i := range to {
+				to[i] = table[from[i]]
+			}
+			continue
+		}
+		for i := range to {
+			to[i] = s * float32(int32(from[i])-zero)
+		}
+	}
+}
+
+// integers writes row n as codes minus zero points into dst [K] and its scales
+// into scales [groups]. codes is scratch of K bytes.
+func (w *weights) integers(dst []int32, scales []float32, codes []uint8, n int) {
+	codes = codes[:w.k]
+	unpack(codes, w.rows[n*w.stride:][:w.stride], w.bits)
+	dtype.Decode(w.scaleType, scales, w.scales[n*w.groups*w.scaleType.Size():])
+	for _, g := range w.segments {
+		zero := w.zero(n, int(g.group))
+		to := dst[g.lo:g.hi]
+		from := codes[g.lo:g.hi][:len(to)]
+		for i := range to {
+			to[i] = int32(from[i]) - zero
+		}
+	}
+}
+
+// combine returns one output before its bias: q is a row's codes minus zero
+// point, act its scales, u a row of weights as integers and s its scales.
+func (w *weights) combine(q []int16, act []float32, u []int32, s []float32) float32 {
+	var y float32
+	var in lanes
+	for i, g := range w.segments {
+		a := float32(dotCodes(q[g.lo:g.hi], u[g.lo:g.hi], w.block))
+		if w.perGroup {
+			a *= act[i]
+		}
+		a *= s[g.group]
+		if w.lanes {
+			in[i&7] += a
+		} else {
+			y += a
+		}
+	}
+	if w.lanes {
+		y = in.sum()
+	}
+	if !w.perGroup {
+		y *= act[0]
+	}
+	return y
+}
