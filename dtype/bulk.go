@@ -34,11 +34,11 @@ func (d DType) Put(b []byte, i int, v float32) {
 func Decode(d DType, dst []float32, src []byte) {
 	switch d {
 	case F16:
-		decodeF16(dst, src[:2*len(dst)])
+		decodeF16(dst, src[:2*len(dst):len(src)])
 	case BF16:
-		decodeBF16(dst, src[:2*len(dst)])
+		decodeBF16(dst, src[:2*len(dst):len(src)])
 	default:
-		decodeF32(dst, src[:4*len(dst)])
+		decodeF32(dst, src[:4*len(dst):len(src)])
 	}
 }
 
@@ -47,11 +47,11 @@ func Decode(d DType, dst []float32, src []byte) {
 func Encode(d DType, dst []byte, src []float32) {
 	switch d {
 	case F16:
-		encodeF16(dst[:2*len(src)], src)
+		encodeF16(dst[:2*len(src):len(dst)], src)
 	case BF16:
-		encodeBF16(dst[:2*len(src)], src)
+		encodeBF16(dst[:2*len(src):len(dst)], src)
 	default:
-		encodeF32(dst[:4*len(src)], src)
+		encodeF32(dst[:4*len(src):len(dst)], src)
 	}
 }
 
