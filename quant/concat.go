@@ -44,8 +44,7 @@ func Concat(name string, parts ...*Linear) (*Linear, error) {
 		return nil, named(err, name)
 	}
 	if bias {
-		c.ResizeBias(f.N)
-		clear(c.Bias)
+		c.Bias = make([]float32, f.N)
 	}
 	at, whole := 0, true
 	for _, p := range parts {

@@ -34,6 +34,8 @@ func TestTransformQuantizeRow(t *testing.T) {
 		{"saturation", []float32{7, -7, 3.25, -3.75, -4.25, 1, .25, -.25}, .5, []int8{7, -8, 6, -8, -8, 2, 0, 0}, .5},
 		{"zeros", make([]float32, 8), .9, make([]int8, 8), 0},
 		{"product rounded to float16 on the way", []float32{4, 0.85693359375}, 1, []int8{7, 2}, 4. / 7},
+		// 7/(clip·max|b|) in float32 would be one ulp less, and the code 4.
+		{"order of the divisions", []float32{2.560546875, 0.84912109375}, .515625, []int8{7, 5}, 0x1.8246dcp-3},
 		{"largest and smallest of float16", []float32{65504, -0x1p-24}, 1, []int8{7, 0}, 65504. / 7},
 		{"smallest of float16, least clip", []float32{0x1p-24, 0, -0x1p-24}, quant.MinClip, []int8{7, 0, -8}, float32(0x1p-48) / 7},
 		{"NaN", []float32{1, nan32}, 1, []int8{0, 0}, nan32},
