@@ -49,7 +49,7 @@ func rows(rng *rand.Rand, xt dtype.DType, k int) map[string][]float32 {
 		"+Inf":             fill(func(i int) float64 { return []float64{1, math.Inf(1)}[(i+1)/k] }),
 		"-Inf":             fill(func(i int) float64 { return []float64{math.Inf(-1), 1}[min(i, 1)] }),
 	}
-	for i := range 20 {
+	for i := range 60 {
 		scale := math.Ldexp(1, rng.IntN(24)-12)
 		m[fmt.Sprintf("Gaussian %d", i)] = fill(func(int) float64 { return scale * rng.NormFloat64() })
 		m[fmt.Sprintf("uniform, shifted %d", i)] = fill(func(int) float64 { return scale * (rng.Float64() + float64(i%5-2)/3) })

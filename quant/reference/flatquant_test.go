@@ -50,6 +50,9 @@ func TestFlatQuantQuantizerByHand(t *testing.T) {
 		{"zeros", make([]float32, 8), .9, 0, make([]int8, 8)},
 		// 0.85693359375·1.75 = 1.49963, in float16 1.5, even 2; rounded once it is 1.
 		{"double rounding", []float32{4, 0.85693359375}, 1, float32(4) / 7, []int8{7, 2}},
+		// (7/clip)/mx is 3.1114485 and 7/(clip·mx) one ulp more; 0.48193359375 times them is
+		// on either side of 1.49951171875, half way from 1.4990234375 to the tie 1.5.
+		{"order of the divisions", []float32{2.96875, 0.48193359375}, 0.7578125, float32(2.96875*0.7578125) / 7, []int8{7, 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tr := &quant.Transform{L: 1, R: len(c.b), P1: identity(1), P2: identity(len(c.b)), Type: dtype.F16, Clip: c.clip}

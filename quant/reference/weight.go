@@ -10,9 +10,10 @@ import (
 
 // column is one row of W, the weights of one output column, in float64.
 type column struct {
-	w   []float64 // [K] w[k] = s·(u − z), or the element of a plain weight
-	mag []float64 // [K] s·(u + |z|), or |w|
-	sum float64   // Σ mag
+	w     []float64 // [K] w[k] = s·(u − z), or the element of a plain weight
+	mag   []float64 // [K] s·(u + |z|), or |w|
+	sum   float64   // Σ mag
+	scale []float64 // s of every group
 }
 
 // decode fills c with row n of w. group is the group of every feature.
@@ -28,11 +29,14 @@ func (c *column) decode(w *quant.Weight, n int, group []int32) {
 		return
 	}
 	bits := w.Bits()
-	scales, zeros := w.ScaleRow(n), w.ZeroRow(n)
+	zeros := w.ZeroRow(n)
+	c.scale = c.scale[:0]
+	for g := range w.Groups().Count() {
+		c.scale = append(c.scale, widen(w.ScaleType(), w.ScaleRow(n), g))
+	}
 	for k := range c.w {
 		g := int(group[k])
-		s := widen(w.ScaleType(), scales, g)
-		z := 1 << (bits - 1)
+		s, z := c.scale[g], 1<<(bits-1)
 		if zeros != nil {
 			z = int(zeros[g])
 		}
