@@ -12,14 +12,16 @@ import (
 //
 //	X'' = P1[L,L] · (X · P2[R,R])
 //
-// A Transform is immutable once it is part of a layer: the parts that Select
-// makes share it. Checkpoints store left_trans with P1 = left_transᵀ; the loader transposes
-// it. The product P1⊗P2 is never formed. Source: FlatQuant (arXiv:2410.09426);
-// aclnnFlatQuant of CANN for the arithmetic.
+// The product P1⊗P2 is never formed. Checkpoints store left_trans, with
+// P1 = left_transᵀ: the loader transposes it. A Transform is immutable once it
+// is part of a layer, since the parts that Select makes share it.
+//
+// Source: FlatQuant (arXiv:2410.09426); aclnnFlatQuant of CANN for the
+// arithmetic.
 type Transform struct {
 	L, R int
-	P1   []float32   // [L, L] row-major, each value exact in DType
-	P2   []float32   // [R, R] row-major, each value exact in DType
+	P1   []float32   // [L, L] row-major, each value exact in Type
+	P2   []float32   // [R, R] row-major, each value exact in Type
 	Type dtype.DType // the type that P1 and P2 are stored in
 	Clip float32     // clip ratio, MinClip to 1
 }
