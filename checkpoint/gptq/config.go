@@ -15,6 +15,7 @@ import (
 const (
 	maxDynamic      = 1 << 15
 	maxDynamicBytes = 2 << 20
+	maxMatched      = 1 << 28 // bytes of module names matched against patterns, all in all
 )
 
 // settings is what the configuration says about one module.
@@ -30,6 +31,7 @@ type settings struct {
 type config struct {
 	base     settings
 	dynamic  []override
+	matched  int   // bytes of names matched so far
 	lmHead   *bool // nil: not said
 	warnings []string
 }
@@ -39,8 +41,9 @@ type override struct {
 	expr   string
 	prefix string // every name that matches begins with it
 	re     *regexp.Regexp
-	skip   bool           // "-:": the module is not quantized
-	fields *module.Object // settings that differ; nil: none
+	skip   bool // "-:": the module is not quantized
+	settings
+	err error // what is wrong with the settings; matters where a module has them
 }
 
 // unsupported says which variant is refused; layers are counted by Open.
@@ -181,10 +184,13 @@ func (c *config) parseDynamic(o *module.Object) error {
 			return err
 		}
 		v.prefix, _ = v.re.LiteralPrefix()
+		v.settings = c.base
 		if !v.skip && string(f.Value) != "null" {
-			if v.fields, err = module.ParseObject(fmt.Sprintf("%s: %q", d.Name, f.Key), f.Value); err != nil {
+			fields, err := module.ParseObject(fmt.Sprintf("%s: %.200q", d.Name, f.Key), f.Value)
+			if err != nil {
 				return err
 			}
+			v.settings, v.err = c.base.with(fields)
 		}
 		c.dynamic = append(c.dynamic, v)
 	}
@@ -196,17 +202,19 @@ func (c *config) parseDynamic(o *module.Object) error {
 func (c *config) of(name string) (s settings, skip string, err error) {
 	for i := range c.dynamic {
 		v := &c.dynamic[i]
-		if !strings.HasPrefix(name, v.prefix) || !v.re.MatchString(name) {
+		if !strings.HasPrefix(name, v.prefix) {
+			continue
+		}
+		if c.matched += len(name); c.matched > maxMatched {
+			return s, "", quant.Errorf(quant.ErrUnsupported, "quantization_config: dynamic", "", "fewer patterns, or patterns that begin with literal text", "%d patterns for too many modules", len(c.dynamic))
+		}
+		if !v.re.MatchString(name) {
 			continue
 		}
 		if v.skip {
 			return c.base, v.expr, nil
 		}
-		if v.fields == nil {
-			return c.base, "", nil
-		}
-		s, err = c.base.with(v.fields)
-		return s, "", err
+		return v.settings, "", v.err
 	}
 	return c.base, "", nil
 }

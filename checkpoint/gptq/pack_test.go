@@ -178,10 +178,12 @@ func (l *truth) check(t *testing.T, got *quant.Linear) {
 	require.NoError(t, got.Check())
 	for n := range l.n {
 		for k := range l.k {
-			require.Equal(t, l.codes[n][k], w.Code(n, k), "code of row %d, feature %d", n, k)
 			g, want := w.Groups().Of(k), l.group(k)
-			require.Equal(t, l.s[want][n], w.Scale(n, g), "scale of row %d, feature %d", n, k)
-			require.Equal(t, l.zeros[want][n], w.Zero(n, g), "zero of row %d, feature %d", n, k)
+			u, z, v := w.Code(n, k), w.Zero(n, g), w.Scale(n, g)
+			if u != l.codes[n][k] || z != l.zeros[want][n] || v != l.s[want][n] {
+				require.FailNow(t, "wrong number", "row %d, feature %d: code %d, zero %d, scale %v; want %d, %d, %v",
+					n, k, u, z, v, l.codes[n][k], l.zeros[want][n], l.s[want][n])
+			}
 		}
 	}
 	if l.bias == nil {

@@ -2,6 +2,7 @@ package module
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"strings"
 
 	"github.com/bitlane/bitlane/quant"
@@ -13,13 +14,25 @@ import (
 // references, on purpose: a pattern that needs them is ErrUnsupported, naming
 // the construct; it is never approximated. field says where it was found.
 func Pattern(field, expr string) (*regexp.Regexp, error) {
-	if what := beyondRE2(expr); what != "" {
-		return nil, quant.Errorf(quant.ErrUnsupported, field, "pattern", "a pattern without "+what+" (write it with several simpler patterns)", "%q", expr)
+	refuse := func(want, has string) error {
+		return quant.Errorf(quant.ErrUnsupported, field, "pattern", want, "%.200q%s", expr, has)
+	}
+	translated, what := translate(expr)
+	if what != "" {
+		return nil, refuse("a pattern without "+what+" (several simpler patterns can say the same)", "")
+	}
+	tree, err := syntax.Parse(translated, syntax.Perl)
+	if err != nil {
+		return nil, refuse("a regular expression as Go reads it", ": "+err.Error())
+	}
+	// Counted repeats are copied out: nine bytes can ask for a thousand copies.
+	if prog, err := syntax.Compile(tree.Simplify()); err != nil || len(prog.Inst) > 4*len(expr)+256 {
+		return nil, refuse("smaller counted repeats", "")
 	}
 	// The group keeps the anchor in front of every alternative of a|b.
-	re, err := regexp.Compile(`\A(?:` + expr + `)`)
+	re, err := regexp.Compile(`\A(?:` + translated + `)`)
 	if err != nil {
-		return nil, quant.Errorf(quant.ErrFormat, field, "pattern", "a regular expression", "%q: %v", expr, err)
+		return nil, refuse("a regular expression as Go reads it", ": "+err.Error())
 	}
 	return re, nil
 }
@@ -34,33 +47,42 @@ var lookaround = []struct{ open, name string }{
 	{"(?P=", "back reference (?P=…)"},
 }
 
-// beyondRE2 names what in a Python pattern RE2 cannot express, or "".
-func beyondRE2(expr string) string {
+// translate turns a Python pattern into Go's syntax, or names what in it has no
+// counterpart there.
+func translate(expr string) (translated, what string) {
+	out := make([]byte, 0, len(expr))
 	class := false
 	for i := 0; i < len(expr); i++ {
-		switch c := expr[i]; {
+		c := expr[i]
+		out = append(out, c)
+		switch {
 		case c == '\\' && i+1 < len(expr):
 			i++
-			if d := expr[i]; !class && '1' <= d && d <= '9' {
-				return `back reference \` + string(d)
+			d := expr[i]
+			if !class && '1' <= d && d <= '9' {
+				return "", `back reference \` + string(d)
 			}
+			if !class && d == 'Z' {
+				d = 'z' // the end of the text is \Z in Python
+			}
+			out = append(out, d)
 		case class:
 			class = c != ']'
 		case c == '[':
 			class = true
-			if strings.HasPrefix(expr[i+1:], "^") {
-				i++
-			}
-			if strings.HasPrefix(expr[i+1:], "]") {
-				i++ // a ] that comes first is literal
+			for _, first := range []string{"^", "]"} { // a ] that comes first is literal
+				if strings.HasPrefix(expr[i+1:], first) {
+					i++
+					out = append(out, expr[i])
+				}
 			}
 		case c == '(':
 			for _, l := range lookaround {
 				if strings.HasPrefix(expr[i:], l.open) {
-					return l.name
+					return "", l.name
 				}
 			}
 		}
 	}
-	return ""
+	return string(out), ""
 }

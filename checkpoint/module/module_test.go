@@ -1,0 +1,274 @@
+package module
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/checkpoint/safetensors"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+func TestCompareIsNaturalOrder(t *testing.T) {
+	want := []string{"a", "a.1", "a.2", "a.02.x", "a.10", "a.b", "b", "layers.2.mlp", "layers.10.mlp", "layers.99999999999999999999", "layers.100000000000000000000"}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	slices.SortFunc(got, Compare)
+	require.Equal(t, want, got)
+	require.NotZero(t, Compare("a.01", "a.1"), "different names never compare equal")
+	require.Equal(t, -Compare("a.01", "a.1"), Compare("a.1", "a.01"))
+	require.Zero(t, Compare("a.1", "a.1"))
+}
+
+func TestPattern(t *testing.T) {
+	for _, c := range []struct {
+		expr, name string
+		want       bool
+	}{
+		{`model\.layers\.0\.`, "model.layers.0.mlp", true},
+		{`layers\.0`, "model.layers.0.mlp", false}, // anchored at the start
+		{`.*mlp`, "model.layers.0.mlp.up_proj", true},
+		{`a|b`, "b", true},
+		{`a|b`, "xb", false}, // also the second alternative is anchored
+		{`.*up_proj$`, "m.up_proj.x", false},
+		{`.*up_proj\Z`, "m.up_proj", true},
+		{`[]x]y`, "]y", true},
+		{`[^]x]y`, "zy", true},
+		{`[(?!]y`, "?y", true},
+		{`\(\?!a`, "(?!a", true},
+		{`(?P<layer>\d+)\.q`, "12.q", true},
+		{`(?:a)(?i:B)`, "ab", true},
+	} {
+		re, err := Pattern("f", c.expr)
+		require.NoError(t, err, c.expr)
+		require.Equal(t, c.want, re.MatchString(c.name), "%s on %s", c.expr, c.name)
+	}
+	re, err := Pattern("f", `model\.layers\.1[0-9]`)
+	require.NoError(t, err)
+	prefix, _ := re.LiteralPrefix()
+	require.Equal(t, "model.layers.1", prefix, "matching relies on the prefix for speed")
+}
+
+func TestPatternRefusals(t *testing.T) {
+	for expr, want := range map[string]string{
+		`(?!.*vision).*`:                  "negative lookahead",
+		`^(?!lm_head)`:                    "negative lookahead",
+		`a(?=b)`:                          "lookahead (?=",
+		`(?<!a)b`:                         "negative lookbehind",
+		`(?<=a)b`:                         "lookbehind (?<=",
+		`(a)\1`:                           `back reference \1`,
+		`(?P<x>a)(?P=x)`:                  "back reference (?P=",
+		`(?>a)`:                           "atomic group",
+		`(a)?(?(1)b|c)`:                   "conditional",
+		`a)|(b`:                           "unexpected )",
+		`(.{1000}|.{999}){1}`:             "smaller counted repeats",
+		`((a{100}){100}){100}`:            "regular expression as Go reads it",
+		`*`:                               "missing argument",
+		`\`:                               "trailing backslash",
+		`x(?!` + strings.Repeat("y", 500): "negative lookahead",
+	} {
+		_, err := Pattern("quantization_config: dynamic", expr)
+		require.ErrorIs(t, err, quant.ErrUnsupported, expr)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, "quantization_config: dynamic")
+		require.Less(t, len(err.Error()), 500)
+	}
+}
+
+func TestParseObject(t *testing.T) {
+	o, err := ParseObject("f", []byte("\xef\xbb\xbf{\"z\": 1, \"a\": {\"b\": [1,2]}, \"n\": null, \"i\": Infinity, \"j\":[-Infinity, NaN], \"s\":\"NaN \\\" Infinity\", \"e\":\"x\"} \n"))
+	require.NoError(t, err)
+	var keys []string
+	for _, f := range o.Fields {
+		keys = append(keys, f.Key)
+	}
+	require.Equal(t, []string{"z", "a", "n", "i", "j", "s", "e"}, keys, "the order of the text is kept")
+	require.True(t, o.Has("z"))
+	require.False(t, o.Has("Z"), "keys are exact")
+	require.False(t, o.Has("n"))
+	require.False(t, o.Has("i"))
+	s, err := o.Text("s")
+	require.NoError(t, err)
+	require.Equal(t, `NaN " Infinity`, s, "strings are left alone")
+	a, err := o.Object("a")
+	require.NoError(t, err)
+	require.Equal(t, "f: a", a.Name)
+	none, err := o.Object("n")
+	require.NoError(t, err)
+	require.Nil(t, none)
+
+	for text, want := range map[string]string{
+		``:                                   "EOF",
+		`[]`:                                 "something else",
+		`{"a":1`:                             "EOF",
+		`{"a":1}x`:                           "after its end",
+		`{"a":1} {}`:                         "after its end",
+		`{"a":1,"a":2}`:                      `key "a" twice`,
+		`{"a":}`:                             "invalid character",
+		`{"a":1,}`:                           "invalid character",
+		`{1:2}`:                              "want one JSON object",
+		`{"a":` + strings.Repeat("[", 20000): "depth",
+	} {
+		_, err := ParseObject("f", []byte(text))
+		require.ErrorIs(t, err, quant.ErrFormat, text)
+		require.ErrorContains(t, err, want)
+	}
+	_, err = ParseObject("f", make([]byte, MaxConfig+1))
+	require.ErrorContains(t, err, "16 MiB")
+}
+
+func TestObjectGetters(t *testing.T) {
+	o, err := ParseObject("f", []byte(`{"i":128,"f":128.0,"h":1.5,"big":1e300,"t":true,"s":"x","l":["a","b"],"o":{},"long":"`+strings.Repeat("x", 500)+`"}`))
+	require.NoError(t, err)
+	for _, key := range []string{"i", "f"} {
+		n, err := o.Int(key, 0)
+		require.NoError(t, err)
+		require.Equal(t, 128, n)
+	}
+	n, err := o.Int("absent", 7)
+	require.NoError(t, err)
+	require.Equal(t, 7, n)
+	b, err := o.Bool("t", false)
+	require.NoError(t, err)
+	require.True(t, b)
+	b, err = o.Bool("absent", true)
+	require.NoError(t, err)
+	require.True(t, b)
+	l, err := o.Texts("l")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b"}, l)
+	l, err = o.Texts("absent")
+	require.NoError(t, err)
+	require.Nil(t, l)
+	s, err := o.Text("absent")
+	require.NoError(t, err)
+	require.Empty(t, s)
+
+	wrong := map[string]error{}
+	for _, key := range []string{"h", "big", "s"} {
+		_, wrong["int "+key] = o.Int(key, 0)
+	}
+	_, wrong["bool"] = o.Bool("s", false)
+	_, wrong["text"] = o.Text("i")
+	_, wrong["object"] = o.Object("l")
+	_, wrong["texts"] = o.Texts("o")
+	_, wrong["long"] = o.Bool("long", false)
+	for what, err := range wrong {
+		require.ErrorIs(t, err, quant.ErrFormat, what)
+		require.Less(t, len(err.Error()), 200)
+	}
+	raw, _ := o.Raw("long")
+	require.Len(t, raw, 502, "an error must not cut the field that it shows")
+}
+
+// source is a Source of one tensor.
+type source struct {
+	t safetensors.Tensor
+	b []byte
+}
+
+var errRead = errors.New("read fails")
+
+func (s source) Lookup(name string) (safetensors.Tensor, bool) { return s.t, name == s.t.Name }
+func (s source) Names() []string                               { return []string{s.t.Name} }
+func (s source) ReadAt([]byte, string, int64) error            { return errRead }
+func (s source) Read(dst []byte, _ string) ([]byte, error) {
+	if s.b == nil {
+		return nil, errRead
+	}
+	return append(dst[:0], s.b...), nil
+}
+
+func TestReadBias(t *testing.T) {
+	b := make([]byte, 8)
+	dtype.Encode(dtype.F32, b, []float32{1.5, -2})
+	src := source{safetensors.Tensor{Name: "m.bias", Type: "F32", Shape: []int64{2}, Bytes: 8}, b}
+	for _, s := range []*Scratch{nil, {}} {
+		var l quant.Linear
+		require.NoError(t, ReadBias(&l, src, "m.bias", 2, s, 0))
+		require.Equal(t, []float32{1.5, -2}, l.Bias)
+		require.NoError(t, ReadBias(&l, src, "other.bias", 2, s, 0))
+		require.False(t, l.HasBias())
+	}
+	bad := func(change func(*source), want string) {
+		t.Helper()
+		s := src
+		s.b = slices.Clone(b)
+		change(&s)
+		err := ReadBias(new(quant.Linear), s, "m.bias", 2, nil, 0)
+		require.ErrorContains(t, err, want)
+	}
+	bad(func(s *source) { s.t.Type = "I32" }, "m.bias: type is I32, want F32, F16 or BF16")
+	bad(func(s *source) { s.t.Shape = []int64{3} }, "m.bias: shape is [3], want [2]")
+	bad(func(s *source) { s.t.Shape = []int64{2, 1} }, "shape is [2 1], want [2]")
+	bad(func(s *source) { s.b = nil }, "read fails")
+	bad(func(s *source) { binary.LittleEndian.PutUint32(s.b[4:], math.Float32bits(float32(math.NaN()))) }, "m.bias: element 1 is NaN, want a finite number")
+}
+
+func TestScratchKeepsItsBuffers(t *testing.T) {
+	var s Scratch
+	src := source{safetensors.Tensor{Name: "m", Bytes: 3}, []byte{1, 2, 3}}
+	a, err := s.Read(0, src, "m")
+	require.NoError(t, err)
+	b, err := s.Read(0, src, "m")
+	require.NoError(t, err)
+	require.Same(t, &a[0], &b[0])
+	c, err := s.Read(1, src, "m")
+	require.NoError(t, err)
+	require.NotSame(t, &a[0], &c[0])
+
+	big := s.Bytes(2, 100)
+	require.Same(t, &big[0], &s.Bytes(2, 50)[0])
+	require.Len(t, s.Bytes(2, 50), 50)
+	ints := s.Ints(9)
+	require.Same(t, &ints[0], &s.Ints(4)[0])
+	require.Len(t, s.Ints(4), 4)
+
+	var none *Scratch
+	require.Len(t, none.Bytes(0, 5), 5)
+	require.Len(t, none.Ints(5), 5)
+}
+
+func FuzzObject(f *testing.F) {
+	for _, s := range []string{`{}`, `{"a":1,"b":{"c":NaN}}`, `{"a":"\\","b":-Infinity}`, `{"a":1,"a":2}`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		o, err := ParseObject("f", b)
+		if err != nil {
+			require.ErrorIs(t, err, quant.ErrFormat)
+			return
+		}
+		for _, field := range o.Fields {
+			_, _ = o.Text(field.Key)
+			_, _ = o.Int(field.Key, 0)
+			_, _ = o.Bool(field.Key, false)
+			_, _ = o.Texts(field.Key)
+			_, _ = o.Object(field.Key)
+		}
+	})
+}
+
+func FuzzPattern(f *testing.F) {
+	for _, s := range []string{`.*\.mlp\..*`, `(?!x)y`, `[]a]`, `\Z`, `a{3}`} {
+		f.Add(s, "model.layers.0.mlp.up_proj")
+	}
+	f.Fuzz(func(t *testing.T, expr, name string) {
+		re, err := Pattern("f", expr)
+		if err != nil {
+			require.ErrorIs(t, err, quant.ErrUnsupported)
+			return
+		}
+		if at := re.FindStringIndex(name); at != nil {
+			require.Zero(t, at[0], "a match begins at the start")
+			prefix, _ := re.LiteralPrefix()
+			require.True(t, strings.HasPrefix(name, prefix))
+		}
+	})
+}
