@@ -21,3 +21,17 @@ var (
 	ErrBusy           = errors.New("busy")                // still in use
 	ErrClosed         = errors.New("closed")              // used after Close
 )
+
+// Absence is the error of a backend that has no device to offer: of class
+// ErrNotBuilt, ErrNotImplemented or ErrNoDevice.
+type Absence struct {
+	Class   error
+	Backend string // its name
+	Why     string // "not built in: build with -tags cuda"
+}
+
+// Error returns "backend: why".
+func (a *Absence) Error() string { return a.Backend + ": " + a.Why }
+
+// Unwrap returns the class.
+func (a *Absence) Unwrap() error { return a.Class }
