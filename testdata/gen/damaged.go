@@ -52,11 +52,11 @@ func plainFolder(file []byte) folder {
 func (d damage) dense() {
 	ts := smallDense()
 	copy(ts[0].data[2*33:], []byte{0x00, 0x7e}) // row 1, feature 1
-	d.add("dense-weight-nan", plainFolder(ts.file()), down, "NaN", "out of range")
+	d.add("dense-weight-nan", plainFolder(ts.file()), down, "NaN", "finite")
 	ts = smallDense()
 	copy(ts[0].data[2*33:], []byte{0x00, 0xfc})
-	d.add("dense-weight-inf", plainFolder(ts.file()), down, "-Inf", "out of range")
+	d.add("dense-weight-inf", plainFolder(ts.file()), down, "-Inf", "finite")
 	ts = smallDense()
 	ts.add(floats(down+".bias", "F16", make([]float64, 15), 15))
-	d.add("dense-bias-shape", plainFolder(ts.file()), down+".bias", "[15]", "[16]")
+	d.add("dense-bias-shape", plainFolder(ts.file()), down, "bias", "[15]", "16")
 }

@@ -58,8 +58,8 @@ func (d damage) ctTensors() {
 	packed("zero-missing", smallPacked().without(down+".weight_zero_point"), down+".weight_zero_point")
 	packed("zero-shape", replaced(ints(down+".weight_zero_point", "I32", make([]int, 2*3), 2, 3)), down+".weight_zero_point", "[2 3]", "[2 2]")
 	packed("zero-type", replaced(floats(down+".weight_zero_point", "F32", make([]float64, 4), 2, 2)), down+".weight_zero_point", "F32", "I32")
-	packed("g_idx-too-large", with(func(ts tensors) { ts.at(down + ".weight_g_idx").data[4*9] = 2 }), down+".weight_g_idx", "2", "0..1")
-	packed("g_idx-negative", with(func(ts tensors) { copy(ts.at(down + ".weight_g_idx").data[4*9:], "\xfe\xff\xff\xff") }), down+".weight_g_idx", "-2", "0..1")
+	packed("g_idx-too-large", with(func(ts tensors) { ts.at(down + ".weight_g_idx").data[4*9] = 2 }), down+".weight_g_idx", "element 9 is 2", "0 to 1")
+	packed("g_idx-negative", with(func(ts tensors) { copy(ts.at(down + ".weight_g_idx").data[4*9:], "\xfe\xff\xff\xff") }), down+".weight_g_idx", "element 9 is -2", "0 to 1")
 	packed("g_idx-length", replaced(ints(down+".weight_g_idx", "I32", make([]int, 33), 33)), down+".weight_g_idx", "[33]", "[32]")
 
 	whole := func(name string, ts tensors, want ...string) {
@@ -68,11 +68,11 @@ func (d damage) ctTensors() {
 	for name, v := range map[string]byte{"above": 8, "below": 0xf7} {
 		ts := smallInt()
 		ts.at(down + ".weight").data[2*32+3] = v
-		whole("code-"+name, ts, down+".weight", fmt.Sprint(int8(v)), "-8..7")
+		whole("code-"+name, ts, down+".weight", fmt.Sprintf("element [2 3] is %d", int8(v)), "-8 to 7")
 	}
-	whole("weight-type", append(smallInt().without(down+".weight"), ints(down+".weight", "I16", make([]int, 16*32), 16, 32)), down+".weight", "I16", "I8")
+	whole("weight-type", append(smallInt().without(down+".weight"), ints(down+".weight", "I16", make([]int, 16*32), 16, 32)), "I16", "1 layer")
 	whole("scale-shape", append(smallInt().without(down+".weight_scale"), floats(down+".weight_scale", "BF16", make([]float64, 15), 15, 1)), down+".weight_scale", "[15 1]", "[16 1]")
-	whole("scale-missing", smallInt().without(down+".weight_scale"), down+".weight_scale")
+	whole("scale-missing", smallInt().without(down+".weight_scale"), down, "I8")
 }
 
 // ctConfigs asks for schemes that are not read, and damages configurations.
@@ -90,13 +90,13 @@ func (d damage) ctConfigs() {
 	packed("marlin-24", one("marlin-24", packedArgs, "null"), "marlin-24", "1 layer")
 	packed("sparse", one("sparse-bitmask", packedArgs, "null"), "sparse-bitmask")
 	whole("static-activations", one("int-quantized", intArgs, args(8, true, "tensor", "null", "false", "null")), "static", "1 layer")
-	whole("activations-4-bit", one("int-quantized", intArgs, args(4, true, "token", "null", "true", "null")), "input_activations", "4")
-	whole("activations-asym", one("int-quantized", intArgs, args(8, false, "token", "null", "true", "null")), "input_activations", "symmetric")
+	whole("activations-4-bit", one("int-quantized", intArgs, args(4, true, "token", "null", "true", "null")), "4-bit activations", "1 layer")
+	whole("activations-asym", one("int-quantized", intArgs, args(8, false, "token", "null", "true", "null")), "asymmetric dynamic activations", "1 layer")
 	packed("block", one("pack-quantized", args(4, true, "block", "null", "false", "null"), "null"), "block")
-	packed("bits-9", one("pack-quantized", args(9, false, "group", "16", "false", `"group"`), "null"), "num_bits", "9", "2..8")
+	packed("bits-9", one("pack-quantized", args(9, false, "group", "16", "false", `"group"`), "null"), "9-bit weights", "1 layer")
 	packed("group-size-missing", one("pack-quantized", args(4, false, "group", "null", "false", "null"), "null"), "group_size")
 	packed("group-size-0", one("pack-quantized", args(4, false, "group", "0", "false", "null"), "null"), "group_size", "0")
-	packed("target-lookahead", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:^(?!lm_head).*"]`, packedArgs, "null")), "(?!", "lookahead|look-ahead|lookaround")
+	packed("target-lookahead", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:^(?!lm_head).*"]`, packedArgs, "null")), "^(?!lm_head).*", "negative lookahead")
 	packed("target-bad-pattern", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:.*(down"]`, packedArgs, "null")), ".*(down")
-	packed("no-scheme", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:.*up_proj"]`, packedArgs, "null")), down)
+	packed("no-scheme", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:.*up_proj"]`, packedArgs, "null")), "no target", "1 layer")
 }

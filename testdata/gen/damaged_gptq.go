@@ -61,7 +61,7 @@ func (d damage) gptqTensors() {
 	add("qzeros-shape", replaced(ints(down+".qzeros", "I32", make([]int, 2), 1, 2)), down+".qzeros", "[1 2]", "[2 2]")
 	add("qzeros-missing", smallGPTQ().without(down+".qzeros"), down+".qzeros", "absent")
 	add("qzeros-type", replaced(ints(down+".qzeros", "I16", make([]int, 4), 2, 2)), down+".qzeros", "I16", "I32")
-	add("qweight-rows", replaced(ints(down+".qweight", "I32", make([]int, 3*16), 3, 16)), down, "[2 16]", "[32]|[24]")
+	add("qweight-rows", replaced(ints(down+".qweight", "I32", make([]int, 3*16), 3, 16)), down+".g_idx", "[32]", "[24]", "K=24")
 	add("qweight-columns", replaced(ints(down+".qweight", "I32", make([]int, 4*15), 4, 15)), down+".qweight", "15")
 	add("qweight-1d", replaced(ints(down+".qweight", "I32", make([]int, 64), 64)), down+".qweight", "[64]", "matrix")
 	add("qweight-type", replaced(ints(down+".qweight", "I8", make([]int, 64), 4, 16)), down+".qweight", "I8", "I32")
@@ -78,7 +78,7 @@ func (d damage) configs() {
 	add("config-bitsandbytes", `"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true}`, "bitsandbytes")
 	add("config-unknown-method", `"quantization_config": {"quant_method": "hyperquant", "bits": 4}`, "hyperquant")
 	add("config-not-object", `"quantization_config": "gptq"`, "quantization_config")
-	add("config-absent", "", down+".qweight|qweight")
+	add("config-absent", "", down+".qweight", "quantize_config.json")
 
 	add("gptq-bits-missing", gptqConfig("bits", ""), "bits", "absent")
 	add("gptq-bits-5", gptqConfig("bits", "5"), "bits", "5")
@@ -87,7 +87,7 @@ func (d damage) configs() {
 	add("gptq-format-marlin", gptqConfig("checkpoint_format", `"marlin"`), "marlin", "1 layer")
 	add("gptq-format-planar", gptqConfig("checkpoint_format", `"gptq_p"`), "gptq_p", "1 layer")
 	add("gptq-pack-int16", gptqConfig("pack_dtype", `"int16"`), "pack_dtype", "int16")
-	add("gptq-dynamic-lookahead", gptqConfig("dynamic", `{"-:^(?!.*down_proj).*$": {}}`), "(?!", "lookahead|look-ahead|lookaround")
+	add("gptq-dynamic-lookahead", gptqConfig("dynamic", `{"-:^(?!.*down_proj).*$": {}}`), "^(?!.*down_proj).*$", "negative lookahead")
 	add("gptq-dynamic-bad-pattern", gptqConfig("dynamic", `{"+:.*(down": {"bits": 8}}`), ".*(down")
 	add("gptq-dynamic-bits-9", gptqConfig("dynamic", `{".*down_proj$": {"bits": 9}}`), "9")
 

@@ -21,7 +21,9 @@ func denseCheckpoint() folder {
 		}
 		quantizeOnLoad(s.name, "BF16", w, s.n, s.k, 4, 128).expect(&want, "BF16", false, "exact")
 	}
-	ts.add(floats(block+"mlp.gate.weight", "BF16", drawPlain("dense router", "BF16", 4*256, 0.05), 4, 256))
+	router := drawPlain("dense router", "BF16", 4*256, 0.05) // routers stay plain
+	ts.add(floats(block+"mlp.gate.weight", "BF16", router, 4, 256))
+	expectPlain(&want, block+"mlp.gate", "BF16", router, 4, 256)
 	addCommon(&ts, &want, "dense", "BF16", 256, 16)
 	f := folder{"model.safetensors": ts.file(), "expected.safetensors": want.file()}
 	f.text("config.json", modelConfig("BF16", 256, 384, 16, ""))
