@@ -73,6 +73,12 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	if !s.Plain.Valid() && !s.ScalesFinite {
 		r = r.Add(k.name, "scales", "not all finite", "finite numbers", "repair the checkpoint")
 	}
+	if !s.Plain.Valid() && !s.Scales.Valid() {
+		r = r.Add(k.name, "scale type", s.Scales.String(), "float32, float16 or bfloat16", "")
+	}
+	if s.Groups.Kind > quant.ActOrder {
+		r = r.Add(k.name, "groups", s.Groups.Kind.String(), "per-channel, uniform, ragged or act-order", "")
+	}
 	for _, t := range []struct {
 		field string
 		t     dtype.DType
