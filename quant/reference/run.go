@@ -35,8 +35,10 @@ type Result struct {
 }
 
 // Run computes l for x [M, K], m rows of values that are each exact in xt, by
-// the recipe r, which may differ from l.Recipe. Its errors are of class
-// ErrShape, ErrDType and ErrUnsupported. It uses all processors.
+// the recipe r, which may differ from l.Recipe. Sizes that do not fit are
+// ErrShape, a value that xt has not is ErrDType, a recipe that the layer cannot
+// have ErrUnsupported, a transform that is not finite ErrRange. Scales and
+// plain weights may be anything. It uses all processors.
 func Run(l *quant.Linear, r quant.Recipe, xt dtype.DType, x []float32, m int) (*Result, error) {
 	if err := check(l, r); err != nil {
 		return nil, err
@@ -116,7 +118,10 @@ func check(l *quant.Linear, r quant.Recipe) error {
 	if form.Plain.Valid() && r.Kind != quant.Exact {
 		return quant.Errorf(quant.ErrUnsupported, l.Name, "recipe of a plain weight", quant.Exact.String(), "%v", r)
 	}
-	if r.Kind > quant.Int4FlatQuant || (r.Kind == quant.Int4FlatQuant) != (l.Transform != nil) {
+	if err := r.Check(l.Name); err != nil {
+		return err
+	}
+	if (r.Kind == quant.Int4FlatQuant) != (l.Transform != nil) {
 		return quant.Errorf(quant.ErrUnsupported, l.Name, "recipe", quant.Int4FlatQuant.String()+" with a transform and only there", "%v", r)
 	}
 	if l.Transform != nil {

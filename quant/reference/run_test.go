@@ -276,6 +276,7 @@ func TestRunRefuses(t *testing.T) {
 		{"no transform", good(), flat, dtype.F32, two, 1, quant.ErrUnsupported},
 		{"transform with another recipe", transform, int8Token, dtype.F32, two, 1, quant.ErrUnsupported},
 		{"transform of another size", transform, flat, dtype.F32, two, 1, quant.ErrShape},
+		{"negative group", good(), quant.Recipe{Kind: quant.Int8Group, Group: -1}, dtype.F32, two, 1, quant.ErrShape},
 		{"unknown recipe", good(), quant.Recipe{Kind: 99}, dtype.F32, two, 1, quant.ErrUnsupported},
 	} {
 		t.Run(c.name, func(t *testing.T) {
