@@ -97,8 +97,13 @@ func saturateGroup(codes []uint8, w []float32, bits int) {
 
 // accurateShrink are the scales that accurateGroup tries, as multiples of the
 // tightest one that clips nothing. Clipping a few extremes buys finer steps
-// for all others, which pays the more the fewer the bits.
+// for all others, which pays the more the fewer the bits are: shrinks leaves
+// out the smallest ones where there are many.
 var accurateShrink = [...]float64{1, 0.93, 0.86, 0.79, 0.7, 0.6}
+
+func shrinks(bits int) []float64 {
+	return accurateShrink[:min(len(accurateShrink), 10-bits)]
+}
 
 // accurateGroup writes codes for w, whose largest magnitude is m, and returns
 // the float32 scale that goes with them. It tries some scales, among them
@@ -124,7 +129,7 @@ func accurateGroup(codes []uint8, w []float32, m, parity float32, bits int) floa
 		}
 	}
 	try(float64(parity))
-	for _, f := range accurateShrink {
+	for _, f := range shrinks(bits) {
 		try(f * tight)
 	}
 	s := float32(scale)
@@ -136,7 +141,7 @@ func accurateGroup(codes []uint8, w []float32, m, parity float32, bits int) floa
 	}
 	inv := 1 / float64(s)
 	for i, v := range w {
-		codes[i] = uint8(math.Float64bits(clampCode(float64(v)*inv, half)+toInt64)) + uint8(half)
+		codes[i] = uint8(math.Float64bits(clampCode(float64(float64(v)*inv), half)+toInt64)) + uint8(half)
 	}
 	return s
 }
@@ -156,14 +161,24 @@ func tightScale(w []float32, half float64) float64 {
 	return max(-float64(lo)/half, float64(hi)/(half-1))
 }
 
-// fit returns Σwq and Σq² for the codes q of w under the scale 1/inv.
+// fit returns Σwq and Σq² for the codes q of w under the scale 1/inv, even
+// and odd elements summed apart.
 func fit(w []float32, inv, half float64) (wq, qq float64) {
-	for _, v := range w {
-		q := clampCode(float64(v)*inv, half) + toInt64 - toInt64
-		wq += float64(float64(v) * q)
-		qq += float64(q * q)
+	var wq1, qq1 float64
+	i := 0
+	for ; i+2 <= len(w); i += 2 {
+		v, v1 := float64(w[i]), float64(w[i+1])
+		q := clampCode(float64(v*inv), half) + toInt64 - toInt64
+		q1 := clampCode(float64(v1*inv), half) + toInt64 - toInt64
+		wq, wq1 = wq+float64(v*q), wq1+float64(v1*q1)
+		qq, qq1 = qq+float64(q*q), qq1+float64(q1*q1)
 	}
-	return wq, qq
+	if i < len(w) {
+		v := float64(w[i])
+		q := clampCode(float64(v*inv), half) + toInt64 - toInt64
+		wq, qq = wq+float64(v*q), qq+float64(q*q)
+	}
+	return wq + wq1, qq + qq1
 }
 
 // toInt64 is toInt for float64.
