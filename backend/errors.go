@@ -30,8 +30,8 @@ type Absence struct {
 	Why     string // "not built in: build with -tags cuda"
 }
 
-// Error returns "backend: why".
-func (a *Absence) Error() string { return a.Backend + ": " + a.Why }
+// Error returns Why.
+func (a *Absence) Error() string { return a.Why }
 
 // Unwrap returns the class.
 func (a *Absence) Unwrap() error { return a.Class }

@@ -18,10 +18,10 @@ func TestThreeStates(t *testing.T) {
 		class error
 		text  string
 	}{
-		{NotBuilt("x"), backend.ErrNotBuilt, "x: not built in: build with -tags x"},
-		{NeedsCgo("x"), backend.ErrNotBuilt, "x: not built in: -tags x needs cgo; build with CGO_ENABLED=1 and a C compiler"},
-		{Library("x", missing, "libx.so.1"), backend.ErrNoDevice, "x: no driver: libx.so.1: cannot open shared object file"},
-		{Library("x", present, "libx.so.2", "libx.so.1"), backend.ErrNotImplemented, "x: not implemented yet: libx.so.1 is there, but this version has no kernels for it"},
+		{NotBuilt("x"), backend.ErrNotBuilt, "not built in: build with -tags x"},
+		{NeedsCgo("x"), backend.ErrNotBuilt, "not built in: -tags x needs cgo; build with CGO_ENABLED=1 and a C compiler"},
+		{Library("x", missing, "libx.so.1"), backend.ErrNoDevice, "no driver: libx.so.1: cannot open shared object file"},
+		{Library("x", present, "libx.so.2", "libx.so.1"), backend.ErrNotImplemented, "not implemented yet: libx.so.1 is there, but this version has no kernels for it"},
 	} {
 		b := &Backend{ID: "x", Probe: c.probe}
 		require.Equal(t, "x", b.Name())

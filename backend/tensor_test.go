@@ -1,0 +1,172 @@
+package backend_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/hostmem"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+func host(t *testing.T) *hostmem.Device {
+	t.Helper()
+	return hostmem.New(backend.DeviceInfo{Backend: "host", ID: "0"}, backend.OpenOptions{})
+}
+
+func alloc(t *testing.T, d backend.Device, n int) backend.Buffer {
+	t.Helper()
+	b, err := d.Alloc(n)
+	require.NoError(t, err)
+	return b
+}
+
+func TestSpans(t *testing.T) {
+	d := host(t)
+	b, c := alloc(t, d, 100), alloc(t, d, 100)
+	part := func(off, n int) backend.Span { return backend.Span{Buffer: b, Offset: off, Bytes: n} }
+	for _, x := range []struct {
+		a, b backend.Span
+		want bool
+	}{
+		{part(0, 10), part(10, 10), false},
+		{part(0, 11), part(10, 10), true},
+		{part(10, 10), part(0, 11), true},
+		{part(5, 1), part(0, 100), true},
+		{part(5, 0), part(0, 100), false},
+		{backend.Span{}, part(0, 100), false},
+		{part(0, 100), backend.Whole(c), false},
+	} {
+		require.Equal(t, x.want, x.a.Overlaps(x.b), "%v %v", x.a, x.b)
+		require.Equal(t, x.want, x.b.Overlaps(x.a), "%v %v", x.b, x.a)
+	}
+	b.Host()[7] = 9
+	require.Equal(t, []byte{9, 0}, part(7, 2).Host())
+	require.Equal(t, 2, cap(part(7, 2).Host()), "a span must not reach beyond its end")
+	require.Equal(t, b.Addr()+7, part(7, 2).Addr())
+	require.Nil(t, backend.Span{}.Host())
+	require.NoError(t, backend.Span{}.Check(d, "s"))
+	require.NoError(t, b.Close())
+	require.Nil(t, part(0, 1).Host())
+}
+
+func TestTensorCheck(t *testing.T) {
+	d := host(t)
+	b := alloc(t, d, 60)
+	dense := func(rows, cols int) backend.Tensor {
+		return backend.Dense(backend.Whole(b), dtype.F16, rows, cols)
+	}
+	strided := func(rows, cols, stride int) backend.Tensor {
+		x := dense(rows, cols)
+		x.Stride = stride
+		return x
+	}
+	odd := dense(2, 10)
+	odd.Offset, odd.Bytes = 1, 59
+	closed := alloc(t, d, 60)
+	require.NoError(t, closed.Close())
+	elsewhere := alloc(t, host(t), 60)
+	for _, c := range []struct {
+		name  string
+		x     backend.Tensor
+		class error
+	}{
+		{"fits", dense(3, 10), nil},
+		{"strided to the last byte", strided(2, 10, 20), nil},
+		{"no rows", strided(0, 10, 0), nil},
+		{"one row too many", dense(4, 10), backend.ErrShape},
+		{"stride one too long", strided(2, 10, 21), backend.ErrShape},
+		{"stride below cols", strided(2, 10, 9), backend.ErrShape},
+		{"huge stride", strided(2, 10, 1<<62), backend.ErrShape},
+		{"huge rows", dense(1<<62, 10), backend.ErrShape},
+		{"negative rows", dense(-1, 10), backend.ErrShape},
+		{"other columns", dense(3, 9), backend.ErrShape},
+		{"odd address", odd, backend.ErrShape},
+		{"other type", backend.Dense(backend.Whole(b), dtype.BF16, 3, 10), backend.ErrDType},
+		{"no buffer", backend.Dense(backend.Span{Bytes: 60}, dtype.F16, 3, 10), backend.ErrShape},
+		{"no memory", backend.Dense(backend.Span{}, dtype.F16, 3, 10), backend.ErrShape},
+		{"outside", backend.Dense(backend.Span{Buffer: b, Offset: 2, Bytes: 60}, dtype.F16, 3, 10), backend.ErrShape},
+		{"closed", backend.Dense(backend.Whole(closed), dtype.F16, 3, 10), backend.ErrClosed},
+		{"other device", backend.Dense(backend.Whole(elsewhere), dtype.F16, 3, 10), backend.ErrDevice},
+	} {
+		err := c.x.Check(d, "x", dtype.F16, 10)
+		if c.class == nil {
+			require.NoError(t, err, c.name)
+			continue
+		}
+		require.ErrorIs(t, err, c.class, c.name)
+		require.ErrorContains(t, err, "x", c.name)
+	}
+	require.Equal(t, 60, dense(3, 10).Extent())
+	require.Equal(t, 60, strided(2, 10, 20).Extent())
+	require.Zero(t, dense(0, 10).Extent())
+}
+
+func TestCheckApply(t *testing.T) {
+	d := host(t)
+	spec := backend.Spec{N: 4, K: 8, X: dtype.BF16, Y: dtype.F32, MaxRows: 3}
+	st, err := d.NewStream()
+	require.NoError(t, err)
+	gone, err := d.NewStream()
+	require.NoError(t, err)
+	require.NoError(t, gone.Close())
+	other, err := host(t).NewStream()
+	require.NoError(t, err)
+	const need = 100
+	mem := alloc(t, d, 4096)
+	at := func(off, n int) backend.Span { return backend.Span{Buffer: mem, Offset: off, Bytes: n} }
+
+	type call struct {
+		st     backend.Stream
+		dst, x backend.Tensor
+		ws     backend.Span
+	}
+	good := func() call {
+		return call{st, backend.Dense(at(0, 64), dtype.F32, 3, 4), backend.Dense(at(64, 64), dtype.BF16, 3, 8), at(256, need)}
+	}
+	for _, c := range []struct {
+		name  string
+		alter func(*call)
+		class error
+	}{
+		{"right", func(*call) {}, nil},
+		{"no rows", func(c *call) { c.x.Rows, c.dst.Rows, c.ws = 0, 0, backend.Span{} }, nil},
+		{"more workspace than needed", func(c *call) { c.ws = at(256, 3000) }, nil},
+		{"no stream", func(c *call) { c.st = nil }, backend.ErrDevice},
+		{"another device's stream", func(c *call) { c.st = other }, backend.ErrDevice},
+		{"closed stream", func(c *call) { c.st = gone }, backend.ErrClosed},
+		{"x type", func(c *call) { c.x.DType = dtype.F16 }, backend.ErrDType},
+		{"y type", func(c *call) { c.dst.DType = dtype.F16 }, backend.ErrDType},
+		{"rows differ", func(c *call) { c.dst.Rows = 2 }, backend.ErrShape},
+		{"too many rows", func(c *call) {
+			c.x, c.dst = backend.Dense(at(64, 64), dtype.BF16, 4, 8), backend.Dense(at(0, 64), dtype.F32, 4, 4)
+		}, backend.ErrShape},
+		{"small workspace", func(c *call) { c.ws.Bytes = need - 1 }, backend.ErrShape},
+		{"no workspace", func(c *call) { c.ws = backend.Span{} }, backend.ErrShape},
+		{"workspace outside", func(c *call) { c.ws = at(4096-256, 300) }, backend.ErrShape},
+		{"workspace not aligned", func(c *call) { c.ws = at(256+64, need) }, backend.ErrShape},
+		{"dst over x", func(c *call) { c.dst.Offset = 32 }, backend.ErrShape},
+		{"dst over workspace", func(c *call) { c.dst.Offset = 256 + need - 4 }, backend.ErrShape},
+		{"x over workspace", func(c *call) { c.x.Offset = 256 }, backend.ErrShape},
+	} {
+		a := good()
+		c.alter(&a)
+		err := backend.CheckApply(d, &spec, a.st, a.dst, a.x, a.ws, need)
+		if c.class == nil {
+			require.NoError(t, err, c.name)
+		} else {
+			require.ErrorIs(t, err, c.class, c.name)
+		}
+	}
+	a := good()
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		_ = backend.CheckApply(d, &spec, a.st, a.dst, a.x, a.ws, need)
+	}))
+	var field *quant.FieldError
+	require.ErrorAs(t, backend.CheckApply(d, &spec, st, a.dst, a.x, at(256, 5), need), &field)
+	require.Equal(t, "workspace", field.Name)
+	require.Equal(t, "5 bytes", field.Has)
+	require.Equal(t, "at least 100 bytes", field.Want)
+}

@@ -1,0 +1,213 @@
+package bitlane
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// DisableVariable is the environment variable that disables kernels: their
+// names, separated by commas. Blanks are ignored.
+const DisableVariable = "BITLANE_DISABLE"
+
+// ChooseOptions change what Choose picks. The zero value takes the best.
+type ChooseOptions struct {
+	Kernel  string   // this one or none; "": the best
+	Disable []string // never these, beside those of BITLANE_DISABLE
+}
+
+// Verdict is what became of one kernel.
+type Verdict struct {
+	Kernel  string           `json:"kernel"`
+	Chosen  bool             `json:"chosen"`
+	Refusal *backend.Refusal `json:"refusal,omitempty"` // every reason against it; nil: it can run the layer
+	Note    string           `json:"note,omitempty"`    // what the layer would take, or that a better kernel was chosen
+}
+
+// String returns "kernel chosen note", "kernel not needed note" or "kernel
+// refused reasons".
+func (v Verdict) String() string {
+	switch {
+	case v.Refusal != nil:
+		reasons := make([]string, len(v.Refusal.Reasons))
+		for i, r := range v.Refusal.Reasons {
+			reasons[i] = r.String()
+		}
+		return v.Kernel + " refused: " + strings.Join(reasons, "; ")
+	case v.Chosen:
+		return v.Kernel + " chosen: " + v.Note
+	}
+	return v.Kernel + " can run it: " + v.Note
+}
+
+// Report is what became of every kernel of a device's backend, best first.
+type Report struct {
+	Device   backend.DeviceInfo `json:"device"`
+	Reason   string             `json:"reason,omitempty"` // why there is no such device (Explain only)
+	Verdicts []Verdict          `json:"verdicts"`
+}
+
+// NoKernelError says that no kernel of a device runs a layer, and why, for
+// every kernel. It is of class backend.ErrUnsupported; errors.As finds its
+// Refusals too.
+type NoKernelError struct {
+	Spec   backend.Spec
+	Report Report
+}
+
+// Error returns one line for the layer and one for each kernel.
+func (e *NoKernelError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "no kernel of %v runs [%d,%d] %s with x %v and y %v", e.Report.Device, e.Spec.N, e.Spec.K, e.Spec.Scheme(), e.Spec.X, e.Spec.Y)
+	for _, v := range e.Report.Verdicts {
+		b.WriteString("\n  " + v.String())
+	}
+	return b.String()
+}
+
+// Unwrap returns backend.ErrUnsupported and the Refusals.
+func (e *NoKernelError) Unwrap() []error {
+	all := []error{backend.ErrUnsupported}
+	for _, v := range e.Report.Verdicts {
+		if v.Refusal != nil {
+			all = append(all, v.Refusal)
+		}
+	}
+	return all
+}
+
+// Choose returns the best kernel of dev's backend that can run s, with one
+// verdict for every kernel. Where there is none the error is a *NoKernelError.
+// A kernel name in the options that no backend has is an error, too.
+func Choose(dev backend.Device, s backend.Spec, o ChooseOptions) (backend.Kernel, *Report, error) {
+	info := dev.Info()
+	b, ok := backend.Lookup(info.Backend)
+	if !ok {
+		return nil, nil, quant.Errorf(backend.ErrNoDevice, info.String(), "backend", "a registered one", "%q", info.Backend)
+	}
+	w, err := o.wishes()
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.Kernel != "" && !slices.Contains(kernelNames(b), o.Kernel) {
+		return nil, nil, unknownKernel(o.Kernel, kernelNames(b))
+	}
+	report, chosen := w.judge(b, info, s)
+	if chosen == nil {
+		return nil, &report, &NoKernelError{Spec: s, Report: report}
+	}
+	return chosen, &report, nil
+}
+
+// NewLinear makes the Spec of l for the request, chooses a kernel of dev and
+// prepares l with it. It keeps no reference to l. Its errors are those of
+// backend.NewSpec, Choose and Kernel.Prepare; the report is there as soon as
+// there was something to choose from.
+func NewLinear(ctx context.Context, dev backend.Device, l *quant.Linear, r backend.Request, o ChooseOptions) (backend.Layer, *Report, error) {
+	s, err := backend.NewSpec(l, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	k, report, err := Choose(dev, s, o)
+	if err != nil {
+		return nil, report, fmt.Errorf("%s: %w", l.Name, err)
+	}
+	layer, err := k.Prepare(ctx, dev, l, s)
+	if err != nil {
+		return nil, report, fmt.Errorf("%s: %s: %w", l.Name, k.Name(), err)
+	}
+	return layer, report, nil
+}
+
+// wishes are ChooseOptions with the environment's, their names checked.
+type wishes struct {
+	kernel   string
+	disabled map[string]string // kernel: who disabled it
+}
+
+func (o ChooseOptions) wishes() (wishes, error) {
+	w := wishes{kernel: o.Kernel, disabled: map[string]string{}}
+	for _, name := range strings.Split(os.Getenv(DisableVariable), ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			w.disabled[name] = DisableVariable
+		}
+	}
+	for _, name := range o.Disable {
+		if name = strings.TrimSpace(name); name != "" {
+			w.disabled[name] = "ChooseOptions.Disable"
+		}
+	}
+	known := kernelNames(backend.Backends()...)
+	names := []string{}
+	for name := range w.disabled {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return w, fmt.Errorf("%s: %w", w.disabled[name], unknownKernel(name, known))
+		}
+	}
+	return w, nil
+}
+
+func kernelNames(of ...backend.Backend) []string {
+	names := []string{}
+	for _, b := range of {
+		for _, k := range b.Kernels() {
+			names = append(names, k.Name())
+		}
+	}
+	return names
+}
+
+func unknownKernel(name string, known []string) error {
+	want := "one of " + strings.Join(known, ", ")
+	if len(known) == 0 {
+		want = "none: the backend has no kernels"
+	}
+	return quant.Errorf(backend.ErrUnsupported, "kernel", "name", want, "%q", name)
+}
+
+// judge gives every kernel of b its verdict on a device like info.
+func (w wishes) judge(b backend.Backend, info backend.DeviceInfo, s backend.Spec) (report Report, chosen backend.Kernel) {
+	report = Report{Device: info, Verdicts: []Verdict{}}
+	for _, k := range b.Kernels() {
+		v := Verdict{Kernel: k.Name(), Refusal: w.refuse(k, info, s)}
+		if v.Refusal == nil {
+			f := k.Footprint(info, s)
+			v.Note = fmt.Sprintf("weights %d bytes, workspace %d bytes for %d rows", f.Weights, f.Workspace, s.MaxRows)
+			if v.Chosen = chosen == nil; v.Chosen {
+				chosen = k
+			} else {
+				v.Note += "; " + chosen.Name() + " is better"
+			}
+		}
+		report.Verdicts = append(report.Verdicts, v)
+	}
+	return report, chosen
+}
+
+// refuse adds the caller's wishes and the device's capability to what the
+// kernel itself has against s.
+func (w wishes) refuse(k backend.Kernel, info backend.DeviceInfo, s backend.Spec) *backend.Refusal {
+	var r *backend.Refusal
+	if own := k.Supports(info, s); own != nil {
+		r = &backend.Refusal{Kernel: own.Kernel, Reasons: slices.Clone(own.Reasons)}
+	}
+	if c, ok := k.(backend.Capable); ok && info.ID != "" && info.Capability < c.MinCapability() { // no ID: no device
+		r = r.Add(k.Name(), "capability", fmt.Sprint(info.Capability), fmt.Sprintf("at least %d", c.MinCapability()), "")
+	}
+	if by, off := w.disabled[k.Name()]; off {
+		r = r.Add(k.Name(), "kernel", "disabled by "+by, "an enabled one", "take it out of "+by)
+	}
+	if w.kernel != "" && w.kernel != k.Name() {
+		r = r.Add(k.Name(), "kernel", "not the one asked for", w.kernel, "")
+	}
+	return r
+}

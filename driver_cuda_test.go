@@ -1,0 +1,5 @@
+//go:build cuda && cgo
+
+package bitlane
+
+func init() { hasDriver["cuda"] = true }

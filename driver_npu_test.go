@@ -1,0 +1,5 @@
+//go:build npu
+
+package bitlane
+
+func init() { hasDriver["npu"] = true }

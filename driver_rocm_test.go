@@ -1,0 +1,5 @@
+//go:build rocm
+
+package bitlane
+
+func init() { hasDriver["rocm"] = true }

@@ -1,0 +1,5 @@
+//go:build xpu
+
+package bitlane
+
+func init() { hasDriver["xpu"] = true }
