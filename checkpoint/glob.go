@@ -91,9 +91,16 @@ func cutSet(glob string) (set, rest string, ok bool) {
 	return glob[1 : from+end], glob[from+end+1:], true
 }
 
-// checkGlobs reports a glob with an open set or a backslash at its end.
+// maxGlob bounds the time that a glob takes on a name.
+const maxGlob = 1 << 10
+
+// checkGlobs reports a glob with an open set or a backslash at its end, or one
+// that is too long.
 func checkGlobs(globs []string) error {
 	for _, g := range globs {
+		if len(g) > maxGlob {
+			return quant.Errorf(quant.ErrFormat, "glob", "length", "at most 1024", "%d", len(g))
+		}
 		for rest := g; rest != ""; {
 			switch {
 			case rest[0] == '\\' && len(rest) == 1:
