@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/bitlane/bitlane/backend"
+)
+
+type backendReport struct {
+	Backend string               `json:"backend"`
+	Kernels []string             `json:"kernels"`
+	Devices []backend.DeviceInfo `json:"devices"`
+	Reason  string               `json:"reason,omitempty"` // why there are no devices
+}
+
+func runDevices(ctx context.Context, e *env, args []string) error {
+	f := newFlags(e, "devices", "")
+	if _, err := f.parse(args); err != nil {
+		return err
+	}
+	var reports []backendReport
+	for _, b := range backend.Backends() {
+		r := backendReport{Backend: b.Name(), Kernels: []string{}, Devices: []backend.DeviceInfo{}}
+		for _, k := range b.Kernels() {
+			r.Kernels = append(r.Kernels, k.Name())
+		}
+		devices, err := b.Devices(ctx)
+		if err != nil {
+			r.Reason = err.Error()
+		}
+		r.Devices = append(r.Devices, devices...)
+		reports = append(reports, r)
+	}
+	if f.json {
+		return e.printJSON(map[string]any{"backends": reports})
+	}
+	w := e.table()
+	for _, r := range reports {
+		if r.Reason != "" {
+			fmt.Fprintf(w, "%s\tnone\t%s\n", r.Backend, r.Reason)
+		}
+		for _, d := range r.Devices {
+			fmt.Fprintf(w, "%s:%s\t%s\t%s\n", d.Backend, d.ID, d.Name, describe(d))
+		}
+	}
+	return w.Flush()
+}
+
+// describe writes what matters of a device beside its name.
+func describe(d backend.DeviceInfo) string {
+	s := d.Arch
+	if d.Tier != "" {
+		s += ", tier " + d.Tier
+	}
+	s += ", " + plural(d.Units, "unit")
+	if d.Memory != "" {
+		s += ", " + d.Memory
+	}
+	if d.Driver != "" {
+		s += ", driver " + d.Driver
+	}
+	if d.Library != "" {
+		s += ", " + d.Library
+	}
+	if d.Emulated {
+		s += ", emulated"
+	}
+	return s
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/bitlane/bitlane/checkpoint"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// errHelp is returned after --help printed its text.
+var errHelp = errors.New("help")
+
+// flags is a flag set whose flags may stand before, between and after the
+// positional arguments.
+type flags struct {
+	*flag.FlagSet
+	e    *env
+	json bool
+}
+
+func newFlags(e *env, name, args string) *flags {
+	f := &flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), e: e}
+	f.SetOutput(discard{})
+	f.BoolVar(&f.json, "json", false, "print one JSON object with stable names")
+	f.Usage = func() {}
+	return f
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// parse returns exactly want positional arguments.
+func (f *flags) parse(args []string, want ...string) ([]string, error) {
+	var pos []string
+	for {
+		err := f.Parse(args)
+		if errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintf(f.e.stdout, "usage: bitlane %s %s [flags]\n\n", f.Name(), strings.Join(want, " "))
+			f.SetOutput(f.e.stdout)
+			f.PrintDefaults()
+			return nil, errHelp
+		}
+		if err != nil {
+			return nil, usagef("%v", err)
+		}
+		if f.NArg() == 0 {
+			break
+		}
+		pos = append(pos, f.Arg(0))
+		args = f.Args()[1:]
+	}
+	if len(pos) < len(want) {
+		return nil, usagef("%s is missing", want[len(pos)])
+	}
+	if len(pos) > len(want) {
+		return nil, usagef("unexpected argument %q", pos[len(want)])
+	}
+	return pos, nil
+}
+
+// list is a flag of comma-separated words that may be repeated.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+func (l *list) Set(s string) error {
+	for _, word := range strings.Split(s, ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			*l = append(*l, word)
+		}
+	}
+	return nil
+}
+
+// denseFlags are the flags for weights that are quantized on load.
+type denseFlags struct {
+	bits, group          int
+	method               string
+	quantize, keep, skip list
+}
+
+func (d *denseFlags) register(f *flags) {
+	f.IntVar(&d.bits, "bits", 4, "bits for weights that are quantized on load (dense checkpoints)")
+	f.IntVar(&d.group, "group", 128, "group size for weights that are quantized on load, -1 for one group per channel")
+	f.StringVar(&d.method, "method", "rtn", "how weights are quantized on load: rtn (bit-equal to upstream, in the weight's type) or rtn-accurate (float32)")
+	f.Var(&d.quantize, "quantize", "globs of dense layers to quantize, instead of the usual choice")
+	f.Var(&d.keep, "keep", "globs of dense layers to keep plain, beside the usual heads and routers")
+	f.Var(&d.skip, "skip", "globs of dense layers to leave out, beside the usual embeddings and norms")
+}
+
+func (d *denseFlags) options() (checkpoint.Options, error) {
+	rtn := quant.RTN{Bits: d.bits, Group: d.group}
+	switch d.method {
+	case "rtn":
+	case "rtn-accurate":
+		rtn.Accurate = true
+	default:
+		return checkpoint.Options{}, usagef("--method is %q, want rtn or rtn-accurate", d.method)
+	}
+	if d.bits < 2 || d.bits > 8 {
+		return checkpoint.Options{}, usagef("--bits is %d, want 2..8", d.bits)
+	}
+	return checkpoint.Options{Dense: checkpoint.DenseOptions{RTN: rtn, Quantize: d.quantize, Keep: d.keep, Skip: d.skip}}, nil
+}
+
+// tensorParallel is --tp RANK/SIZE with --tp-axis.
+type tensorParallel struct{ spec, axis string }
+
+func (t *tensorParallel) register(f *flags) {
+	f.StringVar(&t.spec, "tp", "", "run one tensor-parallel rank of each layer: RANK/SIZE, for example 0/2")
+	f.StringVar(&t.axis, "tp-axis", "auto", "which axis --tp cuts: n (column parallel), k (row parallel), auto (k for o_proj, down_proj and their kin)")
+}
+
+// rowParallel are the names of projections back into the residual stream,
+// which tensor parallelism cuts along K.
+var rowParallel = []string{"o_proj", "down_proj", "out_proj", "c_proj", "wo", "w2", "fc2", "dense_4h_to_h", "output.dense", "self_attention.dense"}
+
+// apply returns the rank's part of l, or l itself without --tp.
+func (t *tensorParallel) apply(l *quant.Linear) (*quant.Linear, error) {
+	if t.spec == "" {
+		return l, nil
+	}
+	r, s, ok := strings.Cut(t.spec, "/")
+	rank, err1 := strconv.Atoi(r)
+	size, err2 := strconv.Atoi(s)
+	if !ok || err1 != nil || err2 != nil || size < 1 || rank < 0 || rank >= size {
+		return nil, usagef("--tp is %q, want RANK/SIZE with 0 <= RANK < SIZE", t.spec)
+	}
+	axis := quant.AxisN
+	switch t.axis {
+	case "n":
+	case "k":
+		axis = quant.AxisK
+	case "auto":
+		for _, suffix := range rowParallel {
+			if l.Name == suffix || strings.HasSuffix(l.Name, "."+suffix) {
+				axis = quant.AxisK
+			}
+		}
+	default:
+		return nil, usagef("--tp-axis is %q, want auto, n or k", t.axis)
+	}
+	return l.Shard(axis, rank, size)
+}
+
+// matchLayer reports whether name matches a glob in which * stands for any
+// characters, dots among them.
+func matchLayer(glob, name string) (bool, error) {
+	if glob == "" {
+		return true, nil
+	}
+	ok, err := path.Match(glob, name)
+	if err != nil {
+		return false, usagef("--layer is %q: %v", glob, err)
+	}
+	return ok, nil
+}

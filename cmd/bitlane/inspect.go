@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/bitlane/bitlane/checkpoint"
+	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/quant"
+)
+
+type inspectReport struct {
+	Directory string           `json:"directory"`
+	Format    string           `json:"format"`
+	DType     string           `json:"dtype,omitempty"`
+	Verified  bool             `json:"verified"` // every layer was read and checked
+	Modules   []module.Module  `json:"modules"`
+	Skipped   []module.Refused `json:"skipped"`  // tensors that are no layers, and why
+	Refused   []module.Refused `json:"refused"`  // layers that are not read, and why
+	Findings  []module.Finding `json:"findings"` // what looks wrong
+	Warnings  []string         `json:"warnings"`
+}
+
+func runInspect(ctx context.Context, e *env, args []string) error {
+	f := newFlags(e, "inspect", "DIR")
+	var dense denseFlags
+	dense.register(f)
+	verify := f.Bool("verify", false, "read and check every layer: zero points, scales, group indices")
+	pos, err := f.parse(args, "DIR")
+	if err != nil {
+		return err
+	}
+	o, err := dense.options()
+	if err != nil {
+		return err
+	}
+	m, err := checkpoint.Open(ctx, pos[0], o)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	r := inspectReport{
+		Directory: pos[0], Format: m.Format(), Verified: *verify, Modules: orEmpty(m.Modules()),
+		Skipped: orEmpty(m.Skipped()), Refused: orEmpty(m.Refused()), Warnings: orEmpty(m.Warnings()), Findings: []module.Finding{},
+	}
+	if m.DType().Valid() {
+		r.DType = m.DType().String()
+	}
+	failed := 0
+	if *verify {
+		var l quant.Linear
+		for i, mod := range r.Modules {
+			e.progress("%d/%d %s", i+1, len(r.Modules), mod.Name)
+			found, err := m.Load(ctx, &l, mod.Name)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			r.Findings = append(r.Findings, found...)
+			if err != nil {
+				failed++
+				r.Findings = append(r.Findings, module.Finding{Module: mod.Name, Text: err.Error()})
+			}
+		}
+		e.progress("")
+	}
+	if f.json {
+		err = e.printJSON(r)
+	} else {
+		err = e.printInspect(&r)
+	}
+	if err == nil && len(r.Findings)+len(r.Refused)+failed > 0 {
+		return errFailed
+	}
+	return err
+}
+
+func (e *env) printInspect(r *inspectReport) error {
+	fmt.Fprintf(e.stdout, "%s: %s, %s\n\n", r.Directory, r.Format, plural(len(r.Modules), "linear layer"))
+	w := e.table()
+	fmt.Fprintln(w, "layer\tN x K\tscheme\tzeros\tscales\tactivations\tsize")
+	for _, m := range r.Modules {
+		scales, zeros := "-", "-"
+		if m.Scales.Valid() {
+			scales, zeros = m.Scales.String(), "asymmetric"
+			if m.Symmetric {
+				zeros = "symmetric"
+			}
+		}
+		fmt.Fprintf(w, "%s\t%d x %d\t%s\t%s\t%s\t%s\t%s\n", m.Name, m.N, m.K, schemeOf(&m), zeros, scales, m.Recipe, humanBytes(m.Bytes))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if n := len(r.Skipped); n > 0 {
+		fmt.Fprintf(e.stdout, "\nnot linear layers, or left out:\n")
+		w := e.table()
+		for _, s := range r.Skipped {
+			fmt.Fprintf(w, "  %s\t%s\n", s.Name, s.Why)
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+	}
+	for _, s := range r.Refused {
+		fmt.Fprintf(e.stdout, "\nrefused: %s: %s", s.Name, s.Why)
+	}
+	for _, s := range r.Warnings {
+		fmt.Fprintf(e.stdout, "\nwarning: %s", s)
+	}
+	for _, s := range r.Findings {
+		fmt.Fprintf(e.stdout, "\nlooks wrong: %s", findingText(s))
+	}
+	if len(r.Refused)+len(r.Warnings)+len(r.Findings) > 0 {
+		fmt.Fprintln(e.stdout)
+	}
+	switch {
+	case len(r.Findings)+len(r.Refused) > 0:
+		fmt.Fprintf(e.stdout, "\n%s, %s refused\n", plural(len(r.Findings), "finding"), plural(len(r.Refused), "layer"))
+	case r.Verified:
+		fmt.Fprintf(e.stdout, "\nevery layer was read and checked: nothing looks wrong\n")
+	}
+	return nil
+}
+
+func findingText(f module.Finding) string {
+	s := f.Text
+	if f.Tensor != "" {
+		s = f.Tensor + ": " + s
+	} else if f.Module != "" {
+		s = f.Module + ": " + s
+	}
+	return s
+}
+
+// schemeOf writes a module's weights in short: "w4 g128 act-order (v1)".
+func schemeOf(m *module.Module) string {
+	if m.Plain.Valid() && !m.Quantized {
+		return m.Plain.String()
+	}
+	s := fmt.Sprintf("w%d", m.Bits)
+	switch {
+	case m.GroupSize > 0:
+		s += fmt.Sprintf(" g%d", m.GroupSize)
+	case m.GroupSize < 0:
+		s += " channel"
+	}
+	if m.ActOrder {
+		s += " act-order"
+	}
+	if m.Detail != "" {
+		s += " (" + m.Detail + ")"
+	}
+	return s
+}

@@ -1,0 +1,101 @@
+// Command bitlane runs, explains and inspects the quantized linear layers of a
+// model directory. `bitlane help` lists its commands.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+)
+
+// The exit statuses.
+const (
+	exitOK     = 0 // all is well
+	exitFailed = 1 // something was refused, wrong or not accepted; stderr says what
+	exitUsage  = 2 // the command line is wrong
+)
+
+// A command is one word of the program.
+type command struct {
+	name, args, summary string
+	run                 func(ctx context.Context, e *env, args []string) error
+}
+
+var commands = []command{
+	{"devices", "", "every backend and device, or the reason there is none", runDevices},
+	{"inspect", "DIR", "the layers of a checkpoint, and what looks wrong with them", runInspect},
+	{"run", "DIR", "choose, prepare, apply and time every layer, verified against the float64 reference", runRun},
+	{"explain", "DIR LAYER", "every kernel of every backend for one layer: chosen, or all its reasons", runExplain},
+	{"conformance", "", "the public conformance suite on a device", runConformance},
+}
+
+// env is what a command reaches of the world outside.
+type env struct {
+	stdout, stderr io.Writer
+	terminal       bool // stderr is a terminal: progress may be drawn
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	info, err := os.Stderr.Stat()
+	e := &env{stdout: os.Stdout, stderr: os.Stderr, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
+	code := dispatch(ctx, e, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// errFailed is returned where the details were printed already.
+var errFailed = errors.New("failed")
+
+// usageError is a wrong command line.
+type usageError struct{ text string }
+
+func (u *usageError) Error() string { return u.text }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+func dispatch(ctx context.Context, e *env, args []string) int {
+	if len(args) == 0 {
+		usage(e.stderr)
+		return exitUsage
+	}
+	switch args[0] {
+	case "help", "-h", "--help", "-help":
+		usage(e.stdout)
+		return exitOK
+	}
+	for _, c := range commands {
+		if c.name != args[0] {
+			continue
+		}
+		err := c.run(ctx, e, args[1:])
+		var bad *usageError
+		switch {
+		case err == nil, errors.Is(err, errHelp):
+			return exitOK
+		case errors.As(err, &bad):
+			fmt.Fprintf(e.stderr, "bitlane %s: %s\nusage: bitlane %s %s [flags]; bitlane %s --help lists the flags\n", c.name, bad.text, c.name, c.args, c.name)
+			return exitUsage
+		case !errors.Is(err, errFailed):
+			fmt.Fprintf(e.stderr, "bitlane %s: %v\n", c.name, err)
+		}
+		return exitFailed
+	}
+	fmt.Fprintf(e.stderr, "bitlane: no command %q\n\n", args[0])
+	usage(e.stderr)
+	return exitUsage
+}
+
+func usage(w io.Writer) {
+	fmt.Fprintln(w, "bitlane runs quantized linear layers on whatever the machine has.")
+	fmt.Fprintln(w)
+	for _, c := range commands {
+		fmt.Fprintf(w, "  bitlane %-24s %s\n", c.name+" "+c.args, c.summary)
+	}
+	fmt.Fprintln(w, "\nEvery command takes --json, and --help for its flags. Exit status: 0 all is well,")
+	fmt.Fprintln(w, "1 something was refused, wrong or not accepted, 2 the command line is wrong.")
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/checkpoint/safetensors"
+	"github.com/bitlane/bitlane/dtype"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+const bundled = "../../testdata/"
+
+// program runs one command line and returns its exit status and output.
+func program(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = dispatch(context.Background(), &env{stdout: &out, stderr: &err}, args)
+	return code, out.String(), err.String()
+}
+
+// checkpoints lists the bundled checkpoints that are right, or right but mislabelled.
+func checkpoints(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob(bundled + "*/*.safetensors")
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	var dirs []string
+	for _, f := range found {
+		if d := filepath.Dir(f); !seen[d] {
+			seen[d] = true
+			dirs = append(dirs, d)
+		}
+	}
+	require.GreaterOrEqual(t, len(dirs), 10)
+	return dirs
+}
+
+func TestRunAcceptsEveryBundledCheckpoint(t *testing.T) {
+	for _, dir := range checkpoints(t) {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			code, out, errs := program(t, "run", dir, "--tokens", "1,3", "--json")
+			require.Equal(t, exitOK, code, errs+out)
+			var r runReport
+			require.NoError(t, json.Unmarshal([]byte(out), &r))
+			require.NotEmpty(t, r.Layers)
+			require.Equal(t, 2*len(r.Layers), r.Summary.Accepted)
+			require.Positive(t, r.Summary.Worst)
+			require.Less(t, r.Summary.Worst, 1.0)
+		})
+	}
+}
+
+func TestRunAcceptsEveryRecipe(t *testing.T) {
+	for _, recipe := range []string{"exact", "int8-token", "int8-token-asym", "int8-token-xpu", "int8-token-ascend", "int8-group", "int8-group/32"} {
+		for _, typ := range []string{"float32", "float16", "bfloat16"} {
+			code, out, errs := program(t, "run", bundled+"gptq-w8-actorder", "--tokens", "2", "--activations", recipe, "--dtype", typ)
+			require.Equal(t, exitOK, code, "%s %s\n%s%s", recipe, typ, errs, out)
+			require.Contains(t, out, "all within the error bound")
+			require.Contains(t, out, recipe)
+		}
+	}
+}
+
+func TestRunOneRank(t *testing.T) {
+	for _, axis := range []string{"auto", "n", "k"} {
+		for _, tp := range []string{"0/3", "2/3"} {
+			code, out, errs := program(t, "run", bundled+"gptq-w8-actorder", "--tokens", "2", "--tp", tp, "--tp-axis", axis)
+			require.Equal(t, exitOK, code, errs+out)
+		}
+	}
+}
+
+// The output of a run is stable but for times and the machine.
+func TestGolden(t *testing.T) {
+	machine := regexp.MustCompile(`"(seconds|weight_gbps|over_bound|worst_over_bound)": [-+.e0-9]+`)
+	for name, args := range map[string][]string{
+		"run":     {"run", bundled + "ctensors-w4a8", "--tokens", "1,2", "--json"},
+		"inspect": {"inspect", bundled + "gptq-mislabelled-v1", "--verify", "--json"},
+		"explain": {"explain", bundled + "gptq-w4-g128", "model.layers.0.mlp.down_proj", "--json"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, out, errs := program(t, args...)
+			require.Empty(t, errs)
+			var v map[string]any
+			require.NoError(t, json.Unmarshal([]byte(out), &v))
+			delete(v, "device")
+			if list, ok := v["backends"].([]any); ok {
+				for _, r := range list {
+					delete(r.(map[string]any), "device")
+				}
+			}
+			got, err := json.MarshalIndent(v, "", "  ")
+			require.NoError(t, err)
+			got = append(machine.ReplaceAll(got, []byte(`"$1": 0`)), '\n')
+			golden := filepath.Join("testdata", name+".json")
+			if *update {
+				require.NoError(t, os.WriteFile(golden, got, 0o644))
+			}
+			want, err := os.ReadFile(golden)
+			require.NoError(t, err)
+			require.Equal(t, string(want), string(got), "go test ./cmd/bitlane -update rewrites the golden files")
+		})
+	}
+}
+
+func TestInspectFindsTheMislabelledFile(t *testing.T) {
+	for _, dir := range []string{"gptq-mislabelled-v1", "gptq-mislabelled-v2"} {
+		code, out, errs := program(t, "inspect", bundled+dir, "--verify")
+		require.Equal(t, exitFailed, code, errs)
+		require.Contains(t, out, "looks wrong: ")
+		require.Contains(t, out, "qzeros")
+	}
+	code, out, errs := program(t, "inspect", bundled+"gptq-w4-g128", "--verify")
+	require.Equal(t, exitOK, code, errs+out)
+	require.Contains(t, out, "nothing looks wrong")
+}
+
+func TestExplainNamesEveryBackend(t *testing.T) {
+	code, out, errs := program(t, "explain", bundled+"gptq-w4-g128", "model.layers.0.mlp.down_proj", "--tp", "1/2")
+	require.Equal(t, exitOK, code, errs)
+	for _, want := range []string{"chosen", "refused", "cuda", "rocm", "npu", "xpu", "build with -tags cuda", "part of"} {
+		require.Contains(t, out, want)
+	}
+	code, _, _ = program(t, "explain", bundled+"gptq-w4-g128", "model.layers.0.mlp.down_proj", "--device", "cuda")
+	require.Equal(t, exitFailed, code, "no kernel of that backend fits")
+}
+
+func TestDevices(t *testing.T) {
+	code, out, errs := program(t, "devices", "--json")
+	require.Equal(t, exitOK, code, errs)
+	var v struct{ Backends []backendReport }
+	require.NoError(t, json.Unmarshal([]byte(out), &v))
+	byName := map[string]backendReport{}
+	for _, b := range v.Backends {
+		byName[b.Backend] = b
+	}
+	require.NotEmpty(t, byName["cpu"].Devices)
+	require.NotEmpty(t, byName["cpu"].Kernels)
+	for _, name := range []string{"cuda", "rocm", "npu", "xpu"} {
+		require.Empty(t, byName[name].Devices)
+		require.NotEmpty(t, byName[name].Reason)
+	}
+	code, out, _ = program(t, "devices")
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, "cpu:0")
+}
+
+func TestInputAndOutput(t *testing.T) {
+	const layer = "model.layers.0.mlp.down_proj"
+	in, out := filepath.Join(t.TempDir(), "x.safetensors"), filepath.Join(t.TempDir(), "y.safetensors")
+	const m, k, n = 2, 1536, 512
+	x := make([]byte, m*k*4)
+	dtype.F32.Put(x, 0, 1)
+	dtype.F32.Put(x, k+1, 2)
+	require.NoError(t, safetensors.WriteFile(in, nil, safetensors.Data{Name: "x", Type: "F32", Shape: []int64{m, k}, Bytes: x}))
+	code, text, errs := program(t, "run", bundled+"gptq-w4-g128", "--layer", layer, "--dtype", "float32", "--input", in, "--output", out)
+	require.Equal(t, exitOK, code, errs+text)
+	f, err := safetensors.Open(out)
+	require.NoError(t, err)
+	defer f.Close()
+	info, ok := f.Lookup("y")
+	require.True(t, ok)
+	require.Equal(t, []int64{m, n}, info.Shape)
+	require.Equal(t, safetensors.Type("F32"), info.Type)
+
+	require.NoError(t, safetensors.WriteFile(in, nil, safetensors.Data{Name: "x", Type: "F32", Shape: []int64{1, 4}, Bytes: x[:16]}))
+	code, _, errs = program(t, "run", bundled+"gptq-w4-g128", "--layer", layer, "--input", in)
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, errs, "want F32, F16 or BF16 [M,1536]")
+}
+
+func TestRandomInputIsAPrefixOfMoreRows(t *testing.T) {
+	a, b := randomInput(7, "layer", 2, 100, dtype.BF16), randomInput(7, "layer", 5, 100, dtype.BF16)
+	require.Equal(t, a, b[:200])
+	require.NotEqual(t, a, randomInput(8, "layer", 2, 100, dtype.BF16))
+}
+
+func TestWrongCommandLines(t *testing.T) {
+	dir := bundled + "gptq-w4-g128"
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{nil, exitUsage, "bitlane run DIR"},
+		{[]string{"fly"}, exitUsage, `no command "fly"`},
+		{[]string{"run"}, exitUsage, "DIR is missing"},
+		{[]string{"run", dir, "more"}, exitUsage, `unexpected argument "more"`},
+		{[]string{"run", dir, "--tokens", "0"}, exitUsage, "--tokens"},
+		{[]string{"run", dir, "--tokens", "x"}, exitUsage, "--tokens"},
+		{[]string{"run", dir, "--dtype", "int8"}, exitUsage, "int8"},
+		{[]string{"run", dir, "--activations", "int9"}, exitUsage, "int8-group"},
+		{[]string{"run", dir, "--layer", "nothing"}, exitUsage, "matches none"},
+		{[]string{"run", dir, "--layer", "[", "--json"}, exitUsage, "syntax error"},
+		{[]string{"run", dir, "--input", "x"}, exitUsage, "--layer to name one layer"},
+		{[]string{"run", dir, "--tp", "2/2"}, exitUsage, "RANK/SIZE"},
+		{[]string{"run", dir, "--tp", "0/2", "--tp-axis", "m"}, exitUsage, "auto, n or k"},
+		{[]string{"run", dir, "--bits", "9"}, exitUsage, "2..8"},
+		{[]string{"run", dir, "--method", "magic"}, exitUsage, "rtn"},
+		{[]string{"run", dir, "--kernel", "cpu_w4g_a16_magic"}, exitFailed, "cpu_w4g_a16_magic"},
+		{[]string{"run", dir, "--disable", "cpu_w4g_a16_magic"}, exitFailed, "cpu_w4g_a16_magic"},
+		{[]string{"run", dir, "--device", "tpu"}, exitFailed, "tpu"},
+		{[]string{"run", dir, "--device", "cuda"}, exitFailed, "-tags cuda"},
+		{[]string{"run", dir + "/none"}, exitFailed, "none"},
+		{[]string{"explain", dir, "nothing"}, exitUsage, "no layer"},
+		{[]string{"explain", dir, "lm_head", "--device", "tpu"}, exitUsage, "tpu"},
+		{[]string{"inspect", dir, "--magic"}, exitUsage, "magic"},
+	} {
+		code, _, errs := program(t, c.args...)
+		require.Equal(t, c.code, code, "%v\n%s", c.args, errs)
+		require.Contains(t, errs, c.want, "%v", c.args)
+		require.False(t, strings.Contains(errs, "goroutine"), errs)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	for _, c := range commands {
+		code, out, _ := program(t, c.name, "--help")
+		require.Equal(t, exitOK, code)
+		require.Contains(t, out, "json")
+	}
+	code, out, _ := program(t, "help")
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, "conformance")
+}
+
+// Every damaged checkpoint ends a run with its error and no output that could
+// be taken for a result.
+func TestRunOnDamagedFiles(t *testing.T) {
+	cases, err := filepath.Glob(bundled + "damaged/*/want.txt")
+	require.NoError(t, err)
+	require.NotEmpty(t, cases)
+	for _, want := range cases {
+		dir := filepath.Dir(want)
+		code, out, errs := program(t, "run", dir, "--tokens", "1")
+		require.Equal(t, exitFailed, code, dir)
+		text, err := os.ReadFile(want)
+		require.NoError(t, err)
+		for _, part := range strings.Split(strings.TrimSpace(string(text)), "\n") {
+			require.Contains(t, errs+out, part, dir)
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/bitlane/bitlane"
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/checkpoint"
+	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// runFlags is the command line of `bitlane run`.
+type runFlags struct {
+	*flags
+	dense         denseFlags
+	tp            tensorParallel
+	device, layer string
+	tokens        string
+	activations   string
+	dtype         string
+	kernel        string
+	disable       list
+	threads       int
+	seed          uint64
+	input, output string
+}
+
+func (f *runFlags) register() {
+	f.dense.register(f.flags)
+	f.tp.register(f.flags)
+	f.StringVar(&f.device, "device", "auto", "the device: auto, cpu, cpu:0, ... (see bitlane devices)")
+	f.StringVar(&f.activations, "activations", "checkpoint", "how activations enter: checkpoint (what it was made for; exact where it says nothing), exact, int8-token, int8-token-asym, int8-token-xpu, int8-token-ascend, int8-group[/SIZE]; plain layers are always exact")
+	f.StringVar(&f.dtype, "dtype", "", "type of x and y: float32, float16, bfloat16 (default: config.json's, else float32)")
+	f.Var(&f.disable, "disable", "kernels not to use, beside those of BITLANE_DISABLE")
+	f.IntVar(&f.threads, "threads", 0, "host threads, 0 for all that the process may use")
+}
+
+func (f *runFlags) choose() bitlane.ChooseOptions {
+	return bitlane.ChooseOptions{Kernel: f.kernel, Disable: f.disable}
+}
+
+// request turns the flags into a request for one layer of the model.
+func (f *runFlags) request(m *checkpoint.Model, mod *module.Module, rows int) (backend.Request, error) {
+	r := backend.Request{X: m.DType(), MaxRows: rows}
+	if f.dtype != "" {
+		t, err := dtype.Parse(f.dtype)
+		if err != nil {
+			return r, usagef("--dtype: %v", err)
+		}
+		r.X = t
+	}
+	if !r.X.Valid() {
+		r.X = dtype.F32
+	}
+	if f.activations != "checkpoint" {
+		recipe, err := quant.ParseRecipe(f.activations)
+		if err != nil {
+			return r, usagef("--activations: %v", err)
+		}
+		if mod.Quantized {
+			r.Recipe = &recipe
+		}
+	}
+	return r, nil
+}
+
+func (f *runFlags) parseTokens() ([]int, error) {
+	var rows []int
+	for _, word := range strings.Split(f.tokens, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(word))
+		if err != nil || n < 1 || n > 1<<20 {
+			return nil, usagef("--tokens is %q, want numbers from 1 to %d, separated by commas", f.tokens, 1<<20)
+		}
+		rows = append(rows, n)
+	}
+	return rows, nil
+}
+
+// runReport is the JSON of `bitlane run`.
+type runReport struct {
+	Directory string             `json:"directory"`
+	Format    string             `json:"format"`
+	Device    backend.DeviceInfo `json:"device"`
+	DType     string             `json:"dtype"`
+	Layers    []layerReport      `json:"layers"`
+	Refused   []module.Refused   `json:"refused"`
+	Findings  []module.Finding   `json:"findings"`
+	Warnings  []string           `json:"warnings"`
+	Summary   runSummary         `json:"summary"`
+}
+
+type runSummary struct {
+	Layers   int     `json:"layers"`
+	Runs     int     `json:"runs"`
+	Accepted int     `json:"accepted"`         // runs within the error bound of the reference
+	Failed   int     `json:"failed"`           // layers that could not be run
+	Worst    float64 `json:"worst_over_bound"` // largest |y − ref| / B before output rounding
+}
+
+func runRun(ctx context.Context, e *env, args []string) error {
+	f := &runFlags{flags: newFlags(e, "run", "DIR")}
+	f.register()
+	f.StringVar(&f.layer, "layer", "", "glob over layer names; * crosses dots")
+	f.StringVar(&f.tokens, "tokens", "1,16", "numbers of rows of x, separated by commas")
+	f.StringVar(&f.kernel, "kernel", "", "use this kernel and no other")
+	f.Uint64Var(&f.seed, "seed", 1, "seed of the random x")
+	f.StringVar(&f.input, "input", "", "safetensors file with the tensor x [M,K], instead of random x; needs --layer to name one layer")
+	f.StringVar(&f.output, "output", "", "safetensors file to write the tensor y [M,N] to; needs --layer to name one layer")
+	pos, err := f.parse(args, "DIR")
+	if err != nil {
+		return err
+	}
+	rows, err := f.parseTokens()
+	if err != nil {
+		return err
+	}
+	o, err := f.dense.options()
+	if err != nil {
+		return err
+	}
+	m, err := checkpoint.Open(ctx, pos[0], o)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	modules, err := f.selectLayers(m)
+	if err != nil {
+		return err
+	}
+	dev, err := bitlane.Open(ctx, f.device, backend.OpenOptions{Threads: f.threads})
+	if err != nil {
+		return err
+	}
+	r := &runner{e: e, f: f, model: m, dev: dev, rows: rows, report: runReport{
+		Directory: pos[0], Format: m.Format(), Device: dev.Info(), Layers: []layerReport{},
+		Refused: orEmpty(m.Refused()), Findings: []module.Finding{}, Warnings: orEmpty(m.Warnings()),
+	}}
+	err = r.all(ctx, modules)
+	if cerr := dev.Close(); err == nil && cerr != nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	return r.finish()
+}
+
+// selectLayers returns the layers that --layer names, all without it.
+func (f *runFlags) selectLayers(m *checkpoint.Model) ([]module.Module, error) {
+	var picked []module.Module
+	all := m.Modules()
+	for _, mod := range all {
+		ok, err := matchLayer(f.layer, mod.Name)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			picked = append(picked, mod)
+		}
+	}
+	switch {
+	case len(all) == 0:
+		why := ""
+		for _, r := range m.Refused() {
+			why += "\n  " + r.Name + ": " + r.Why
+		}
+		return nil, fmt.Errorf("the %s checkpoint has no linear layer that can be read%s", m.Format(), why)
+	case len(picked) == 0:
+		return nil, usagef("--layer %q matches none of %s; the first is %s", f.layer, plural(len(all), "layer"), all[0].Name)
+	case len(picked) > 1 && (f.input != "" || f.output != ""):
+		return nil, usagef("--input and --output need --layer to name one layer, %q matches %d", f.layer, len(picked))
+	}
+	return picked, nil
+}
+
+// finish prints the end of the report and says whether all is well.
+func (r *runner) finish() error {
+	s := &r.report.Summary
+	ok := s.Failed == 0 && s.Accepted == s.Runs && len(r.report.Refused) == 0
+	if r.f.json {
+		if err := r.e.printJSON(&r.report); err != nil {
+			return err
+		}
+	} else {
+		if err := r.table.Flush(); err != nil {
+			return err
+		}
+		for _, layer := range r.report.Layers {
+			for _, line := range layer.explanation() {
+				fmt.Fprintf(r.e.stderr, "%s: %s\n", layer.Name, line)
+			}
+		}
+		for _, ref := range r.report.Refused {
+			fmt.Fprintf(r.e.stderr, "refused: %s: %s\n", ref.Name, ref.Why)
+		}
+		fmt.Fprintf(r.e.stdout, "%s, %s: ", plural(s.Layers, "layer"), plural(s.Runs, "run"))
+		switch {
+		case ok:
+			fmt.Fprintf(r.e.stdout, "all within the error bound of the float64 reference (worst %.2g of the bound before output rounding)\n", s.Worst)
+		default:
+			fmt.Fprintf(r.e.stdout, "%d accepted, %d not accepted; %s could not be run, %s not read\n",
+				s.Accepted, s.Runs-s.Accepted, plural(s.Failed, "layer"), plural(len(r.report.Refused), "layer"))
+		}
+	}
+	if !ok {
+		return errFailed
+	}
+	return nil
+}
