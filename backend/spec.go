@@ -14,41 +14,45 @@ import (
 // zero points, finite scales), so that Supports and Prepare can agree.
 // A Spec is a value; its slices are not to be written to.
 type Spec struct {
-	N, K         int           // this part's output and input features
-	FullN, FullK int           // the whole layer's
-	NRanges      []quant.Range // rows of the whole layer in this part; nil: all
-	KRanges      []quant.Range // features of the whole layer in this part; nil: all
+	N       int           `json:"n"`                  // this part's output features
+	K       int           `json:"k"`                  // this part's input features
+	FullN   int           `json:"full_n"`             // the whole layer's output features
+	FullK   int           `json:"full_k"`             // the whole layer's input features
+	NRanges []quant.Range `json:"n_ranges,omitempty"` // rows of the whole layer in this part; nil: all
+	KRanges []quant.Range `json:"k_ranges,omitempty"` // features of the whole layer in this part; nil: all
 
-	Plain        dtype.DType // element type of a plain weight; Invalid for integer codes
-	Bits         int         // of a code
-	Symmetric    bool        // zero points are implied, 2^(Bits−1)
-	ZeroMin      int         // smallest zero point
-	ZeroMax      int         // largest zero point
-	Scales       dtype.DType // type of the scales
-	ScalesFinite bool        // no scale is NaN or infinite
-	Groups       GroupSpec
+	Plain        dtype.DType `json:"plain,omitempty"`  // element type of a plain weight; Invalid for integer codes
+	Bits         int         `json:"bits"`             // of a code
+	Symmetric    bool        `json:"symmetric"`        // zero points are implied, 2^(Bits−1)
+	ZeroMin      int         `json:"zero_min"`         // smallest zero point
+	ZeroMax      int         `json:"zero_max"`         // largest zero point
+	Scales       dtype.DType `json:"scales,omitempty"` // type of the scales
+	ScalesFinite bool        `json:"scales_finite"`    // no scale is NaN or infinite
+	Groups       GroupSpec   `json:"groups"`
 
-	Recipe    quant.Recipe   // how activations enter
-	Transform *TransformSpec // nil: none
-	Bias      bool
-	X, Y      dtype.DType // types of input and output
-	MaxRows   int         // bound on M
+	Recipe    quant.Recipe   `json:"recipe"`              // how activations enter
+	Transform *TransformSpec `json:"transform,omitempty"` // nil: none
+	Bias      bool           `json:"bias"`
+	X         dtype.DType    `json:"x"`        // type of the input
+	Y         dtype.DType    `json:"y"`        // type of the output
+	MaxRows   int            `json:"max_rows"` // bound on M
 }
 
 // GroupSpec says how K is divided, without the division itself.
 type GroupSpec struct {
-	Kind     quant.GroupKind
-	Size     int // K for PerChannel, the size for Uniform, 0 otherwise
-	Count    int
-	Shortest int // length of the shortest group
-	Longest  int // length of the longest group
+	Kind     quant.GroupKind `json:"kind"`
+	Size     int             `json:"size"` // K for PerChannel, the size for Uniform, 0 otherwise
+	Count    int             `json:"count"`
+	Shortest int             `json:"shortest"` // length of the shortest group
+	Longest  int             `json:"longest"`  // length of the longest group
 }
 
 // TransformSpec is the shape of a Kronecker transform.
 type TransformSpec struct {
-	L, R int
-	Type dtype.DType
-	Clip float32
+	L    int         `json:"l"`
+	R    int         `json:"r"`
+	Type dtype.DType `json:"type"`
+	Clip float32     `json:"clip"`
 }
 
 // Request is what a caller wants of a layer, beyond what its checkpoint says.

@@ -71,8 +71,13 @@ func lower(s string) string {
 	return string(b)
 }
 
-// MarshalText writes the type's name.
-func (d DType) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+// MarshalText writes the type's name, nothing for Invalid.
+func (d DType) MarshalText() ([]byte, error) {
+	if d == Invalid {
+		return nil, nil
+	}
+	return []byte(d.String()), nil
+}
 
 // MaxFinite returns the largest finite value of d.
 func (d DType) MaxFinite() float64 {

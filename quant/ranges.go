@@ -3,7 +3,10 @@ package quant
 import "fmt"
 
 // Range is a half-open interval [Start, End) of rows (N) or features (K).
-type Range struct{ Start, End int }
+type Range struct {
+	Start int `json:"start"`
+	End   int `json:"end"`
+}
 
 // Len returns the number of indices in the range.
 func (r Range) Len() int { return r.End - r.Start }
