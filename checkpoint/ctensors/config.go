@@ -3,7 +3,6 @@ package ctensors
 import (
 	"fmt"
 	"regexp"
-	"regexp/syntax"
 	"strings"
 
 	"github.com/bitlane/bitlane/checkpoint/module"
@@ -13,8 +12,8 @@ import (
 // Bounds on patterns, far above any published configuration, so that a hostile
 // one cannot ask for unbounded work.
 const (
-	maxPatterns    = 2048
-	maxPatternSize = 1 << 19
+	maxPatterns     = 2048
+	maxPatternBytes = 1 << 18
 )
 
 // config is a parsed quantization_config.
@@ -24,7 +23,7 @@ type config struct {
 	ignore  targets
 	refused string // why none of it is read; "" where some may be
 
-	patterns, patternSize int
+	patterns, patternBytes int
 }
 
 // targets is a list of entries that select modules: exact names, patterns and
@@ -79,8 +78,8 @@ func (c *config) add(t *targets, field string, entries []string, scheme int) err
 		if c.patterns++; c.patterns > maxPatterns {
 			return quant.Errorf(quant.ErrFormat, field, "", fmt.Sprintf("at most %d patterns", maxPatterns), "more")
 		}
-		if c.patternSize += patternSize(expr); c.patternSize > maxPatternSize {
-			return quant.Errorf(quant.ErrFormat, field, "", fmt.Sprintf("patterns of at most %d states together", maxPatternSize), "more")
+		if c.patternBytes += len(expr); c.patternBytes > maxPatternBytes {
+			return quant.Errorf(quant.ErrFormat, field, "", fmt.Sprintf("patterns of at most %d bytes together", maxPatternBytes), "more")
 		}
 		re, err := module.Pattern(field, expr)
 		if err != nil {
@@ -89,27 +88,6 @@ func (c *config) add(t *targets, field string, entries []string, scheme int) err
 		t.patterns = append(t.patterns, pattern{re, scheme})
 	}
 	return nil
-}
-
-// patternSize estimates the states of a compiled pattern, before anything is
-// compiled: a few bytes of nested repetitions can ask for 100 MB.
-func patternSize(expr string) int {
-	re, err := syntax.Parse(expr, syntax.Perl)
-	if err != nil {
-		return len(expr) // Pattern names what is wrong with it
-	}
-	var size func(re *syntax.Regexp) int
-	size = func(re *syntax.Regexp) int {
-		n := 1 + len(re.Rune)
-		for _, sub := range re.Sub {
-			n += size(sub)
-		}
-		if re.Op == syntax.OpRepeat {
-			n *= max(1, re.Min, re.Max)
-		}
-		return n
-	}
-	return size(re)
 }
 
 // parseConfig reads a quantization_config (compression_config in old files).

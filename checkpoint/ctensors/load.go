@@ -241,4 +241,3 @@ func (l *layer) decodeZeros(w *quant.Weight, b []byte, in layout) error {
 	}
 	return nil
 }
-

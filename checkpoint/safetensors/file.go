@@ -70,7 +70,7 @@ func New(r io.ReaderAt, size int64, name string) (*File, error) {
 	if size < int64(len(length)) {
 		return nil, quant.Errorf(HeaderTooSmall, name, "file", "at least 8 bytes", "%d bytes", size)
 	}
-	if err := readFull(r, length[:], 0, name, HeaderTooSmall); err != nil {
+	if err := readFull(r, length[:], 0, HeaderTooSmall, name, ""); err != nil {
 		return nil, err
 	}
 	n := binary.LittleEndian.Uint64(length[:])
@@ -82,7 +82,7 @@ func New(r io.ReaderAt, size int64, name string) (*File, error) {
 		return nil, quant.Errorf(InvalidHeaderLength, name, "header length", fmt.Sprintf("at most the %d bytes after it", size-8), "%d", n)
 	}
 	text := make([]byte, n)
-	if err := readFull(r, text, int64(len(length)), name, InvalidHeaderLength); err != nil {
+	if err := readFull(r, text, int64(len(length)), InvalidHeaderLength, name, ""); err != nil {
 		return nil, err
 	}
 	h, err := parseHeader(name, text, dataStart, size-dataStart)
@@ -92,15 +92,18 @@ func New(r io.ReaderAt, size int64, name string) (*File, error) {
 	return &File{header: h, name: name, r: r}, nil
 }
 
-// readFull fills dst from off. A reader that ends early breaks the rule short.
-func readFull(r io.ReaderAt, dst []byte, off int64, name string, short Rule) error {
+// readFull fills dst from off, with data of a tensor (no name: the header). A
+// reader that ends early breaks the rule short.
+func readFull(r io.ReaderAt, dst []byte, off int64, short Rule, file, tensor string) error {
 	if len(dst) == 0 {
 		return nil
 	}
 	n, err := r.ReadAt(dst, off)
-	switch {
-	case n == len(dst):
+	if n == len(dst) {
 		return nil
+	}
+	name := label(file, tensor)
+	switch {
 	case err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return quant.Errorf(short, name, "file", fmt.Sprintf("%d bytes at %d", len(dst), off), "%d of them: it ends early", n)
 	}
@@ -160,13 +163,13 @@ func (f *File) Read(dst []byte, name string) ([]byte, error) {
 		return dst, err
 	}
 	if t.Bytes > math.MaxInt {
-		return dst, quant.Errorf(quant.ErrUnsupported, f.label(name), "size", "addressable memory", "%d bytes", t.Bytes)
+		return dst, quant.Errorf(quant.ErrUnsupported, label(f.name, name), "size", "addressable memory", "%d bytes", t.Bytes)
 	}
 	if int64(cap(dst)) < t.Bytes {
 		dst = make([]byte, t.Bytes)
 	}
 	dst = dst[:t.Bytes]
-	return dst, readFull(f.r, dst, t.Offset, f.label(name), MetadataIncompleteBuffer)
+	return dst, readFull(f.r, dst, t.Offset, MetadataIncompleteBuffer, f.name, name)
 }
 
 // ReadAt fills dst with the tensor's bytes from off on; a part that is not
@@ -177,9 +180,9 @@ func (f *File) ReadAt(dst []byte, name string, off int64) error {
 		return err
 	}
 	if off < 0 || off > t.Bytes || int64(len(dst)) > t.Bytes-off {
-		return quant.Errorf(quant.ErrShape, f.label(name), "part", fmt.Sprintf("inside its %d bytes", t.Bytes), "%d bytes at %d", len(dst), off)
+		return quant.Errorf(quant.ErrShape, label(f.name, name), "part", fmt.Sprintf("inside its %d bytes", t.Bytes), "%d bytes at %d", len(dst), off)
 	}
-	return readFull(f.r, dst, t.Offset+off, f.label(name), MetadataIncompleteBuffer)
+	return readFull(f.r, dst, t.Offset+off, MetadataIncompleteBuffer, f.name, name)
 }
 
 func (f *File) find(name string) (Tensor, error) {
@@ -190,4 +193,10 @@ func (f *File) find(name string) (Tensor, error) {
 	return t, nil
 }
 
-func (f *File) label(tensor string) string { return f.name + ": " + shown(tensor) }
+// label names a tensor of a file, or the file where tensor is empty.
+func label(file, tensor string) string {
+	if tensor == "" {
+		return file
+	}
+	return file + ": " + shown(tensor)
+}
