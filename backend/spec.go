@@ -93,6 +93,9 @@ func NewSpec(l *quant.Linear, r Request) (Spec, error) {
 	if err := s.Recipe.Check(l.Name); err != nil {
 		return Spec{}, err
 	}
+	if s.Recipe.Kind == quant.Int8Group { // one way to say the default, so that equal Specs compare equal
+		s.Recipe.Group = s.Recipe.ActGroup()
+	}
 	if f.Plain.Valid() {
 		if s.Recipe.Kind != quant.Exact {
 			return Spec{}, quant.Errorf(ErrUnsupported, l.Name, "recipe of a plain weight", quant.Exact.String(), "%v", s.Recipe)
