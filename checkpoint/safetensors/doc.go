@@ -9,9 +9,9 @@
 //
 // The rules and their order are those of the reference parser
 // (huggingface/safetensors, safetensors/src/tensor.rs); Rule names them. It is
-// stricter in four points: duplicate keys are rejected, nesting beyond three
-// levels is rejected, a tensor entry has at most 32 unknown fields, and no
-// dimension exceeds 2^53.
+// stricter in five points: duplicate keys are rejected, nesting beyond three
+// levels is rejected, a tensor's entry is an object (serde takes a list as
+// well) with at most 32 unknown fields, and no dimension exceeds 2^53.
 //
 // Nothing that knows what a tensor means (a weight, a scale, a model) enters
 // this package.
