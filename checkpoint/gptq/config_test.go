@@ -191,6 +191,7 @@ func TestShapesAreChecked(t *testing.T) {
 		do   func(src tensors)
 		want string
 	}{
+		{"no qweight", func(s tensors) { delete(s, "m.qweight") }, "m.qweight: tensor is absent, want there"},
 		{"no qzeros", func(s tensors) { delete(s, "m.qzeros") }, "m.qzeros: tensor is absent"},
 		{"no scales", func(s tensors) { delete(s, "m.scales") }, "m.scales: tensor is absent"},
 		{"qweight type", func(s tensors) { s.floats("m.qweight", dtype.F32, make([]float32, 12*64), 12, 64) }, "m.qweight: type is F32, want I32"},

@@ -100,14 +100,14 @@ func counted(err error, layers int) error {
 	return quant.Errorf(quant.ErrUnsupported, name, u.field, u.want, "%s (%d layers)", u.has, layers)
 }
 
-// modulesOf returns the modules that have codes, in natural order. The tensor
-// names of the variants that are refused count too, so that a refusal can say
-// how many layers there are.
+// modulesOf returns the modules that have codes or zero points, in natural
+// order. The tensor names of the variants that are refused count too, so that a
+// refusal can say how many layers there are.
 func modulesOf(src safetensors.Source) []string {
 	found := map[string]bool{}
 	for _, n := range src.Names() {
-		for _, suffix := range []string{".qweight", ".B", ".trellis"} {
-			if m, ok := strings.CutSuffix(n, suffix); ok && (suffix == ".qweight" || hasCompanion(src, m)) {
+		for _, suffix := range []string{".qweight", ".qzeros", ".B", ".trellis"} {
+			if m, ok := strings.CutSuffix(n, suffix); ok && (suffix[1] == 'q' || hasCompanion(src, m)) {
 				found[m] = true
 			}
 		}
@@ -200,7 +200,7 @@ func (l *layer) fits(t safetensors.Tensor, shape ...int) error {
 }
 
 func missing(tensor string) error {
-	return quant.Errorf(quant.ErrFormat, tensor, "tensor", "to be there, as qweight is", "absent")
+	return quant.Errorf(quant.ErrFormat, tensor, "tensor", "there, as the module's other tensors are", "absent")
 }
 
 // words looks up a matrix of 32-bit words that is not empty.
