@@ -47,13 +47,20 @@ type Groups struct {
 	index  []int32 // ActOrder only: group of each k
 }
 
-// OneGroup returns the map with a single group of k features (group size −1).
-func OneGroup(k int) Groups { return Groups{kind: PerChannel, k: k, count: min(k, 1)} }
+// OneGroup returns the map with a single group of k features (group size −1);
+// without features, for a k below 1, there is no group either.
+func OneGroup(k int) Groups {
+	k = max(k, 0)
+	return Groups{kind: PerChannel, k: k, count: min(k, 1)}
+}
 
 // UniformGroups returns groups of size consecutive features; the last group
 // is shorter where size does not divide k. A size of −1, or one that spans all
 // of k, gives OneGroup.
 func UniformGroups(k, size int) (Groups, error) {
+	if k < 0 || k > MaxDim {
+		return Groups{}, Errorf(ErrShape, "", "number of features", "0..2^30", "%d", k)
+	}
 	if size == -1 || (size >= k && size > 0) {
 		return OneGroup(k), nil
 	}
@@ -98,6 +105,9 @@ func raggedGroups(bounds []int32) Groups {
 // [0, count). index is not kept. A map whose groups turn out to be contiguous,
 // in order and all used is returned as the simpler kind.
 func IndexedGroups(index []int32, count int) (Groups, error) {
+	if count < 0 || count > MaxDim {
+		return Groups{}, Errorf(ErrShape, "", "number of groups", "0..2^30", "%d", count)
+	}
 	for k, g := range index {
 		if g < 0 || int(g) >= count {
 			return Groups{}, Errorf(ErrFormat, "", fmt.Sprintf("group index of feature %d", k), fmt.Sprintf("0..%d", count-1), "%d", g)
@@ -107,6 +117,9 @@ func IndexedGroups(index []int32, count int) (Groups, error) {
 }
 
 func indexedGroups(index []int32, count int) Groups {
+	if count == 0 {
+		return Groups{}
+	}
 	if bounds, ok := contiguous(index, count); ok {
 		return raggedGroups(bounds)
 	}
@@ -117,7 +130,7 @@ func contiguous(index []int32, count int) ([]int32, bool) {
 	if len(index) == 0 || index[0] != 0 || int(index[len(index)-1]) != count-1 {
 		return nil, false
 	}
-	bounds := make([]int32, 1, count+1)
+	bounds := make([]int32, 1, min(count, len(index))+1)
 	for k := 1; k < len(index); k++ {
 		switch index[k] - index[k-1] {
 		case 0:
@@ -220,7 +233,8 @@ func (g *Groups) Bounds(dst []int32) []int32 {
 	return dst
 }
 
-// Equal reports whether both maps give every feature the same group.
+// Equal reports whether both maps have the same groups and give every feature
+// the same one.
 func (g *Groups) Equal(h *Groups) bool {
 	return g.kind == h.kind && g.k == h.k && g.size == h.size && g.count == h.count &&
 		slices.Equal(g.bounds, h.bounds) && slices.Equal(g.index, h.index)
@@ -234,7 +248,7 @@ func (g *Groups) Select(ranges []Range) (Groups, []int32, error) {
 		return Groups{}, nil, err
 	}
 	used := make([]int32, g.count)
-	var index []int32
+	index := make([]int32, 0, TotalLen(ranges))
 	for _, r := range ranges {
 		for k := r.Start; k < r.End; k++ {
 			i := int32(g.Of(k))

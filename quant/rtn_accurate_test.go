@@ -35,17 +35,20 @@ func total(errs []float64) (sum float64) {
 func TestAccurateRTNIsNeverWorseThanParity(t *testing.T) {
 	const n, k = 16, 512
 	rng := rand.New(rand.NewPCG(5, 6))
-	shapes := map[string]func() float64{
-		"gaussian": rng.NormFloat64,
-		"uniform":  func() float64 { return 2*rng.Float64() - 1 },
-		"laplace":  func() float64 { return rng.ExpFloat64() * float64(1-2*rng.IntN(2)) },
-		"outliers": func() float64 { return rng.NormFloat64() * math.Exp(2*rng.NormFloat64()) },
-		"positive": rng.ExpFloat64,
-		"sparse":   func() float64 { return rng.NormFloat64() * float64(rng.IntN(8)/7) },
-		"tiny":     func() float64 { return rng.NormFloat64() * 1e-5 },
-		"ternary":  func() float64 { return float64(rng.IntN(3) - 1) },
-	}
-	for name, draw := range shapes {
+	for _, shape := range []struct {
+		name string
+		draw func() float64
+	}{
+		{"gaussian", rng.NormFloat64},
+		{"uniform", func() float64 { return 2*rng.Float64() - 1 }},
+		{"laplace", func() float64 { return rng.ExpFloat64() * float64(1-2*rng.IntN(2)) }},
+		{"outliers", func() float64 { return rng.NormFloat64() * math.Exp(2*rng.NormFloat64()) }},
+		{"positive", rng.ExpFloat64},
+		{"sparse", func() float64 { return rng.NormFloat64() * float64(rng.IntN(8)/7) }},
+		{"tiny", func() float64 { return rng.NormFloat64() * 1e-5 }},
+		{"ternary", func() float64 { return float64(rng.IntN(3) - 1) }},
+	} {
+		name, draw := shape.name, shape.draw
 		values := make([]float32, n*k)
 		for i := range values {
 			values[i] = float32(draw())
@@ -70,8 +73,12 @@ func TestAccurateRTNIsNeverWorseThanParity(t *testing.T) {
 						// The slack is the rounding of a float32 scale and product.
 						require.LessOrEqual(t, a[i], p[i]*(1+1e-5)+power*1e-13, "%s: group %d", msg, i)
 					}
-					if name == "gaussian" || name == "laplace" || name == "outliers" {
+					switch {
+					case name == "ternary": // no error at all in both
+					case bits == 4 && (name == "gaussian" || name == "laplace" || name == "outliers"):
 						require.Less(t, total(a), total(p)*0.99, msg)
+					default:
+						require.Less(t, total(a), total(p), msg)
 					}
 				}
 			}

@@ -126,7 +126,7 @@ func TestRTNIsItsDefinition(t *testing.T) {
 	for _, bits := range []int{4, 8} {
 		for _, group := range []int{-1, 1, 6, 32, 96, 192} {
 			for _, dt := range floats {
-				for kind, scale := range []float64{1, 1e-3, 300, 3e-6, 1e-7} {
+				for kind, scale := range []float64{1, 1e-3, 300, 3e-6, 1e-7, 2e-44, 1e-39} {
 					values := gaussian(n*k, uint64(bits*1000+group*10+kind), scale)
 					if kind == 0 {
 						for i := range values { // multiples of an eighth: many ties

@@ -30,6 +30,8 @@ func (f *Form) Check() error {
 		return Errorf(ErrShape, "weight", "N", "1..2^30", "%d", f.N)
 	case f.K < 1 || f.K > MaxDim:
 		return Errorf(ErrShape, "weight", "K", "1..2^30", "%d", f.K)
+	case f.Plain != dtype.Invalid && !f.Plain.Valid():
+		return Errorf(ErrDType, "weight", "element type", "float32, float16 or bfloat16", "%v", f.Plain)
 	case f.Plain.Valid():
 		if f.Bits != 0 || f.Scales != dtype.Invalid || f.Zeros || f.Groups.Count() != 0 {
 			return Errorf(ErrShape, "weight", "form", "no bits, scales, zeros or groups", "plain %v with some", f.Plain)
@@ -59,7 +61,12 @@ type Weight struct {
 	zeros  []int16
 }
 
+// maxBytes bounds a weight, far above any layer: absurd sizes are an error
+// before they are a panic of the allocator.
+const maxBytes = min(1<<40, math.MaxInt)
+
 // Reset gives w the form f, with all codes, elements, scales and zeros zero.
+// After an error w is as it was.
 func (w *Weight) Reset(f Form) error {
 	if err := f.Check(); err != nil {
 		return err
@@ -68,8 +75,9 @@ func (w *Weight) Reset(f Form) error {
 	if !f.Plain.Valid() {
 		stride = (f.K*f.Bits + 63) / 64 * 8
 	}
-	if int64(f.N)*int64(stride) > math.MaxInt64/16 || int64(f.N)*int64(stride) > int64(math.MaxInt) {
-		return Errorf(ErrShape, "weight", "size", "addressable memory", "%d rows of %d bytes", f.N, stride)
+	perRow := int64(stride) + int64(f.Groups.Count())*8
+	if perRow > maxBytes/int64(f.N) {
+		return Errorf(ErrShape, "weight", "size", fmt.Sprintf("at most %d bytes", int64(maxBytes)), "%d rows of %d bytes", f.N, perRow)
 	}
 	w.form, w.stride = f, stride
 	groups := f.N * f.Groups.Count()
@@ -149,15 +157,15 @@ func (w *Weight) Code(n, k int) int {
 	return int(v >> (bit % 8) & (1<<w.form.Bits - 1))
 }
 
-// Zero returns z[n][g], explicit or implied.
+// Zero returns z[n][g], explicit or implied; 0 for a plain weight.
 func (w *Weight) Zero(n, g int) int {
 	if !w.form.Zeros {
-		return 1 << (w.form.Bits - 1)
+		return 1 << w.form.Bits >> 1
 	}
 	return int(w.zeros[n*w.form.Groups.Count()+g])
 }
 
-// Scale returns s[n][g], widened exactly.
+// Scale returns s[n][g], widened exactly. A plain weight has no scales.
 func (w *Weight) Scale(n, g int) float32 {
 	return w.form.Scales.At(w.scales, n*w.form.Groups.Count()+g)
 }
@@ -182,7 +190,8 @@ func (w *Weight) UnpackRow(dst []uint8, n int) { Unpack(dst, w.Row(n), w.form.Bi
 // PackRow stores the codes of row n; len(codes) = K, each below 2^Bits.
 func (w *Weight) PackRow(n int, codes []uint8) { Pack(w.Row(n), codes, w.form.Bits) }
 
-// ZeroRange returns the smallest and largest zero point.
+// ZeroRange returns the smallest and largest zero point, 0 and 0 for a plain
+// weight.
 func (w *Weight) ZeroRange() (lo, hi int) {
 	if !w.form.Zeros {
 		z := w.Zero(0, 0)
