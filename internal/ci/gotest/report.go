@@ -65,7 +65,9 @@ func (r *report) take(e *event) {
 	case "build-output":
 		fmt.Fprint(r.w, e.Output)
 	case "output":
-		r.output[key] = append(r.output[key], e.Output)
+		if !strings.HasPrefix(e.Output, "=== ") { // RUN, PAUSE and CONT say nothing here
+			r.output[key] = append(r.output[key], e.Output)
+		}
 	case "pass", "fail", "skip":
 		if e.Test == "" {
 			r.endPackage(e)
@@ -116,7 +118,7 @@ func (r *report) endPackage(e *event) {
 func reason(output []string) string {
 	for i := len(output) - 1; i >= 0; i-- {
 		line := strings.TrimSpace(output[i])
-		if line == "" || strings.HasPrefix(line, "--- SKIP") || strings.HasPrefix(line, "=== ") {
+		if line == "" || strings.HasPrefix(line, "--- SKIP") {
 			continue
 		}
 		if at := strings.Index(line, ".go:"); at > 0 {

@@ -24,6 +24,7 @@ const stream = `{"Action":"start","Package":"m/a"}
 not json
 {"ImportPath":"m/c","Action":"build-output","Output":"c.go:1: undefined: x\n"}
 {"Action":"output","Package":"m/b","Test":"TestBad","Output":"    b_test.go:3: two is not three\n"}
+{"Action":"output","Package":"m/b","Test":"TestBad","Output":"=== CONT  TestBad\n"}
 {"Action":"fail","Package":"m/b","Test":"TestBad","Elapsed":0}
 {"Action":"output","Package":"m/b","Test":"TestHung","Output":"panic: test timed out\n"}
 {"Action":"fail","Package":"m/b","Elapsed":1}
@@ -42,6 +43,7 @@ func TestReport(t *testing.T) {
 		require.Contains(t, text, want)
 	}
 	require.NotContains(t, text, "noise")
+	require.NotContains(t, text, "=== ")
 
 	out.Reset()
 	r.table(&out)
@@ -52,6 +54,6 @@ func TestReport(t *testing.T) {
 }
 
 func TestReasonWithoutOutput(t *testing.T) {
-	require.Equal(t, "no reason given", reason([]string{"=== RUN   TestX\n", "--- SKIP: TestX (0.00s)\n"}))
+	require.Equal(t, "no reason given", reason([]string{"--- SKIP: TestX (0.00s)\n"}))
 	require.Equal(t, "plain words", reason([]string{"plain words\n"}))
 }
