@@ -69,12 +69,15 @@ func (f *runFlags) request(m *checkpoint.Model, mod *module.Module, rows int) (b
 	return r, nil
 }
 
+// maxTokens bounds the rows of x.
+const maxTokens = 1 << 16
+
 func (f *runFlags) parseTokens() ([]int, error) {
 	var rows []int
 	for _, word := range strings.Split(f.tokens, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(word))
-		if err != nil || n < 1 || n > 1<<20 {
-			return nil, usagef("--tokens is %q, want numbers from 1 to %d, separated by commas", f.tokens, 1<<20)
+		if err != nil || n < 1 || n > maxTokens {
+			return nil, usagef("--tokens is %q, want numbers from 1 to %d, separated by commas", f.tokens, maxTokens)
 		}
 		rows = append(rows, n)
 	}
