@@ -75,9 +75,7 @@ func (r *rig) matrix(dev backend.Device, t dtype.DType, data []byte, m, cols, ga
 // space allocates a workspace of exactly size bytes.
 func (r *rig) space(dev backend.Device, size int, fill byte) (*area, error) {
 	content := bytes.Repeat([]byte{wsGuard}, guard+size+guard)
-	for i := guard; i < guard+size; i++ {
-		content[i] = fill
-	}
+	copy(content[guard:], bytes.Repeat([]byte{fill}, size))
 	return r.area(dev, content, guard, size)
 }
 
@@ -190,6 +188,9 @@ func (o *operands) outcome(st backend.Stream) (out outcome, err error) {
 
 // changed names the first byte of the area that is not as before.
 func changed(a *area, after []byte) string {
+	if bytes.Equal(after, a.before) {
+		return ""
+	}
 	for i, b := range after {
 		if b != a.before[i] {
 			return fmt.Sprintf("byte %d from its start (it has %d) was %#02x and is %#02x", i-a.span.Offset, a.span.Bytes, a.before[i], b)

@@ -1,9 +1,10 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"runtime"
+	"sync"
 	"sync/atomic"
 
 	"github.com/bitlane/bitlane/backend"
@@ -147,7 +148,11 @@ func checkBusy(r *rig) {
 }
 
 func checkCloseUnderLoad(r *rig) {
-	const goroutines, repeats = 3, 4
+	const goroutines = 3
+	repeats := 4
+	if r.o.Small {
+		repeats = 2
+	}
 	for range repeats {
 		r.samples(func(s *subject) {
 			c := call{m: 2, x: s.input(s.linear, 2)}
@@ -156,41 +161,47 @@ func checkCloseUnderLoad(r *rig) {
 				r.fail(s, "%v", err)
 				return
 			}
-			var began atomic.Int32
-			var closed atomic.Bool
+			load := load{call: c, want: want.bits}
+			load.began.Add(goroutines)
 			r.together(goroutines+1, func(i int) {
-				if i == goroutines {
-					for began.Load() < goroutines && r.ctx.Err() == nil {
-						runtime.Gosched()
-					}
-					if err := s.layer.Close(); err != nil {
-						r.failf(s.String(), "Close while Applies run: %v", err)
-					}
-					closed.Store(true)
+				if i < goroutines {
+					r.untilClosed(s, &load)
 					return
 				}
-				r.untilClosed(s, c, want.bits, &began, &closed)
+				load.began.Wait()
+				if err := s.layer.Close(); err != nil {
+					r.failf(s.String(), "Close while Applies run: %v", err)
+				}
+				load.closed.Store(true)
 			})
 		})
 	}
 }
 
+// load is what goroutines do to a layer that is closed meanwhile.
+type load struct {
+	call
+	want   []byte
+	began  sync.WaitGroup // each has applied once
+	closed atomic.Bool    // Close has returned
+}
+
 // untilClosed applies until the layer is closed.
-func (r *rig) untilClosed(s *subject, c call, want []byte, began *atomic.Int32, closed *atomic.Bool) {
+func (r *rig) untilClosed(s *subject, load *load) {
+	began := sync.OnceFunc(load.began.Done)
+	defer began()
 	st, err := r.dev.NewStream()
 	if err != nil {
 		r.failf(s.String(), "NewStream: %v", err)
-		began.Add(1)
 		return
 	}
 	defer func() { _ = st.Close() }()
+	c := load.call
 	c.stream = st
-	for i := 0; r.ctx.Err() == nil; i++ {
-		late := closed.Load()
+	for r.ctx.Err() == nil {
+		late := load.closed.Load()
 		out, err := r.apply(s.layer, c)
-		if i == 0 {
-			began.Add(1)
-		}
+		began()
 		switch {
 		case errors.Is(err, backend.ErrClosed):
 			return
@@ -200,7 +211,7 @@ func (r *rig) untilClosed(s *subject, c call, want []byte, began *atomic.Int32, 
 		case late:
 			r.failf(s.String(), "Apply works after Close has returned")
 			return
-		case string(out.bits) != string(want):
+		case !bytes.Equal(out.bits, load.want):
 			r.failf(s.String(), "an Apply that ran while Close was called has other bits")
 			return
 		}
@@ -250,11 +261,11 @@ func checkOutOfMemory(r *rig) {
 			if !r.prepare(s) {
 				return
 			}
-			bytes := s.layer.Bytes()
+			held := s.layer.Bytes()
 			n := fault.FailAlloc(-1)
 			_ = s.layer.Close()
-			if n == 0 && bytes > 0 {
-				r.fail(s, "Prepare holds %d bytes of the device, but no allocation was counted", bytes)
+			if n == 0 && held > 0 {
+				r.fail(s, "Prepare holds %d bytes of the device, but no allocation was counted", held)
 			}
 			for i := range n {
 				fault.FailAlloc(i)

@@ -1,0 +1,76 @@
+package redtest
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/conformance"
+)
+
+// computed are the checks that hold numbers to the reference in layers of every
+// kind: those that a wrong scheme or recipe fails.
+var computed = []string{
+	"act-order", "bias", "codes", "edges-group", "edges-k", "edges-m", "edges-n", "exact-cells", "grid",
+	"nonfinite", "shard-k", "shard-n", "source-layer", "strides",
+}
+
+// rounded are those of computed that have random numbers: the ones that a
+// rounding too many fails, which exact sums do not show.
+var rounded = []string{"act-order", "bias", "codes", "grid", "nonfinite", "shard-k", "shard-n", "source-layer"}
+
+func and(checks []string, more ...string) []string { return slices.Concat(checks, more) }
+
+func mutants() []mutant {
+	return slices.Concat(numbers(), results(), memory(), negotiation(), arguments(), devices(), lives())
+}
+
+func run(t *testing.T, m *mutant) *conformance.Report {
+	processor, ok := backend.Lookup("cpu")
+	require.True(t, ok)
+	return conformance.Run(t.Context(), conformance.Target{Backend: broken{processor, m}}, conformance.Options{Small: true})
+}
+
+// The wrapper alone breaks nothing: what a mutant fails is due to its change.
+func TestUnchangedPasses(t *testing.T) {
+	report := run(t, &mutant{})
+	require.NoError(t, report.Err())
+	require.True(t, report.Complete)
+}
+
+func TestEachMutantFailsExactlyItsChecks(t *testing.T) {
+	for _, m := range mutants() {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			report := run(t, &m)
+			want := slices.Clone(m.fails)
+			slices.Sort(want)
+			got := report.Failed()
+			slices.Sort(got)
+			require.Equal(t, want, got, "%v", report.Err())
+			require.Error(t, report.Err())
+		})
+	}
+}
+
+func TestEveryCheckHasAMutant(t *testing.T) {
+	caught := map[string]bool{}
+	names := map[string]bool{}
+	for _, m := range mutants() {
+		require.False(t, names[m.name], "two mutants are called %q", m.name)
+		names[m.name] = true
+		for _, check := range m.fails {
+			caught[check] = true
+		}
+	}
+	known := map[string]bool{}
+	for _, c := range conformance.Checks() {
+		known[c.Name] = true
+		require.True(t, caught[c.Name], "no mutant fails the check %q: nothing shows that it can fail", c.Name)
+	}
+	for check := range caught {
+		require.True(t, known[check], "a mutant names the check %q, which does not exist", check)
+	}
+}
