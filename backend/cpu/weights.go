@@ -166,7 +166,7 @@ func (w *weights) floats(dst []float32, codes []uint8, n int) {
 		from := codes[g.lo:g.hi][:len(to)]
 		if w.bits <= tableBits && len(to) >= tableRun {
 			for u := range 1 << w.bits {
-				table[u] = s * float32(int32(u)-zero)
+				table[u] = float32(s * float32(int32(u)-zero))
 			}
 			for i := range to {
 				to[i] = table[from[i]]
@@ -174,7 +174,7 @@ func (w *weights) floats(dst []float32, codes []uint8, n int) {
 			continue
 		}
 		for i := range to {
-			to[i] = s * float32(int32(from[i])-zero)
+			to[i] = float32(s * float32(int32(from[i])-zero))
 		}
 	}
 }
@@ -203,9 +203,9 @@ func (w *weights) combine(q []int16, act []float32, u []int32, s []float32) floa
 	for i, g := range w.segments {
 		a := float32(dotCodes(q[g.lo:g.hi], u[g.lo:g.hi], w.block))
 		if w.perGroup {
-			a *= act[i]
+			a = float32(a * act[i])
 		}
-		a *= s[g.group]
+		a = float32(a * s[g.group])
 		if w.lanes {
 			in[i&7] += a
 		} else {
@@ -216,7 +216,7 @@ func (w *weights) combine(q []int16, act []float32, u []int32, s []float32) floa
 		y = in.sum()
 	}
 	if !w.perGroup {
-		y *= act[0]
+		y = float32(y * act[0])
 	}
 	return y
 }
