@@ -236,6 +236,31 @@ func TestSameBits(t *testing.T) {
 	}
 }
 
+// TestHugeInput has codes times the scale of x beyond float32, and y within it.
+func TestHugeInput(t *testing.T) {
+	b := open(t, backend.OpenOptions{})
+	rng := rand.New(rand.NewPCG(19, 3))
+	const n, k, m = 5, 300, 2
+	l := shape{n: n, k: k, bits: 8, groups: uniform(t, k, 100), scales: dtype.F32}.linear(t, rng)
+	for i := range n {
+		for g := range 3 {
+			l.Weight.SetScale(i, g, 1e-5*rng.Float32())
+		}
+	}
+	x := make([]float32, m*k)
+	for i := range x {
+		x[i] = dtype.BF16.Round(2e37 * (2*rng.Float32() - 1))
+	}
+	for _, r := range append(int8Recipes, quant.Recipe{}) {
+		layer, kernel := b.prepare(l, backend.Request{Recipe: &r, X: dtype.BF16, Y: dtype.F32, MaxRows: m})
+		y := b.apply(layer, x, m)
+		for _, v := range y {
+			require.Zero(t, v-v, "%v: %v", r, v)
+		}
+		b.accepted(layer, kernel, l, x, y, m)
+	}
+}
+
 func TestNonFiniteRows(t *testing.T) {
 	b := open(t, backend.OpenOptions{})
 	rng := rand.New(rand.NewPCG(13, 14))

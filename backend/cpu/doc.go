@@ -31,7 +31,7 @@
 //	        y = ((l0+l4)+(l2+l6)) + ((l1+l5)+(l3+l7))
 //	token   a = Σ (code−zero)(u−z), exact, for each group; y = (Σ round(a)·s_w)·s_x,
 //	        groups ascending
-//	group   likewise for each activation group: y = Σ (round(a)·s_x)·s_w
+//	group   likewise for each activation group: y = Σ (round(a)·s_w)·s_x
 //
 // The bias is then added, and the sum rounded to the type of y. Where there
 // are more groups than K/8 + 16, the sums over groups use the eight lanes of

@@ -196,16 +196,17 @@ func (w *weights) integers(dst []int32, scales []float32, codes []uint8, n int) 
 }
 
 // combine returns one output before its bias: q is a row's codes minus zero
-// point, act its scales, u a row of weights as integers and s its scales.
+// point, act its scales, u a row of weights as integers and s its scales. The
+// weight's scale comes first: a sum of codes times the scale of a huge x would
+// overflow where the product of all three does not.
 func (w *weights) combine(q []int16, act []float32, u []int32, s []float32) float32 {
 	var y float32
 	var in lanes
 	for i, g := range w.segments {
-		a := float32(dotCodes(q[g.lo:g.hi], u[g.lo:g.hi], w.block))
+		a := float32(float32(dotCodes(q[g.lo:g.hi], u[g.lo:g.hi], w.block)) * s[g.group])
 		if w.perGroup {
 			a = float32(a * act[i])
 		}
-		a = float32(a * s[g.group])
 		if w.lanes {
 			in[i&7] += a
 		} else {

@@ -45,18 +45,29 @@ func (r *Result) Bound(row, col int, b Bound) float64 {
 // An infinite y is right where the interval reaches infinity. A row whose
 // input is not finite, or an output whose weights or bias are not, must give
 // NaN or an infinity. Where Σ|a|·s·(u+|z|) + |bias| is beyond float32 a
-// partial sum may overflow, and NaN or an infinity is right as well.
+// partial sum may overflow, and NaN or an infinity is right as well. So it is
+// where Σs·(u+|z|), times the largest code where x is quantized, is beyond it:
+// a kernel may multiply with the weight's scale before it does with that of x.
 func (r *Result) Accept(row, col int, y float32, yt dtype.DType, b Bound) bool {
 	finite := y-y == 0
 	at := row*r.N + col
 	if r.NonFinite[row] || !isFinite(r.mag[at]) {
 		return !finite
 	}
-	if !finite && r.mag[at] > math.MaxFloat32 {
+	if !finite && max(r.mag[at], r.codeReach()*r.cols[col]) > math.MaxFloat32 {
 		return true
 	}
 	v, e := float64(y), r.Bound(row, col, b)
 	return yt.RoundF64(r.Y[at]-e) <= v && v <= yt.RoundF64(r.Y[at]+e) && yt.RoundF64(v) == v
+}
+
+// codeReach is the largest magnitude of a code minus its zero point, 1 where
+// there are no codes.
+func (r *Result) codeReach() float64 {
+	if r.Codes == nil {
+		return 1
+	}
+	return 255
 }
 
 // Ratio returns |y − Y|/B: at most 1 for a y that was not rounded to a narrower

@@ -267,6 +267,25 @@ func TestOverflow(t *testing.T) {
 	for _, y := range []float32{0, inf, -inf, nan} {
 		require.True(t, res.Accept(0, 0, y, dtype.F32, b), "%v", y)
 	}
+
+	// Codes times the scale of the weight, 127·7·1e36, come before the scale of x.
+	l = layer(t, 2, quant.OneGroup(2), dtype.F32, [][]uint8{{15, 15}}, [][]float32{{1e36}}, nil)
+	small := []float32{0x1p-100, 0x1p-100}
+	for _, kind := range []quant.RecipeKind{quant.Int8TokenAscend, quant.Int8Group} {
+		res = run(t, l, quant.Recipe{Kind: kind}, dtype.F32, small, 1)
+		require.True(t, res.Accept(0, 0, inf, dtype.F32, b), "%v", kind)
+		require.False(t, res.Accept(0, 0, 0, dtype.F32, b), "%v", kind)
+	}
+	// Without codes only a weight itself can overflow: 7·1e36 does not, 7·1e38 does.
+	require.False(t, run(t, l, quant.Recipe{}, dtype.F32, small, 1).Accept(0, 0, inf, dtype.F32, b))
+	l = layer(t, 2, quant.OneGroup(2), dtype.F32, [][]uint8{{15, 15}}, [][]float32{{1e38}}, nil)
+	require.True(t, run(t, l, quant.Recipe{}, dtype.F32, small, 1).Accept(0, 0, inf, dtype.F32, b))
+	// A huge x is no excuse where the weights are ordinary.
+	l = layer(t, 2, quant.OneGroup(2), dtype.F32, [][]uint8{{15, 15}}, [][]float32{{0x1p-10}}, nil)
+	for _, kind := range []quant.RecipeKind{quant.Exact, quant.Int8TokenAscend, quant.Int8Group} {
+		res = run(t, l, quant.Recipe{Kind: kind}, dtype.F32, []float32{big, big}, 1)
+		require.False(t, res.Accept(0, 0, inf, dtype.F32, b), "%v", kind)
+	}
 }
 
 func TestRatio(t *testing.T) {
