@@ -119,16 +119,15 @@ func unpack(dst []uint8, row []byte, bits int) {
 	four := uint64(1)<<(4*b) - 1
 	two := (uint64(1)<<(2*b) - 1) * 0x0000000100000001
 	one := ones * 0x0001000100010001
-	at := 0
-	for len(dst) >= 8 && at+8 <= len(row) {
+	i, at := 0, 0
+	for ; i+8 <= len(dst) && at+8 <= len(row); i, at = i+8, at+bits {
 		v := binary.LittleEndian.Uint64(row[at:]) & eight
 		v = v&four | v>>((4*b)&63)<<32
 		v = v&two | v<<((16-2*b)&63)&(two<<16)
 		v = v&one | v<<((8-b)&63)&(one<<8)
-		binary.LittleEndian.PutUint64(dst, v)
-		dst, at = dst[8:], at+bits
+		binary.LittleEndian.PutUint64(dst[i:], v)
 	}
-	quant.Unpack(dst, row[at:], bits)
+	quant.Unpack(dst[i:], row[at:], bits)
 }
 
 func (w *weights) zero(n, group int) int32 {
@@ -168,9 +167,7 @@ func (w *weights) floats(dst []float32, codes []uint8, n int) {
 			for u := range 1 << w.bits {
 				table[u] = float32(s * float32(int32(u)-zero))
 			}
-			for i := range to {
-				to[i] = table[from[i]]
-			}
+			look(to, from, &table)
 			continue
 		}
 		for i := range to {
@@ -189,9 +186,33 @@ func (w *weights) integers(dst []int32, scales []float32, codes []uint8, n int) 
 		zero := w.zero(n, int(g.group))
 		to := dst[g.lo:g.hi]
 		from := codes[g.lo:g.hi][:len(to)]
-		for i := range to {
-			to[i] = int32(from[i]) - zero
-		}
+		subtract(to, from, zero)
+	}
+}
+
+// look sets to[i] = table[from[i]]; the lengths are equal.
+func look(to []float32, from []uint8, table *[256]float32) {
+	i := 0
+	for ; i+8 <= len(to) && i+8 <= len(from); i += 8 {
+		d, u := (*[8]float32)(to[i:]), (*[8]uint8)(from[i:])
+		d[0], d[1], d[2], d[3] = table[u[0]], table[u[1]], table[u[2]], table[u[3]]
+		d[4], d[5], d[6], d[7] = table[u[4]], table[u[5]], table[u[6]], table[u[7]]
+	}
+	for ; i < len(to); i++ {
+		to[i] = table[from[i]]
+	}
+}
+
+// subtract sets to[i] = from[i] − zero; the lengths are equal.
+func subtract(to []int32, from []uint8, zero int32) {
+	i := 0
+	for ; i+8 <= len(to) && i+8 <= len(from); i += 8 {
+		d, u := (*[8]int32)(to[i:]), (*[8]uint8)(from[i:])
+		d[0], d[1], d[2], d[3] = int32(u[0])-zero, int32(u[1])-zero, int32(u[2])-zero, int32(u[3])-zero
+		d[4], d[5], d[6], d[7] = int32(u[4])-zero, int32(u[5])-zero, int32(u[6])-zero, int32(u[7])-zero
+	}
+	for ; i < len(to); i++ {
+		to[i] = int32(from[i]) - zero
 	}
 }
 
