@@ -65,12 +65,14 @@ tidy:
 	@$(GO) mod tidy -diff
 	@$(GO) mod verify
 
-# The suite's mutants are run once, by test and cover: elsewhere the suite
-# itself is enough.
-NOMUTANTS = $$($(GO) list ./... | grep -v /redtest)
+# Where everything is slower: the conformance suite in its small size, and
+# without its mutants, which test and cover run.
+SMALLER = $$($(GO) list ./... | grep -v -e /redtest$$ -e /backend/cpu$$ -e /internal/ci -e /interop$$)
 
 race: ci-tools
-	@CGO_ENABLED=1 $(GOTEST) -part race -- -race -short -timeout 20m $(NOMUTANTS)
+	@export CGO_ENABLED=1; \
+	  $(GOTEST) -part race -- -race -short -timeout 20m $(SMALLER) && \
+	  $(GOTEST) -part race-suite -- -race -short -timeout 20m ./backend/cpu -conformance.small
 
 # cover is test, with coverage. It counts what any test of the module runs, so
 # that the conformance suite counts for the backends it drives.
@@ -91,13 +93,14 @@ tags: ci-tools
 cross:
 	@for target in $(CROSS); do \
 	  export CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/}; echo "cross $$target"; \
-	  $(GO) build ./... && $(GO) vet ./... && $(GO) test -c -o /dev/null ./... || exit 1; \
+	  $(GO) build ./... && $(GO) vet ./... && $(GO) test -c -o /dev/null ./... > /dev/null || exit 1; \
 	done
 
 # Golden bits on another architecture: Go fuses products and sums on arm64.
 qemu: ci-tools
-	@CGO_ENABLED=0 GOARCH=arm64 $(GOTEST) -part qemu-arm64 -- -short -timeout 10m -exec '$(QEMU)' \
-	  $$($(GO) list ./... | grep -v -e /redtest -e /internal/ci -e /interop)
+	@export CGO_ENABLED=0 GOARCH=arm64; \
+	  $(GOTEST) -part qemu-arm64 -- -short -timeout 20m -exec '$(QEMU)' $(SMALLER) && \
+	  $(GOTEST) -part qemu-arm64-suite -- -short -timeout 20m -exec '$(QEMU)' ./backend/cpu -conformance.small
 
 # Golden bits where the compiler may use FMA on amd64.
 v3: ci-tools
