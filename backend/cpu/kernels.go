@@ -31,6 +31,15 @@ func (a activations) String() string {
 	return [...]string{"exact", "an int8 recipe", quant.Int4FlatQuant.String()}[a]
 }
 
+// fix says how a caller gets these activations.
+func (a activations) fix() string {
+	return [...]string{
+		"ask for exact activations",
+		"allow one, int8-group for accuracy",
+		"needs a checkpoint with FlatQuant's transforms",
+	}[a]
+}
+
 // activationsOf returns what a recipe asks for, false for an unknown one.
 func activationsOf(r quant.Recipe) (activations, bool) {
 	switch r.Kind {
@@ -68,7 +77,7 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 		r = r.Add(k.name, "bits", fmt.Sprint(s.Bits), "2..8", "")
 	}
 	if act, known := activationsOf(s.Recipe); !known || act != k.act {
-		r = r.Add(k.name, "activations", s.Recipe.String(), k.act.String(), "")
+		r = r.Add(k.name, "activations", s.Recipe.String(), k.act.String(), k.act.fix())
 	}
 	if !s.Plain.Valid() && !s.ScalesFinite {
 		r = r.Add(k.name, "scales", "not all finite", "finite numbers", "repair the checkpoint")
