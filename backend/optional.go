@@ -30,7 +30,8 @@ type Capable interface {
 type Coder interface {
 	// Codes quantizes x [M, K] as Apply would. codes is [M, K] in the order of
 	// K, scales [M, act.Count()] of the recipe's ActGroups, zeros [M] (0 for
-	// symmetric recipes). It runs to completion.
+	// symmetric recipes). It runs to completion. CheckInput says what of s and
+	// x is refused; other lengths are ErrShape.
 	Codes(s Stream, x Tensor, codes []int8, scales []float32, zeros []int32) error
 }
 

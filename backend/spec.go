@@ -63,18 +63,22 @@ type Request struct {
 }
 
 // NewSpec derives the Spec of a layer for a request. Its errors are those of
-// Linear.Check, and ErrUnsupported for a recipe that the layer cannot have:
+// Linear.Check, ErrDType for a type of x or y that is none, ErrShape for a
+// MaxRows that is out of range, and ErrUnsupported for a recipe that the layer cannot have:
 // quantized activations on a plain weight, FlatQuant without a transform or
 // another recipe with one, and those of Recipe.Check.
 func NewSpec(l *quant.Linear, r Request) (Spec, error) {
 	if err := l.Check(); err != nil {
 		return Spec{}, err
 	}
-	if !r.Y.Valid() {
-		r.Y = r.X
-	}
 	if !r.X.Valid() {
 		return Spec{}, quant.Errorf(ErrDType, l.Name, "x type", "float32, float16 or bfloat16", "%v", r.X)
+	}
+	if r.Y == dtype.Invalid {
+		r.Y = r.X
+	}
+	if !r.Y.Valid() {
+		return Spec{}, quant.Errorf(ErrDType, l.Name, "y type", "float32, float16 or bfloat16", "%v", r.Y)
 	}
 	if r.MaxRows < 0 || r.MaxRows > quant.MaxDim {
 		return Spec{}, quant.Errorf(ErrShape, l.Name, "MaxRows", fmt.Sprintf("0..%d", quant.MaxDim), "%d", r.MaxRows)

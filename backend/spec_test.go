@@ -113,6 +113,7 @@ func TestNewSpecRefuses(t *testing.T) {
 	}{
 		{"nothing", &quant.Linear{}, backend.Request{X: dtype.F32}, backend.ErrShape},
 		{"no x type", plain(t), backend.Request{}, backend.ErrDType},
+		{"unknown y type", plain(t), backend.Request{X: dtype.F32, Y: dtype.DType(9)}, backend.ErrDType},
 		{"negative rows", plain(t), backend.Request{X: dtype.F32, MaxRows: -1}, backend.ErrShape},
 		{"too many rows", plain(t), backend.Request{X: dtype.F32, MaxRows: 1 << 40}, backend.ErrShape},
 		{"int8 on plain", plain(t), backend.Request{X: dtype.F32, Recipe: &int8}, backend.ErrUnsupported},

@@ -120,12 +120,12 @@ func (t Tensor) Check(dev Device, name string, want dtype.DType, cols int) error
 	return nil
 }
 
-// CheckApply reports what every Layer's Apply refuses: a stream, tensor or
-// workspace of another device (ErrDevice), types that are not the Spec's
-// (ErrDType), shapes, bounds, alignment or overlap (ErrShape), more rows than
-// MaxRows (ErrShape), a closed stream or buffer (ErrClosed). need is Layer.Workspace(x.Rows). It allocates nothing
-// when all is well.
-func CheckApply(dev Device, spec *Spec, st Stream, dst, x Tensor, ws Span, need int) error {
+// CheckInput reports what every use of a layer refuses of its stream and input:
+// another device's (ErrDevice), a closed stream or buffer (ErrClosed), a type
+// that is not the Spec's (ErrDType), a shape, more rows than MaxRows or a bad
+// alignment (ErrShape). CheckApply includes it; a Coder calls it alone. It
+// allocates nothing when all is well.
+func CheckInput(dev Device, spec *Spec, st Stream, x Tensor) error {
 	if st == nil || st.Device() != dev {
 		return quant.Errorf(ErrDevice, "stream", "device", dev.Info().String(), "another")
 	}
@@ -135,14 +135,26 @@ func CheckApply(dev Device, spec *Spec, st Stream, dst, x Tensor, ws Span, need 
 	if err := x.Check(dev, "x", spec.X, spec.K); err != nil {
 		return err
 	}
+	if x.Rows > spec.MaxRows {
+		return quant.Errorf(ErrShape, "x", "rows", fmt.Sprintf("at most MaxRows = %d", spec.MaxRows), "%d", x.Rows)
+	}
+	return nil
+}
+
+// CheckApply reports what every Layer's Apply refuses: a stream, tensor or
+// workspace of another device (ErrDevice), types that are not the Spec's
+// (ErrDType), shapes, bounds, alignment or overlap (ErrShape), more rows than
+// MaxRows (ErrShape), a closed stream or buffer (ErrClosed). need is
+// Layer.Workspace(x.Rows). It allocates nothing when all is well.
+func CheckApply(dev Device, spec *Spec, st Stream, dst, x Tensor, ws Span, need int) error {
+	if err := CheckInput(dev, spec, st, x); err != nil {
+		return err
+	}
 	if err := dst.Check(dev, "dst", spec.Y, spec.N); err != nil {
 		return err
 	}
 	if dst.Rows != x.Rows {
 		return quant.Errorf(ErrShape, "dst", "rows", fmt.Sprintf("those of x, %d", x.Rows), "%d", dst.Rows)
-	}
-	if x.Rows > spec.MaxRows {
-		return quant.Errorf(ErrShape, "x", "rows", fmt.Sprintf("at most MaxRows = %d", spec.MaxRows), "%d", x.Rows)
 	}
 	if x.Rows == 0 {
 		return nil

@@ -45,6 +45,9 @@ func (cpu) Open(ctx context.Context, id string, o backend.OpenOptions) (backend.
 	if o.Threads < 0 {
 		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "threads", "at least 1, or 0 for all", "%d", o.Threads)
 	}
+	if o.MemoryLimit < 0 {
+		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "memory limit", "at least 1 byte, or 0 for none", "%d", o.MemoryLimit)
+	}
 	pool, err := workers.New(workers.Options{Threads: o.Threads, CPUs: o.CPUs})
 	if err != nil {
 		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "", "", "%v", err)

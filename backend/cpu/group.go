@@ -89,11 +89,30 @@ func groupSpec(members []*layer) (backend.Spec, error) {
 		} else if !sameTransform(m.fronts[0].transform, members[0].fronts[0].transform) {
 			differ("transform", "another", "the same")
 		}
+		s.NRanges = joinRanges(&s, &t)
 		s.N += t.N
 		s.FullN += t.FullN
-		s.NRanges = nil
 		s.Bias = s.Bias || t.Bias
 		s.MaxRows = min(s.MaxRows, t.MaxRows)
 	}
 	return s, r.Err()
+}
+
+// joinRanges returns the rows of a and then of b, of a whole layer that has
+// those of the whole b after those of the whole a; nil where both are whole.
+func joinRanges(a, b *backend.Spec) []quant.Range {
+	if a.NRanges == nil && b.NRanges == nil {
+		return nil
+	}
+	rows := func(s *backend.Spec) []quant.Range {
+		if s.NRanges == nil {
+			return []quant.Range{{Start: 0, End: s.N}}
+		}
+		return s.NRanges
+	}
+	joined := slices.Clone(rows(a))
+	for _, r := range rows(b) {
+		joined = append(joined, quant.Range{Start: a.FullN + r.Start, End: a.FullN + r.End})
+	}
+	return joined
 }

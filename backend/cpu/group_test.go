@@ -91,6 +91,33 @@ func TestGroupEqualsItsLayers(t *testing.T) {
 	}
 }
 
+// TestGroupOfParts has q whole and the second half of k: with the first rows of
+// the whole group those of q.
+func TestGroupOfParts(t *testing.T) {
+	b := open(t, backend.OpenOptions{})
+	q := w4(t).linear(t, rand.New(rand.NewPCG(1, 30)))
+	k, err := q.Select(quant.AxisN, quant.Range{Start: 35, End: 70})
+	require.NoError(t, err)
+	whole, _ := b.prepare(q, backend.Request{X: dtype.F32})
+	half, _ := b.prepare(k, backend.Request{X: dtype.F32})
+	for _, c := range []struct {
+		layers []backend.Layer
+		fullN  int
+		ranges []quant.Range
+	}{
+		{[]backend.Layer{whole, whole}, 140, nil},
+		{[]backend.Layer{whole, half}, 140, []quant.Range{{Start: 0, End: 70}, {Start: 105, End: 140}}},
+		{[]backend.Layer{half, whole, half}, 210, []quant.Range{{Start: 35, End: 70}, {Start: 70, End: 140}, {Start: 175, End: 210}}},
+	} {
+		g, err := b.dev.Group(c.layers...)
+		require.NoError(t, err)
+		s := g.Spec()
+		require.Equal(t, c.fullN, s.FullN)
+		require.Equal(t, c.ranges, s.NRanges)
+		require.NoError(t, g.Close())
+	}
+}
+
 func TestGroupPreparesOnce(t *testing.T) {
 	b := open(t, backend.OpenOptions{})
 	rng := rand.New(rand.NewPCG(2, 10))

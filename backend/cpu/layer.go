@@ -118,10 +118,7 @@ func (l coded) Codes(s backend.Stream, x backend.Tensor, codes []int8, scales []
 	}
 	defer l.Leave()
 	spec := l.Spec()
-	if s == nil || s.Device() != l.Device() {
-		return quant.Errorf(backend.ErrDevice, "stream", "device", l.Device().Info().String(), "another")
-	}
-	if err := x.Check(l.Device(), "x", spec.X, spec.K); err != nil {
+	if err := backend.CheckInput(l.Device(), &spec, s, x); err != nil {
 		return err
 	}
 	f := l.fronts[0]
@@ -132,6 +129,9 @@ func (l coded) Codes(s backend.Stream, x backend.Tensor, codes []int8, scales []
 	}
 	scratch := make([]byte, frontBytes(&spec))
 	host := x.Host()
+	if host == nil && x.Rows > 0 { // closed since CheckInput looked
+		return quant.Errorf(backend.ErrClosed, "x", "", "an open buffer", "closed")
+	}
 	for m := range x.Rows {
 		row := host[m*x.Stride*spec.X.Size():]
 		zeros[m] = f.quantize(codes[m*spec.K:][:spec.K], scales[m*groups:][:groups], row, scratch)

@@ -35,7 +35,7 @@ func TestBackend(t *testing.T) {
 	}
 	_, err = b.Open(ctx, "1", backend.OpenOptions{})
 	require.ErrorIs(t, err, backend.ErrNoDevice)
-	for _, o := range []backend.OpenOptions{{Threads: -1}, {NativeContext: 1}, {Threads: 2, CPUs: []int{-1}}} {
+	for _, o := range []backend.OpenOptions{{Threads: -1}, {MemoryLimit: -1}, {NativeContext: 1}, {Threads: 2, CPUs: []int{-1}}} {
 		_, err = b.Open(ctx, "0", o)
 		require.ErrorIs(t, err, backend.ErrUnsupported, "%+v", o)
 	}
@@ -317,6 +317,15 @@ func TestCodesRefuses(t *testing.T) {
 	require.ErrorIs(t, c.Codes(b.st, a.y, codes, one, make([]int32, 1)), backend.ErrShape)
 	require.ErrorIs(t, c.Codes(b.st, a.x, codes[:127], one, make([]int32, 1)), backend.ErrShape)
 	require.ErrorIs(t, c.Codes(b.st, a.x, codes, nil, make([]int32, 1)), backend.ErrShape)
+	five := b.args(layer, make([]float32, 5*128), 5)
+	require.ErrorIs(t, c.Codes(b.st, five.x, make([]int8, 5*128), make([]float32, 5), make([]int32, 5)), backend.ErrShape, "above MaxRows")
+	gone := a.x
+	gone.Buffer = vanishing{gone.Buffer}
+	require.ErrorIs(t, c.Codes(b.st, gone, codes, one, make([]int32, 1)), backend.ErrClosed)
+	st, err := b.dev.NewStream()
+	require.NoError(t, err)
+	require.NoError(t, st.Close())
+	require.ErrorIs(t, c.Codes(st, a.x, codes, one, make([]int32, 1)), backend.ErrClosed)
 
 	exact, _ := b.prepare(l, backend.Request{X: dtype.F32, MaxRows: 4})
 	_, ok := exact.(backend.Coder)

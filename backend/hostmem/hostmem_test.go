@@ -348,3 +348,20 @@ func TestUnbound(t *testing.T) {
 	require.NoError(t, b.Close())
 	require.NoError(t, d.Close())
 }
+
+// vanishing is a buffer that is closed between the check and the use.
+type vanishing struct{ backend.Buffer }
+
+func (vanishing) Host() []byte { return nil }
+
+func TestBufferClosedMeanwhile(t *testing.T) {
+	d := hostmem.New(backend.DeviceInfo{Backend: "toy", ID: "0"}, backend.OpenOptions{})
+	st, err := d.NewStream()
+	require.NoError(t, err)
+	b, err := d.Alloc(8)
+	require.NoError(t, err)
+	gone := backend.Whole(vanishing{b})
+	require.ErrorIs(t, st.Upload(gone, make([]byte, 8)), backend.ErrClosed)
+	require.ErrorIs(t, st.Download(make([]byte, 8), gone), backend.ErrClosed)
+	require.ErrorIs(t, st.Copy(backend.Whole(b), gone), backend.ErrClosed)
+}

@@ -33,7 +33,11 @@ func (s *stream) host(span backend.Span, name string, n int) ([]byte, error) {
 	if span.Bytes != n {
 		return nil, quant.Errorf(backend.ErrShape, name, "size", fmt.Sprintf("%d bytes", n), "%d bytes", span.Bytes)
 	}
-	return span.Host(), nil
+	h := span.Host()
+	if h == nil && n > 0 { // closed since Check looked
+		return nil, quant.Errorf(backend.ErrClosed, name, "buffer", "an open one", "closed")
+	}
+	return h, nil
 }
 
 func (s *stream) Upload(dst backend.Span, src []byte) error {
