@@ -40,8 +40,13 @@ func TestUnchangedPasses(t *testing.T) {
 	require.True(t, report.Complete)
 }
 
+// Under the race detector only the mutants that differ where several goroutines
+// meet are run: for the others the sets are the same with and without it.
 func TestEachMutantFailsExactlyItsChecks(t *testing.T) {
 	for _, m := range mutants() {
+		if raceDetector && !slices.Contains(m.fails, "close-under-load") {
+			continue
+		}
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			report := run(t, &m)

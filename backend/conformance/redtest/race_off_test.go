@@ -1,0 +1,5 @@
+//go:build !race
+
+package redtest
+
+const raceDetector = false

@@ -1,0 +1,6 @@
+//go:build race
+
+package redtest
+
+// raceDetector makes every mutant many times slower.
+const raceDetector = true
