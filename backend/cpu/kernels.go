@@ -96,12 +96,37 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 			r = r.Add(k.name, t.field, t.t.String(), "float32, float16 or bfloat16", "")
 		}
 	}
+	if what, has := absurd(&s); what != "" {
+		return r.Add(k.name, what, has, "what a layer can have", "derive the Spec with backend.NewSpec")
+	}
 	if r == nil {
 		if need := workspace(&s, i.Units, s.MaxRows); need > math.MaxInt {
 			r = r.Add(k.name, "MaxRows", fmt.Sprint(s.MaxRows), "a workspace that can be addressed", "ask for fewer rows")
 		}
 	}
 	return r
+}
+
+// absurd names a size that no layer has, which only a Spec not made by NewSpec
+// can say: the layout could not be computed.
+func absurd(s *backend.Spec) (field, has string) {
+	within := func(v, most int) bool { return v >= 1 && v <= most }
+	g := &s.Groups
+	switch {
+	case !within(s.N, quant.MaxDim):
+		return "N", fmt.Sprint(s.N)
+	case !within(s.K, quant.MaxDim):
+		return "K", fmt.Sprint(s.K)
+	case !within(s.MaxRows, quant.MaxDim):
+		return "MaxRows", fmt.Sprint(s.MaxRows)
+	case !s.Plain.Valid() && !within(g.Count, quant.MaxDim):
+		return "groups", fmt.Sprint(g.Count)
+	case !s.Plain.Valid() && g.Kind == quant.Uniform && !within(g.Size, s.K):
+		return "group size", fmt.Sprint(g.Size)
+	case s.Transform != nil && !(within(s.Transform.L, s.K) && within(s.Transform.R, s.K)):
+		return "transform", fmt.Sprintf("%d x %d", s.Transform.L, s.Transform.R)
+	}
+	return "", ""
 }
 
 func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footprint {

@@ -73,6 +73,15 @@ func TestRefusals(t *testing.T) {
 		{a4, func(s *backend.Spec, i *backend.DeviceInfo) { i.Family, s.Y = "cuda", dtype.Invalid }, []string{"device", "activations", "y type"}},
 		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) { s.Bits, s.ScalesFinite, s.X = 9, false, 77 }, []string{"bits", "scales", "x type"}},
 		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) { s.Plain, s.Recipe.Kind = dtype.BF16, 99 }, []string{"weights", "activations"}},
+		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) { s.N = 0 }, []string{"N"}},
+		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) { s.K = 0 }, []string{"K"}},
+		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) { s.K, s.Bits = 1<<62, 1 }, []string{"bits", "K"}},
+		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) { s.MaxRows = -1 }, []string{"MaxRows"}},
+		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) { s.Groups.Count = 0 }, []string{"groups"}},
+		{a8, func(s *backend.Spec, _ *backend.DeviceInfo) { s.Recipe.Kind, s.Groups.Size = quant.Int8Group, 0 }, []string{"group size"}},
+		{a4, func(s *backend.Spec, _ *backend.DeviceInfo) {
+			s.Recipe.Kind, s.Transform = quant.Int4FlatQuant, &backend.TransformSpec{L: 1 << 40, R: 1 << 40}
+		}, []string{"transform"}},
 	} {
 		s, i := good, info
 		c.alter(&s, &i)
