@@ -29,8 +29,8 @@ type Verdict struct {
 	Note    string           `json:"note,omitempty"`    // what the layer would take, or that a better kernel was chosen
 }
 
-// String returns "kernel chosen note", "kernel not needed note" or "kernel
-// refused reasons".
+// String returns "kernel chosen: note", "kernel can run it: note" or "kernel
+// refused: reasons".
 func (v Verdict) String() string {
 	switch {
 	case v.Refusal != nil:
