@@ -75,7 +75,7 @@ func TestModelConfig(t *testing.T) {
 	require.Contains(t, m.Warnings()[0], `torch_dtype is "float8_e4m3fn"`)
 
 	for text, want := range map[string]string{
-		`[]`:                              "config.json: something else, want one JSON object",
+		`[]`:                              `config.json: text that begins with "[]", want one JSON object`,
 		`{"model_type":1}`:                "model_type is 1, want a string",
 		`{"quantization_config":[]}`:      "quantization_config is [], want an object",
 		`{"quantization_config":{"x":1}}`: "quant_method is absent",

@@ -2,7 +2,6 @@ package ctensors
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/bitlane/bitlane/checkpoint/module"
@@ -23,6 +22,7 @@ type config struct {
 	ignore  targets
 	refused string // why none of it is read; "" where some may be
 
+	compiler               module.Patterns
 	patterns, patternBytes int
 }
 
@@ -34,7 +34,7 @@ type targets struct {
 }
 
 type pattern struct {
-	re     *regexp.Regexp
+	*module.Pattern
 	scheme int
 }
 
@@ -44,17 +44,17 @@ const class = "Linear"
 
 // find returns the scheme of a module: an exact name before a pattern before
 // the class.
-func (t *targets) find(name string) (int, bool) {
+func (c *config) find(t *targets, name string) (scheme int, found bool, err error) {
 	if i, ok := t.entries[name]; ok {
-		return i, true
+		return i, true, nil
 	}
 	for _, p := range t.patterns {
-		if p.re.MatchString(name) {
-			return p.scheme, true
+		if found, err = c.compiler.Match(p.Pattern, name); found || err != nil {
+			return p.scheme, found, err
 		}
 	}
-	i, ok := t.entries[class]
-	return i, ok
+	scheme, found = t.entries[class]
+	return scheme, found, nil
 }
 
 // add adds a scheme's entries. The same entry in two schemes contradicts
@@ -81,11 +81,11 @@ func (c *config) add(t *targets, field string, entries []string, scheme int) err
 		if c.patternBytes += len(expr); c.patternBytes > maxPatternBytes {
 			return quant.Errorf(quant.ErrFormat, field, "", fmt.Sprintf("patterns of at most %d bytes together", maxPatternBytes), "more")
 		}
-		re, err := module.Pattern(field, expr)
+		p, err := c.compiler.Compile(field, expr)
 		if err != nil {
 			return err
 		}
-		t.patterns = append(t.patterns, pattern{re, scheme})
+		t.patterns = append(t.patterns, pattern{p, scheme})
 	}
 	return nil
 }

@@ -124,10 +124,17 @@ func (r *reader) open(c *config, name string) (*layer, string, error) {
 	if c.refused != "" {
 		return nil, c.refused, nil
 	}
-	if _, ignored := c.ignore.find(name); ignored {
+	_, ignored, err := c.find(&c.ignore, name)
+	if err != nil {
+		return nil, "", err
+	}
+	if ignored {
 		return nil, "quantized tensors, but the ignore list has the module", nil
 	}
-	i, found := c.targets.find(name)
+	i, found, err := c.find(&c.targets, name)
+	if err != nil {
+		return nil, "", err
+	}
 	if !found {
 		return nil, "quantized tensors, but no target matches the module", nil
 	}

@@ -69,12 +69,24 @@ func parseArgs(o *module.Object, key string) (*args, error) {
 	if a.strategy == perGroup && a.group < 1 {
 		return nil, quant.Errorf(quant.ErrFormat, q.Name, "group_size", "a number of features, as strategy group has", "absent")
 	}
+	if a.group > 0 && a.strategy != perGroup && a.strategy != "tensor_group" {
+		return nil, quant.Errorf(quant.ErrFormat, q.Name, "group_size", fmt.Sprintf("none, as strategy %.40s has", a.strategy), "%d", a.group)
+	}
 	if a.dynamic, err = flag(q, "dynamic"); err != nil {
 		return nil, err
 	}
 	order, err := flag(q, "actorder")
-	a.reordered = order == "true" || order == "group" || order == "dynamic"
-	return a, err
+	if err != nil {
+		return nil, err
+	}
+	switch order {
+	case "true", "group", "dynamic":
+		a.reordered = true
+	case "false", "weight", "static":
+	default:
+		return nil, quant.Errorf(quant.ErrUnsupported, q.Name, "actorder", "group, weight or one of their aliases", "%.40q", order)
+	}
+	return a, nil
 }
 
 // word reads a string field in lower case, as upstream compares it.

@@ -2,7 +2,6 @@ package gptq
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/bitlane/bitlane/checkpoint/module"
@@ -15,7 +14,6 @@ import (
 const (
 	maxDynamic      = 1 << 15
 	maxDynamicBytes = 2 << 20
-	maxMatched      = 1 << 28 // bytes of module names matched against patterns, all in all
 )
 
 // settings is what the configuration says about one module.
@@ -31,17 +29,16 @@ type settings struct {
 type config struct {
 	base     settings
 	dynamic  []override
-	matched  int   // bytes of names matched so far
+	patterns module.Patterns
 	lmHead   *bool // nil: not said
 	warnings []string
 }
 
 // override is one entry of "dynamic".
 type override struct {
-	expr   string
-	prefix string // every name that matches begins with it
-	re     *regexp.Regexp
-	skip   bool // "-:": the module is not quantized
+	expr    string
+	pattern *module.Pattern
+	skip    bool // "-:": the module is not quantized
 	settings
 	err error // what is wrong with the settings; matters where a module has them
 }
@@ -180,10 +177,9 @@ func (c *config) parseDynamic(o *module.Object) error {
 		if expr == f.Key {
 			expr, v.skip = strings.CutPrefix(f.Key, "-:")
 		}
-		if v.re, err = module.Pattern(d.Name, expr); err != nil {
+		if v.pattern, err = c.patterns.Compile(d.Name, expr); err != nil {
 			return err
 		}
-		v.prefix, _ = v.re.LiteralPrefix()
 		v.settings = c.base
 		if !v.skip && string(f.Value) != "null" {
 			fields, err := module.ParseObject(fmt.Sprintf("%s: %.200q", d.Name, f.Key), f.Value)
@@ -202,13 +198,11 @@ func (c *config) parseDynamic(o *module.Object) error {
 func (c *config) of(name string) (s settings, skip string, err error) {
 	for i := range c.dynamic {
 		v := &c.dynamic[i]
-		if !strings.HasPrefix(name, v.prefix) {
-			continue
+		matches, err := c.patterns.Match(v.pattern, name)
+		if err != nil {
+			return s, "", err
 		}
-		if c.matched += len(name); c.matched > maxMatched {
-			return s, "", quant.Errorf(quant.ErrUnsupported, "quantization_config: dynamic", "", "fewer patterns, or patterns that begin with literal text", "%d patterns for too many modules", len(c.dynamic))
-		}
-		if !v.re.MatchString(name) {
+		if !matches {
 			continue
 		}
 		if v.skip {

@@ -44,15 +44,27 @@ func TestPattern(t *testing.T) {
 		{`\(\?!a`, "(?!a", true},
 		{`(?P<layer>\d+)\.q`, "12.q", true},
 		{`(?:a)(?i:B)`, "ab", true},
+		{`a{,2}b`, "aab", true}, // Go alone would take {,2} as it stands
+		{`a{,2}b`, "aaab", false},
+		{`a{,}b`, "aaab", true},
+		{`a{,b`, "a{,b", true},
+		{`[{,2}]b`, ",b", true},
+		{`[[:alpha:]]x`, "a]x", true}, // a set of [ : a l p h, then a bracket
+		{`[[:alpha:]]x`, "bx", false},
+		{`[a[b]c`, "[c", true},
 	} {
-		re, err := Pattern("f", c.expr)
+		re, err := new(Patterns).Compile("f", c.expr)
 		require.NoError(t, err, c.expr)
-		require.Equal(t, c.want, re.MatchString(c.name), "%s on %s", c.expr, c.name)
+		require.Equal(t, c.want, re.re.MatchString(c.name), "%s on %s", c.expr, c.name)
 	}
-	re, err := Pattern("f", `model\.layers\.1[0-9]`)
+	re, err := new(Patterns).Compile("f", `model\.layers\.1[0-9]`)
 	require.NoError(t, err)
-	prefix, _ := re.LiteralPrefix()
-	require.Equal(t, "model.layers.1", prefix, "matching relies on the prefix for speed")
+	require.Equal(t, "model.layers.1", re.prefix, "matching relies on the prefix for speed")
+	for expr, want := range map[string]string{`^model\.(?:layers)\..*_proj$`: "model.layers.", `(?i)m.*x`: "", `a|ab`: "a", `x*`: "", `(ab)+.*c`: "ab", `(?m)a^b`: "ab", `a\bb`: "a"} {
+		re, err := new(Patterns).Compile("f", expr)
+		require.NoError(t, err)
+		require.Equal(t, want, re.prefix, expr)
+	}
 }
 
 func TestPatternRefusals(t *testing.T) {
@@ -65,6 +77,11 @@ func TestPatternRefusals(t *testing.T) {
 		`(a)\1`:                           `back reference \1`,
 		`(?P<x>a)(?P=x)`:                  "back reference (?P=",
 		`(?>a)`:                           "atomic group",
+		`\pL`:                             `\p, which Python does not have`,
+		`[\PL]`:                           `\P, which`,
+		`\Qa\E`:                           `\Q, which`,
+		`\x{10ffff}`:                      `\x, which`,
+		`(?i)[A-𞤀]`:                       "beyond ASCII",
 		`(a)?(?(1)b|c)`:                   "conditional",
 		`a)|(b`:                           "unexpected )",
 		`(.{1000}|.{999}){1}`:             "smaller counted repeats",
@@ -73,7 +90,7 @@ func TestPatternRefusals(t *testing.T) {
 		`\`:                               "trailing backslash",
 		`x(?!` + strings.Repeat("y", 500): "negative lookahead",
 	} {
-		_, err := Pattern("quantization_config: dynamic", expr)
+		_, err := new(Patterns).Compile("quantization_config: dynamic", expr)
 		require.ErrorIs(t, err, quant.ErrUnsupported, expr)
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, "quantization_config: dynamic")
@@ -81,7 +98,36 @@ func TestPatternRefusals(t *testing.T) {
 	}
 }
 
+// What patterns cost is bounded over all of a configuration: without bounds,
+// each of these takes minutes.
+func TestPatternsAreBounded(t *testing.T) {
+	var p Patterns
+	x, err := p.Compile("f", ".*"+strings.Repeat("a?", 20_000)+"b")
+	require.NoError(t, err)
+	found, err := p.Match(x, "ab")
+	require.NoError(t, err)
+	require.True(t, found)
+	_, err = p.Match(x, strings.Repeat("a", 500_000))
+	require.ErrorIs(t, err, quant.ErrUnsupported)
+	require.ErrorContains(t, err, "f: patterns for too many modules, want fewer or shorter patterns")
+	x, err = p.Compile("f", "model.*x")
+	require.NoError(t, err)
+	p.work = maxWork
+	found, err = p.Match(x, "lm_head")
+	require.NoError(t, err, "a name that begins otherwise costs nothing")
+	require.False(t, found)
+
+	p.size = maxProgram - 100
+	_, err = p.Compile("f", strings.Repeat("a?", 20))
+	require.NoError(t, err)
+	_, err = p.Compile("f", strings.Repeat("a?", 40))
+	require.ErrorIs(t, err, quant.ErrUnsupported)
+	require.ErrorContains(t, err, "in all patterns together")
+}
+
 func TestParseObject(t *testing.T) {
+	_, err := ParseObject("f", []byte("{\"a\": \"\xff\"}"))
+	require.ErrorContains(t, err, "f: bytes that are not UTF-8, want one JSON object")
 	o, err := ParseObject("f", []byte("\xef\xbb\xbf{\"z\": 1, \"a\": {\"b\": [1,2]}, \"n\": null, \"i\": Infinity, \"j\":[-Infinity, NaN], \"s\":\"NaN \\\" Infinity\", \"e\":\"x\"} \n"))
 	require.NoError(t, err)
 	var keys []string
@@ -105,7 +151,7 @@ func TestParseObject(t *testing.T) {
 
 	for text, want := range map[string]string{
 		``:                                   "EOF",
-		`[]`:                                 "something else",
+		`[]`:                                 `text that begins with "[]"`,
 		`{"a":1`:                             "EOF",
 		`{"a":1}x`:                           "after its end",
 		`{"a":1} {}`:                         "after its end",
@@ -260,15 +306,14 @@ func FuzzPattern(f *testing.F) {
 		f.Add(s, "model.layers.0.mlp.up_proj")
 	}
 	f.Fuzz(func(t *testing.T, expr, name string) {
-		re, err := Pattern("f", expr)
+		re, err := new(Patterns).Compile("f", expr)
 		if err != nil {
 			require.ErrorIs(t, err, quant.ErrUnsupported)
 			return
 		}
-		if at := re.FindStringIndex(name); at != nil {
+		if at := re.re.FindStringIndex(name); at != nil {
 			require.Zero(t, at[0], "a match begins at the start")
-			prefix, _ := re.LiteralPrefix()
-			require.True(t, strings.HasPrefix(name, prefix))
+			require.True(t, strings.HasPrefix(name, re.prefix))
 		}
 	})
 }

@@ -3,8 +3,10 @@ package module
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
+	"unicode/utf8"
 
 	"github.com/bitlane/bitlane/quant"
 )
@@ -24,6 +26,8 @@ type Field struct {
 type Object struct {
 	Name   string // of the file or field, for errors
 	Fields []Field
+
+	index map[string]int // of the fields by key
 }
 
 // ParseObject reads data, one JSON object and nothing after it. The bare
@@ -35,14 +39,16 @@ func ParseObject(name string, data []byte) (*Object, error) {
 	if len(data) > MaxConfig {
 		return nil, quant.Errorf(quant.ErrFormat, name, "size", "at most 16 MiB", "%d bytes", len(data))
 	}
+	if !utf8.Valid(data) {
+		return nil, bad("bytes that are not UTF-8")
+	}
 	dec := json.NewDecoder(bytes.NewReader(plainJSON(data)))
 	if t, err := dec.Token(); err != nil {
 		return nil, bad(err.Error())
 	} else if t != json.Delim('{') {
-		return nil, bad("something else")
+		return nil, bad(fmt.Sprintf("text that begins with %.20q", bytes.TrimSpace(data)))
 	}
-	o := &Object{Name: name}
-	seen := map[string]bool{}
+	o := &Object{Name: name, index: map[string]int{}}
 	for dec.More() {
 		t, err := dec.Token()
 		if err != nil {
@@ -52,10 +58,10 @@ func ParseObject(name string, data []byte) (*Object, error) {
 		if !ok {
 			return nil, bad("a key that is not a string")
 		}
-		if seen[key] {
+		if _, twice := o.index[key]; twice {
 			return nil, quant.Errorf(quant.ErrFormat, name, "", "each key once", "key %q twice", key)
 		}
-		seen[key] = true
+		o.index[key] = len(o.Fields)
 		var v json.RawMessage
 		if err := dec.Decode(&v); err != nil {
 			return nil, bad(err.Error())
@@ -106,12 +112,12 @@ next:
 
 // Raw returns the text of a field, or false where it is absent or null.
 func (o *Object) Raw(key string) (json.RawMessage, bool) {
-	for _, f := range o.Fields {
-		if f.Key == key {
-			return f.Value, string(f.Value) != "null"
-		}
+	i, ok := o.index[key]
+	if !ok {
+		return nil, false
 	}
-	return nil, false
+	v := o.Fields[i].Value
+	return v, string(v) != "null"
 }
 
 // Has reports whether a field is there and not null.

@@ -1,6 +1,7 @@
 package module
 
 import (
+	"fmt"
 	"regexp"
 	"regexp/syntax"
 	"strings"
@@ -8,12 +9,37 @@ import (
 	"github.com/bitlane/bitlane/quant"
 )
 
-// Pattern compiles a module pattern as checkpoints write them: a Python
+// Patterns compiles and matches the module patterns of one configuration, and
+// bounds what all of them cost together: configurations are hostile, and a
+// pattern of a megabyte takes a million steps for each byte of a name. The zero
+// value is ready. One goroutine at a time may use it.
+type Patterns struct {
+	size int   // instructions of all patterns
+	work int64 // steps of all matches
+}
+
+// The bounds, far above any published model: one entry for each expert
+// projection of a large mixture; a hundred patterns asked for each module.
+const (
+	maxProgram = 1 << 21
+	maxWork    = 1 << 33
+)
+
+// Pattern is a compiled module pattern.
+type Pattern struct {
+	re     *regexp.Regexp
+	field  string
+	prefix string // every name that matches begins with it
+	cost   int64  // steps for each byte of a name
+}
+
+// Compile compiles a module pattern as checkpoints write them: a Python
 // regular expression matched at the start of the name and free at its end
 // (re.match). Go's regular expressions have no lookaround and no back
-// references, on purpose: a pattern that needs them is ErrUnsupported, naming
-// the construct; it is never approximated. field says where it was found.
-func Pattern(field, expr string) (*regexp.Regexp, error) {
+// references, on purpose: a pattern that needs them is quant.ErrUnsupported,
+// naming the construct; it is never approximated. field says where it was
+// found.
+func (p *Patterns) Compile(field, expr string) (*Pattern, error) {
 	refuse := func(want, has string) error {
 		return quant.Errorf(quant.ErrUnsupported, field, "pattern", want, "%.200q%s", expr, has)
 	}
@@ -26,15 +52,50 @@ func Pattern(field, expr string) (*regexp.Regexp, error) {
 		return nil, refuse("a regular expression as Go reads it", ": "+err.Error())
 	}
 	// Counted repeats are copied out: nine bytes can ask for a thousand copies.
-	if prog, err := syntax.Compile(tree.Simplify()); err != nil || len(prog.Inst) > 4*len(expr)+256 {
+	prog, err := syntax.Compile(tree.Simplify())
+	if err != nil || len(prog.Inst) > 4*len(expr)+256 {
 		return nil, refuse("smaller counted repeats", "")
+	}
+	if p.size += len(prog.Inst); p.size > maxProgram {
+		return nil, refuse(fmt.Sprintf("at most %d steps in all patterns together", maxProgram), " and those before it")
 	}
 	// The group keeps the anchor in front of every alternative of a|b.
 	re, err := regexp.Compile(`\A(?:` + translated + `)`)
 	if err != nil {
 		return nil, refuse("a regular expression as Go reads it", ": "+err.Error())
 	}
-	return re, nil
+	return &Pattern{re: re, field: field, prefix: literalPrefix(prog), cost: 4 + int64(len(prog.Inst))}, nil
+}
+
+// literalPrefix returns the text that every match begins with. A Regexp does not
+// know it of a pattern that is anchored.
+func literalPrefix(prog *syntax.Prog) string {
+	var prefix strings.Builder
+	for i := &prog.Inst[prog.Start]; ; i = &prog.Inst[i.Out] {
+		switch {
+		case i.Op == syntax.InstNop, i.Op == syntax.InstCapture:
+		case i.Op == syntax.InstEmptyWidth && syntax.EmptyOp(i.Arg)&^(syntax.EmptyBeginText|syntax.EmptyBeginLine) == 0:
+		case i.Op == syntax.InstRune1, i.Op == syntax.InstRune && len(i.Rune) == 1 && syntax.Flags(i.Arg)&syntax.FoldCase == 0:
+			prefix.WriteRune(i.Rune[0])
+		default:
+			return prefix.String()
+		}
+	}
+}
+
+// Match reports whether a pattern that p compiled matches name. A name that
+// does not begin with the pattern's literal text costs next to nothing. Once
+// all matches together have cost too much, it is quant.ErrUnsupported.
+func (p *Patterns) Match(x *Pattern, name string) (bool, error) {
+	if !strings.HasPrefix(name, x.prefix) {
+		return false, nil
+	}
+	if int64(len(name)) > (maxWork-p.work)/x.cost {
+		return false, quant.Errorf(quant.ErrUnsupported, x.field, "", "fewer or shorter patterns, or patterns that begin with literal text",
+			"patterns for too many modules")
+	}
+	p.work += x.cost * int64(len(name))
+	return x.re.MatchString(name), nil
 }
 
 var lookaround = []struct{ open, name string }{
@@ -46,6 +107,9 @@ var lookaround = []struct{ open, name string }{
 	{"(?(", "conditional (?(…)…)"},
 	{"(?P=", "back reference (?P=…)"},
 }
+
+// openRepeat is a counted repeat without its lower bound, which is 0 in Python.
+var openRepeat = regexp.MustCompile(`^\{,(\d*)\}`)
 
 // translate turns a Python pattern into Go's syntax, or names what in it has no
 // counterpart there.
@@ -62,10 +126,19 @@ func translate(expr string) (translated, what string) {
 			if !class && '1' <= d && d <= '9' {
 				return "", `back reference \` + string(d)
 			}
+			if strings.IndexByte("pPQEC", d) >= 0 || strings.HasPrefix(expr[i:], "x{") {
+				return "", `\` + string(d) + ", which Python does not have"
+			}
 			if !class && d == 'Z' {
 				d = 'z' // the end of the text is \Z in Python
 			}
 			out = append(out, d)
+		case class && c >= 0x80:
+			// A range of them takes a thousand times its length to fold.
+			return "", "a character class beyond ASCII"
+		case class && c == '[': // [[:alpha:]] is no class of its own in Python
+			out[len(out)-1] = '\\'
+			out = append(out, '[')
 		case class:
 			class = c != ']'
 		case c == '[':
@@ -75,6 +148,11 @@ func translate(expr string) (translated, what string) {
 					i++
 					out = append(out, expr[i])
 				}
+			}
+		case c == '{':
+			if m := openRepeat.FindStringSubmatch(expr[i:]); m != nil { // Go reads it as literal text
+				out = append(out, "0,"+m[1]+"}"...)
+				i += len(m[0]) - 1
 			}
 		case c == '(':
 			for _, l := range lookaround {

@@ -78,6 +78,7 @@ func (d damage) configs() {
 	add("config-bitsandbytes", `"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true}`, "bitsandbytes")
 	add("config-unknown-method", `"quantization_config": {"quant_method": "hyperquant", "bits": 4}`, "hyperquant")
 	add("config-not-object", `"quantization_config": "gptq"`, "quantization_config")
+	add("config-not-utf8", "\"quantization_config\": {\"quant_method\": \"gptq\xff\"}", "config.json", "not UTF-8")
 	add("config-absent", "", down+".qweight", "quantize_config.json")
 
 	add("gptq-bits-missing", gptqConfig("bits", ""), "bits", "absent")
