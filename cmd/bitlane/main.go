@@ -34,8 +34,9 @@ var commands = []command{
 
 // env is what a command reaches of the world outside.
 type env struct {
-	stdout, stderr io.Writer
-	terminal       bool // stderr is a terminal: progress may be drawn
+	stdout, stderr io.Writer // for people, once dispatch has made them visible
+	json, draw     io.Writer // the same two as they are: for JSON, and for progress
+	terminal       bool      // stderr is a terminal: progress may be drawn
 }
 
 func main() {
@@ -59,6 +60,8 @@ func (u *usageError) Error() string { return u.text }
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
 func dispatch(ctx context.Context, e *env, args []string) int {
+	e.json, e.draw = e.stdout, e.stderr
+	e.stdout, e.stderr = visible{e.stdout}, visible{e.stderr}
 	if len(args) == 0 {
 		usage(e.stderr)
 		return exitUsage

@@ -3,16 +3,41 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"text/tabwriter"
 	"time"
 )
 
 // printJSON writes one indented object.
 func (e *env) printJSON(v any) error {
-	enc := json.NewEncoder(e.stdout)
+	enc := json.NewEncoder(e.json)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
+}
+
+// visible writes text to a terminal with its control characters, but for ends of
+// lines and tabs, replaced by question marks: names come from files, and must
+// not command the terminal.
+type visible struct{ w io.Writer }
+
+func (v visible) Write(p []byte) (int, error) {
+	shown := make([]byte, 0, len(p))
+	for i := 0; i < len(p); i++ {
+		c := p[i]
+		switch {
+		case c < ' ' && c != '\n' && c != '\t', c == 0x7f:
+			c = '?'
+		case c == 0xc2 && i+1 < len(p) && 0x80 <= p[i+1] && p[i+1] < 0xa0: // U+0080 to U+009F
+			c = '?'
+			i++
+		}
+		shown = append(shown, c)
+	}
+	if _, err := v.w.Write(shown); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // table returns a writer that lines up columns separated by tabs.
@@ -27,7 +52,8 @@ func (e *env) progress(format string, args ...any) {
 	if len(text) > 100 {
 		text = text[:100]
 	}
-	fmt.Fprintf(e.stderr, "\r\x1b[K%s", text)
+	fmt.Fprint(e.draw, "\r\x1b[K")
+	fmt.Fprint(e.stderr, text)
 }
 
 func (e *env) warn(format string, args ...any) {
