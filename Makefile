@@ -20,7 +20,8 @@ COUNTS   ?=
 GOTEST   = $(WORK)/ci/gotest $(STRICT) -counts '$(COUNTS)'
 
 FUZZTIME ?= 6s
-TAGSETS  := cuda rocm npu xpu cuda,rocm,npu,xpu
+ALLTAGS  := cuda,rocm,npu,xpu
+TAGSETS  := cuda rocm npu xpu $(ALLTAGS)
 CROSS    := linux/arm64 darwin/arm64 windows/amd64
 BACKENDS := . ./backend/cuda/... ./backend/rocm/... ./backend/npu/... ./backend/xpu/... ./cmd/bitlane
 QEMU     := qemu-aarch64 -cpu max
@@ -54,12 +55,12 @@ fmt:
 	  if [ -n "$$out" ]; then echo "gofmt -w wanted for:"; echo "$$out"; exit 1; fi
 
 vet:
-	@for arch in amd64 arm64; do for tags in none interop $(TAGSETS); do \
+	@for arch in amd64 arm64; do for tags in none interop $(ALLTAGS); do \
 	  echo "vet $$arch $$tags"; CGO_ENABLED=0 GOARCH=$$arch $(GO) vet -tags $$tags ./... ./testdata/gen || exit 1; \
 	done; done
 
 staticcheck: $(STATICCHECK)
-	@for tags in none interop $(TAGSETS); do echo "staticcheck $$tags"; $(STATICCHECK) -tags $$tags ./... ./testdata/gen || exit 1; done
+	@for tags in none interop $(ALLTAGS); do echo "staticcheck $$tags"; $(STATICCHECK) -tags $$tags ./... ./testdata/gen || exit 1; done
 
 tidy:
 	@$(GO) mod tidy -diff
