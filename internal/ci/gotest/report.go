@@ -94,12 +94,12 @@ func (r *report) endTest(e *event, key string) {
 }
 
 func (r *report) endPackage(e *event) {
-	switch e.Action {
-	case "pass":
-		fmt.Fprintf(r.w, "ok    %s  %d tests, %.1f s\n", e.Package, r.tests[e.Package], e.Elapsed)
-	case "skip":
+	switch {
+	case e.Action == "skip" || e.Action == "pass" && r.tests[e.Package] == 0:
 		fmt.Fprintf(r.w, "-     %s  no tests\n", e.Package)
-	case "fail":
+	case e.Action == "pass":
+		fmt.Fprintf(r.w, "ok    %s  %d tests, %.1f s\n", e.Package, r.tests[e.Package], e.Elapsed)
+	default:
 		for key, lines := range r.output { // a panic or a time-out ends tests without an event
 			if strings.HasPrefix(key, e.Package+" ") {
 				for _, line := range lines {
