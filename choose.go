@@ -21,6 +21,17 @@ type ChooseOptions struct {
 	Disable []string // never these, beside those of BITLANE_DISABLE
 }
 
+// Check reports a kernel name, in o or in BITLANE_DISABLE, that no registered
+// backend has. Choose, NewLinear and Explain check as well; a program that
+// reads names from its user can do so before it loads anything.
+func (o ChooseOptions) Check() error {
+	_, err := o.wishes()
+	if err == nil && o.Kernel != "" {
+		err = knownKernel(o.Kernel)
+	}
+	return err
+}
+
 // Verdict is what became of one kernel.
 type Verdict struct {
 	Kernel  string           `json:"kernel"`
@@ -46,10 +57,23 @@ func (v Verdict) String() string {
 }
 
 // Report is what became of every kernel of a device's backend, best first.
+// String has a line for each.
 type Report struct {
 	Device   backend.DeviceInfo `json:"device"`
 	Reason   string             `json:"reason,omitempty"` // why there is no such device (Explain only)
 	Verdicts []Verdict          `json:"verdicts"`
+}
+
+// String returns the device and, on a line of its own, each verdict.
+func (r *Report) String() string {
+	s := r.Device.String()
+	if r.Reason != "" {
+		s += ": " + r.Reason
+	}
+	for _, v := range r.Verdicts {
+		s += "\n  " + v.String()
+	}
+	return s
 }
 
 // NoKernelError says that no kernel of a device runs a layer, and why, for
@@ -139,7 +163,7 @@ func (o ChooseOptions) wishes() (wishes, error) {
 	}
 	for _, name := range o.Disable {
 		if name = strings.TrimSpace(name); name != "" {
-			w.disabled[name] = "ChooseOptions.Disable"
+			w.disabled[name] = "the caller"
 		}
 	}
 	known := kernelNames(backend.Backends()...)
@@ -150,7 +174,7 @@ func (o ChooseOptions) wishes() (wishes, error) {
 	slices.Sort(names)
 	for _, name := range names {
 		if !slices.Contains(known, name) {
-			return w, fmt.Errorf("%s: %w", w.disabled[name], unknownKernel(name, known))
+			return w, fmt.Errorf("disabled by %s: %w", w.disabled[name], unknownKernel(name, known))
 		}
 	}
 	return w, nil
@@ -204,7 +228,11 @@ func (w wishes) refuse(k backend.Kernel, info backend.DeviceInfo, s backend.Spec
 		r = r.Add(k.Name(), "capability", fmt.Sprint(info.Capability), fmt.Sprintf("at least %d", c.MinCapability()), "")
 	}
 	if by, off := w.disabled[k.Name()]; off {
-		r = r.Add(k.Name(), "kernel", "disabled by "+by, "an enabled one", "take it out of "+by)
+		fix := "do not disable it"
+		if by == DisableVariable {
+			fix = "take it out of " + DisableVariable
+		}
+		r = r.Add(k.Name(), "kernel", "disabled by "+by, "an enabled one", fix)
 	}
 	if w.kernel != "" && w.kernel != k.Name() {
 		r = r.Add(k.Name(), "kernel", "not the one asked for", w.kernel, "")

@@ -107,7 +107,7 @@ func TestUnknownNames(t *testing.T) {
 		want []string
 	}{
 		{ChooseOptions{Kernel: "cpu_wxg_a16_go"}, "", []string{`"cpu_wxg_a16_go"`, "fakegpu_w4_a16_mma, fakegpu_w4_a16_simple, fakegpu_w8_a16_simple"}},
-		{ChooseOptions{Disable: []string{"fakegpu_w5"}}, "", []string{"ChooseOptions.Disable", `"fakegpu_w5"`, "cpu_wxg_a16_go", "fakegpu_w4_a16_mma"}},
+		{ChooseOptions{Disable: []string{"fakegpu_w5"}}, "", []string{"disabled by the caller", `"fakegpu_w5"`, "cpu_wxg_a16_go", "fakegpu_w4_a16_mma"}},
 		{ChooseOptions{}, "nonsense", []string{"BITLANE_DISABLE", `"nonsense"`}},
 	} {
 		t.Setenv(DisableVariable, c.env)
@@ -216,4 +216,23 @@ func TestVerdictText(t *testing.T) {
 	require.Equal(t, "fakegpu_w4_a16_simple can run it: weights 10 bytes, workspace 20 bytes for 1 rows; fakegpu_w4_a16_mma is better", report.Verdicts[1].String())
 	require.Equal(t, "fakegpu_w8_a16_simple refused: bits is 4, wants [8]: quantize to other bits", report.Verdicts[2].String())
 	require.False(t, errors.Is(err, backend.ErrUnsupported))
+}
+
+func TestCheckNamesBeforeAnythingIsLoaded(t *testing.T) {
+	require.NoError(t, ChooseOptions{Kernel: "cpu_wxg_a16_go", Disable: []string{" cpu_wx_a16_go "}}.Check())
+	require.ErrorContains(t, ChooseOptions{Kernel: "cpu_w9"}.Check(), `"cpu_w9"`)
+	require.ErrorContains(t, ChooseOptions{Disable: []string{"cpu_w9"}}.Check(), `"cpu_w9"`)
+	t.Setenv(DisableVariable, "cpu_w9")
+	require.ErrorContains(t, ChooseOptions{}.Check(), DisableVariable)
+}
+
+func TestReportHasALineForEachKernel(t *testing.T) {
+	r := &Report{
+		Device: backend.DeviceInfo{Backend: "cpu", ID: "0", Name: "a processor"},
+		Verdicts: []Verdict{
+			{Kernel: "a", Chosen: true, Note: "weights 1 bytes"},
+			{Kernel: "b", Refusal: (*backend.Refusal)(nil).Add("b", "bits", "3", "4", "")},
+		},
+	}
+	require.Equal(t, "cpu:0 (a processor)\n  a chosen: weights 1 bytes\n  b refused: bits is 3, wants 4", r.String())
 }

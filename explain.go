@@ -12,10 +12,8 @@ import (
 // that is known by its backend alone; none of them is chosen. Where the options
 // name a kernel that no backend has, that is the reason in every report.
 func Explain(ctx context.Context, s backend.Spec, o ChooseOptions) []Report {
-	w, err := o.wishes()
-	if err == nil && o.Kernel != "" {
-		err = knownKernel(o.Kernel)
-	}
+	w, _ := o.wishes()
+	err := o.Check()
 	var reports []Report
 	for _, b := range backend.Backends() {
 		devices, absence := b.Devices(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/bitlane/bitlane"
 	"github.com/bitlane/bitlane/backend"
@@ -53,9 +54,12 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 		},
 	}
 	report := conformance.Run(ctx, target, o)
-	if f.json {
+	switch {
+	case report.Problem != "":
+		return usagef("%s", strings.TrimPrefix(report.Problem, "conformance: "))
+	case f.json:
 		err = e.printJSON(report)
-	} else {
+	default:
 		_, err = io.WriteString(e.stdout, report.Table())
 	}
 	if err == nil && report.Err() != nil {

@@ -28,10 +28,10 @@ func TestConformanceCommand(t *testing.T) {
 	require.Len(t, r.Results, 1)
 	require.Equal(t, conformance.Passed, r.Results[0].Status)
 
-	code, out, _ = program(t, "conformance", "--skip", floor.Name)
-	require.Equal(t, exitFailed, code)
-	require.Contains(t, out, "cannot be skipped")
-	code, out, _ = program(t, "conformance", "--only", "magic")
-	require.Equal(t, exitFailed, code)
-	require.Contains(t, out, `"magic"`)
+	code, _, errs = program(t, "conformance", "--skip", floor.Name)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errs, "cannot be skipped")
+	code, _, errs = program(t, "conformance", "--only", "magic")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errs, `"magic"`)
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/bitlane/bitlane"
 	"github.com/bitlane/bitlane/backend"
-	"github.com/bitlane/bitlane/checkpoint"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -26,11 +25,13 @@ func runExplain(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	o, err := f.dense.options()
-	if err != nil {
+	if *rows < 1 {
+		return usagef("--rows is %d, want at least 1", *rows)
+	}
+	if err := f.resolve(); err != nil {
 		return err
 	}
-	m, err := checkpoint.Open(ctx, pos[0], o)
+	m, err := f.open(ctx, pos[0])
 	if err != nil {
 		return err
 	}
@@ -47,11 +48,7 @@ func runExplain(ctx context.Context, e *env, args []string) error {
 		if err != nil {
 			return err
 		}
-		request, err := f.request(m, &mod, *rows)
-		if err != nil {
-			return err
-		}
-		spec, err := backend.NewSpec(part, request)
+		spec, err := backend.NewSpec(part, f.request(m, &mod, *rows))
 		if err != nil {
 			return err
 		}
@@ -76,7 +73,7 @@ func (f *runFlags) explain(ctx context.Context, r explainReport) error {
 		}
 	}
 	if len(r.Reports) == 0 {
-		return usagef("--device %q is no device or backend here; bitlane devices lists them", f.device)
+		return fmt.Errorf("--device %q is no device or backend here; bitlane devices lists them", f.device)
 	}
 	if f.json {
 		if err := f.e.printJSON(&r); err != nil {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,7 +90,7 @@ func (d *denseFlags) register(f *flags) {
 	f.IntVar(&d.bits, "bits", 4, "bits for weights that are quantized on load (dense checkpoints)")
 	f.IntVar(&d.group, "group", 128, "group size for weights that are quantized on load, -1 for one group per channel")
 	f.StringVar(&d.method, "method", "rtn", "how weights are quantized on load: rtn (bit-equal to upstream, in the weight's type) or rtn-accurate (float32)")
-	f.Var(&d.quantize, "quantize", "globs of dense layers to quantize, instead of the usual choice")
+	f.Var(&d.quantize, "quantize", "globs of dense layers to quantize, also where --keep, --skip or the usual choice would not")
 	f.Var(&d.keep, "keep", "globs of dense layers to keep plain, beside the usual heads and routers")
 	f.Var(&d.skip, "skip", "globs of dense layers to leave out, beside the usual embeddings and norms")
 }
@@ -106,11 +107,40 @@ func (d *denseFlags) options() (checkpoint.Options, error) {
 	if d.bits < 2 || d.bits > 8 {
 		return checkpoint.Options{}, usagef("--bits is %d, want 2..8", d.bits)
 	}
+	if d.group != -1 && d.group < 1 {
+		return checkpoint.Options{}, usagef("--group is %d, want -1 or at least 1", d.group)
+	}
 	return checkpoint.Options{Dense: checkpoint.DenseOptions{RTN: rtn, Quantize: d.quantize, Keep: d.keep, Skip: d.skip}}, nil
 }
 
+// check reports a glob that matches nothing of the model: a misspelt name
+// would otherwise change nothing in silence.
+func (d *denseFlags) check(m *checkpoint.Model) error {
+	names := []string{}
+	for _, mod := range m.Modules() {
+		names = append(names, mod.Name)
+	}
+	for _, s := range append(m.Skipped(), m.Refused()...) {
+		names = append(names, s.Name)
+	}
+	for flag, globs := range map[string]list{"quantize": d.quantize, "keep": d.keep, "skip": d.skip} {
+		for _, g := range globs {
+			if !slices.ContainsFunc(names, func(name string) bool {
+				ok, err := path.Match(g, name)
+				return ok || err != nil
+			}) {
+				return usagef("--%s %q matches nothing in this checkpoint", flag, g)
+			}
+		}
+	}
+	return nil
+}
+
 // tensorParallel is --tp RANK/SIZE with --tp-axis.
-type tensorParallel struct{ spec, axis string }
+type tensorParallel struct {
+	spec, axis string
+	rank, size int // size 0: the whole layer
+}
 
 func (t *tensorParallel) register(f *flags) {
 	f.StringVar(&t.spec, "tp", "", "run one tensor-parallel rank of each layer: RANK/SIZE, for example 0/2")
@@ -121,32 +151,44 @@ func (t *tensorParallel) register(f *flags) {
 // which tensor parallelism cuts along K.
 var rowParallel = []string{"o_proj", "down_proj", "out_proj", "c_proj", "wo", "w2", "fc2", "dense_4h_to_h", "output.dense", "self_attention.dense"}
 
-// apply returns the rank's part of l, or l itself without --tp.
-func (t *tensorParallel) apply(l *quant.Linear) (*quant.Linear, error) {
+// resolve reads the flags.
+func (t *tensorParallel) resolve() error {
+	if t.axis != "auto" && t.axis != "n" && t.axis != "k" {
+		return usagef("--tp-axis is %q, want auto, n or k", t.axis)
+	}
 	if t.spec == "" {
-		return l, nil
+		if t.axis != "auto" {
+			return usagef("--tp-axis is of no use without --tp RANK/SIZE")
+		}
+		return nil
 	}
 	r, s, ok := strings.Cut(t.spec, "/")
 	rank, err1 := strconv.Atoi(r)
 	size, err2 := strconv.Atoi(s)
 	if !ok || err1 != nil || err2 != nil || size < 1 || rank < 0 || rank >= size {
-		return nil, usagef("--tp is %q, want RANK/SIZE with 0 <= RANK < SIZE", t.spec)
+		return usagef("--tp is %q, want RANK/SIZE with 0 <= RANK < SIZE", t.spec)
+	}
+	t.rank, t.size = rank, size
+	return nil
+}
+
+// apply returns the rank's part of l, or l itself without --tp.
+func (t *tensorParallel) apply(l *quant.Linear) (*quant.Linear, error) {
+	if t.size == 0 {
+		return l, nil
 	}
 	axis := quant.AxisN
-	switch t.axis {
-	case "n":
-	case "k":
+	if t.axis == "k" {
 		axis = quant.AxisK
-	case "auto":
+	}
+	if t.axis == "auto" {
 		for _, suffix := range rowParallel {
 			if l.Name == suffix || strings.HasSuffix(l.Name, "."+suffix) {
 				axis = quant.AxisK
 			}
 		}
-	default:
-		return nil, usagef("--tp-axis is %q, want auto, n or k", t.axis)
 	}
-	return l.Shard(axis, rank, size)
+	return l.Shard(axis, t.rank, t.size)
 }
 
 // matchLayer reports whether name matches a glob in which * stands for any

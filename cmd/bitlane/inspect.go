@@ -14,7 +14,7 @@ type inspectReport struct {
 	Format    string           `json:"format"`
 	DType     string           `json:"dtype,omitempty"`
 	Verified  bool             `json:"verified"` // every layer was read and checked
-	Modules   []module.Module  `json:"modules"`
+	Modules   []module.Module  `json:"layers"`
 	Skipped   []module.Refused `json:"skipped"`  // tensors that are no layers, and why
 	Refused   []module.Refused `json:"refused"`  // layers that are not read, and why
 	Findings  []module.Finding `json:"findings"` // what looks wrong
@@ -39,6 +39,9 @@ func runInspect(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	defer m.Close()
+	if err := dense.check(m); err != nil {
+		return err
+	}
 	r := inspectReport{
 		Directory: pos[0], Format: m.Format(), Verified: *verify, Modules: orEmpty(m.Modules()),
 		Skipped: orEmpty(m.Skipped()), Refused: orEmpty(m.Refused()), Warnings: orEmpty(m.Warnings()), Findings: []module.Finding{},
@@ -118,6 +121,8 @@ func (e *env) printInspect(r *inspectReport) error {
 		fmt.Fprintf(e.stdout, "\n%s, %s refused\n", plural(len(r.Findings), "finding"), plural(len(r.Refused), "layer"))
 	case r.Verified:
 		fmt.Fprintf(e.stdout, "\nevery layer was read and checked: nothing looks wrong\n")
+	default:
+		fmt.Fprintf(e.stdout, "\nonly configuration and shapes were read; --verify reads and checks every layer\n")
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 )
 
 // The exit statuses.
@@ -16,6 +17,8 @@ const (
 	exitOK     = 0 // all is well
 	exitFailed = 1 // something was refused, wrong or not accepted; stderr says what
 	exitUsage  = 2 // the command line is wrong
+
+	exitInterrupted = 130 // stopped by an interrupt, as shells have it
 )
 
 // A command is one word of the program.
@@ -30,6 +33,7 @@ var commands = []command{
 	{"run", "DIR", "choose, prepare, apply and time every layer, verified against the float64 reference", runRun},
 	{"explain", "DIR LAYER", "every kernel of every backend for one layer: chosen, or all its reasons", runExplain},
 	{"conformance", "", "the public conformance suite on a device", runConformance},
+	{"version", "", "the version of the program and what it was built with", runVersion},
 }
 
 // env is what a command reaches of the world outside.
@@ -81,8 +85,11 @@ func dispatch(ctx context.Context, e *env, args []string) int {
 		case err == nil, errors.Is(err, errHelp):
 			return exitOK
 		case errors.As(err, &bad):
-			fmt.Fprintf(e.stderr, "bitlane %s: %s\nusage: bitlane %s %s [flags]; bitlane %s --help lists the flags\n", c.name, bad.text, c.name, c.args, c.name)
+			fmt.Fprintf(e.stderr, "bitlane %s: %s\nusage: bitlane %s [flags]; bitlane %s --help lists the flags\n", c.name, bad.text, strings.TrimSpace(c.name+" "+c.args), c.name)
 			return exitUsage
+		case ctx.Err() != nil && errors.Is(err, context.Canceled):
+			fmt.Fprintf(e.stderr, "bitlane %s: interrupted\n", c.name)
+			return exitInterrupted
 		case !errors.Is(err, errFailed):
 			fmt.Fprintf(e.stderr, "bitlane %s: %v\n", c.name, err)
 		}
@@ -100,5 +107,5 @@ func usage(w io.Writer) {
 		fmt.Fprintf(w, "  bitlane %-24s %s\n", c.name+" "+c.args, c.summary)
 	}
 	fmt.Fprintln(w, "\nEvery command takes --json, and --help for its flags. Exit status: 0 all is well,")
-	fmt.Fprintln(w, "1 something was refused, wrong or not accepted, 2 the command line is wrong.")
+	fmt.Fprintln(w, "1 something was refused, wrong or not accepted, 2 the command line is wrong, 130 interrupted.")
 }

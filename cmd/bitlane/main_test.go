@@ -206,15 +206,24 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"run", dir, "--input", "x"}, exitUsage, "--layer to name one layer"},
 		{[]string{"run", dir, "--tp", "2/2"}, exitUsage, "RANK/SIZE"},
 		{[]string{"run", dir, "--tp", "0/2", "--tp-axis", "m"}, exitUsage, "auto, n or k"},
+		{[]string{"run", dir, "--tp-axis", "n"}, exitUsage, "--tp RANK/SIZE"},
 		{[]string{"run", dir, "--bits", "9"}, exitUsage, "2..8"},
+		{[]string{"run", dir, "--group", "0"}, exitUsage, "--group"},
+		{[]string{"run", dir, "--threads", "-1"}, exitUsage, "--threads"},
+		{[]string{"run", dir, "--keep", "nothing*"}, exitUsage, "matches nothing"},
+		{[]string{"inspect", dir, "--skip", "nothing*"}, exitUsage, "matches nothing"},
+		{[]string{"run", dir, "--output", "y", "--layer", "lm_head"}, exitUsage, "--tokens one number"},
+		{[]string{"run", dir, "--output", "/nowhere/y", "--layer", "lm_head", "--tokens", "1"}, exitUsage, "directory that exists"},
+		{[]string{"run", dir, "--input", "x", "--layer", "lm_head", "--tokens", "1"}, exitUsage, "--tokens does not go"},
+		{[]string{"explain", dir, "lm_head", "--rows", "0"}, exitUsage, "--rows"},
 		{[]string{"run", dir, "--method", "magic"}, exitUsage, "rtn"},
-		{[]string{"run", dir, "--kernel", "cpu_w4g_a16_magic"}, exitFailed, "cpu_w4g_a16_magic"},
-		{[]string{"run", dir, "--disable", "cpu_w4g_a16_magic"}, exitFailed, "cpu_w4g_a16_magic"},
+		{[]string{"run", dir, "--kernel", "cpu_w4g_a16_magic"}, exitUsage, "cpu_w4g_a16_magic"},
+		{[]string{"run", dir, "--disable", "cpu_w4g_a16_magic"}, exitUsage, "cpu_w4g_a16_magic"},
 		{[]string{"run", dir, "--device", "tpu"}, exitFailed, "tpu"},
 		{[]string{"run", dir, "--device", "cuda"}, exitFailed, "-tags cuda"},
 		{[]string{"run", dir + "/none"}, exitFailed, "none"},
 		{[]string{"explain", dir, "nothing"}, exitUsage, "no layer"},
-		{[]string{"explain", dir, "lm_head", "--device", "tpu"}, exitUsage, "tpu"},
+		{[]string{"explain", dir, "lm_head", "--device", "tpu"}, exitFailed, "tpu"},
 		{[]string{"inspect", dir, "--magic"}, exitUsage, "magic"},
 	} {
 		code, _, errs := program(t, c.args...)
@@ -222,6 +231,41 @@ func TestWrongCommandLines(t *testing.T) {
 		require.Contains(t, errs, c.want, "%v", c.args)
 		require.False(t, strings.Contains(errs, "goroutine"), errs)
 	}
+}
+
+// Names are checked before anything is printed that could be taken for a result.
+func TestNothingIsPrintedBeforeTheCommandLineIsRight(t *testing.T) {
+	dir := bundled + "gptq-w4-g128"
+	for _, args := range [][]string{{"--tp", "x"}, {"--activations", "x"}, {"--dtype", "x"}, {"--kernel", "x"}} {
+		_, out, errs := program(t, append([]string{"run", dir}, args...)...)
+		require.Empty(t, out, args)
+		require.Contains(t, errs, "usage: bitlane run DIR [flags]")
+	}
+	t.Setenv("BITLANE_DISABLE", "x")
+	code, out, errs := program(t, "run", dir)
+	require.Equal(t, exitUsage, code)
+	require.Empty(t, out)
+	require.Contains(t, errs, "BITLANE_DISABLE")
+}
+
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var out, errs bytes.Buffer
+	code := dispatch(ctx, &env{stdout: &out, stderr: &errs, json: &out, draw: &errs}, []string{"run", bundled + "gptq-w4-g128"})
+	require.Equal(t, exitInterrupted, code, errs.String())
+	require.Contains(t, errs.String(), "interrupted")
+}
+
+func TestVersion(t *testing.T) {
+	code, out, _ := program(t, "version", "--json")
+	require.Equal(t, exitOK, code)
+	var v map[string]string
+	require.NoError(t, json.Unmarshal([]byte(out), &v))
+	require.Contains(t, v["go"], "go1.")
+	code, out, _ = program(t, "version")
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, v["go"])
 }
 
 func TestHelp(t *testing.T) {

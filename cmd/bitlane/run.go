@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -28,6 +31,9 @@ type runFlags struct {
 	threads       int
 	seed          uint64
 	input, output string
+
+	recipe *quant.Recipe // of --activations; nil: the checkpoint's
+	xtype  dtype.DType   // of --dtype; Invalid: the checkpoint's
 }
 
 func (f *runFlags) register() {
@@ -44,29 +50,61 @@ func (f *runFlags) choose() bitlane.ChooseOptions {
 	return bitlane.ChooseOptions{Kernel: f.kernel, Disable: f.disable}
 }
 
-// request turns the flags into a request for one layer of the model.
-func (f *runFlags) request(m *checkpoint.Model, mod *module.Module, rows int) (backend.Request, error) {
-	r := backend.Request{X: m.DType(), MaxRows: rows}
+// resolve reads the flags that every layer shares, before anything is opened.
+func (f *runFlags) resolve() error {
+	if f.activations != "checkpoint" {
+		recipe, err := quant.ParseRecipe(f.activations)
+		if err != nil {
+			return usagef("--activations: %v", err)
+		}
+		f.recipe = &recipe
+	}
 	if f.dtype != "" {
 		t, err := dtype.Parse(f.dtype)
 		if err != nil {
-			return r, usagef("--dtype: %v", err)
+			return usagef("--dtype: %v", err)
 		}
-		r.X = t
+		f.xtype = t
+	}
+	if f.threads < 0 {
+		return usagef("--threads is %d, want at least 1, or 0 for all", f.threads)
+	}
+	if err := f.choose().Check(); err != nil {
+		return usagef("%v", err)
+	}
+	return f.tp.resolve()
+}
+
+// open opens the checkpoint.
+func (f *runFlags) open(ctx context.Context, dir string) (*checkpoint.Model, error) {
+	o, err := f.dense.options()
+	if err != nil {
+		return nil, err
+	}
+	m, err := checkpoint.Open(ctx, dir, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.dense.check(m); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// request turns the flags into a request for one layer of the model.
+func (f *runFlags) request(m *checkpoint.Model, mod *module.Module, rows int) backend.Request {
+	r := backend.Request{X: f.xtype, MaxRows: rows}
+	if !r.X.Valid() {
+		r.X = m.DType()
 	}
 	if !r.X.Valid() {
 		r.X = dtype.F32
 	}
-	if f.activations != "checkpoint" {
-		recipe, err := quant.ParseRecipe(f.activations)
-		if err != nil {
-			return r, usagef("--activations: %v", err)
-		}
-		if mod.Quantized {
-			r.Recipe = &recipe
-		}
+	if mod.Quantized {
+		r.Recipe = f.recipe
 	}
-	return r, nil
+	return r
 }
 
 // maxTokens bounds the rows of x.
@@ -82,6 +120,24 @@ func (f *runFlags) parseTokens() ([]int, error) {
 		rows = append(rows, n)
 	}
 	return rows, nil
+}
+
+// checkFiles reports --input, --output and --tokens that do not go together.
+func (f *runFlags) checkFiles(rows []int) error {
+	tokens := false
+	f.Visit(func(g *flag.Flag) { tokens = tokens || g.Name == "tokens" })
+	switch {
+	case f.input != "" && tokens:
+		return usagef("--tokens does not go with --input, whose x has its own rows")
+	case f.output == "":
+		return nil
+	case f.input == "" && len(rows) > 1:
+		return usagef("--output takes one run: give --tokens one number, or --input")
+	}
+	if dir, err := os.Stat(filepath.Dir(f.output)); err != nil || !dir.IsDir() {
+		return usagef("--output is %s, want a file in a directory that exists", f.output)
+	}
+	return nil
 }
 
 // runReport is the JSON of `bitlane run`.
@@ -119,14 +175,16 @@ func runRun(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	rows, err := f.parseTokens()
+	if err == nil {
+		err = f.checkFiles(rows)
+	}
+	if err == nil {
+		err = f.resolve()
+	}
 	if err != nil {
 		return err
 	}
-	o, err := f.dense.options()
-	if err != nil {
-		return err
-	}
-	m, err := checkpoint.Open(ctx, pos[0], o)
+	m, err := f.open(ctx, pos[0])
 	if err != nil {
 		return err
 	}
@@ -190,18 +248,15 @@ func (r *runner) finish() error {
 			return err
 		}
 	} else {
-		if err := r.table.Flush(); err != nil {
-			return err
-		}
 		for _, layer := range r.report.Layers {
 			for _, line := range layer.explanation() {
-				fmt.Fprintf(r.e.stderr, "%s: %s\n", layer.Name, line)
+				fmt.Fprintf(r.e.stderr, "%s: %s\n", layer.Name, strings.TrimPrefix(line, layer.Name+": "))
 			}
 		}
 		for _, ref := range r.report.Refused {
 			fmt.Fprintf(r.e.stderr, "refused: %s: %s\n", ref.Name, ref.Why)
 		}
-		fmt.Fprintf(r.e.stdout, "%s, %s: ", plural(s.Layers, "layer"), plural(s.Runs, "run"))
+		fmt.Fprintf(r.e.stdout, "\n%s, %s: ", plural(s.Layers, "layer"), plural(s.Runs, "run"))
 		switch {
 		case ok:
 			fmt.Fprintf(r.e.stdout, "all within the error bound of the float64 reference (worst %.2g of the bound before output rounding)\n", s.Worst)

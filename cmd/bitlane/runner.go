@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/bitlane/bitlane"
@@ -25,7 +24,7 @@ type runner struct {
 	dev    backend.Device
 	rows   []int
 	report runReport
-	table  *tabwriter.Writer
+	widths columns
 	linear quant.Linear
 }
 
@@ -69,15 +68,18 @@ func (r *runner) all(ctx context.Context, modules []module.Module) error {
 	r.printHead(modules)
 	for i, mod := range modules {
 		if err := ctx.Err(); err != nil {
-			return err
+			return fmt.Errorf("after %d of %s: %w", i, plural(len(modules), "layer"), err)
 		}
 		r.e.progress("%d/%d %s", i+1, len(modules), mod.Name)
 		layer, err := r.one(ctx, &mod)
+		r.e.progress("")
 		var bad *usageError
-		if errors.As(err, &bad) || ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
+			return fmt.Errorf("after %d of %s: %w", i, plural(len(modules), "layer"), ctx.Err())
+		case errors.As(err, &bad):
 			return err
-		}
-		if err != nil {
+		case err != nil:
 			layer.Error = err.Error()
 			var none *bitlane.NoKernelError
 			if errors.As(err, &none) {
@@ -87,8 +89,18 @@ func (r *runner) all(ctx context.Context, modules []module.Module) error {
 		}
 		r.add(layer)
 	}
-	r.e.progress("")
 	return nil
+}
+
+// columns prints rows as they come: a table that waits for its last row shows
+// nothing of a long run. Widths are those that the modules promise.
+type columns struct{ name, shape, scheme int }
+
+const runColumns = "%-*s  %-*s  %-*s  %-16s  %5v  %8s  %7s  %s\n"
+
+func (r *runner) print(name, shape, scheme, kernel string, m any, time, rate, verdict string) {
+	w := r.widths
+	fmt.Fprintf(r.e.stdout, runColumns, w.name, name, w.shape, shape, w.scheme, scheme, kernel, m, time, rate, verdict)
 }
 
 func (r *runner) printHead(modules []module.Module) {
@@ -96,16 +108,29 @@ func (r *runner) printHead(modules []module.Module) {
 		return
 	}
 	var bytes int64
+	w := columns{len("layer"), len("N x K"), len("scheme")}
 	for _, m := range modules {
 		bytes += m.Bytes
+		recipe := m.Recipe
+		if r.f.recipe != nil && m.Quantized {
+			recipe = *r.f.recipe
+		}
+		m.Detail = ""
+		w.name = max(w.name, len(m.Name))
+		w.shape = max(w.shape, len(fmt.Sprintf("%d x %d", m.N, m.K)))
+		w.scheme = max(w.scheme, len(schemeOf(&m)+" asym, "+recipe.String()))
 	}
+	r.widths = w
 	i := r.dev.Info()
-	fmt.Fprintf(r.e.stdout, "%s: %s, %s   on %s:%s (%s, %s)\n\n", r.model.Format(), plural(len(modules), "linear layer"), humanBytes(bytes), i.Backend, i.ID, i.Name, describe(i))
+	rank := ""
+	if r.f.tp.size > 0 {
+		rank = fmt.Sprintf("rank %d of %d of ", r.f.tp.rank, r.f.tp.size)
+	}
+	fmt.Fprintf(r.e.stdout, "%s: %s%s, %s   on %s:%s (%s, %s)\n\n", r.model.Format(), rank, plural(len(modules), "linear layer"), humanBytes(bytes), i.Backend, i.ID, i.Name, describe(i))
 	for _, w := range r.report.Warnings {
 		r.e.warn("%s", w)
 	}
-	r.table = r.e.table()
-	fmt.Fprintln(r.table, "layer\tN x K\tscheme\tkernel\tM\ttime\tGB/s\terror/bound")
+	r.print("layer", "N x K", "scheme", "kernel", "M", "time", "GB/s", "error/bound")
 }
 
 func (r *runner) add(l layerReport) {
@@ -122,17 +147,22 @@ func (r *runner) add(l layerReport) {
 	if r.f.json {
 		return
 	}
-	head := fmt.Sprintf("%s\t%d x %d\t%s\t%s", l.Name, l.N, l.K, l.Scheme, l.Kernel)
+	shape := fmt.Sprintf("%d x %d", l.N, l.K)
 	if l.Error != "" {
-		fmt.Fprintf(r.table, "%s\t\t\t\tnot run\n", head)
+		r.print(l.Name, shape, l.Scheme, l.Kernel, "", "", "", "not run")
+		return
 	}
-	for _, run := range l.Runs {
+	for i, run := range l.Runs {
 		verdict := fmt.Sprintf("%.2g", run.OverBound)
 		if !run.Accepted {
 			verdict += " NOT ACCEPTED"
 		}
-		fmt.Fprintf(r.table, "%s\t%d\t%s\t%.3g\t%s\n", head, run.M, humanTime(time.Duration(run.Seconds*1e9)), run.GBps, verdict)
-		head = "\t\t\t"
+		time, rate := humanTime(time.Duration(run.Seconds*1e9)), fmt.Sprintf("%.3g", run.GBps)
+		if i == 0 {
+			r.print(l.Name, shape, l.Scheme, l.Kernel, run.M, time, rate, verdict)
+		} else {
+			r.print("", "", "", "", run.M, time, rate, verdict)
+		}
 	}
 }
 
@@ -160,10 +190,7 @@ func (r *runner) one(ctx context.Context, mod *module.Module) (layerReport, erro
 	if x != nil {
 		rows = []int{len(x) / out.K}
 	}
-	request, err := r.f.request(r.model, mod, max(slices.Max(rows), 1))
-	if err != nil {
-		return out, err
-	}
+	request := r.f.request(r.model, mod, max(slices.Max(rows), 1))
 	r.report.DType = request.X.String()
 	if x == nil {
 		x = randomInput(r.f.seed, l.Name, slices.Max(rows), out.K, request.X)
