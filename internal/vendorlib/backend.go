@@ -2,6 +2,7 @@ package vendorlib
 
 import (
 	"context"
+	"strings"
 
 	"github.com/bitlane/bitlane/backend"
 )
@@ -62,7 +63,11 @@ func Library(id string, find func(names ...string) (string, error), names ...str
 	return func() error {
 		name, err := find(names...)
 		if err != nil {
-			return &backend.Absence{Class: backend.ErrNoDevice, Backend: id, Why: "no driver: " + err.Error()}
+			why := err.Error()
+			if why == "" {
+				why = strings.Join(names, ", ") + ": cannot be loaded"
+			}
+			return &backend.Absence{Class: backend.ErrNoDevice, Backend: id, Why: "no driver: " + why}
 		}
 		return &backend.Absence{Class: backend.ErrNotImplemented, Backend: id,
 			Why: "not implemented yet: " + name + " is there, but this version has no kernels for it"}

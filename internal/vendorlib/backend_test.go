@@ -12,6 +12,7 @@ import (
 
 func TestThreeStates(t *testing.T) {
 	missing := func(...string) (string, error) { return "", errors.New("libx.so.1: cannot open shared object file") }
+	silent := func(...string) (string, error) { return "", errors.New("") }
 	present := func(names ...string) (string, error) { return names[1], nil }
 	for _, c := range []struct {
 		probe func() error
@@ -21,6 +22,7 @@ func TestThreeStates(t *testing.T) {
 		{NotBuilt("x"), backend.ErrNotBuilt, "not built in: build with -tags x"},
 		{NeedsCgo("x"), backend.ErrNotBuilt, "not built in: -tags x needs cgo; build with CGO_ENABLED=1 and a C compiler"},
 		{Library("x", missing, "libx.so.1"), backend.ErrNoDevice, "no driver: libx.so.1: cannot open shared object file"},
+		{Library("x", silent, "libx.so.2", "libx.so.1"), backend.ErrNoDevice, "no driver: libx.so.2, libx.so.1: cannot be loaded"},
 		{Library("x", present, "libx.so.2", "libx.so.1"), backend.ErrNotImplemented, "not implemented yet: libx.so.1 is there, but this version has no kernels for it"},
 	} {
 		b := &Backend{ID: "x", Probe: c.probe}
