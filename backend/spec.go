@@ -94,17 +94,13 @@ func NewSpec(l *quant.Linear, r Request) (Spec, error) {
 	if r.Recipe != nil {
 		s.Recipe = *r.Recipe
 	}
-	if err := s.Recipe.Check(l.Name); err != nil {
+	if err := l.CheckRecipe(s.Recipe); err != nil {
 		return Spec{}, err
 	}
 	if s.Recipe.Kind == quant.Int8Group { // one way to say the default, so that equal Specs compare equal
 		s.Recipe.Group = s.Recipe.ActGroup()
 	}
-	if f.Plain.Valid() {
-		if s.Recipe.Kind != quant.Exact {
-			return Spec{}, quant.Errorf(ErrUnsupported, l.Name, "recipe of a plain weight", quant.Exact.String(), "%v", s.Recipe)
-		}
-	} else {
+	if !f.Plain.Valid() {
 		s.Symmetric = w.Symmetric()
 		s.ZeroMin, s.ZeroMax = w.ZeroRange()
 		_, _, bad := w.NonFiniteScale()
@@ -113,9 +109,6 @@ func NewSpec(l *quant.Linear, r Request) (Spec, error) {
 	}
 	if t := l.Transform; t != nil {
 		s.Transform = &TransformSpec{L: t.L, R: t.R, Type: t.Type, Clip: t.Clip}
-	}
-	if (s.Recipe.Kind == quant.Int4FlatQuant) != (s.Transform != nil) {
-		return Spec{}, quant.Errorf(ErrUnsupported, l.Name, "recipe", quant.Int4FlatQuant.String()+" with a transform and only there", "%v", s.Recipe)
 	}
 	return s, nil
 }

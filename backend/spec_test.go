@@ -100,6 +100,10 @@ func TestSpecOfOtherLayers(t *testing.T) {
 	exact := quant.Recipe{}
 	_, err = backend.NewSpec(l, backend.Request{Recipe: &exact, X: dtype.F16})
 	require.ErrorIs(t, err, backend.ErrUnsupported)
+	require.ErrorContains(t, err, "recipe is exact, want int4-flatquant, which the layer's transform is for (")
+	l = linear(t, uniform(t, 4), false)
+	_, err = backend.NewSpec(l, backend.Request{Recipe: &quant.Recipe{Kind: quant.Int4FlatQuant}, X: dtype.F16})
+	require.ErrorContains(t, err, "recipe is int4-flatquant, want another recipe: the layer has no transform (")
 }
 
 func TestNewSpecRefuses(t *testing.T) {

@@ -79,17 +79,30 @@ func (l *Linear) Check() error {
 	if row, g, bad := l.Weight.NonFiniteScale(); bad {
 		return Errorf(ErrRange, l.Name, "scale of row "+itoa(row)+", group "+itoa(g), "a finite number", "%v", l.Weight.Scale(row, g))
 	}
-	if err := l.Recipe.Check(l.Name); err != nil {
+	if err := l.CheckRecipe(l.Recipe); err != nil {
 		return err
-	}
-	if _, plain := l.Weight.Plain(); plain && l.Recipe.Kind != Exact {
-		return Errorf(ErrUnsupported, l.Name, "recipe of a plain weight", Exact.String(), "%v", l.Recipe)
-	}
-	if (l.Recipe.Kind == Int4FlatQuant) != (l.Transform != nil) {
-		return Errorf(ErrUnsupported, l.Name, "recipe", "a transform with "+Int4FlatQuant.String()+" and only there", "%v", l.Recipe)
 	}
 	if l.Transform != nil {
 		return l.Transform.Check(l.Name, k)
+	}
+	return nil
+}
+
+// CheckRecipe reports a recipe, l's own or another, that the layer cannot have:
+// one that is wrong in itself, one that quantizes the input of a plain weight,
+// Int4FlatQuant without a transform or a transform with any other.
+func (l *Linear) CheckRecipe(r Recipe) error {
+	if err := r.Check(l.Name); err != nil {
+		return err
+	}
+	if _, plain := l.Weight.Plain(); plain && r.Kind != Exact {
+		return Errorf(ErrUnsupported, l.Name, "recipe of a plain weight", Exact.String(), "%v", r)
+	}
+	switch {
+	case r.Kind == Int4FlatQuant && l.Transform == nil:
+		return Errorf(ErrUnsupported, l.Name, "recipe", "another recipe: the layer has no transform", "%v", r)
+	case r.Kind != Int4FlatQuant && l.Transform != nil:
+		return Errorf(ErrUnsupported, l.Name, "recipe", Int4FlatQuant.String()+", which the layer's transform is for", "%v", r)
 	}
 	return nil
 }

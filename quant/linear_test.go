@@ -26,8 +26,8 @@ func TestLinearCheck(t *testing.T) {
 		{"bias infinite", false, func(l *quant.Linear) { l.Bias = []float32{0, 0, -inf32} }, quant.ErrRange, "up: bias[2] is -Inf"},
 		{"scale", false, func(l *quant.Linear) { l.Weight.SetScale(2, 0, 1e6) }, quant.ErrRange, "up: scale of row 2, group 0 is +Inf"},
 		{"recipe of plain", true, func(l *quant.Linear) { l.Recipe.Kind = quant.Int8Token }, quant.ErrUnsupported, "up: recipe of a plain weight is int8-token, want exact"},
-		{"no transform", false, func(l *quant.Linear) { l.Recipe.Kind = quant.Int4FlatQuant }, quant.ErrUnsupported, "up: recipe is int4-flatquant, want a transform"},
-		{"no recipe", false, func(l *quant.Linear) { l.Transform = &quant.Transform{} }, quant.ErrUnsupported, "up: recipe is exact"},
+		{"no transform", false, func(l *quant.Linear) { l.Recipe.Kind = quant.Int4FlatQuant }, quant.ErrUnsupported, "up: recipe is int4-flatquant, want another recipe: the layer has no transform ("},
+		{"no recipe", false, func(l *quant.Linear) { l.Transform = &quant.Transform{} }, quant.ErrUnsupported, "up: recipe is exact, want int4-flatquant, which the layer's transform is for ("},
 		{"transform", false, func(l *quant.Linear) {
 			l.Recipe.Kind, l.Transform = quant.Int4FlatQuant, &quant.Transform{L: 2, R: 2}
 		}, quant.ErrShape, "up: transform is 2 x 2, want L·R = K = 6"},

@@ -115,14 +115,8 @@ func check(l *quant.Linear, r quant.Recipe) error {
 	if l.HasBias() && len(l.Bias) != form.N {
 		return quant.Errorf(quant.ErrShape, l.Name, "bias", fmt.Sprintf("%d elements", form.N), "%d elements", len(l.Bias))
 	}
-	if form.Plain.Valid() && r.Kind != quant.Exact {
-		return quant.Errorf(quant.ErrUnsupported, l.Name, "recipe of a plain weight", quant.Exact.String(), "%v", r)
-	}
-	if err := r.Check(l.Name); err != nil {
+	if err := l.CheckRecipe(r); err != nil {
 		return err
-	}
-	if (r.Kind == quant.Int4FlatQuant) != (l.Transform != nil) {
-		return quant.Errorf(quant.ErrUnsupported, l.Name, "recipe", quant.Int4FlatQuant.String()+" with a transform and only there", "%v", r)
 	}
 	if l.Transform != nil {
 		return l.Transform.Check(l.Name, form.K)
