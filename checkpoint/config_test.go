@@ -110,19 +110,19 @@ func TestConfigFilesThatAreNone(t *testing.T) {
 // layers and whether it will be.
 func TestRefusedFormats(t *testing.T) {
 	for _, c := range []struct{ config, tensor, want string }{
-		{`{"quant_method":"awq","bits":4,"group_size":128,"version":"gemm"}`, "qweight", `awq (bits 4, group_size 128, version "gemm"), 2 layers: not read yet`},
-		{`{"quant_method":"auto-round","bits":4,"packing_format":"auto_round:auto_gptq"}`, "qweight", `auto-round (bits 4, packing_format "auto_round:auto_gptq"), 2 layers: not read yet`},
-		{`{"quant_method":"intel/auto-round","bits":2}`, "qweight", `auto-round (bits 2), 2 layers`},
-		{`{"quant_method":"fp8","fmt":"e4m3","weight_block_size":[128, 128]}`, "weight_scale_inv", `fp8 (fmt "e4m3", weight_block_size [128, 128]), 2 layers: not read yet`},
-		{`{"quant_method":"bitsandbytes","load_in_4bit":true,"bnb_4bit_quant_type":"nf4"}`, "weight.absmax", `bitsandbytes (load_in_4bit true, bnb_4bit_quant_type "nf4"), 2 layers: not read yet`},
-		{`{"quant_method":"hqq"}`, "W_q", "hqq, 2 layers: not read yet"},
-		{`{"quant_method":"torchao"}`, "weight_scale", "torchao, 2 layers: not read yet"},
-		{`{"quant_method":"quark"}`, "weight_scale", "quark, 2 layers: not read yet"},
-		{`{"quant_method":"MXFP4"}`, "up_proj_blocks", "mxfp4, 2 layers: not read yet"},
-		{`{"quant_method":"ascend"}`, "weight_scale", "modelslim, 2 layers: not read yet"},
-		{`{"quant_method":"exl3","bits":3.0}`, "trellis", "exl3 (bits 3.0), 2 layers: not planned"},
-		{`{"quant_method":"aqlm"}`, "codebooks", "aqlm, 2 layers: not planned"},
-		{`{"quant_method":"` + strings.Repeat("z", 999) + `"}`, "x", strings.Repeat("z", 40) + ", 0 layers: not planned"},
+		{`{"quant_method":"awq","bits":4,"group_size":128,"version":"gemm"}`, "qweight", `awq (bits 4, group_size 128, version "gemm"): not read yet (2 layers, the first is m.0`},
+		{`{"quant_method":"auto-round","bits":4,"packing_format":"auto_round:auto_gptq"}`, "qweight", `auto-round (bits 4, packing_format "auto_round:auto_gptq"): not read yet (2 layers, the first is m.0`},
+		{`{"quant_method":"intel/auto-round","bits":2}`, "qweight", `auto-round (bits 2): not read yet (2 layers, the first is m.0`},
+		{`{"quant_method":"fp8","fmt":"e4m3","weight_block_size":[128, 128]}`, "weight_scale_inv", `fp8 (fmt "e4m3", weight_block_size [128, 128]): not read yet (2 layers, the first is m.0`},
+		{`{"quant_method":"bitsandbytes","load_in_4bit":true,"bnb_4bit_quant_type":"nf4"}`, "weight.absmax", `bitsandbytes (load_in_4bit true, bnb_4bit_quant_type "nf4"): not read yet (2 layers, the first is m.0`},
+		{`{"quant_method":"hqq"}`, "W_q", "hqq: not read yet (2 layers, the first is m.0"},
+		{`{"quant_method":"torchao"}`, "weight_scale", "torchao: not read yet (2 layers, the first is m.0"},
+		{`{"quant_method":"quark"}`, "weight_scale", "quark: not read yet (2 layers, the first is m.0"},
+		{`{"quant_method":"MXFP4"}`, "up_proj_blocks", "mxfp4: not read yet (2 layers, the first is m.0"},
+		{`{"quant_method":"ascend"}`, "weight_scale", "modelslim: not read yet (2 layers, the first is m.0"},
+		{`{"quant_method":"exl3","bits":3.0}`, "trellis", "exl3 (bits 3.0): not planned (2 layers, the first is m.0"},
+		{`{"quant_method":"aqlm"}`, "codebooks", "aqlm: not planned (2 layers, the first is m.0"},
+		{`{"quant_method":"` + strings.Repeat("z", 999) + `"}`, "x", strings.Repeat("z", 40) + ": not planned (0 layers)"},
 	} {
 		d := newDir(t).file("config.json", `{"quantization_config":`+c.config+`}`)
 		for i := range 2 {
@@ -146,14 +146,23 @@ func TestRefusedFormats(t *testing.T) {
 		require.ErrorContains(t, err, c[1])
 	}
 	err := gptqDir(t).file("config.json", `{"quantization_config":{"quant_method":"gptq","bits":4,"group_size":32,"checkpoint_format":"marlin"}}`).fails()
-	require.ErrorContains(t, err, "checkpoint_format is marlin (2 layers)")
+	require.ErrorContains(t, err, "config.json: quantization_config: checkpoint_format is marlin (gptq: 2 layers, the first is model.layers.0.mlp.up_proj)")
+	for file, text := range map[string]string{
+		"quantize_config.json": `{"bits":4,"group_size":0}`,
+		"quant_config.json":    `{"quant_method":"compressed-tensors","config_groups":{"group_0":{"targets":["Linear"],"weights":{"group_size":0}}}}`,
+	} {
+		err := gptqDir(t).file("config.json", `{}`).file(file, text).fails()
+		require.ErrorContains(t, err, file+": ")
+		require.ErrorContains(t, err, "group_size is ")
+		require.NotContains(t, err.Error(), "quantization_config")
+	}
 }
 
 // Tensors that only quantized models have, without a word in the configuration.
 func TestQuantizedWithoutConfig(t *testing.T) {
 	err := gptqDir(t).file("config.json", `{"model_type":"llama"}`).fails()
 	require.ErrorIs(t, err, quant.ErrFormat)
-	require.ErrorContains(t, err, "not configured, yet 2 modules are quantized (tensor model.layers.0.mlp.up_proj.qweight)")
+	require.ErrorContains(t, err, "not configured, yet there are tensors such as model.layers.0.mlp.up_proj.qweight (2 layers, the first is model.layers.0.mlp.up_proj)")
 }
 
 func TestConfigWithoutQuantizedTensors(t *testing.T) {

@@ -145,7 +145,7 @@ func (m *Model) findPlain(o DenseOptions) {
 
 func notLinear(t safetensors.Tensor) string {
 	if len(t.Shape) == 3 && strings.Contains(t.Name, "expert") {
-		return fmt.Sprintf("%d experts in one tensor: not read", t.Shape[0])
+		return module.Count(int(t.Shape[0]), "expert") + " in one tensor: not read"
 	}
 	return fmt.Sprintf("not a linear layer's weight: %s %v", t.Type, t.Shape)
 }
@@ -161,7 +161,11 @@ func (m *Model) plainOf(name string, t safetensors.Tensor, o *DenseOptions) (p p
 		return p, why, false
 	}
 	d, ok := t.Type.DType()
-	if !ok {
+	switch {
+	case ok:
+	case t.Type == safetensors.F64:
+		return p, "a weight of type F64, which is not read: only F32, F16 and BF16 are", true
+	default:
 		return p, fmt.Sprintf("a weight of type %s, without quantization settings that cover it", t.Type), true
 	}
 	if lo, hi := min(t.Shape[0], t.Shape[1]), max(t.Shape[0], t.Shape[1]); lo < 1 || hi > quant.MaxDim {

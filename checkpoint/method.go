@@ -24,17 +24,17 @@ var planned = []string{
 func openFormat(dir string, q *quantConfig, src safetensors.Source, o Options) (module.Format, error) {
 	switch q.method {
 	case "gptq":
-		return gptq.Open(q.text, src, o.GPTQ...)
+		return gptq.Open(q.text, src, append([]gptq.Option{gptq.ConfigName(q.source)}, o.GPTQ...)...)
 	case "compressed-tensors":
-		return ctensors.Open(q.text, src)
+		return ctensors.Open(q.text, src, ctensors.ConfigName(q.source))
 	}
 	status := "not planned"
 	if slices.Contains(planned, q.method) {
 		status = "not read yet"
 	}
-	layers, _ := quantizedModules(src)
+	n, first, _ := quantizedModules(src)
 	return nil, quant.Errorf(quant.ErrUnsupported, dir, "quantization", "gptq, compressed-tensors or none",
-		"%.40s%s, %d layers: %s", q.method, scheme(q), layers, status)
+		"%.40s%s: %s (%s)", q.method, scheme(q), status, module.Layers(n, first))
 }
 
 // schemeKeys say which variant of a format it is.
@@ -64,18 +64,19 @@ var markers = []string{
 }
 
 // quantizedModules counts the modules of src that have a tensor that only
-// quantized ones have, and returns the first such tensor.
-func quantizedModules(src safetensors.Source) (count int, first string) {
+// quantized ones have, and returns the first of them in natural order and
+// that tensor.
+func quantizedModules(src safetensors.Source) (count int, first, tensor string) {
 	found := map[string]bool{}
 	for _, n := range src.Names() {
 		for _, m := range markers {
 			if prefix, ok := strings.CutSuffix(n, m); ok {
-				if first == "" {
-					first = n
+				if len(found) == 0 || module.Compare(prefix, first) < 0 {
+					first, tensor = prefix, n
 				}
 				found[prefix] = true
 			}
 		}
 	}
-	return len(found), first
+	return len(found), first, tensor
 }

@@ -92,9 +92,9 @@ func (m *Model) open(o Options) error {
 		if len(m.modules) == 0 && len(m.refused) == 0 {
 			m.warnings = append(m.warnings, fmt.Sprintf("%s says %s, but no module is quantized so", q.source, q.method))
 		}
-	} else if n, first := quantizedModules(m.set); n > 0 {
+	} else if n, first, tensor := quantizedModules(m.set); n > 0 {
 		return quant.Errorf(quant.ErrFormat, m.dir, "quantization", "quantization_config in config.json, or quantize_config.json",
-			"not configured, yet %d modules are quantized (tensor %s)", n, first)
+			"not configured, yet there are tensors such as %s (%s)", tensor, module.Layers(n, first))
 	}
 	m.findPlain(o.Dense)
 	byName := func(a, b module.Refused) int { return module.Compare(a.Name, b.Name) }
@@ -144,7 +144,7 @@ func checkDir(dir string) error {
 	case other != "":
 		return quant.Errorf(quant.ErrUnsupported, dir, "", "safetensors files (convert it with the tools of its framework)", "a directory with %s and no safetensors file", other)
 	}
-	return quant.Errorf(quant.ErrFormat, dir, "", "safetensors files", "a directory without any")
+	return quant.Errorf(quant.ErrFormat, dir, "", "a model directory", "no safetensors files in it")
 }
 
 // Format returns "gptq", "compressed-tensors" or "dense".

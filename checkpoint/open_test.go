@@ -244,7 +244,7 @@ func TestDirectoryErrors(t *testing.T) {
 
 	err = fails(empty)
 	require.ErrorIs(t, err, quant.ErrFormat)
-	require.ErrorContains(t, err, "a directory without any")
+	require.ErrorContains(t, err, "no safetensors files in it, want a model directory")
 
 	file := filepath.Join(empty, "model.gguf")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))

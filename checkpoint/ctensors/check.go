@@ -51,9 +51,9 @@ func (l *layer) check(src safetensors.Source) error {
 func (l *layer) packedShape() string {
 	d, o := denseWords(l.K, l.Bits), spacedWords(l.K, l.Bits)
 	if d == o {
-		return fmt.Sprintf("[%d %d] for %d-bit codes of [%d %d]", l.N, d, l.Bits, l.N, l.K)
+		return fmt.Sprintf("[%d %d] for %d-bit codes of [%d %d], as weight_shape says", l.N, d, l.Bits, l.N, l.K)
 	}
-	return fmt.Sprintf("[%d %d] or [%d %d] for %d-bit codes of [%d %d]", l.N, d, l.N, o, l.Bits, l.N, l.K)
+	return fmt.Sprintf("[%d %d] or [%d %d] for %d-bit codes of [%d %d], as weight_shape says", l.N, d, l.N, o, l.Bits, l.N, l.K)
 }
 
 // sizes sets N and K.

@@ -91,9 +91,10 @@ func (c *config) add(t *targets, field string, entries []string, scheme int) err
 }
 
 // parseConfig reads a quantization_config (compression_config in old files).
-// Unknown keys are ignored: they change with every version upstream.
-func parseConfig(data []byte) (*config, error) {
-	o, err := module.ParseObject("quantization_config", data)
+// Unknown keys are ignored: they change with every version upstream. name stands
+// for the configuration in errors.
+func parseConfig(name string, data []byte) (*config, error) {
+	o, err := module.ParseObject(name, data)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +207,7 @@ func wholeRefusal(o *module.Object) (string, error) {
 	}
 	groups, err := transform.Object("config_groups")
 	if groups != nil && len(groups.Fields) > 0 {
-		return fmt.Sprintf("transforms (transform_config, %d groups) are not read", len(groups.Fields)), nil
+		return fmt.Sprintf("transforms (transform_config, %s) are not read", module.Count(len(groups.Fields), "group")), nil
 	}
 	return "", err
 }

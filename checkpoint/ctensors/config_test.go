@@ -164,7 +164,7 @@ func TestRefusedSchemes(t *testing.T) {
 		"float activations":    {acts(`"dynamic":true,"strategy":"token","type":"float"`), "8-bit float activations"},
 		"output activations":   {`{"config_groups":{"group_0":{"targets":["Linear"],"weights":` + weights + `,"output_activations":` + dynamicToken + `}}}`, "output activations"},
 		"sparsity":             {`{"sparsity_config":{"format":"sparse-bitmask"}}`, "sparse-bitmask"},
-		"transforms":           {`{"transform_config":{"config_groups":{"u":{"type":"hadamard"}}}}`, "transform_config, 1 groups"},
+		"transforms":           {`{"transform_config":{"config_groups":{"u":{"type":"hadamard"}}}}`, "transform_config, 1 group)"},
 		"preset FP8":           {`{"config_groups":{"FP8_DYNAMIC":["Linear"]}}`, `scheme "FP8_DYNAMIC": 8-bit float weights`},
 		"preset NVFP4A16":      {`{"config_groups":{"nvfp4a16":["Linear"]}}`, "4-bit float weights"},
 		"preset MXFP4":         {`{"config_groups":{"MXFP4":["Linear"]}}`, "4-bit float weights"},
@@ -180,7 +180,7 @@ func TestRefusedSchemes(t *testing.T) {
 			_, err := open(t, c.config, named("a", "b", "c")...)
 			require.ErrorIs(t, err, quant.ErrUnsupported)
 			require.Contains(t, err.Error(), c.want)
-			require.Contains(t, err.Error(), ": 3 layers")
+			require.Contains(t, err.Error(), ": 3 layers, the first is a")
 		})
 	}
 }
@@ -195,7 +195,7 @@ func TestManyReasons(t *testing.T) {
 	}
 	_, err := open(t, `{"config_groups":{`+strings.Join(groups, ",")+`}}`, ms...)
 	require.ErrorIs(t, err, quant.ErrUnsupported)
-	require.Contains(t, err.Error(), "17-bit weights are not read: 1 layers; 2 more reasons")
+	require.Contains(t, err.Error(), "17-bit weights are not read: 1 layer, m7; 2 more reasons")
 }
 
 // Modules that are not read beside some that are.

@@ -26,6 +26,15 @@ const (
 	suffixBitmap = ".bitmask" // of the sparse formats
 )
 
+// Option changes how a checkpoint is read.
+type Option func(*reader)
+
+// ConfigName is how errors call the configuration: the file and the key that it
+// is from. The default is "quantization_config".
+func ConfigName(name string) Option {
+	return func(r *reader) { r.config = name }
+}
+
 // reader is the module.Format of a checkpoint. It is not written to after
 // Open.
 type reader struct {
@@ -33,6 +42,7 @@ type reader struct {
 	layers  map[string]*layer
 	modules []module.Module
 	refused []module.Refused
+	config  string // what errors call the configuration
 }
 
 // layer is one module that can be read.
@@ -55,13 +65,15 @@ type layer struct {
 // module can be read, the error (quant.ErrUnsupported) names each format and
 // scheme with its number of layers. Tensors that contradict each other or the
 // configuration are quant.ErrFormat.
-func Open(cfg []byte, src safetensors.Source) (module.Format, error) {
-	c, err := parseConfig(cfg)
+func Open(cfg []byte, src safetensors.Source, options ...Option) (module.Format, error) {
+	r := &reader{src: src, layers: map[string]*layer{}, config: "quantization_config"}
+	for _, o := range options {
+		o(r)
+	}
+	c, err := parseConfig(r.config, cfg)
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{src: src, layers: map[string]*layer{}}
-	var why []string // of each refused module, in the same order
 	for _, name := range prefixes(src) {
 		l, reason, err := r.open(c, name)
 		if err != nil {
@@ -69,15 +81,14 @@ func Open(cfg []byte, src safetensors.Source) (module.Format, error) {
 		}
 		if reason != "" {
 			r.refused = append(r.refused, module.Refused{Name: name, Why: reason})
-			why = append(why, reason)
 			continue
 		}
 		r.layers[name] = l
 		r.modules = append(r.modules, l.Module)
 	}
-	if len(r.modules) == 0 && len(why) > 0 {
-		return nil, quant.Errorf(quant.ErrUnsupported, "quantization_config", "",
-			"integer weights in pack-quantized, int-quantized or naive-quantized form, activations exact or int8 per token", "%s", count(why))
+	if len(r.modules) == 0 && len(r.refused) > 0 {
+		return nil, quant.Errorf(quant.ErrUnsupported, r.config, "",
+			"integer weights in pack-quantized, int-quantized or naive-quantized form, activations exact or int8 per token", "%s", reasons(r.refused))
 	}
 	return r, nil
 }
@@ -98,22 +109,23 @@ func prefixes(src safetensors.Source) []string {
 	return slices.Compact(out)
 }
 
-// count makes one line of reasons, each with the number of layers it holds for.
-func count(why []string) string {
+// reasons makes one line of why modules are refused, each reason with the
+// number of layers it holds for and the first of them.
+func reasons(refused []module.Refused) string {
 	const most = 8
 	n := map[string]int{}
-	var order []string
-	for _, w := range why {
-		if n[w]++; n[w] == 1 {
-			order = append(order, w)
+	var first []module.Refused // of each reason
+	for _, r := range refused {
+		if n[r.Why]++; n[r.Why] == 1 {
+			first = append(first, r)
 		}
 	}
 	var lines []string
-	for _, w := range order[:min(len(order), most)] {
-		lines = append(lines, fmt.Sprintf("%s: %d layers", w, n[w]))
+	for _, r := range first[:min(len(first), most)] {
+		lines = append(lines, fmt.Sprintf("%s: %s", r.Why, module.Layers(n[r.Why], r.Name)))
 	}
-	if more := len(order) - most; more > 0 {
-		lines = append(lines, fmt.Sprintf("%d more reasons", more))
+	if more := len(first) - most; more > 0 {
+		lines = append(lines, module.Count(more, "more reason"))
 	}
 	return strings.Join(lines, "; ")
 }
@@ -156,7 +168,7 @@ func (r *reader) open(c *config, name string) (*layer, string, error) {
 		}
 	}
 	if len(l.weight.Shape) != 2 {
-		return refuse("a weight of %d dimensions is not read", len(l.weight.Shape))
+		return refuse("a weight of %s is not read", module.Count(len(l.weight.Shape), "dimension"))
 	}
 	if _, ok = r.src.Lookup(name + suffixGlobal); ok {
 		return refuse("a weight_global_scale is not read")

@@ -43,13 +43,15 @@ type override struct {
 	err error // what is wrong with the settings; matters where a module has them
 }
 
-// unsupported says which variant is refused; layers are counted by Open.
-type unsupported struct{ field, has, want string }
+// unsupported says which variant is refused and where it is asked for; layers
+// are counted by Open.
+type unsupported struct{ name, field, has, want string }
 
-func (u *unsupported) Error() string { return u.field + " is " + u.has }
+func (u *unsupported) Error() string { return u.name + ": " + u.field + " is " + u.has }
 
-func parseConfig(data []byte) (*config, error) {
-	o, err := module.ParseObject("quantization_config", data)
+// parseConfig reads a configuration; name stands for it in errors.
+func parseConfig(name string, data []byte) (*config, error) {
+	o, err := module.ParseObject(name, data)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +61,7 @@ func parseConfig(data []byte) (*config, error) {
 		return nil, err
 	}
 	if method != "" && method != "gptq" {
-		return nil, &unsupported{"quant_method", method, "gptq"}
+		return nil, &unsupported{o.Name, "quant_method", method, "gptq"}
 	}
 	for _, key := range []string{"bits", "group_size"} {
 		if !o.Has(key) {
@@ -115,13 +117,13 @@ func (s settings) with(o *module.Object) (settings, error) {
 	case "gptq_v2":
 		s.version = 2
 	default:
-		return s, &unsupported{"checkpoint_format", format, "gptq or gptq_v2"}
+		return s, &unsupported{o.Name, "checkpoint_format", format, "gptq or gptq_v2"}
 	}
 	for _, other := range []string{"marlin", "bitblas"} {
 		if b, err := o.Bool("is_"+other+"_format", false); err != nil {
 			return s, err
 		} else if b {
-			return s, &unsupported{"checkpoint_format", other, "gptq or gptq_v2"}
+			return s, &unsupported{o.Name, "checkpoint_format", other, "gptq or gptq_v2"}
 		}
 	}
 	pack, err := o.Text("pack_dtype")
@@ -129,13 +131,13 @@ func (s settings) with(o *module.Object) (settings, error) {
 		return s, err
 	}
 	if pack = strings.TrimPrefix(pack, "torch."); pack != "" && pack != "int32" {
-		return s, &unsupported{"pack_dtype", pack, "int32"}
+		return s, &unsupported{o.Name, "pack_dtype", pack, "int32"}
 	}
 	switch s.bits {
 	case 2, 3, 4, 8:
 		return s, nil
 	}
-	return s, &unsupported{"bits", fmt.Sprint(s.bits), "2, 3, 4 or 8"}
+	return s, &unsupported{o.Name, "bits", fmt.Sprint(s.bits), "2, 3, 4 or 8"}
 }
 
 // agree returns the value of two keys that mean the same, in lower case.
@@ -191,6 +193,17 @@ func (c *config) parseDynamic(o *module.Object) error {
 		c.dynamic = append(c.dynamic, v)
 	}
 	return nil
+}
+
+// same returns those of names whose settings are wrong in the way of err.
+func (c *config) same(err error, names []string) []string {
+	var out []string
+	for _, n := range names {
+		if _, _, e := c.of(n); e == err {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // of returns the settings of a module; skip reports that the configuration

@@ -105,17 +105,17 @@ func TestConfigRefusals(t *testing.T) {
 		class  error
 		want   string
 	}{
-		{`{"quant_method":"awq","bits":4,"group_size":32}`, quant.ErrUnsupported, "gptq: quant_method is awq (3 layers), want gptq"},
-		{`{"bits":5,"group_size":32}`, quant.ErrUnsupported, "gptq: bits is 5 (3 layers), want 2, 3, 4 or 8"},
-		{`{"bits":4,"group_size":32,"checkpoint_format":"marlin"}`, quant.ErrUnsupported, "checkpoint_format is marlin (3 layers)"},
-		{`{"bits":4,"group_size":32,"is_marlin_format":true}`, quant.ErrUnsupported, "checkpoint_format is marlin (3 layers)"},
-		{`{"bits":4,"group_size":32,"is_bitblas_format":true}`, quant.ErrUnsupported, "bitblas (3 layers)"},
-		{`{"bits":4,"group_size":32,"checkpoint_format":"bitblas"}`, quant.ErrUnsupported, "bitblas (3 layers)"},
-		{`{"bits":3,"group_size":32,"format":"gptq_p"}`, quant.ErrUnsupported, "gptq_p (3 layers)"},
-		{`{"bits":4,"group_size":32,"format":"exl3"}`, quant.ErrUnsupported, "exl3 (3 layers)"},
-		{`{"bits":4,"group_size":32,"pack_dtype":"int16"}`, quant.ErrUnsupported, "pack_dtype is int16 (3 layers), want int32"},
+		{`{"quant_method":"awq","bits":4,"group_size":32}`, quant.ErrUnsupported, "quantization_config: quant_method is awq (gptq: 3 layers, the first is layers.2.mlp.up_proj), want gptq"},
+		{`{"bits":5,"group_size":32}`, quant.ErrUnsupported, "quantization_config: bits is 5 (gptq: 3 layers, the first is layers.2.mlp.up_proj), want 2, 3, 4 or 8"},
+		{`{"bits":4,"group_size":32,"checkpoint_format":"marlin"}`, quant.ErrUnsupported, "checkpoint_format is marlin (gptq: 3 layers"},
+		{`{"bits":4,"group_size":32,"is_marlin_format":true}`, quant.ErrUnsupported, "checkpoint_format is marlin (gptq: 3 layers"},
+		{`{"bits":4,"group_size":32,"is_bitblas_format":true}`, quant.ErrUnsupported, "bitblas (gptq: 3 layers"},
+		{`{"bits":4,"group_size":32,"checkpoint_format":"bitblas"}`, quant.ErrUnsupported, "bitblas (gptq: 3 layers"},
+		{`{"bits":3,"group_size":32,"format":"gptq_p"}`, quant.ErrUnsupported, "gptq_p (gptq: 3 layers"},
+		{`{"bits":4,"group_size":32,"format":"exl3"}`, quant.ErrUnsupported, "exl3 (gptq: 3 layers"},
+		{`{"bits":4,"group_size":32,"pack_dtype":"int16"}`, quant.ErrUnsupported, "pack_dtype is int16 (gptq: 3 layers, the first is layers.2.mlp.up_proj), want int32"},
 		{`{"bits":4,"group_size":32,"pack_dtype":"torch.int8"}`, quant.ErrUnsupported, "pack_dtype is int8"},
-		{`{"bits":4,"group_size":32,"dynamic":{"lm_head":{"bits":6}}}`, quant.ErrUnsupported, "bits is 6 (3 layers)"},
+		{`{"bits":4,"group_size":32,"dynamic":{"lm_head":{"bits":6}}}`, quant.ErrUnsupported, "dynamic: \"lm_head\": bits is 6 (gptq: 1 layer, lm_head)"},
 		{`{"bits":4,"group_size":32,"dynamic":{"lm_head":{"format":"gptq_p"}}}`, quant.ErrUnsupported, "gptq_p"},
 		{`{"bits":4,"group_size":32,"dynamic":{"-:(?!.*mlp).*":{}}}`, quant.ErrUnsupported, `dynamic: pattern is "(?!.*mlp).*", want a pattern without negative lookahead`},
 		{`{"bits":4,"group_size":32,"dynamic":{"+:^(?!lm_head)":{"bits":8}}}`, quant.ErrUnsupported, `"^(?!lm_head)"`},
@@ -157,7 +157,7 @@ func TestRefusalCountsForeignLayers(t *testing.T) {
 	}
 	src.floats("lora.B", dtype.F16, []float32{0}, 1, 1)
 	_, err := Open([]byte(`{"bits":4,"group_size":32,"is_marlin_format":true}`), src)
-	require.ErrorContains(t, err, "(3 layers)")
+	require.ErrorContains(t, err, "(gptq: 3 layers, the first is m.0)")
 }
 
 func TestHostilePatterns(t *testing.T) {
@@ -191,7 +191,7 @@ func TestShapesAreChecked(t *testing.T) {
 		do   func(src tensors)
 		want string
 	}{
-		{"no qweight", func(s tensors) { delete(s, "m.qweight") }, "m.qweight: tensor is absent, want there"},
+		{"no qweight", func(s tensors) { delete(s, "m.qweight") }, "m.qweight: tensor is absent, want it beside the module's other tensors"},
 		{"no qzeros", func(s tensors) { delete(s, "m.qzeros") }, "m.qzeros: tensor is absent"},
 		{"no scales", func(s tensors) { delete(s, "m.scales") }, "m.scales: tensor is absent"},
 		{"qweight type", func(s tensors) { s.floats("m.qweight", dtype.F32, make([]float32, 12*64), 12, 64) }, "m.qweight: type is F32, want I32"},

@@ -300,7 +300,7 @@ func TestSmearedZeroWords(t *testing.T) {
 				require.Len(t, found, 1)
 				require.Contains(t, found[0].Text, "AutoGPTQ packer fault")
 				if c.smears {
-					require.Contains(t, found[0].Text, "1 words end in nothing but ones, first from column 1 of group 0")
+					require.Contains(t, found[0].Text, "words that end in nothing but ones: 1, the first from column 1 of group 0")
 				}
 				_, found = loadOne(t, open(t, settingsJSON(bits, 32, `,"sym":false,"format":"gptq_v2"`), src), "m")
 				require.Empty(t, found, "version 2 stores zero points as they are")

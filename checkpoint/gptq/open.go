@@ -24,6 +24,12 @@ type Option func(*reader)
 // is then 16 and not 0. The quantizer meant the cut form, which is the default.
 func UnmaskedZeros(r *reader) { r.unmasked = true }
 
+// ConfigName is how errors call the configuration: the file and the key that it
+// is from. The default is "quantization_config".
+func ConfigName(name string) Option {
+	return func(r *reader) { r.config = name }
+}
+
 // reader is the Format; it does not change after Open.
 type reader struct {
 	src      safetensors.Source
@@ -32,6 +38,7 @@ type reader struct {
 	modules  []module.Module
 	warnings []string
 	unmasked bool
+	config   string // what errors call the configuration
 }
 
 // layer is one quantized module: what the configuration and the shapes say.
@@ -53,18 +60,19 @@ type layer struct {
 // quant.ErrFormat, naming the tensor. The Format is also a module.Warner.
 func Open(config []byte, src safetensors.Source, options ...Option) (module.Format, error) {
 	names := modulesOf(src)
-	c, err := parseConfig(config)
-	if err != nil {
-		return nil, counted(err, len(names))
-	}
-	r := &reader{src: src, warnings: c.warnings, byName: make(map[string]int, len(names))}
+	r := &reader{src: src, byName: make(map[string]int, len(names)), config: "quantization_config"}
 	for _, o := range options {
 		o(r)
 	}
-	for _, m := range names {
+	c, err := parseConfig(r.config, config)
+	if err != nil {
+		return nil, counted(err, names)
+	}
+	r.warnings = c.warnings
+	for i, m := range names {
 		s, skip, err := c.of(m)
 		if err != nil {
-			return nil, counted(err, len(names))
+			return nil, counted(err, c.same(err, names[i:]))
 		}
 		if skip != "" {
 			r.warn("%s: dynamic entry %q says that it is not quantized, but it is; read with the general settings", m, skip)
@@ -90,14 +98,18 @@ func (r *reader) warn(format string, args ...any) {
 	r.warnings = append(r.warnings, name+": "+fmt.Sprintf(format, args...))
 }
 
-// counted turns a refusal of the configuration into an error that says how
-// many layers it concerns.
-func counted(err error, layers int) error {
+// counted turns a refusal of the configuration into an error that says which
+// layers it concerns.
+func counted(err error, layers []string) error {
 	var u *unsupported
 	if !errors.As(err, &u) {
 		return err
 	}
-	return quant.Errorf(quant.ErrUnsupported, name, u.field, u.want, "%s (%d layers)", u.has, layers)
+	first := ""
+	if len(layers) > 0 {
+		first = layers[0]
+	}
+	return quant.Errorf(quant.ErrUnsupported, u.name, u.field, u.want, "%s (%s: %s)", u.has, name, module.Layers(len(layers), first))
 }
 
 // modulesOf returns the modules that have codes or zero points, in natural
@@ -153,7 +165,7 @@ func (l *layer) find(src safetensors.Source) error {
 	}
 	rows, n := w.Shape[0], w.Shape[1]
 	if rows%block != 0 || rows*32/int64(l.bits) > quant.MaxDim {
-		return quant.Errorf(quant.ErrFormat, l.qweight, "shape", fmt.Sprintf("a multiple of %d rows of %d-bit codes, at most 2^30 features", block, l.bits), "%v", w.Shape)
+		return quant.Errorf(quant.ErrFormat, l.qweight, "shape", fmt.Sprintf("a multiple of %s of %d-bit codes, at most 2^30 features", module.Count(int(block), "row"), l.bits), "%v", w.Shape)
 	}
 	l.n, l.k = int(n), int(rows*32/int64(l.bits))
 	if int64(l.n)*int64(l.bits)%32 != 0 {
@@ -200,7 +212,7 @@ func (l *layer) fits(t safetensors.Tensor, shape ...int) error {
 }
 
 func missing(tensor string) error {
-	return quant.Errorf(quant.ErrFormat, tensor, "tensor", "there, as the module's other tensors are", "absent")
+	return quant.Errorf(quant.ErrFormat, tensor, "tensor", "it beside the module's other tensors", "absent")
 }
 
 // words looks up a matrix of 32-bit words that is not empty.

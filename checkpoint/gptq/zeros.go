@@ -112,7 +112,7 @@ func (l *load) lookForSmears(fields []uint8, b []byte) {
 		}
 	}
 	if words > 0 {
-		l.find(l.qzeros, "%d words end in nothing but ones, first from column %d of group %d: zero points of 0 stored as -1 over the fields above them (an AutoGPTQ packer fault), or all of them 0; read as 0", words, first%l.n, first/l.n)
+		l.find(l.qzeros, "words that end in nothing but ones: %d, the first from column %d of group %d: zero points of 0 stored as -1 over the fields above them (an AutoGPTQ packer fault), or all of them 0; read as 0", words, first%l.n, first/l.n)
 	}
 }
 

@@ -150,9 +150,9 @@ func TestParseObject(t *testing.T) {
 	require.Nil(t, none)
 
 	for text, want := range map[string]string{
-		``:                                   "EOF",
+		``:                                   "text that ends too early",
 		`[]`:                                 `text that begins with "[]"`,
-		`{"a":1`:                             "EOF",
+		`{"a":1`:                             "text that ends too early",
 		`{"a":1}x`:                           "after its end",
 		`{"a":1} {}`:                         "after its end",
 		`{"a":1,"a":2}`:                      `key "a" twice`,
@@ -316,4 +316,14 @@ func FuzzPattern(f *testing.F) {
 			require.True(t, strings.HasPrefix(name, re.prefix))
 		}
 	})
+}
+
+func TestCount(t *testing.T) {
+	require.Equal(t, "0 rows", Count(0, "row"))
+	require.Equal(t, "1 row", Count(1, "row"))
+	require.Equal(t, "2 rows", Count(2, "row"))
+	require.Equal(t, "0 layers", Layers(0, ""))
+	require.Equal(t, "1 layer, a.b", Layers(1, "a.b"))
+	require.Equal(t, "3 layers, the first is a.b", Layers(3, "a.b"))
+	require.Less(t, len(Layers(2, strings.Repeat("x", 10000))), 200)
 }

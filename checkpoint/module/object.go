@@ -3,6 +3,7 @@ package module
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -44,7 +45,7 @@ func ParseObject(name string, data []byte) (*Object, error) {
 	}
 	dec := json.NewDecoder(bytes.NewReader(plainJSON(data)))
 	if t, err := dec.Token(); err != nil {
-		return nil, bad(err.Error())
+		return nil, bad(jsonError(err))
 	} else if t != json.Delim('{') {
 		return nil, bad(fmt.Sprintf("text that begins with %.20q", bytes.TrimSpace(data)))
 	}
@@ -52,7 +53,7 @@ func ParseObject(name string, data []byte) (*Object, error) {
 	for dec.More() {
 		t, err := dec.Token()
 		if err != nil {
-			return nil, bad(err.Error())
+			return nil, bad(jsonError(err))
 		}
 		key, ok := t.(string)
 		if !ok {
@@ -64,17 +65,25 @@ func ParseObject(name string, data []byte) (*Object, error) {
 		o.index[key] = len(o.Fields)
 		var v json.RawMessage
 		if err := dec.Decode(&v); err != nil {
-			return nil, bad(err.Error())
+			return nil, bad(jsonError(err))
 		}
 		o.Fields = append(o.Fields, Field{key, v})
 	}
 	if _, err := dec.Token(); err != nil {
-		return nil, bad(err.Error())
+		return nil, bad(jsonError(err))
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, bad("text after its end")
 	}
 	return o, nil
+}
+
+// jsonError is err for people, to whom EOF says little.
+func jsonError(err error) string {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "text that ends too early"
+	}
+	return err.Error()
 }
 
 // plainJSON drops a byte order mark and replaces Python's non-finite numbers

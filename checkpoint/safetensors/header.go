@@ -50,7 +50,7 @@ const (
 // against the size of the file's data, in bytes. dataStart is where they begin.
 func parseHeader(file string, text []byte, dataStart, dataSize int64) (*header, error) {
 	if !utf8.Valid(text) {
-		return nil, quant.Errorf(InvalidHeader, file, "header", "UTF-8", "bytes that are not")
+		return nil, quant.Errorf(InvalidHeader, file, "header", "", "not UTF-8")
 	}
 	s := &scanner{b: text}
 	entries, meta, err := s.header()
@@ -84,7 +84,7 @@ func parseHeader(file string, text []byte, dataStart, dataSize int64) (*header, 
 func syntax(rule Rule, file string, err error) error {
 	var se *syntaxError
 	if errors.As(err, &se) {
-		return quant.Errorf(rule, file, fmt.Sprintf("byte %d of the JSON text", se.at), "", "%s", se.text)
+		return quant.Errorf(rule, file, "", se.want, "byte %d of the JSON text: %s", se.at, se.has)
 	}
 	return err
 }
@@ -117,10 +117,10 @@ func (s *scanner) header() (entries []entry, meta [][2]span, err error) {
 		return nil, nil, err
 	}
 	if k, found := s.duplicate(len(entries), func(i int) span { return entries[i].name }); found {
-		return nil, nil, &syntaxError{int(k.off), "duplicate key " + shown(string(s.bytes(k)))}
+		return nil, nil, &syntaxError{at: int(k.off), has: "duplicate key " + shown(string(s.bytes(k)))}
 	}
 	if k, found := s.duplicate(len(meta), func(i int) span { return meta[i][0] }); found {
-		return nil, nil, &syntaxError{int(k.off), "duplicate key " + shown(string(s.bytes(k)))}
+		return nil, nil, &syntaxError{at: int(k.off), has: "duplicate key " + shown(string(s.bytes(k)))}
 	}
 	return entries, meta, nil
 }
@@ -163,7 +163,7 @@ func (s *scanner) entry() (e entry, err error) {
 			}
 			i := Type(s.bytes(t)).index()
 			if i < 0 {
-				return s.fail("unknown dtype %s", shown(string(s.bytes(t))))
+				return &syntaxError{s.at, "unknown dtype " + shown(string(s.bytes(t))), "one of " + typeNames()}
 			}
 			e.typ = uint8(i)
 		case "shape":
@@ -187,7 +187,7 @@ func (s *scanner) entry() (e entry, err error) {
 				return err
 			}
 			if n != 2 {
-				return s.fail("data_offsets of %d numbers, want two", n)
+				return s.fail("data_offsets of fewer than two numbers")
 			}
 		default:
 			known--

@@ -71,7 +71,7 @@ func parseIndex(name string, text []byte) (*index, error) {
 		err = s.end()
 	}
 	if err == nil && !found {
-		err = s.fail("no weight_map")
+		err = quant.Errorf(InvalidIndex, name, "", "an object so named, with the file of each tensor", "no weight_map")
 	}
 	if err == nil {
 		k, twice := s.duplicate(len(keys), func(i int) span { return keys[i] })
@@ -79,7 +79,7 @@ func parseIndex(name string, text []byte) (*index, error) {
 			k, twice = s.duplicate(len(pairs), func(i int) span { return pairs[i].name })
 		}
 		if twice {
-			err = &syntaxError{int(k.off), "duplicate key " + shown(string(s.bytes(k)))}
+			err = &syntaxError{at: int(k.off), has: "duplicate key " + shown(string(s.bytes(k)))}
 		}
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"math/bits"
+	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -19,16 +20,17 @@ type scanner struct {
 // span is a part of the scanned bytes.
 type span struct{ off, len uint32 }
 
-// syntaxError says what is wrong at a byte of the JSON text.
+// syntaxError says what is wrong at a byte of the JSON text, and what should
+// be there where that is not plain.
 type syntaxError struct {
-	at   int
-	text string
+	at        int
+	has, want string
 }
 
-func (e *syntaxError) Error() string { return fmt.Sprintf("byte %d: %s", e.at, e.text) }
+func (e *syntaxError) Error() string { return fmt.Sprintf("byte %d: %s", e.at, e.has) }
 
 func (s *scanner) fail(format string, args ...any) error {
-	return &syntaxError{s.at, fmt.Sprintf(format, args...)}
+	return &syntaxError{at: s.at, has: fmt.Sprintf(format, args...)}
 }
 
 func (s *scanner) bytes(p span) []byte { return s.b[p.off : p.off+p.len] }
@@ -49,7 +51,7 @@ func (s *scanner) next() byte {
 // take skips blanks and takes the byte c.
 func (s *scanner) take(c byte) error {
 	if s.next() != c {
-		return s.unexpected(string(c))
+		return s.unexpected(strconv.QuoteRune(rune(c)))
 	}
 	s.at++
 	return nil
@@ -57,9 +59,9 @@ func (s *scanner) take(c byte) error {
 
 func (s *scanner) unexpected(want string) error {
 	if s.at >= len(s.b) {
-		return s.fail("the text ends, want %s", want)
+		return &syntaxError{s.at, "the text ends", want}
 	}
-	return s.fail("%q, want %s", s.b[s.at], want)
+	return &syntaxError{s.at, strconv.QuoteRune(rune(s.b[s.at])), want}
 }
 
 // object scans an object. It calls member for each key, with the scanner

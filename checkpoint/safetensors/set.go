@@ -56,6 +56,10 @@ func OpenDir(dir string) (*Set, error) {
 		f, err := Open(filepath.Join(dir, name))
 		if err != nil {
 			s.Close()
+			var missing *fs.PathError
+			if x != nil && errors.As(err, &missing) {
+				err = fmt.Errorf("%s: it says that tensors are in %s: %w", filepath.Join(dir, IndexName), shown(name), err)
+			}
 			return nil, err
 		}
 		s.files = append(s.files, f)
@@ -148,7 +152,7 @@ func (s *Set) compare(x *index) error {
 	}
 	for i, n := range extra {
 		if n > 0 {
-			s.warnings = append(s.warnings, fmt.Sprintf("%s: %d tensors that the index does not list, the first is %s", s.files[i].name, n, shown(first[i])))
+			s.warnings = append(s.warnings, fmt.Sprintf("%s: tensors that the index does not list: %d, the first is %s", s.files[i].name, n, shown(first[i])))
 		}
 	}
 	return nil
@@ -226,7 +230,7 @@ func (s *Set) ReadAt(dst []byte, name string, off int64) error {
 func (s *Set) holder(name string) (*File, error) {
 	i, found := s.find(name)
 	if !found {
-		return nil, quant.Errorf(TensorNotFound, "", "", "", "no tensor %s in %d files", shown(name), len(s.files))
+		return nil, quant.Errorf(TensorNotFound, "", "", "", "no tensor %s in any file", shown(name))
 	}
 	return s.files[s.tensors[i].file], nil
 }

@@ -107,7 +107,7 @@ func TestIndexOfFilesThatAreNotThere(t *testing.T) {
 	dir := shards(t, `{"weight_map":{"a":"1.safetensors","x":"3.safetensors"}}`)
 	_, err := OpenDir(dir)
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.Contains(t, err.Error(), "3.safetensors")
+	require.Contains(t, err.Error(), IndexName+": it says that tensors are in 3.safetensors: ")
 }
 
 func TestTensorInTwoFiles(t *testing.T) {
@@ -123,7 +123,7 @@ func TestUnlistedTensorsAreReadWithAWarning(t *testing.T) {
 	s, err := OpenDir(dir)
 	require.NoError(t, err)
 	defer s.Close()
-	require.Equal(t, []string{filepath.Join(dir, "1.safetensors") + ": 1 tensors that the index does not list, the first is a"}, s.Warnings())
+	require.Equal(t, []string{filepath.Join(dir, "1.safetensors") + ": tensors that the index does not list: 1, the first is a"}, s.Warnings())
 	got, err := s.Read(nil, "a")
 	require.NoError(t, err)
 	require.Equal(t, "aa", string(got))

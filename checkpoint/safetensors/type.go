@@ -2,6 +2,7 @@ package safetensors
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/bitlane/bitlane/dtype"
 )
@@ -53,6 +54,15 @@ func Types() []Type {
 		out[i] = t.name
 	}
 	return out
+}
+
+// typeNames lists the element types for a message.
+func typeNames() string {
+	var names []string
+	for _, t := range Types() {
+		names = append(names, string(t))
+	}
+	return strings.Join(names, ", ")
 }
 
 func (t Type) index() int {

@@ -63,7 +63,7 @@ func writeHeader(metadata map[string]string, order []Data) ([]byte, error) {
 	var err error
 	text := func(s string) {
 		if !utf8.ValidString(s) && err == nil {
-			err = quant.Errorf(InvalidHeader, shown(s), "name", "UTF-8", "bytes that are not")
+			err = quant.Errorf(InvalidHeader, shown(s), "name", "", "not UTF-8")
 		}
 		b = quoted(b, s)
 	}

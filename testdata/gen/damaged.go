@@ -56,6 +56,7 @@ func (d damage) dense() {
 	ts = smallDense()
 	copy(ts[0].data[2*33:], []byte{0x00, 0xfc})
 	d.add("dense-weight-inf", plainFolder(ts.file()), down, "-Inf", "finite")
+	d.add("dense-weight-f64", plainFolder(tensors{floats(down+".weight", "F64", make([]float64, 16*32), 16, 32)}.file()), down, "F64, which is not read", "BF16")
 	ts = smallDense()
 	ts.add(floats(down+".bias", "F16", make([]float64, 15), 15))
 	d.add("dense-bias-shape", plainFolder(ts.file()), down, "bias", "[15]", "16")

@@ -41,7 +41,7 @@ func (d damage) ctTensors() {
 	}
 	replaced := func(t tensor) tensors { return append(smallPacked().without(t.name), t) }
 
-	packed("shape-disagrees", with(func(ts tensors) { ts.at(down + ".weight_shape").data[8] = 64 }), down, "64", "4")
+	packed("shape-disagrees", with(func(ts tensors) { ts.at(down + ".weight_shape").data[8] = 64 }), down, "[16 64], as weight_shape says", "4")
 	packed("shape-negative", with(func(ts tensors) {
 		copy(ts.at(down + ".weight_shape").data[8:], "\xff\xff\xff\xff\xff\xff\xff\xff")
 	}), down+".weight_shape", "-1")
@@ -93,7 +93,7 @@ func (d damage) ctConfigs() {
 	whole("activations-4-bit", one("int-quantized", intArgs, args(4, true, "token", "null", "true", "null")), "4-bit activations", "1 layer")
 	whole("activations-asym", one("int-quantized", intArgs, args(8, false, "token", "null", "true", "null")), "asymmetric dynamic activations", "1 layer")
 	packed("block", one("pack-quantized", args(4, true, "block", "null", "false", "null"), "null"), "block")
-	packed("bits-9", one("pack-quantized", args(9, false, "group", "16", "false", `"group"`), "null"), "9-bit weights", "1 layer")
+	packed("bits-9", one("pack-quantized", args(9, false, "group", "16", "false", `"group"`), "null"), "config.json: quantization_config: format", "9-bit weights", "1 layer, "+down)
 	packed("group-size-missing", one("pack-quantized", args(4, false, "group", "null", "false", "null"), "null"), "group_size")
 	packed("group-size-0", one("pack-quantized", args(4, false, "group", "0", "false", "null"), "null"), "group_size", "0")
 	packed("group-size-of-channel", one("pack-quantized", args(4, false, "channel", "16", "false", "null"), "null"), "group_size is 16", "strategy channel")
@@ -101,5 +101,5 @@ func (d damage) ctConfigs() {
 	packed("target-unicode-class", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:\\pL+"]`, packedArgs, "null")), `\p`, "Python")
 	packed("target-lookahead", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:^(?!lm_head).*"]`, packedArgs, "null")), "^(?!lm_head).*", "negative lookahead")
 	packed("target-bad-pattern", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:.*(down"]`, packedArgs, "null")), ".*(down")
-	packed("no-scheme", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:.*up_proj"]`, packedArgs, "null")), "no target", "1 layer")
+	packed("no-scheme", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:.*up_proj"]`, packedArgs, "null")), "no target", "1 layer, "+down)
 }

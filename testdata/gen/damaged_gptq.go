@@ -73,7 +73,7 @@ func (d damage) gptqTensors() {
 // configs breaks the rules about configuration files, whatever the format.
 func (d damage) configs() {
 	add := func(name, quantization string, want ...string) { d.model(name, smallGPTQ(), quantization, want...) }
-	add("config-awq", `"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 16, "version": "gemm", "zero_point": true}`, "awq", "1 layer")
+	add("config-awq", `"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 16, "version": "gemm", "zero_point": true}`, "awq", "1 layer, "+down)
 	add("config-fp8", `"quantization_config": {"quant_method": "fp8", "activation_scheme": "dynamic"}`, "fp8")
 	add("config-bitsandbytes", `"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true}`, "bitsandbytes")
 	add("config-unknown-method", `"quantization_config": {"quant_method": "hyperquant", "bits": 4}`, "hyperquant")
@@ -81,20 +81,26 @@ func (d damage) configs() {
 	add("config-not-utf8", "\"quantization_config\": {\"quant_method\": \"gptq\xff\"}", "config.json", "not UTF-8")
 	add("config-absent", "", down+".qweight", "quantize_config.json")
 
-	add("gptq-bits-missing", gptqConfig("bits", ""), "bits", "absent")
-	add("gptq-bits-5", gptqConfig("bits", "5"), "bits", "5")
+	add("gptq-bits-missing", gptqConfig("bits", ""), "config.json: quantization_config: bits", "absent")
+	add("gptq-bits-5", gptqConfig("bits", "5"), "config.json: quantization_config: bits is 5", "1 layer, "+down)
 	add("gptq-bits-text", gptqConfig("bits", `"four"`), "bits", "four")
 	add("gptq-group-size-0", gptqConfig("group_size", "0"), "group_size", "0", "-1")
-	add("gptq-format-marlin", gptqConfig("checkpoint_format", `"marlin"`), "marlin", "1 layer")
-	add("gptq-format-planar", gptqConfig("checkpoint_format", `"gptq_p"`), "gptq_p", "1 layer")
+	add("gptq-format-marlin", gptqConfig("checkpoint_format", `"marlin"`), "marlin", "1 layer, "+down)
+	add("gptq-format-planar", gptqConfig("checkpoint_format", `"gptq_p"`), "gptq_p", "1 layer, "+down)
 	add("gptq-pack-int16", gptqConfig("pack_dtype", `"int16"`), "pack_dtype", "int16")
 	add("gptq-dynamic-lookahead", gptqConfig("dynamic", `{"-:^(?!.*down_proj).*$": {}}`), "^(?!.*down_proj).*$", "negative lookahead")
 	add("gptq-dynamic-bad-pattern", gptqConfig("dynamic", `{"+:.*(down": {"bits": 8}}`), ".*(down")
-	add("gptq-dynamic-bits-9", gptqConfig("dynamic", `{".*down_proj$": {"bits": 9}}`), "9")
+	add("gptq-dynamic-bits-9", gptqConfig("dynamic", `{".*down_proj$": {"bits": 9}}`), "9", "dynamic", ".*down_proj$", "1 layer, "+down)
 
+	own := folder{"model.safetensors": smallGPTQ().file()}
+	own.text("config.json", modelConfig("F16", 16, 32, 16, ""))
+	own.text("quantize_config.json", `{"bits": 5, "group_size": 16, "desc_act": true, "sym": false}`+"\n")
+	d.add("gptq-bits-5-own-file", own, "quantize_config.json: bits is 5", "1 layer, "+down)
+
+	wantText := map[string]string{"not-json": "text that ends too early", "duplicate-key": "twice"}
 	for name, content := range map[string]string{"not-json": "{\n", "duplicate-key": `{"model_type": "llama", "model_type": "qwen2"}` + "\n"} {
 		f := plainFolder(smallDense().file())
 		f.text("config.json", content)
-		d.add("config-"+name, f, "config.json")
+		d.add("config-"+name, f, "config.json: ", wantText[name])
 	}
 }

@@ -57,7 +57,7 @@ func (d damage) headers() {
 		d.add("st-header-"+name, plainFolder(rawFile(header, data)), append(want, "model.safetensors", "InvalidHeader")...)
 	}
 	const good = `"w":{"dtype":"F16","shape":[4,4],"data_offsets":[0,32]}`
-	add("not-utf8", "{\"\xff\":1}", "UTF-8")
+	add("not-utf8", "{\"\xff\":1}", "header is not UTF-8")
 	add("not-json", `{`)
 	add("not-object", `[1]`)
 	add("trailing-text", `{`+good+`} x`, "x")
@@ -65,7 +65,7 @@ func (d damage) headers() {
 	add("duplicate-field", `{"w":{"dtype":"F16","dtype":"BF16","shape":[4,4],"data_offsets":[0,32]}}`, "dtype", "duplicate")
 	add("field-case", `{"w":{"DType":"F16","shape":[4,4],"data_offsets":[0,32]}}`, "dtype")
 	add("missing-shape", `{"w":{"dtype":"F16","data_offsets":[0,32]}}`, "shape")
-	add("unknown-dtype", `{"w":{"dtype":"F12","shape":[4,4],"data_offsets":[0,32]}}`, "F12", "dtype")
+	add("unknown-dtype", `{"w":{"dtype":"F12","shape":[4,4],"data_offsets":[0,32]}}`, "F12", "dtype", "want one of BOOL, ", "BF16")
 	add("shape-negative", `{"w":{"dtype":"F16","shape":[-4,4],"data_offsets":[0,32]}}`)
 	add("shape-fraction", `{"w":{"dtype":"F16","shape":[4.0,4],"data_offsets":[0,32]}}`)
 	add("shape-exponent", `{"w":{"dtype":"F16","shape":[4e0,4],"data_offsets":[0,32]}}`)
@@ -93,16 +93,16 @@ func (d damage) indexes() {
 		return fmt.Sprintf(`{"metadata":{"total_size":1024},"weight_map":{%q:%q}}`+"\n", tensor, in)
 	}
 	const w = down + ".weight"
-	add("not-json", "{\n", shard, file)
+	add("not-json", "{\n", shard, file, `the text ends, want '"'`)
 	add("no-weight-map", `{"metadata":{"total_size":1024}}`+"\n", shard, file, "weight_map")
 	add("file-not-text", fmt.Sprintf(`{"weight_map":{%q:1}}`+"\n", w), shard, file)
 	add("duplicate-tensor", fmt.Sprintf(`{"weight_map":{%q:"a.safetensors",%q:"a.safetensors"}}`+"\n", w, w), shard, file, w, "duplicate")
 	add("path-parent", one(w, "../a.safetensors"), shard, file, "../a.safetensors")
-	add("path-absolute", one(w, "/tmp/a.safetensors"), shard, file, "/tmp/a.safetensors")
+	add("path-absolute", one(w, "/tmp/a.safetensors"), shard, file, "JSON text: file name /tmp/a.safetensors")
 	add("path-backslash", one(w, `..\a.safetensors`), shard, file)
 	add("path-nul", fmt.Sprintf(`{"weight_map":{%q:"a\u0000.safetensors"}}`+"\n", w), shard, file)
 	add("path-dot-dot", one(w, ".."), shard, file)
-	add("file-missing", one(w, "b.safetensors"), shard, "b.safetensors")
+	add("file-missing", one(w, "b.safetensors"), shard, file, "it says that tensors are in b.safetensors", "no such file")
 	add("tensor-missing", one(down+".bias", "a.safetensors"), shard, down+".bias", "a.safetensors")
 	add("tensor-in-two-files", fmt.Sprintf(`{"weight_map":{%q:"a.safetensors","other":"b.safetensors"}}`+"\n", w),
 		folder{"a.safetensors": smallDense().file(), "b.safetensors": append(smallDense(), floats("other", "F16", []float64{1}, 1)).file()},
