@@ -236,7 +236,7 @@ func (r *rig) against(s *subject, ref *reference.Result, out outcome) {
 		} else {
 			ok = ref.Accept(row, col, y, s.spec.Y, b)
 			if s.spec.Y == dtype.F32 && ok && !math.IsInf(ratio, 0) { // infinite: sums beyond float32, accepted as they come
-				r.result.Worst = max(r.result.Worst, ratio)
+				r.tally(func(c *Result) { c.Worst = max(c.Worst, ratio) })
 			}
 		}
 		if !ok {

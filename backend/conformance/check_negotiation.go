@@ -272,7 +272,7 @@ func (r *rig) agree(c *cell, l *quant.Linear) {
 			continue
 		}
 		accepted = true
-		r.result.Ran++
+		r.tally(func(c *Result) { c.Ran++ })
 		if err != nil {
 			r.fail(s, "Supports accepts it, but Prepare gives: %v", err)
 			continue
@@ -283,7 +283,7 @@ func (r *rig) agree(c *cell, l *quant.Linear) {
 		_ = layer.Close()
 	}
 	if !accepted {
-		r.result.Refused++
+		r.tally(func(c *Result) { c.Refused++ })
 	}
 }
 

@@ -152,6 +152,16 @@ func (r *rig) record(cell, text string) bool {
 	return len(r.result.Failures) < maxFailures
 }
 
+// tally reads or changes the result under its lock: a check that was given up
+// may still be running while its result is on the way out.
+func (r *rig) tally(f func(*Result)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.late {
+		f(&r.result)
+	}
+}
+
 // failf records a failure; it may be called by any goroutine of the check.
 func (r *rig) failf(cell, format string, args ...any) bool {
 	return r.record(cell, fmt.Sprintf(format, args...))
@@ -178,9 +188,7 @@ func (r *rig) must(err error, what string) {
 
 // skip ends the check, skipped for a reason.
 func (r *rig) skip(format string, args ...any) {
-	r.mu.Lock()
-	r.result.Reason = fmt.Sprintf(format, args...)
-	r.mu.Unlock()
+	r.tally(func(c *Result) { c.Reason = fmt.Sprintf(format, args...) })
 	panic(halt{})
 }
 
@@ -213,11 +221,11 @@ func (r *rig) planLinear(c cell, l *quant.Linear, f func(*subject)) {
 			continue
 		}
 		accepted = true
-		r.result.Ran++
+		r.tally(func(c *Result) { c.Ran++ })
 		f(&subject{cell: c, kernel: k, linear: l, spec: spec, num: k.Numerics(spec)})
 	}
 	if !accepted {
-		r.result.Refused++
+		r.tally(func(c *Result) { c.Refused++ })
 	}
 }
 
@@ -267,7 +275,8 @@ func (r *rig) firstType(c cell, start int, f func(*subject)) {
 }
 
 func (r *rig) firstTypeLinear(c cell, start int, build func(*cell) *quant.Linear, f func(*subject)) {
-	refused := r.result.Refused
+	refused := 0
+	r.tally(func(c *Result) { refused = c.Refused })
 	for i := range types {
 		c.x = types[(start+i)%len(types)]
 		c.y = c.x
@@ -277,11 +286,11 @@ func (r *rig) firstTypeLinear(c cell, start int, build func(*cell) *quant.Linear
 			f(s)
 		})
 		if accepted {
-			r.result.Refused = refused
+			r.tally(func(c *Result) { c.Refused = refused })
 			return
 		}
 	}
-	r.result.Refused = refused + 1
+	r.tally(func(c *Result) { c.Refused = refused + 1 })
 }
 
 // samples calls f for one cell of every kind, with M up to 8 rows.
@@ -306,7 +315,7 @@ func (r *rig) one(f func(*subject)) {
 				if s.kernel.Supports(r.info, s.spec) != nil {
 					continue
 				}
-				r.result.Ran++
+				r.tally(func(c *Result) { c.Ran++ })
 				s.num = s.kernel.Numerics(s.spec)
 				if r.prepare(s) {
 					defer func() { _ = s.layer.Close() }()
@@ -316,7 +325,7 @@ func (r *rig) one(f func(*subject)) {
 			}
 		}
 	}
-	r.result.Refused++
+	r.tally(func(c *Result) { c.Refused++ })
 }
 
 // works checks that the layer still runs; what it gives is for others to judge.
