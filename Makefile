@@ -45,8 +45,8 @@ ci-tools:
 ci: ci-tools
 	@rm -f $(WORK)/counts
 	@$(MAKE) --no-print-directory generated
-	@$(MAKE) --no-print-directory -k -j2 --output-sync=target STRICT=-strict COUNTS=$(WORK)/counts $(PARTS)
-	@$(WORK)/ci/total $(WORK)/counts
+	@ok=true; $(MAKE) --no-print-directory -k -j2 --output-sync=target STRICT=-strict COUNTS=$(WORK)/counts $(PARTS) || ok=false; \
+	  $(WORK)/ci/total $(WORK)/counts && $$ok
 
 lint: fmt vet staticcheck tidy
 
