@@ -150,10 +150,10 @@ func (r *rig) applyOn(dev backend.Device, l backend.Layer, c call) (outcome, err
 	}
 	defer o.close()
 	if err := l.Apply(st, o.dst.tensor, o.x.tensor, o.ws.span); err != nil {
-		return outcome{}, fmt.Errorf("Apply: %w", err)
+		return outcome{}, fmt.Errorf("apply: %w", err)
 	}
 	if err := st.Sync(r.ctx); err != nil {
-		return outcome{}, fmt.Errorf("Sync: %w", err)
+		return outcome{}, fmt.Errorf("sync: %w", err)
 	}
 	return o.outcome(st)
 }

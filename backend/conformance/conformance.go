@@ -29,7 +29,7 @@ type Options struct {
 	Skip    []string      // do not run these; a check of the floor cannot be skipped
 	Seed    uint64        // of codes and activations
 	Kernel  string        // test this kernel alone
-	Timeout time.Duration // for one check, 0: 2 minutes, 20 when Full. A check that takes longer counts as hung
+	Timeout time.Duration // for one check, 0: 5 minutes, 30 when Full. A check that takes longer counts as hung
 }
 
 // Info describes a check.
@@ -126,7 +126,7 @@ func (o *Options) timeout() time.Duration {
 	case o.Timeout > 0:
 		return o.Timeout
 	case o.Full:
-		return 20 * time.Minute
+		return 30 * time.Minute
 	}
-	return 2 * time.Minute
+	return 5 * time.Minute
 }

@@ -260,14 +260,6 @@ func (r *rig) prepare(s *subject) bool {
 	return true
 }
 
-// eachType is each for every type of activation in turn.
-func (r *rig) eachType(c cell, f func(*subject)) {
-	for _, t := range types {
-		c.x, c.y = t, t
-		r.each(c, f)
-	}
-}
-
 // firstType calls f for c in the first activation type that some kernel
 // accepts, beginning with start, and for no other.
 func (r *rig) firstType(c cell, start int, f func(*subject)) {
