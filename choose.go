@@ -205,7 +205,11 @@ func (w wishes) judge(b backend.Backend, info backend.DeviceInfo, s backend.Spec
 		v := Verdict{Kernel: k.Name(), Refusal: w.refuse(k, info, s)}
 		if v.Refusal == nil {
 			f := k.Footprint(info, s)
-			v.Note = fmt.Sprintf("weights %d bytes, workspace %d bytes for %d rows", f.Weights, f.Workspace, s.MaxRows)
+			rows := "row"
+			if s.MaxRows != 1 {
+				rows = "rows"
+			}
+			v.Note = fmt.Sprintf("weights %d bytes, workspace %d bytes for %d %s", f.Weights, f.Workspace, s.MaxRows, rows)
 			if v.Chosen = chosen == nil; v.Chosen {
 				chosen = k
 			} else {

@@ -212,8 +212,8 @@ func TestVerdictText(t *testing.T) {
 	withGPU(t, newGPU)
 	_, report, err := Choose(open(t, "fakegpu"), spec(t, 4, false), ChooseOptions{})
 	require.NoError(t, err)
-	require.Equal(t, "fakegpu_w4_a16_mma chosen: weights 10 bytes, workspace 20 bytes for 1 rows", report.Verdicts[0].String())
-	require.Equal(t, "fakegpu_w4_a16_simple can run it: weights 10 bytes, workspace 20 bytes for 1 rows; fakegpu_w4_a16_mma is better", report.Verdicts[1].String())
+	require.Equal(t, "fakegpu_w4_a16_mma chosen: weights 10 bytes, workspace 20 bytes for 1 row", report.Verdicts[0].String())
+	require.Equal(t, "fakegpu_w4_a16_simple can run it: weights 10 bytes, workspace 20 bytes for 1 row; fakegpu_w4_a16_mma is better", report.Verdicts[1].String())
 	require.Equal(t, "fakegpu_w8_a16_simple refused: bits is 4, wants [8]: quantize to other bits", report.Verdicts[2].String())
 	require.False(t, errors.Is(err, backend.ErrUnsupported))
 }

@@ -39,7 +39,7 @@ func (t *trial) run(ctx context.Context, rows []int) ([]runResult, error) {
 	for i, m := range rows {
 		o, err := t.apply(ctx, t.layer, t.spec.Y, m, &results[i])
 		if err != nil {
-			return nil, fmt.Errorf("M=%d: %w", m, err)
+			return nil, fmt.Errorf("%s: %w", plural(m, "row"), err)
 		}
 		outputs, t.y = append(outputs, o), o.y
 	}
@@ -55,7 +55,7 @@ func (t *trial) run(ctx context.Context, rows []int) ([]runResult, error) {
 			var untimed runResult
 			o, err := t.apply(ctx, layer, dtype.F32, m, &untimed)
 			if err != nil {
-				return nil, fmt.Errorf("M=%d, float32 output: %w", m, err)
+				return nil, fmt.Errorf("%s, float32 output: %w", plural(m, "row"), err)
 			}
 			o.result = &results[i]
 			outputs = append(outputs, o)

@@ -13,7 +13,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	conformance.Test(t, conformance.Target{Backend: Backend{}}, conformance.Options{})
+	conformance.Test(t, conformance.Target{Backend: Backend{}}, conformance.Options{Small: testing.Short()})
 }
 
 // refuser is the toy with a kernel that says no to everything.
