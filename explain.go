@@ -2,6 +2,7 @@ package bitlane
 
 import (
 	"context"
+	"slices"
 
 	"github.com/bitlane/bitlane/backend"
 )
@@ -39,10 +40,8 @@ func Explain(ctx context.Context, s backend.Spec, o ChooseOptions) []Report {
 
 func knownKernel(name string) error {
 	all := kernelNames(backend.Backends()...)
-	for _, k := range all {
-		if k == name {
-			return nil
-		}
+	if slices.Contains(all, name) {
+		return nil
 	}
 	return unknownKernel(name, all)
 }

@@ -55,6 +55,15 @@ type DeviceInfo struct {
 	Emulated   bool     `json:"emulated,omitempty"`   // an interpreter or stand-in: right results, not its speed
 }
 
+// Address returns what opens the device, "backend:id", and the backend's name
+// alone where there is no id: a backend without devices.
+func (i DeviceInfo) Address() string {
+	if i.ID == "" {
+		return i.Backend
+	}
+	return i.Backend + ":" + i.ID
+}
+
 // String returns "backend:id (name)".
 func (i DeviceInfo) String() string { return i.Backend + ":" + i.ID + " (" + i.Name + ")" }
 

@@ -12,7 +12,7 @@ import (
 )
 
 func runConformance(ctx context.Context, e *env, args []string) error {
-	f := newFlags(e, "conformance", "")
+	f := newFlags(e, "conformance")
 	var o conformance.Options
 	var only, skip list
 	device := f.String("device", "auto", "the device: auto, cpu, cpu:0, ... (see bitlane devices)")

@@ -15,7 +15,7 @@ type backendReport struct {
 }
 
 func runDevices(ctx context.Context, e *env, args []string) error {
-	f := newFlags(e, "devices", "")
+	f := newFlags(e, "devices")
 	if _, err := f.parse(args); err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func runDevices(ctx context.Context, e *env, args []string) error {
 			fmt.Fprintf(w, "%s\tnone\t%s\n", r.Backend, r.Reason)
 		}
 		for _, d := range r.Devices {
-			fmt.Fprintf(w, "%s:%s\t%s\t%s\n", d.Backend, d.ID, d.Name, describe(d))
+			fmt.Fprintf(w, "%s\t%s\t%s\n", d.Address(), d.Name, describe(d))
 		}
 	}
 	return w.Flush()

@@ -18,7 +18,7 @@ type explainReport struct {
 }
 
 func runExplain(ctx context.Context, e *env, args []string) error {
-	f := &runFlags{flags: newFlags(e, "explain", "DIR LAYER")}
+	f := &runFlags{flags: newFlags(e, "explain")}
 	f.register()
 	rows := f.Int("rows", 16, "the largest number of rows that the layer will see")
 	pos, err := f.parse(args, "DIR", "LAYER")
@@ -31,7 +31,7 @@ func runExplain(ctx context.Context, e *env, args []string) error {
 	if err := f.resolve(); err != nil {
 		return err
 	}
-	m, err := f.open(ctx, pos[0])
+	m, err := f.dense.open(ctx, pos[0])
 	if err != nil {
 		return err
 	}
@@ -60,10 +60,7 @@ func runExplain(ctx context.Context, e *env, args []string) error {
 func (f *runFlags) explain(ctx context.Context, r explainReport) error {
 	chosen := false
 	for _, rep := range bitlane.Explain(ctx, r.Spec, f.choose()) {
-		name := rep.Device.Backend
-		if rep.Device.ID != "" {
-			name += ":" + rep.Device.ID
-		}
+		name := rep.Device.Address()
 		if f.device != "auto" && f.device != name && f.device != rep.Device.Backend {
 			continue
 		}
@@ -96,10 +93,7 @@ func (f *runFlags) printExplain(r *explainReport) error {
 	}
 	w := f.e.table()
 	for _, rep := range r.Reports {
-		name := rep.Device.Backend
-		if rep.Device.ID != "" {
-			name += ":" + rep.Device.ID
-		}
+		name := rep.Device.Address()
 		if rep.Reason != "" {
 			fmt.Fprintf(w, "%s\t-\tno device\t%s\n", name, rep.Reason)
 		}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"path"
 	"slices"
 	"strconv"
@@ -24,17 +26,13 @@ type flags struct {
 	json bool
 }
 
-func newFlags(e *env, name, args string) *flags {
+func newFlags(e *env, name string) *flags {
 	f := &flags{FlagSet: flag.NewFlagSet(name, flag.ContinueOnError), e: e}
-	f.SetOutput(discard{})
+	f.SetOutput(io.Discard)
 	f.BoolVar(&f.json, "json", false, "print one JSON object with stable names")
 	f.Usage = func() {}
 	return f
 }
-
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // parse returns exactly want positional arguments.
 func (f *flags) parse(args []string, want ...string) ([]string, error) {
@@ -111,6 +109,23 @@ func (d *denseFlags) options() (checkpoint.Options, error) {
 		return checkpoint.Options{}, usagef("--group is %d, want -1 or at least 1", d.group)
 	}
 	return checkpoint.Options{Dense: checkpoint.DenseOptions{RTN: rtn, Quantize: d.quantize, Keep: d.keep, Skip: d.skip}}, nil
+}
+
+// open opens the checkpoint in dir.
+func (d *denseFlags) open(ctx context.Context, dir string) (*checkpoint.Model, error) {
+	o, err := d.options()
+	if err != nil {
+		return nil, err
+	}
+	m, err := checkpoint.Open(ctx, dir, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.check(m); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
 }
 
 // check reports a glob that matches nothing of the model: a misspelt name

@@ -75,23 +75,6 @@ func (f *runFlags) resolve() error {
 	return f.tp.resolve()
 }
 
-// open opens the checkpoint.
-func (f *runFlags) open(ctx context.Context, dir string) (*checkpoint.Model, error) {
-	o, err := f.dense.options()
-	if err != nil {
-		return nil, err
-	}
-	m, err := checkpoint.Open(ctx, dir, o)
-	if err != nil {
-		return nil, err
-	}
-	if err := f.dense.check(m); err != nil {
-		m.Close()
-		return nil, err
-	}
-	return m, nil
-}
-
 // request turns the flags into a request for one layer of the model.
 func (f *runFlags) request(m *checkpoint.Model, mod *module.Module, rows int) backend.Request {
 	r := backend.Request{X: f.xtype, MaxRows: rows}
@@ -162,7 +145,7 @@ type runSummary struct {
 }
 
 func runRun(ctx context.Context, e *env, args []string) error {
-	f := &runFlags{flags: newFlags(e, "run", "DIR")}
+	f := &runFlags{flags: newFlags(e, "run")}
 	f.register()
 	f.StringVar(&f.layer, "layer", "", "glob over layer names; * crosses dots")
 	f.StringVar(&f.tokens, "tokens", "1,16", "numbers of rows of x, separated by commas")
@@ -184,7 +167,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	m, err := f.open(ctx, pos[0])
+	m, err := f.dense.open(ctx, pos[0])
 	if err != nil {
 		return err
 	}

@@ -126,7 +126,7 @@ func (r *runner) printHead(modules []module.Module) {
 	if r.f.tp.size > 0 {
 		rank = fmt.Sprintf("rank %d of %d of ", r.f.tp.rank, r.f.tp.size)
 	}
-	fmt.Fprintf(r.e.stdout, "%s: %s%s, %s   on %s:%s (%s, %s)\n\n", r.model.Format(), rank, plural(len(modules), "linear layer"), humanBytes(bytes), i.Backend, i.ID, i.Name, describe(i))
+	fmt.Fprintf(r.e.stdout, "%s: %s%s, %s   on %s (%s, %s)\n\n", r.model.Format(), rank, plural(len(modules), "linear layer"), humanBytes(bytes), i.Address(), i.Name, describe(i))
 	for _, w := range r.report.Warnings {
 		r.e.warn("%s", w)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 func runVersion(_ context.Context, e *env, args []string) error {
-	f := newFlags(e, "version", "")
+	f := newFlags(e, "version")
 	if _, err := f.parse(args); err != nil {
 		return err
 	}
