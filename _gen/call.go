@@ -1,0 +1,37 @@
+package main
+
+// asmDir is the package of the kernels.
+const asmDir = "backend/cpu/internal/asm"
+
+// Offsets of the fields of asm.Call, in bytes. A test of that package compares
+// them with the struct.
+const (
+	callW      = 0
+	callWStep  = 8
+	callX      = 16
+	callXStep  = 24
+	callBlocks = 32
+	callCount  = 40
+	callSide   = 48
+	callScales = 56
+	callSStep  = 64
+	callY      = 72
+	callYStep  = 80
+	callForm   = 88
+	callZero   = 96
+)
+
+// Offsets of the fields of asm.Block, and its size.
+const (
+	blockLines    = 0
+	blockSegments = 4
+	blockEnds     = 5
+	blockSize     = 8
+)
+
+// Values of Call.Form: two bits of the scales' type, two of the zero points.
+const (
+	formF32, formF16, formBF16         = 0, 1, 2
+	formConstant, formBytes, formPairs = 0 << 2, 1 << 2, 2 << 2
+	formScaleMask, formZeroMask        = 3, 3 << 2
+)

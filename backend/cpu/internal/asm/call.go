@@ -1,0 +1,62 @@
+package asm
+
+import "unsafe"
+
+// Block describes one block of every tile of a panel.
+type Block struct {
+	Lines    uint32 // of each segment, 64 bytes each
+	Segments uint8  // 1..4
+	Ends     uint8  // bit i: the integer sum ends with segment i; the last segment of a run of blocks ends
+	_        uint16
+}
+
+// Form says how the headers of blocks are written: a scale type and a kind of
+// zero points, added.
+type Form uint64
+
+const (
+	ScalesF32 Form = iota
+	ScalesF16
+	ScalesBF16
+
+	scaleMask Form = 3
+)
+
+const (
+	// ZeroConstant is one zero point for all. For integer kernels Side holds
+	// int32 corrections, −z·Σ(q−zp).
+	ZeroConstant Form = iota << 2
+	// ZeroBytes is a uint8 zero point for each segment and column. For integer
+	// kernels Side holds int16 pairs (−Σq, 0).
+	ZeroBytes
+	// ZeroPairs is, for each segment and column, an int16 zero point and the
+	// int16 sum of the segment's codes; Side holds int16 pairs
+	// (−Σ(q−zp), −zp), each sum over the features that are not padding.
+	ZeroPairs
+
+	zeroMask Form = 3 << 2
+)
+
+// ZeroBytesOf returns the bytes that a zero point has in a block's header.
+func (f Form) ZeroBytesOf() int { return [...]int{0, 1, 4, 0}[f&zeroMask>>2] }
+
+// ScaleBytes returns the bytes that a scale has in a block's header.
+func (f Form) ScaleBytes() int { return [...]int{4, 2, 2, 0}[f&scaleMask] }
+
+// Call is what a kernel works on: as many rows of x as its name says, and one
+// tile of 16 columns, or two, over a run of blocks. All lengths are bytes.
+type Call struct {
+	W      unsafe.Pointer // first block of the tile; 64-byte aligned
+	WStep  uintptr        // to the next tile, for kernels of 32 columns
+	X      unsafe.Pointer // row 0 at the first feature of the first block
+	XStep  uintptr        // from row to row
+	Blocks *Block
+	Count  uintptr        // blocks, at least 1
+	Side   unsafe.Pointer // integer kernels: [rows][segments] corrections, 4 bytes each
+	Scales unsafe.Pointer // integer kernels: [rows][segments] float32, nil: none
+	SStep  uintptr        // from row to row of Side and Scales
+	Y      *float32       // [rows][16 or 32] sums, which the call adds to
+	YStep  uintptr        // from row to row
+	Form   Form
+	Zero   uint64 // exact kernels and integer kernels of 16-bit x: the zero point of ZeroConstant
+}
