@@ -18,6 +18,7 @@ const (
 	ScalesF32 Form = iota
 	ScalesF16
 	ScalesBF16
+	ScalesNone // plain weights
 
 	scaleMask Form = 3
 )
