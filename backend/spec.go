@@ -38,13 +38,29 @@ type Spec struct {
 	MaxRows   int            `json:"max_rows"` // bound on M
 }
 
-// GroupSpec says how K is divided, without the division itself.
+// GroupSpec says how K is divided, but not which feature is in which group.
 type GroupSpec struct {
 	Kind     quant.GroupKind `json:"kind"`
 	Size     int             `json:"size"` // K for PerChannel, the size for Uniform, 0 otherwise
 	Count    int             `json:"count"`
-	Shortest int             `json:"shortest"` // length of the shortest group
-	Longest  int             `json:"longest"`  // length of the longest group
+	Shortest int             `json:"shortest"`         // length of the shortest group
+	Longest  int             `json:"longest"`          // length of the longest group
+	Bounds   []int32         `json:"bounds,omitempty"` // Count+1 boundaries of the groups, as quant.Groups.Bounds; nil: each is Longest long, the last one what is left
+}
+
+// Bound returns the boundary before group i of K features: group i is
+// [Bound(i), Bound(i+1)) of the features in the order of the groups.
+func (g *GroupSpec) Bound(i, k int) int {
+	if g.Bounds != nil {
+		return int(g.Bounds[i])
+	}
+	return min(i*g.Longest, k)
+}
+
+// equal reports whether both say the same.
+func (g *GroupSpec) equal(h *GroupSpec) bool {
+	return g.Kind == h.Kind && g.Size == h.Size && g.Count == h.Count && g.Shortest == h.Shortest &&
+		g.Longest == h.Longest && slices.Equal(g.Bounds, h.Bounds)
 }
 
 // TransformSpec is the shape of a Kronecker transform.
@@ -120,6 +136,12 @@ func groupSpec(g *quant.Groups) GroupSpec {
 		n := int(b[i] - b[i-1])
 		s.Shortest, s.Longest = min(s.Shortest, n), max(s.Longest, n)
 	}
+	for i, at := range b {
+		if int(at) != min(i*s.Longest, g.K()) {
+			s.Bounds = b
+			break
+		}
+	}
 	return s
 }
 
@@ -139,7 +161,7 @@ func equalScalar(a, b *Spec) bool {
 	return a.N == b.N && a.K == b.K && a.FullN == b.FullN && a.FullK == b.FullK &&
 		a.Plain == b.Plain && a.Bits == b.Bits && a.Symmetric == b.Symmetric &&
 		a.ZeroMin == b.ZeroMin && a.ZeroMax == b.ZeroMax && a.Scales == b.Scales &&
-		a.ScalesFinite == b.ScalesFinite && a.Groups == b.Groups && a.Recipe == b.Recipe &&
+		a.ScalesFinite == b.ScalesFinite && a.Groups.equal(&b.Groups) && a.Recipe == b.Recipe &&
 		a.Bias == b.Bias && a.X == b.X && a.Y == b.Y && a.MaxRows == b.MaxRows
 }
 

@@ -79,6 +79,16 @@ func TestSpecOfOtherLayers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, backend.GroupSpec{Kind: quant.ActOrder, Count: 3, Longest: 6}, s.Groups)
 	require.Equal(t, "w4 act-order asym, exact", s.Scheme())
+	require.Equal(t, 6, s.Groups.Bound(1, s.K))
+	require.Equal(t, 12, s.Groups.Bound(3, s.K))
+
+	index[1] = 1
+	g, err = quant.IndexedGroups(index, 3)
+	require.NoError(t, err)
+	s, err = backend.NewSpec(linear(t, g, true), backend.Request{X: dtype.F32})
+	require.NoError(t, err)
+	require.Equal(t, []int32{0, 5, 12, 12}, s.Groups.Bounds, "groups of 5, 7 and 0 features")
+	require.Equal(t, 5, s.Groups.Bound(1, s.K))
 
 	s, err = backend.NewSpec(plain(t), backend.Request{X: dtype.F32})
 	require.NoError(t, err)
@@ -151,7 +161,12 @@ func TestSpecEqual(t *testing.T) {
 		case reflect.Slice, reflect.Pointer:
 			f.SetZero()
 		case reflect.Struct:
-			f.Field(f.NumField() - 1).SetInt(7)
+			switch last := f.Field(f.NumField() - 1); last.Kind() {
+			case reflect.Int:
+				last.SetInt(7)
+			default:
+				last.Set(reflect.ValueOf([]int32{0, 7}))
+			}
 		default:
 			t.Fatalf("a field of kind %v", f.Kind())
 		}
