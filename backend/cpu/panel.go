@@ -1,0 +1,221 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+const (
+	tileColumns = 16 // outputs in a tile of a panel
+	lineBytes   = 64 // the unit of a panel
+	lineUnit    = 8  // features that segments are padded to a multiple of
+	inBlock     = 4  // most segments of a block
+)
+
+// panelKind says which kernels read a panel.
+type panelKind uint8
+
+const (
+	bytePanel  panelKind = iota // x as int8 codes
+	wordPanel                   // x as int16 codes minus zero point
+	floatPanel                  // x as float32
+)
+
+// Lengths of sums in features. A longer group is several sums, each rounded
+// and scaled: the depth stays small, and a run of blocks fits a cache.
+const (
+	longestSum   = 512 // of integers: 255·255·512 is far below 2^31
+	longestPair  = 128 // under one correction as int16: 255·128 < 2^15
+	longestChain = 128 // of exact products
+)
+
+// chainOf returns the longest chain of exact products for which the depth of
+// all sums, chain + segments + 1, is below K/8 + 32 whatever K is.
+func chainOf(k int) int {
+	switch {
+	case k >= 1024:
+		return longestChain
+	case k >= 512:
+		return longestChain / 2
+	}
+	return longestChain / 4
+}
+
+// piece is a segment of a panel: features [lo, hi) in packed order.
+type piece struct {
+	lo, hi int32
+	group  int32 // weight group
+	act    int32 // activation group
+	at     int32 // where it begins in a prepared row
+	ends   bool  // the integer sum ends with it
+}
+
+// panel places the packed weights of a Spec as the assembly kernels read them;
+// package asm has the picture. It depends on the Spec alone.
+type panel struct {
+	kind    panelKind
+	n, k    int
+	bits    int         // of a code in a line, 4 or 8; 0: plain
+	plain   dtype.DType // of plain weights
+	form    asm.Form
+	zero    int // the zero point, where form says that it is one
+	perLine int // features in a line
+
+	pieces []piece
+	blocks []asm.Block
+	first  []int32 // each block's first piece, and the number of pieces
+	offset []int   // each block's first byte in a tile, and the bytes of a tile
+	padded int     // features of a prepared row
+}
+
+func newPanel(kind panelKind, s *backend.Spec) *panel {
+	p := &panel{kind: kind, n: s.N, k: s.K, plain: s.Plain, form: panelForm(kind, s), zero: s.ZeroMin}
+	switch {
+	case s.Plain.Valid():
+		p.perLine = 4 / s.Plain.Size()
+	case s.Bits <= 4:
+		p.bits, p.perLine = 4, 8
+	default:
+		p.bits, p.perLine = 8, 4
+	}
+	p.cut(s)
+	p.stack()
+	return p
+}
+
+// zerosFit reports whether all zero points are bytes.
+func zerosFit(s *backend.Spec) bool { return s.ZeroMin >= 0 && s.ZeroMax <= math.MaxUint8 }
+
+func panelForm(kind panelKind, s *backend.Spec) asm.Form {
+	if s.Plain.Valid() {
+		return asm.ScalesNone
+	}
+	form := map[dtype.DType]asm.Form{dtype.F32: asm.ScalesF32, dtype.F16: asm.ScalesF16, dtype.BF16: asm.ScalesBF16}[s.Scales]
+	switch {
+	case kind == bytePanel && s.Recipe.Kind == quant.Int8TokenAsym:
+		return form | asm.ZeroPairs
+	case s.ZeroMin != s.ZeroMax:
+		return form | asm.ZeroBytes
+	}
+	return form | asm.ZeroConstant
+}
+
+// cut divides K into pieces: each is of one weight group and one activation
+// group and not longer than a sum.
+func (p *panel) cut(s *backend.Spec) {
+	sum, short := longestSum, longestSum
+	switch {
+	case p.kind == floatPanel:
+		sum = chainOf(p.k)
+		short = sum
+	case p.kind == bytePanel && p.form.ZeroBytesOf() > 0:
+		short = longestPair
+	}
+	run := s.Recipe.ActGroup()
+	perRun := run > 0
+	if !perRun {
+		run = p.k
+	}
+	act := int32(0)
+	group := func(g, lo, hi int) {
+		for from := lo; from < hi; from += run {
+			end := min(hi, from+run)
+			stop := min(end, from+sum)
+			for at := from; at < end; {
+				to := min(stop, at+short)
+				p.pieces = append(p.pieces, piece{lo: int32(at), hi: int32(to), group: int32(g), act: act, ends: to == stop})
+				if at = to; at == stop {
+					stop = min(end, at+sum)
+				}
+			}
+			if perRun {
+				act++
+			}
+		}
+	}
+	if s.Plain.Valid() {
+		group(0, 0, p.k)
+		return
+	}
+	for g := range s.Groups.Count {
+		group(g, s.Groups.Bound(g, p.k), s.Groups.Bound(g+1, p.k))
+	}
+}
+
+// stack puts the pieces into blocks, up to four of equal length in each. A
+// shorter one is padded where that takes fewer bytes than a block of its own.
+func (p *panel) stack() {
+	header := p.header()
+	bytes := func(features int) int { return features / p.perLine * lineBytes }
+	for i := 0; i < len(p.pieces); {
+		longest, n := 0, 0
+		for n < inBlock && i+n < len(p.pieces) {
+			size := p.pieces[i+n].padded()
+			most := max(longest, size)
+			if n > 0 && bytes(most*(n+1)-longest*n-size) > header {
+				break
+			}
+			longest, n = most, n+1
+		}
+		b := asm.Block{Lines: uint32(longest / p.perLine), Segments: uint8(n)}
+		p.first = append(p.first, int32(i))
+		last := 0
+		if len(p.offset) > 0 {
+			last = p.offset[len(p.offset)-1]
+		} else {
+			p.offset = append(p.offset, 0)
+		}
+		p.offset = append(p.offset, last+header+bytes(longest*n))
+		for j := range n {
+			p.pieces[i+j].at = int32(p.padded)
+			p.padded += longest
+			if p.pieces[i+j].ends {
+				b.Ends |= 1 << j
+			}
+		}
+		p.blocks = append(p.blocks, b)
+		i += n
+	}
+	p.first = append(p.first, int32(len(p.pieces)))
+}
+
+func (s *piece) padded() int { return (int(s.hi-s.lo) + lineUnit - 1) / lineUnit * lineUnit }
+
+// header is the bytes of a block before its lines.
+func (p *panel) header() int {
+	if p.bits == 0 {
+		return 0
+	}
+	return inBlock * tileColumns * (p.form.ScaleBytes() + p.form.ZeroBytesOf())
+}
+
+func (p *panel) tiles() int { return (p.n + tileColumns - 1) / tileColumns }
+
+// tileBytes is the bytes of a tile.
+func (p *panel) tileBytes() int { return p.offset[len(p.offset)-1] }
+
+func (p *panel) bytes() int64 { return int64(p.tiles()) * int64(p.tileBytes()) }
+
+// depth counts the roundings of the longest path from a product to y: its
+// chain, or one for an integer sum; one for each sum that is added to y, one
+// for each activation scale, and one for the bias.
+func (p *panel) depth() int {
+	if p.kind == floatPanel {
+		chain := 0
+		for _, s := range p.pieces {
+			chain = max(chain, int(s.hi-s.lo))
+		}
+		return chain + len(p.pieces) + 1
+	}
+	sums := 0
+	for _, s := range p.pieces {
+		if s.ends {
+			sums++
+		}
+	}
+	return sums + 4
+}

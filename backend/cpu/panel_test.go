@@ -1,0 +1,92 @@
+package cpu
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// TestPanelsCoverEveryFeature checks that pieces follow each other without
+// gaps, stay within their groups and limits, and do not overlap in a row.
+func TestPanelsCoverEveryFeature(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	shapes := append(shapes(t, rng),
+		shape{n: 40, k: 4096, groups: quant.OneGroup(4096)}, shape{n: 16, k: 4000, groups: uniform(t, 4000, 128)},
+		shape{n: 16, k: 1024, groups: uniform(t, 1024, 32)}, shape{n: 3, k: 2048, groups: actOrder(t, rng, 2048, 17)})
+	recipes := append([]quant.Recipe{{}}, int8Recipes...)
+	for _, s := range shapes {
+		for _, bits := range []int{0, 4, 8} {
+			s.bits, s.scales, s.zeros, s.plain = bits, dtype.F16, s.n%2 == 0, dtype.Invalid
+			if bits == 0 {
+				s.plain = dtype.BF16
+			}
+			l := s.linear(t, rng)
+			for _, r := range recipes {
+				if bits == 0 && r.Kind != quant.Exact {
+					continue
+				}
+				spec, err := backend.NewSpec(l, backend.Request{X: dtype.F32, Recipe: &r})
+				require.NoError(t, err)
+				for _, kind := range []panelKind{bytePanel, wordPanel, floatPanel} {
+					if (kind == floatPanel) == (r.Kind == quant.Exact) {
+						checkPanel(t, newPanel(kind, &spec), &spec, l)
+					}
+				}
+			}
+		}
+	}
+}
+
+func checkPanel(t *testing.T, p *panel, s *backend.Spec, l *quant.Linear) {
+	t.Helper()
+	var groups, acts []int32
+	if !s.Plain.Valid() {
+		groups = l.Weight.Groups().Bounds(nil)
+	}
+	if s.Recipe.Kind == quant.Int8Group {
+		g := s.Recipe.ActGroups(l.Weight.Groups())
+		acts = g.Bounds(nil)
+	}
+	next, end := int32(0), int32(0)
+	for i, e := range p.pieces {
+		require.Equal(t, next, e.lo)
+		require.Greater(t, e.hi, e.lo)
+		next = e.hi
+		require.GreaterOrEqual(t, e.at, end)
+		require.Zero(t, e.at%lineUnit)
+		end = e.at + int32(e.padded())
+		require.LessOrEqual(t, end, int32(p.padded))
+		if groups != nil {
+			require.GreaterOrEqual(t, e.lo, groups[e.group])
+			require.LessOrEqual(t, e.hi, groups[e.group+1])
+		}
+		if acts != nil {
+			require.GreaterOrEqual(t, e.lo, acts[e.act])
+			require.LessOrEqual(t, e.hi, acts[e.act+1])
+		}
+		if !e.ends {
+			require.Equal(t, e.group, p.pieces[i+1].group)
+			require.Equal(t, e.act, p.pieces[i+1].act)
+		}
+	}
+	require.EqualValues(t, s.K, next)
+	pieces, features := 0, 0
+	for i, b := range p.blocks {
+		require.EqualValues(t, pieces, p.first[i])
+		require.EqualValues(t, p.header()+int(b.Segments)*int(b.Lines)*lineBytes, p.offset[i+1]-p.offset[i])
+		for j := range int(b.Segments) {
+			require.EqualValues(t, features+j*int(b.Lines)*p.perLine, p.pieces[pieces+j].at)
+			require.Equal(t, p.pieces[pieces+j].ends, b.Ends>>j&1 == 1)
+		}
+		pieces += int(b.Segments)
+		features += int(b.Segments) * int(b.Lines) * p.perLine
+	}
+	require.Equal(t, len(p.pieces), pieces)
+	require.Equal(t, p.padded, features)
+	require.True(t, p.pieces[pieces-1].ends)
+}
