@@ -1,0 +1,161 @@
+package cpu
+
+import (
+	"encoding/binary"
+
+	"github.com/bitlane/bitlane/quant"
+)
+
+// packer writes the tiles of a panel from canonical rows. Several goroutines
+// may use one, each with scratch of its own.
+type packer struct {
+	p     *panel
+	src   *quant.Weight
+	order []int32 // of the features, nil: as they are
+}
+
+// scratch is the bytes that packing a tile takes besides: a row of codes or of
+// plain elements, and with an order another one.
+func (p *packer) scratch() int {
+	row := p.p.k
+	if p.p.bits == 0 {
+		return 0
+	}
+	if p.order != nil {
+		row *= 2
+	}
+	return row
+}
+
+// tile fills dst, p.tileBytes of unknown contents, with tile t.
+func (p *packer) tile(dst []byte, t int, scratch []byte) {
+	clear(dst)
+	first := t * tileColumns
+	for c := range min(tileColumns, p.p.n-first) {
+		n := first + c
+		if p.p.bits == 0 {
+			p.plainColumn(dst, c, p.src.Row(n))
+			continue
+		}
+		p.headers(dst, c, n)
+		codes := p.codes(n, scratch)
+		if p.p.bits == 4 {
+			p.column4(dst, c, n, codes)
+		} else {
+			p.column8(dst, c, codes)
+		}
+		if p.p.form.ZeroBytesOf() == 4 {
+			p.sums(dst, c, codes)
+		}
+	}
+}
+
+// codes returns the codes of row n in packed order.
+func (p *packer) codes(n int, scratch []byte) []uint8 {
+	k := p.p.k
+	codes := scratch[:k]
+	unpack(codes, p.src.Row(n), p.src.Bits())
+	if p.order == nil {
+		return codes
+	}
+	sorted := scratch[k : 2*k][:len(p.order)]
+	for i, at := range p.order {
+		sorted[i] = codes[at]
+	}
+	return sorted
+}
+
+// headers writes the scales and zero points of column c, which is row n.
+func (p *packer) headers(dst []byte, c, n int) {
+	scales, size := p.src.ScaleRow(n), p.p.form.ScaleBytes()
+	zeroSize := p.p.form.ZeroBytesOf()
+	zeros := inBlock * tileColumns * size
+	for b := range p.p.blocks {
+		block := dst[p.p.offset[b]:]
+		for i, s := range p.p.pieces[p.p.first[b]:p.p.first[b+1]] {
+			at := i*tileColumns + c
+			copy(block[at*size:][:size], scales[int(s.group)*size:])
+			switch zeroSize {
+			case 1:
+				block[zeros+at] = uint8(p.src.Zero(n, int(s.group)))
+			case 4:
+				binary.LittleEndian.PutUint16(block[zeros+at*4:], uint16(p.src.Zero(n, int(s.group))))
+			}
+		}
+	}
+}
+
+// sums writes the sum of the codes of each piece.
+func (p *packer) sums(dst []byte, c int, codes []uint8) {
+	zeros := inBlock * tileColumns * p.p.form.ScaleBytes()
+	for b := range p.p.blocks {
+		block := dst[p.p.offset[b]+zeros:]
+		for i, s := range p.p.pieces[p.p.first[b]:p.p.first[b+1]] {
+			sum := 0
+			for _, u := range codes[s.lo:s.hi] {
+				sum += int(u)
+			}
+			binary.LittleEndian.PutUint16(block[(i*tileColumns+c)*4+2:], uint16(sum))
+		}
+	}
+}
+
+// walk calls f for every piece with the bytes of its first line and the
+// distance to its next.
+func (p *panel) walk(dst []byte, f func(s *piece, lines []byte, step int)) {
+	for b := range p.blocks {
+		lines := dst[p.offset[b]+p.header() : p.offset[b+1]]
+		count := int(p.blocks[b].Segments)
+		for i := range count {
+			s := &p.pieces[int(p.first[b])+i]
+			if p.kind == floatPanel {
+				f(s, lines[i*lineBytes:], count*lineBytes)
+			} else {
+				f(s, lines[i*int(p.blocks[b].Lines)*lineBytes:], lineBytes)
+			}
+		}
+	}
+}
+
+// column4 writes the codes of column c, two in each byte: see package asm.
+func (p *packer) column4(dst []byte, c, n int, codes []uint8) {
+	p.p.walk(dst, func(s *piece, lines []byte, step int) {
+		u := codes[s.lo:s.hi]
+		at := c * 4
+		for ; len(u) >= 8; u, at = u[8:], at+step {
+			v := binary.LittleEndian.Uint64(u)
+			binary.LittleEndian.PutUint32(lines[at:], uint32(v)|uint32(v>>32)<<4)
+		}
+		if len(u) > 0 {
+			var last [8]uint8
+			copy(last[:], u)
+			v := binary.LittleEndian.Uint64(last[:])
+			binary.LittleEndian.PutUint32(lines[at:], uint32(v)|uint32(v>>32)<<4)
+		}
+	})
+}
+
+func (p *packer) column8(dst []byte, c int, codes []uint8) {
+	p.p.walk(dst, func(s *piece, lines []byte, step int) {
+		u := codes[s.lo:s.hi]
+		at := c * 4
+		for ; len(u) >= 4; u, at = u[4:], at+step {
+			copy(lines[at:at+4], u[:4])
+		}
+		copy(lines[min(at, len(lines)):], u)
+	})
+}
+
+// plainColumn writes the elements of column c, as many in a line as four bytes
+// hold.
+func (p *packer) plainColumn(dst []byte, c int, row []byte) {
+	size := p.p.plain.Size()
+	p.p.walk(dst, func(s *piece, lines []byte, step int) {
+		u := row[int(s.lo)*size : int(s.hi)*size]
+		at := c * 4
+		for ; len(u) >= 4; u, at = u[4:], at+step {
+			copy(lines[at:at+4], u[:4])
+		}
+		copy(lines[min(at, len(lines)):], u)
+	})
+}

@@ -1,0 +1,138 @@
+package cpu
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// element returns column c's code or plain bits of the feature that is i-th in
+// piece number at, read from a tile as package asm describes it.
+func (p *panel) element(tile []byte, at, c, i int) uint32 {
+	b := 0
+	for int(p.first[b+1]) <= at {
+		b++
+	}
+	block, within := p.blocks[b], at-int(p.first[b])
+	line := within*int(block.Lines) + i/p.perLine
+	if p.kind == floatPanel {
+		line = i/p.perLine*int(block.Segments) + within
+	}
+	word := binary.LittleEndian.Uint32(tile[p.offset[b]+p.header()+line*lineBytes+c*4:])
+	i %= p.perLine
+	switch {
+	case p.perLine == 8:
+		return word >> (8*(i%4) + 4*(i/4)) & 15
+	case p.perLine == 4:
+		return word >> (8 * i) & 255
+	case p.perLine == 2:
+		return word >> (16 * i) & 0xffff
+	}
+	return word
+}
+
+// TestTilesHoldTheWeights reads every packed tile back, element by element.
+func TestTilesHoldTheWeights(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	for _, s := range shapes(t, rng) {
+		for bits := 0; bits <= 8; bits++ {
+			if bits == 1 {
+				continue
+			}
+			for i, r := range []quant.Recipe{{}, {Kind: quant.Int8TokenAsym}, {Kind: quant.Int8Group, Group: 32}} {
+				s.bits, s.scales, s.zeros, s.plain = bits, floats[(bits+i)%3], bits%2 == 0, dtype.Invalid
+				if bits == 0 {
+					s.plain, r = floats[i], quant.Recipe{}
+				}
+				l := s.linear(t, rng)
+				bytesOnly(l)
+				spec, err := backend.NewSpec(l, backend.Request{X: dtype.F32, Recipe: &r})
+				require.NoError(t, err)
+				kind := floatPanel
+				if r.Kind != quant.Exact {
+					kind = panelKind(rng.IntN(2))
+				}
+				t.Run(fmt.Sprintf("%v %v kind %d", s, r, kind), func(t *testing.T) { checkTiles(t, newPanel(kind, &spec), l) })
+			}
+		}
+	}
+}
+
+// bytesOnly makes every zero point a byte, the only ones that a panel takes.
+func bytesOnly(l *quant.Linear) {
+	if l.Weight.Symmetric() || l.Weight.Bits() == 0 {
+		return
+	}
+	for n := range l.Weight.N() {
+		for g, z := range l.Weight.ZeroRow(n) {
+			l.Weight.ZeroRow(n)[g] = min(z, 255)
+		}
+	}
+}
+
+func checkTiles(t *testing.T, p *panel, l *quant.Linear) {
+	w := &l.Weight
+	var order []int32
+	if p.bits != 0 {
+		order = w.Groups().Order()
+	}
+	pk := packer{p: p, src: w, order: order}
+	tile, scratch := make([]byte, p.tileBytes()), make([]byte, pk.scratch())
+	size, zeroSize := p.form.ScaleBytes(), p.form.ZeroBytesOf()
+	for i := range p.tiles() {
+		for j := range tile {
+			tile[j] = 0xaa
+		}
+		pk.tile(tile, i, scratch)
+		for c := range tileColumns {
+			n := i*tileColumns + c
+			for at, s := range p.pieces {
+				features, sum := s.padded(), 0
+				for f := range features {
+					got := p.element(tile, at, c, f)
+					k := int(s.lo) + f
+					if n >= p.n || k >= int(s.hi) {
+						require.Zero(t, got, "padding")
+						continue
+					}
+					if p.bits == 0 {
+						v := make([]byte, 4)
+						binary.LittleEndian.PutUint32(v, got)
+						require.Equal(t, w.Value(n, k), p.plain.At(v, 0))
+						continue
+					}
+					if order != nil {
+						k = int(order[k])
+					}
+					require.EqualValues(t, w.Code(n, k), got)
+					sum += int(got)
+				}
+				if p.bits == 0 || n >= p.n {
+					continue
+				}
+				b := 0
+				for int(p.first[b+1]) <= at {
+					b++
+				}
+				header := tile[p.offset[b]:]
+				index := (at-int(p.first[b]))*tileColumns + c
+				require.Equal(t, w.Scale(n, int(s.group)), w.ScaleType().At(header, index))
+				zeros := header[inBlock*tileColumns*size:]
+				switch zeroSize {
+				case 1:
+					require.EqualValues(t, w.Zero(n, int(s.group)), zeros[index])
+				case 4:
+					require.EqualValues(t, w.Zero(n, int(s.group)), int16(binary.LittleEndian.Uint16(zeros[index*4:])))
+					require.EqualValues(t, sum, binary.LittleEndian.Uint16(zeros[index*4+2:]))
+				}
+			}
+		}
+	}
+}
