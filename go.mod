@@ -6,6 +6,7 @@ require (
 	github.com/ebitengine/purego v0.11.3
 	github.com/klauspost/cpuid/v2 v2.4.2
 	github.com/stretchr/testify v1.11.1
+	golang.org/x/arch v0.30.0
 	golang.org/x/sys v0.42.0
 )
 
