@@ -17,12 +17,10 @@ type buffer struct {
 	ours int64 // bytes that count towards the device; 0 when wrapped
 }
 
-// newBuffer is called with d.mu held.
-func (d *Device) newBuffer(mem []byte, ours int64) *buffer {
+// newBuffer makes a buffer that is counted already.
+func newBuffer(d *Device, mem []byte, ours int64) *buffer {
 	b := &buffer{dev: d, len: len(mem), ours: ours}
 	b.mem.Store(&mem)
-	d.alive.Buffers++
-	d.alive.Bytes += ours
 	return b
 }
 
@@ -48,9 +46,6 @@ func (b *buffer) Close() error {
 	if b.mem.Swap(nil) == nil {
 		return nil
 	}
-	b.dev.mu.Lock()
-	defer b.dev.mu.Unlock()
-	b.dev.alive.Buffers--
-	b.dev.alive.Bytes -= b.ours
+	b.dev.drop(b.ours)
 	return nil
 }

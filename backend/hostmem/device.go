@@ -135,24 +135,50 @@ func (d *Device) Alive() backend.Alive {
 	return d.alive
 }
 
-// Alloc implements backend.Device. The memory is zero or what it was before.
+// Alloc implements backend.Device. The memory is zero or what it was before. It
+// is of Go's heap, as the caller may still read it when another goroutine
+// closes the buffer.
 func (d *Device) Alloc(bytes int) (backend.Buffer, error) {
-	if bytes < 0 {
-		return nil, quant.Errorf(backend.ErrShape, d.name(), "buffer", "at least 0 bytes", "%d bytes", bytes)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.admit("buffer"); err != nil {
+	if err := d.take("buffer", bytes); err != nil {
 		return nil, err
-	}
-	if room := d.room(); int64(bytes) > room {
-		return nil, quant.Errorf(backend.ErrOutOfMemory, d.name(), "free memory", fmt.Sprintf("%d bytes", bytes), "%d bytes", room)
 	}
 	mem, err := alignedBytes(bytes)
 	if err != nil {
-		return nil, quant.Errorf(backend.ErrOutOfMemory, d.name(), "buffer", "", "%v", err)
+		return nil, d.undo("buffer", bytes, err)
 	}
-	return d.newBuffer(mem, int64(bytes)), nil
+	return newBuffer(d, mem, int64(bytes)), nil
+}
+
+// take counts bytes of memory as a buffer, or says why they cannot be had.
+func (d *Device) take(what string, bytes int) error {
+	if bytes < 0 {
+		return quant.Errorf(backend.ErrShape, d.name(), what, "at least 0 bytes", "%d bytes", bytes)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.admit(what); err != nil {
+		return err
+	}
+	if room := d.room(); int64(bytes) > room {
+		return quant.Errorf(backend.ErrOutOfMemory, d.name(), "free memory", fmt.Sprintf("%d bytes", bytes), "%d bytes", room)
+	}
+	d.alive.Buffers++
+	d.alive.Bytes += int64(bytes)
+	return nil
+}
+
+// drop undoes take.
+func (d *Device) drop(bytes int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.alive.Buffers--
+	d.alive.Bytes -= bytes
+}
+
+// undo drops what the system then refused, and returns the error for it.
+func (d *Device) undo(what string, bytes int, why error) error {
+	d.drop(int64(bytes))
+	return quant.Errorf(backend.ErrOutOfMemory, d.name(), what, "", "%v", why)
 }
 
 // alignedBytes returns n bytes at a multiple of backend.WorkspaceAlign.
@@ -184,7 +210,8 @@ func (d *Device) WrapBuffer(ptr unsafe.Pointer, bytes int) (backend.Buffer, erro
 	if bytes > 0 {
 		mem = unsafe.Slice((*byte)(ptr), bytes)
 	}
-	return d.newBuffer(mem, 0), nil
+	d.alive.Buffers++
+	return newBuffer(d, mem, 0), nil
 }
 
 // NewStream implements backend.Device.

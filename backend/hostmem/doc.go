@@ -38,6 +38,9 @@
 //		... // dst.Host(), x.Host(), ws.Host() are the memory
 //	}
 //
+// The memory of layers is outside Go's heap: 2 MiB pages where the system has
+// them, freed by Close and by nothing else. Buffers are in Go's heap.
+//
 // Streams run at once: every call is complete when it returns, so that events
 // are reached when they are recorded. A Device keeps a memory limit, refuses
 // to close while anything of it lives, counts what lives (backend.Counter) and

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/internal/hugepage"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -18,10 +19,10 @@ type Layer struct {
 	running sync.RWMutex // held for reading by each Apply, for writing by Close
 	closed  bool         // guarded by running
 
-	mu      sync.Mutex
-	holds   int // groups that need this layer
-	buffers []backend.Buffer
-	bytes   int64
+	mu     sync.Mutex
+	holds  int // groups that need this layer
+	blocks []*hugepage.Block
+	bytes  int64
 }
 
 // NewLayer returns the base of a layer of dev, which is or embeds a *Device.
@@ -53,18 +54,31 @@ func (l *Layer) Bytes() int64 {
 	return l.bytes
 }
 
-// Alloc returns device memory, 256-byte aligned, that Close frees. Only
-// Prepare calls it.
+// Alloc returns zero bytes for weights, at a multiple of at least 256, that
+// Close frees. They count as a buffer of the device. Only Prepare calls it; too
+// much is ErrOutOfMemory.
+//
+// The memory is outside Go's heap, in huge pages where the system has them, and
+// as a rule untouched: who writes a page first decides on which memory node it
+// is. It must not be used but by Prepare and between Enter and Leave: after
+// Close that is a fault. A layer that is never closed is never freed.
 func (l *Layer) Alloc(bytes int) ([]byte, error) {
-	b, err := l.dev.outer.Alloc(bytes)
-	if err != nil {
+	if err := l.EnterUse(); err != nil {
 		return nil, err
+	}
+	defer l.Leave()
+	if err := l.dev.take("weights", bytes); err != nil {
+		return nil, err
+	}
+	b, err := hugepage.Alloc(bytes)
+	if err != nil {
+		return nil, l.dev.undo("weights", bytes, err)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.buffers = append(l.buffers, b)
+	l.blocks = append(l.blocks, b)
 	l.bytes += int64(bytes)
-	return b.Host(), nil
+	return b.Bytes(), nil
 }
 
 // Enter starts an Apply: it refuses what backend.CheckApply refuses, need
@@ -129,10 +143,12 @@ func (l *Layer) Close() error {
 	}
 	l.closed = true
 	var errs []error
-	for _, b := range l.buffers {
+	for _, b := range l.blocks {
+		bytes := int64(len(b.Bytes()))
 		errs = append(errs, b.Close())
+		l.dev.drop(bytes)
 	}
-	l.buffers, l.bytes = nil, 0
+	l.blocks, l.bytes = nil, 0
 	l.dev.mu.Lock()
 	l.dev.alive.Layers--
 	l.dev.mu.Unlock()
