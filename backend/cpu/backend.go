@@ -8,6 +8,7 @@ import (
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/hostmem"
+	"github.com/bitlane/bitlane/internal/hugepage"
 	"github.com/bitlane/bitlane/internal/workers"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -64,6 +65,6 @@ func info(threads int) backend.DeviceInfo {
 	}
 	return backend.DeviceInfo{
 		Backend: "cpu", Family: "cpu", ID: "0", Name: name, Arch: runtime.GOARCH,
-		Tier: "go", Features: cpuid.CPU.FeatureSet(), Memory: "normal pages", Units: threads,
+		Tier: "go", Features: cpuid.CPU.FeatureSet(), Memory: hugepage.Available().String(), Units: threads,
 	}
 }

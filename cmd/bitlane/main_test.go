@@ -169,9 +169,12 @@ func TestDevices(t *testing.T) {
 		require.Empty(t, byName[name].Devices)
 		require.NotEmpty(t, byName[name].Reason)
 	}
+	memory := byName["cpu"].Devices[0].Memory
+	require.Regexp(t, `^(\d+ MiB pages( \(reserved\))?|normal pages \(.+\))$`, memory)
 	code, out, _ = program(t, "devices")
 	require.Equal(t, exitOK, code)
 	require.Contains(t, out, "cpu:0")
+	require.Contains(t, out, ", "+memory)
 }
 
 func TestInputAndOutput(t *testing.T) {
