@@ -1,0 +1,80 @@
+package asm
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// Random problems of every form, and some that are long.
+func TestIntegerKernels(t *testing.T) {
+	if len(integerKernels) == 0 {
+		t.Skip("no kernels for this architecture")
+	}
+	for _, k := range integerKernels {
+		t.Run(k.name, func(t *testing.T) {
+			k.requireFeatures(t)
+			rng, m, cases := rand.New(rand.NewPCG(5, 6)), newMemory(t), 600
+			if testing.Short() {
+				cases = 150
+			}
+			for range cases {
+				m.run(rng, randomProblem(rng, k))
+			}
+			for _, s := range longShapes(k) {
+				m.run(rng, s.fill(rng))
+			}
+		})
+	}
+}
+
+// longShapes are matrices as models have them: groups of 32, 64 and 128, per
+// channel, and per channel in pieces whose integer sums go on.
+func longShapes(k kernel) (shapes []shape) {
+	for _, features := range []int{32, 64, 128} {
+		for _, form := range []Form{ScalesF16 | ZeroConstant, ScalesBF16 | ZeroBytes} {
+			s := shape{kernel: k, form: form}
+			for range 1024 / features / 4 {
+				s.blocks = append(s.blocks, Block{Lines: uint32(features / k.lineFeatures()), Segments: 4, Ends: 15})
+			}
+			shapes = append(shapes, s)
+		}
+	}
+	lines := uint32(1000 / k.lineFeatures() &^ 1)
+	return append(shapes,
+		shape{kernel: k, blocks: []Block{{Lines: 4 * lines, Segments: 1, Ends: 1}}},
+		shape{kernel: k, blocks: []Block{{Lines: lines, Segments: 4, Ends: 8}}},
+		shape{kernel: k, blocks: []Block{{Lines: lines, Segments: 4}, {Lines: lines / 2 &^ 1, Segments: 1, Ends: 1}}})
+}
+
+// Values of x and codes come from the bytes of the input, the rest from its
+// seed.
+func FuzzIntegerKernels(f *testing.F) {
+	if len(integerKernels) == 0 {
+		f.Skip("no kernels for this architecture")
+	}
+	for i := range integerKernels {
+		f.Add(uint8(i), uint64(i), []byte{0x80, 0xff, 0x7f, 0})
+	}
+	f.Fuzz(func(t *testing.T, which uint8, seed uint64, values []byte) {
+		k := integerKernels[int(which)%len(integerKernels)]
+		k.requireFeatures(t)
+		rng := rand.New(rand.NewPCG(seed, 7))
+		p := randomProblem(rng, k)
+		p.overlay(values)
+		newMemory(t).run(rng, p)
+	})
+}
+
+// overlay replaces values from the first on: half of the bytes are for x, half
+// for codes.
+func (p *problem) overlay(values []byte) {
+	half := len(values) / 2
+	for i := range min(half, len(p.x)) {
+		if p.x[i] = int32(int8(values[i])); p.kernel.wide {
+			p.x[i] *= 2
+		}
+	}
+	for i := range min(half, len(p.codes)) {
+		p.codes[i] = uint8(uint(values[half+i]) % (uint(p.kernel.mostCode()) + 1))
+	}
+}

@@ -1,0 +1,207 @@
+package asm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/internal/guardpage"
+)
+
+// memory is where problems lie for kernels: each buffer ends or begins at a
+// page without access. It is reused, so that a test maps few pages.
+type memory struct {
+	t          testing.TB
+	last       map[string][]byte // buffers that end at such a page
+	first      map[string][]byte
+	w, x, y    []byte
+	side, sx   []byte
+	blocks     []byte
+	xs, ss, ys int // steps
+	ws         int
+}
+
+func newMemory(t testing.TB) *memory {
+	return &memory{t: t, last: map[string][]byte{}, first: map[string][]byte{}}
+}
+
+// take returns n bytes with a guard page behind, or before.
+func (m *memory) take(what string, n int, behind bool) []byte {
+	pool, get := m.first, guardpage.Begin
+	if behind {
+		pool, get = m.last, guardpage.End
+	}
+	if len(pool[what]) < n {
+		pool[what] = get(m.t, 2*n)
+	}
+	b := pool[what]
+	if behind {
+		return b[len(b)-n:]
+	}
+	return b[:n:n]
+}
+
+// lay writes p to memory, with random steps, and returns the call. W is
+// aligned to 64 bytes, float32 and dwords to 4, x of 16 bits to 2, x of 8 bits
+// to nothing.
+func (m *memory) lay(rng *rand.Rand, p *problem) *Call {
+	k, behind := p.kernel, rng.Uint32N(4) != 0
+	segments, tiles := p.segments(), k.columns/16
+	tile := p.tileBytes()
+	m.ws = tile + 64*int(rng.Uint32N(3))
+	m.w = m.take("w", (tiles-1)*m.ws+tile, behind)
+	for i := range tiles {
+		p.pack(m.w[i*m.ws:][:tile], i)
+	}
+
+	element := k.elementBytes()
+	row := p.features() * element
+	m.xs = row + element*int(rng.Uint32N(70))
+	m.x = m.take("x", (k.rows-1)*m.xs+row, behind)
+	for r := range k.rows {
+		for i := range p.features() {
+			v := p.x[r*p.features()+i]
+			if at := m.x[r*m.xs+i*element:]; k.wide {
+				binary.LittleEndian.PutUint16(at, uint16(v))
+			} else {
+				at[0] = byte(v)
+			}
+		}
+	}
+
+	m.ss = 4 * (segments + int(rng.Uint32N(3)))
+	m.side, m.sx = m.take("side", (k.rows-1)*m.ss+4*segments, behind), nil
+	if p.sx != nil {
+		m.sx = m.take("sx", len(m.side), behind)
+	}
+	for r := range k.rows {
+		for s := range segments {
+			binary.LittleEndian.PutUint32(m.side[r*m.ss+4*s:], p.side[r*segments+s])
+			if p.sx != nil {
+				binary.LittleEndian.PutUint32(m.sx[r*m.ss+4*s:], math.Float32bits(p.sx[r*segments+s]))
+			}
+		}
+	}
+
+	m.blocks = m.take("blocks", 8*len(p.blocks), behind)
+	for i, b := range p.blocks {
+		at := m.blocks[8*i:]
+		binary.LittleEndian.PutUint32(at, b.Lines)
+		at[4], at[5] = b.Segments, b.Ends
+	}
+
+	m.ys = 4 * (k.columns + int(rng.Uint32N(3)))
+	m.y = m.take("y", (k.rows-1)*m.ys+4*k.columns, behind)
+	for i := range m.y {
+		m.y[i] = 0xa5
+	}
+	for i, v := range p.y {
+		binary.LittleEndian.PutUint32(m.y[i/k.columns*m.ys+i%k.columns*4:], math.Float32bits(v))
+	}
+
+	c := &Call{
+		W: pointer(m.w), WStep: uintptr(m.ws), X: pointer(m.x), XStep: uintptr(m.xs),
+		Blocks: (*Block)(pointer(m.blocks)), Count: uintptr(len(p.blocks)),
+		Side: pointer(m.side), SStep: uintptr(m.ss),
+		Y: (*float32)(pointer(m.y)), YStep: uintptr(m.ys), Form: p.form, Zero: uint64(p.zero),
+	}
+	if p.sx != nil {
+		c.Scales = pointer(m.sx)
+	}
+	if k.wide {
+		c.Side = nil
+	}
+	return c
+}
+
+func pointer(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }
+
+// run calls the kernel and compares with the model, bit for bit. Nothing but Y
+// may have changed.
+func (m *memory) run(rng *rand.Rand, p *problem) {
+	m.t.Helper()
+	c := m.lay(rng, p)
+	given := [][]byte{m.w, m.x, m.side, m.sx, m.blocks}
+	var before [][]byte
+	for _, b := range given {
+		before = append(before, bytes.Clone(b))
+	}
+	kept := *c
+	want := p.model(m.t)
+	p.kernel.run(c)
+	require.Equal(m.t, kept, *c)
+	for i := range given {
+		require.True(m.t, bytes.Equal(before[i], given[i]), "an input changed")
+	}
+	for i := 0; i < len(m.y); i += 4 {
+		row, column := i/m.ys, i%m.ys/4
+		got := binary.LittleEndian.Uint32(m.y[i:])
+		if column >= p.kernel.columns {
+			require.Equal(m.t, uint32(0xa5a5a5a5), got, "written between rows")
+			continue
+		}
+		w := want[row*p.kernel.columns+column]
+		if !same(w, math.Float32frombits(got)) {
+			m.t.Fatalf("row %d, column %d of %s: %g (%#x), want %g (%#x)", row, column, p, math.Float32frombits(got), got, w, math.Float32bits(w))
+		}
+	}
+}
+
+// tileBytes is the size of one tile of p.
+func (p *problem) tileBytes() (n int) {
+	header := 64 * (p.form.ScaleBytes() + p.form.ZeroBytesOf())
+	for _, b := range p.blocks {
+		n += header + 64*int(b.Segments)*int(b.Lines)
+	}
+	return n
+}
+
+// pack writes tile i of p as kernels read it.
+func (p *problem) pack(dst []byte, tile int) {
+	n, s := p.kernel.columns, 0
+	for _, b := range p.blocks {
+		clear(dst[:64*(p.form.ScaleBytes()+p.form.ZeroBytesOf())])
+		for i := range int(b.Segments) * 16 {
+			at := (s+i/16)*n + tile*16 + i%16
+			if p.form.ScaleBytes() == 4 {
+				binary.LittleEndian.PutUint32(dst[4*i:], p.scales[at])
+			} else {
+				binary.LittleEndian.PutUint16(dst[2*i:], uint16(p.scales[at]))
+			}
+			switch zeros := dst[64*p.form.ScaleBytes():]; p.form & zeroMask {
+			case ZeroBytes:
+				zeros[i] = byte(p.zeros[at])
+			case ZeroPairs:
+				binary.LittleEndian.PutUint16(zeros[4*i:], uint16(p.zeros[at]))
+				binary.LittleEndian.PutUint16(zeros[4*i+2:], uint16(p.codeSums[at]))
+			}
+		}
+		dst = dst[64*(p.form.ScaleBytes()+p.form.ZeroBytesOf()):]
+		for range int(b.Segments) {
+			p.packLines(dst, p.starts[s], p.starts[s+1], tile)
+			dst, s = dst[64*b.Lines:], s+1
+		}
+	}
+}
+
+// packLines writes the lines of features [from, to).
+func (p *problem) packLines(dst []byte, from, to, tile int) {
+	n, line := p.kernel.columns, p.kernel.lineFeatures()
+	for k := from; k < to; k++ {
+		j, t := (k-from)/line, (k-from)%line
+		for c := range 16 {
+			u := p.codes[k*n+tile*16+c]
+			switch at := &dst[64*j+4*c+t%4]; {
+			case p.kernel.bits == 8 || t < 4:
+				*at = u
+			default:
+				*at |= u << 4
+			}
+		}
+	}
+}

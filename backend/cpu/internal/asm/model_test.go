@@ -1,0 +1,200 @@
+package asm
+
+import (
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/dtype"
+)
+
+// problem is the work of one call to an integer kernel, by its meaning; memory
+// lays it out. Segments count through all blocks, features include padding.
+type problem struct {
+	kernel   kernel
+	form     Form
+	zero     int // of ZeroConstant, for kernels of 16-bit x
+	blocks   []Block
+	starts   []int     // [segments+1] first feature of each
+	ends     []int     // [segments] first feature that is padding
+	x        []int32   // [rows][features]
+	side     []uint32  // [rows][segments]
+	sx       []float32 // [rows][segments], nil: none
+	codes    []uint8   // [features][columns]
+	scales   []uint32  // [segments][columns] bits of the scale type
+	zeros    []int16   // [segments][columns]
+	codeSums []int16   // [segments][columns], of ZeroPairs
+	y        []float32 // [rows][columns] before the call
+}
+
+func (p *problem) segments() int { return len(p.starts) - 1 }
+func (p *problem) features() int { return p.starts[p.segments()] }
+
+// model returns what the call leaves in Y.
+func (p *problem) model(t testing.TB) []float32 {
+	y := append([]float32(nil), p.y...)
+	ends := p.last()
+	for r := range p.kernel.rows {
+		for c := range p.kernel.columns {
+			a, sum := int64(0), &y[r*p.kernel.columns+c]
+			for s := range p.segments() {
+				a += p.segmentSum(r, s, c)
+				require.Equal(t, a, int64(int32(a)), "the case leaves int32")
+				if !ends[s] {
+					continue
+				}
+				v, scale := float32(int32(a)), p.scale(s, c)
+				if p.sx == nil {
+					*sum = fma32(v, scale, *sum)
+				} else {
+					*sum = fma32(float32(v*scale), p.sx[r*p.segments()+s], *sum)
+				}
+				a = 0
+			}
+		}
+	}
+	return y
+}
+
+// last says of each segment whether its integer sum ends with it.
+func (p *problem) last() (ends []bool) {
+	for _, b := range p.blocks {
+		for i := range b.Segments {
+			ends = append(ends, b.Ends>>i&1 == 1)
+		}
+	}
+	return ends
+}
+
+// segmentSum is the integer sum of row r, segment s and column c, correction
+// included.
+func (p *problem) segmentSum(r, s, c int) (a int64) {
+	n := p.kernel.columns
+	z := int64(p.zeros[s*n+c])
+	if p.kernel.wide {
+		if p.form&zeroMask == ZeroConstant {
+			z = int64(p.zero)
+		}
+		for k := p.starts[s]; k < p.starts[s+1]; k++ {
+			a += int64(p.x[r*p.features()+k]) * (int64(p.codes[k*n+c]) - z)
+		}
+		return a
+	}
+	for k := p.starts[s]; k < p.starts[s+1]; k++ {
+		a += int64(p.x[r*p.features()+k]) * int64(p.codes[k*n+c])
+	}
+	side := p.side[r*p.segments()+s]
+	lo, hi := int64(int16(side)), int64(int16(side>>16))
+	switch p.form & zeroMask {
+	case ZeroConstant:
+		return a + int64(int32(side))
+	case ZeroBytes:
+		return a + z*lo
+	default:
+		return a + z*lo + int64(p.codeSums[s*n+c])*hi
+	}
+}
+
+// scale is the weight scale of segment s and column c.
+func (p *problem) scale(s, c int) float32 {
+	bits := p.scales[s*p.kernel.columns+c]
+	switch p.form & scaleMask {
+	case ScalesF16:
+		return dtype.F16ToF32(uint16(bits))
+	case ScalesBF16:
+		return dtype.BF16ToF32(uint16(bits))
+	}
+	return math.Float32frombits(bits)
+}
+
+// fma32 is x·y + z rounded once. The float64 product is exact; the sum is
+// rounded to odd, so that rounding it to float32 is as if there had been no
+// rounding before.
+func fma32(x, y, z float32) float32 {
+	p, a := float64(x)*float64(y), float64(z)
+	sum := float64(p + a)
+	if math.IsInf(sum, 0) || math.IsNaN(sum) {
+		return float32(sum)
+	}
+	b := float64(sum - p)
+	lost := float64(p-float64(sum-b)) + float64(a-b)
+	bits := math.Float64bits(sum)
+	if lost != 0 && bits&1 == 0 {
+		if lost > 0 == (sum > 0) {
+			bits++
+		} else {
+			bits--
+		}
+	}
+	return float32(math.Float64frombits(bits))
+}
+
+func TestFMA32(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	any32 := func() float32 { return math.Float32frombits(rng.Uint32()) }
+	near := func(v float32, spread uint32) float32 { // close exponents and long runs of equal bits make ties
+		e := math.Float32bits(v)>>23&0xff + rng.Uint32N(2*spread+1) - spread
+		return math.Float32frombits(rng.Uint32N(2)<<31 | e&0xff<<23 | rng.Uint32()&(math.MaxUint32<<rng.Uint32N(24))&0x7fffff)
+	}
+	var ties int
+	for range 400_000 {
+		x, y := any32(), any32()
+		if rng.Uint32N(2) == 0 {
+			x, y = near(1, 60), near(1, 60)
+		}
+		z := near(x*y, 26)
+		if rng.Uint32N(4) == 0 {
+			z = any32()
+		}
+		got := fma32(x, y, z)
+		if !finite(x) || !finite(y) || !finite(z) {
+			want := float32(float64(x)*float64(y) + float64(z))
+			require.True(t, same(want, got), "%g·%g%+g = %g, not %g", x, y, z, want, got)
+			continue
+		}
+		exact := new(big.Float).SetPrec(1000).SetFloat64(float64(x) * float64(y)) // 48 bits: exact
+		exact.Add(exact, new(big.Float).SetFloat64(float64(z)))
+		want, _ := exact.Float32()
+		require.True(t, want == got, "%g·%g%+g = %g, not %g", x, y, z, want, got)
+		if twice := float32(float64(x)*float64(y) + float64(z)); twice != want {
+			ties++
+		}
+	}
+	require.Greater(t, ties, 100, "cases that rounding twice gets wrong")
+}
+
+func finite(v float32) bool { return math.Float32bits(v)&0x7f800000 != 0x7f800000 }
+
+// same compares bits, but any NaN equals any other.
+func same(a, b float32) bool {
+	return math.Float32bits(a) == math.Float32bits(b) || a != a && b != b
+}
+
+// TestCorrections shows what the values of Side are for: they turn sums of codes
+// into Σ (q−zp)·(u−z).
+func TestCorrections(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for i := range 300 {
+		k := kernel{bits: 4 << (i & 1), rows: 2, columns: 16}
+		p := randomProblem(rng, k)
+		p.zero = int(rng.Uint32N(256))
+		zp := p.correct(rng)
+		for r := range k.rows {
+			for s := range p.segments() {
+				for c := range k.columns {
+					z, want := int64(p.zeros[s*k.columns+c]), int64(0)
+					if p.form&zeroMask == ZeroConstant {
+						z = int64(p.zero)
+					}
+					for f := p.starts[s]; f < p.ends[s]; f++ {
+						want += (int64(p.x[r*p.features()+f]) - zp[r]) * (int64(p.codes[f*k.columns+c]) - z)
+					}
+					require.Equal(t, want, p.segmentSum(r, s, c), "row %d, segment %d, column %d of %s", r, s, c, p)
+				}
+			}
+		}
+	}
+}
