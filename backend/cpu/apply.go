@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/internal/workers"
 	"github.com/bitlane/bitlane/quant"
@@ -16,9 +17,17 @@ type call struct {
 	xStep, yStep int // bytes from one row to the next
 	yType        dtype.DType
 
-	prepared []byte // rows of l.row bytes
-	scratch  []byte // l.scratch bytes for each worker
-	products bool   // which of the two loops runs
+	prepared []byte      // rows of l.stride bytes
+	scratch  []byte      // l.scratch bytes for each worker
+	products bool        // which of the two loops runs
+	run      []kernelRun // one for each worker
+}
+
+// kernelRun is what a worker hands to an assembly kernel, which must not be
+// allocated for each. The padding keeps workers off each other's cache lines.
+type kernelRun struct {
+	asm.Call
+	_ [64]byte
 }
 
 // The least work, in features prepared and in products, that is worth waking
@@ -28,101 +37,109 @@ const (
 	productWork = 1 << 15
 )
 
-func (c *call) run() {
-	l := c.l
+func (c *call) do() {
+	l, pool := c.l, c.l.dev.pool
 	prepare := c.rows * len(l.fronts)
-	l.dev.pool.Run(c.job, c, prepare, width(float64(prepare)*float64(l.k)/frontWork))
+	pool.Run(c.job, c, prepare, width(float64(prepare)*float64(l.k)/frontWork))
 	c.products = true
-	l.dev.pool.Run(c.job, c, l.chunks, width(float64(c.rows)*float64(l.n)*float64(l.k)/productWork))
+	portions := 0
+	for i := range l.parts {
+		portions += l.parts[i].portions(c.rows, pool.Threads())
+	}
+	pool.Run(c.job, c, portions, width(float64(c.rows)*float64(l.n)*float64(l.k)/productWork))
 }
 
-// width is how many goroutines so many worthwhile portions of work deserve.
-func width(portions float64) int { return int(min(portions, 1<<16)) + 1 }
+// width is how many goroutines so many worthwhile amounts of work deserve.
+func width(amounts float64) int { return int(min(amounts, 1<<16)) + 1 }
+
+// scratchOf is one worker's scratch memory.
+func (c *call) scratchOf(worker int) []byte { return c.scratch[worker*c.l.scratch:][:c.l.scratch] }
 
 // Do implements workers.Task.
 func (c *call) Do(worker, chunk int) {
-	scratch := c.scratch[worker*c.l.scratch:][:c.l.scratch]
-	if c.products {
-		c.multiply(scratch, chunk)
+	if !c.products {
+		m, i := chunk/len(c.l.fronts), chunk%len(c.l.fronts)
+		c.l.fronts[i].prepare(c.prepared[m*c.l.stride+c.l.at[i]:], c.x[m*c.xStep:], c.scratchOf(worker))
 		return
 	}
-	fronts := c.l.fronts
-	m, i := chunk/len(fronts), chunk%len(fronts)
-	row := c.prepared[m*c.l.row:]
-	for _, f := range fronts[:i] {
-		row = row[f.row:]
-	}
-	fronts[i].prepare(row[:fronts[i].row], c.x[m*c.xStep:], scratch)
-}
-
-// multiply computes the outputs of one chunk for all rows of x.
-func (c *call) multiply(scratch []byte, chunk int) {
-	at := len(c.l.parts) - 1
-	for chunk < c.l.parts[at].chunk {
-		at--
-	}
-	p := &c.l.parts[at]
-	first := (chunk - p.chunk) * p.tile
-	last := min(first+p.tile, p.w.n)
-	if c.l.fronts[p.front].recipe.Kind == quant.Exact {
-		c.multiplyExact(p, scratch, first, last)
-	} else {
-		c.multiplyCodes(p, scratch, first, last)
+	for i := range c.l.parts {
+		p := &c.l.parts[i]
+		n := p.portions(c.rows, c.l.dev.pool.Threads())
+		if chunk < n {
+			p.multiply(c, p, worker, chunk)
+			return
+		}
+		chunk -= n
 	}
 }
 
-// together is the rows of W that are unpacked before they are multiplied. One
-// row of x uses each only once, best while it is still in the first cache.
-func (c *call) together(p *part) int {
-	if c.rows == 1 {
-		return 1
-	}
-	return p.tile
-}
-
-func (c *call) multiplyExact(p *part, scratch []byte, first, last int) {
-	f := c.l.fronts[p.front]
-	step := int(align(int64(padded(p.w.k)) * 4))
-	codes := scratch[p.tile*step:]
-	for lo := first; lo < last; lo += c.together(p) {
-		hi := min(lo+c.together(p), last)
-		for n := lo; n < hi; n++ {
-			p.w.floats(view[float32](scratch[(n-lo)*step:], padded(p.w.k)), codes, n)
-		}
-		for m := range c.rows {
-			x := f.values(c.prepared[m*c.l.row+p.at:])
-			for n := lo; n < hi; n++ {
-				c.put(p, m, n, dot(x, view[float32](scratch[(n-lo)*step:], len(x))))
-			}
-		}
-	}
-}
-
-func (c *call) multiplyCodes(p *part, scratch []byte, first, last int) {
-	f := c.l.fronts[p.front]
-	row := int(align(int64(padded(p.w.k)) * 4))
-	step := row + int(align(int64(p.w.groups)*4))
-	codes := scratch[p.tile*step:]
-	for lo := first; lo < last; lo += c.together(p) {
-		hi := min(lo+c.together(p), last)
-		for n := lo; n < hi; n++ {
-			at := scratch[(n-lo)*step:]
-			p.w.integers(view[int32](at, p.w.k), view[float32](at[row:], p.w.groups), codes, n)
-		}
-		for m := range c.rows {
-			q, act := f.codes(c.prepared[m*c.l.row+p.at:])
-			for n := lo; n < hi; n++ {
-				at := scratch[(n-lo)*step:]
-				c.put(p, m, n, p.w.combine(q, act, view[int32](at, p.w.k), view[float32](at[row:], p.w.groups)))
-			}
-		}
-	}
-}
+// row is the prepared row m for a part.
+func (c *call) row(p *part, m int) []byte { return c.prepared[m*c.l.stride+c.l.at[p.front]:] }
 
 // put adds the bias and stores one output, rounded once.
-func (c *call) put(p *part, m, n int, y float32) {
-	if p.w.bias != nil {
-		y += p.w.bias[n]
+func (c *call) put(p *part, bias []float32, m, n int, y float32) {
+	if bias != nil {
+		y += bias[n]
 	}
 	c.yType.Put(c.y[m*c.yStep:], p.column+n, y)
+}
+
+var _ matrix = (*weights)(nil)
+
+// outputs implements matrix.
+func (w *weights) outputs() int { return w.n }
+
+// portions implements matrix: a tile each.
+func (w *weights) portions(int, int) int { return (w.n + tileRows(w.k) - 1) / tileRows(w.k) }
+
+// multiply implements matrix: it computes the outputs of one tile for all rows
+// of x.
+func (w *weights) multiply(c *call, p *part, worker, portion int) {
+	tile := tileRows(w.k)
+	first := portion * tile
+	last := min(first+tile, w.n)
+	together := tile // rows of W that are unpacked before they are multiplied
+	if c.rows == 1 {
+		together = 1 // one row of x uses each only once, best while it is in the first cache
+	}
+	multiply := w.multiplyCodes
+	if c.l.Spec().Recipe.Kind == quant.Exact {
+		multiply = w.multiplyExact
+	}
+	for lo := first; lo < last; lo += together {
+		multiply(c, p, c.scratchOf(worker), lo, min(lo+together, last))
+	}
+}
+
+func (w *weights) multiplyExact(c *call, p *part, scratch []byte, lo, hi int) {
+	f := c.l.fronts[p.front]
+	step := align(padded(w.k) * 4)
+	codes := scratch[tileRows(w.k)*step:]
+	for n := lo; n < hi; n++ {
+		w.floats(view[float32](scratch[(n-lo)*step:], padded(w.k)), codes, n)
+	}
+	for m := range c.rows {
+		x := f.floats(c.row(p, m))
+		for n := lo; n < hi; n++ {
+			c.put(p, w.bias, m, n, dot(x, view[float32](scratch[(n-lo)*step:], len(x))))
+		}
+	}
+}
+
+func (w *weights) multiplyCodes(c *call, p *part, scratch []byte, lo, hi int) {
+	f := c.l.fronts[p.front]
+	row := align(padded(w.k) * 4)
+	step := row + align(w.groups*4)
+	codes := scratch[tileRows(w.k)*step:]
+	for n := lo; n < hi; n++ {
+		at := scratch[(n-lo)*step:]
+		w.integers(view[int32](at, w.k), view[float32](at[row:], w.groups), codes, n)
+	}
+	for m := range c.rows {
+		q, act := f.words(c.row(p, m))
+		for n := lo; n < hi; n++ {
+			at := scratch[(n-lo)*step:]
+			c.put(p, w.bias, m, n, w.combine(q, act, view[int32](at, w.k), view[float32](at[row:], w.groups)))
+		}
+	}
 }

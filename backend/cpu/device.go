@@ -56,11 +56,11 @@ func (d *Device) borrow() *call {
 		d.idle = d.idle[:n-1]
 		return c
 	}
-	return &call{job: workers.NewJob()}
+	return &call{job: workers.NewJob(), run: make([]kernelRun, d.pool.Threads())}
 }
 
 func (d *Device) giveBack(c *call) {
-	*c = call{job: c.job}
+	*c = call{job: c.job, run: c.run}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.idle = append(d.idle, c)

@@ -1,31 +1,99 @@
 package cpu
 
 import (
-	"slices"
-
 	"github.com/bitlane/bitlane/backend"
-	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
 	"github.com/bitlane/bitlane/quant"
 )
 
-// front prepares rows of x for the kernels: float32 values (exact), or codes
-// minus zero point with their scales, in the order of the packed weights.
+// front prepares rows of x for the matrices that share it. A prepared row is
+// its values, then, for codes, a correction for each segment (int8 only) and
+// the scales, each part 64-byte aligned.
 type front struct {
-	recipe    quant.Recipe
-	x         dtype.DType
-	k         int
-	row       int              // bytes of a prepared row
-	order     []int32          // nil: as x has them
-	act       quant.Groups     // the recipe's groups, features as x has them
-	transform *quant.Transform // nil: none
+	rowShape
+	plan   *rows.Plan
+	k      int
+	act    int // activation groups, 0 without codes
+	values rows.Values
+
+	order     []int32 // of the features; nil: as x has them
+	transform *quant.Transform
+}
+
+// rowShape is the size of a prepared row and of its parts, in bytes but for
+// the counts.
+type rowShape struct {
+	width    int // values
+	segments int
+	sideAt   int // to the corrections; 0: none
+	scalesAt int
+	scales   int // how many: none, one, or one for each segment
+	row      int // of all
+}
+
+// shapeOfRow is the rowShape for a Spec and a panel, or nil for the kernels in
+// plain Go.
+func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
+	if p != nil {
+		r.width, r.segments = p.padded, len(p.pieces)
+	} else {
+		r.width, r.segments = padded(s.K), 1
+		if s.Recipe.Kind == quant.Int8Group {
+			z := sizesOf(s)
+			r.width, r.segments = z.width, z.segments
+		}
+	}
+	r.row = align(r.width * valuesOf(s, p).Size())
+	if s.Recipe.Kind == quant.Exact {
+		return r
+	}
+	if p != nil && p.kind == bytePanel {
+		r.sideAt = r.row
+		r.row += align(r.segments * 4)
+	}
+	r.scales = 1
+	if s.Recipe.Kind == quant.Int8Group {
+		r.scales = r.segments
+	}
+	r.scalesAt = r.row
+	r.row += align(r.scales * 4)
+	return r
+}
+
+func valuesOf(s *backend.Spec, p *panel) rows.Values {
+	switch {
+	case s.Recipe.Kind == quant.Exact:
+		return rows.Float32
+	case p == nil || p.kind == wordPanel:
+		return rows.Int16
+	}
+	return rows.Int8
+}
+
+// frontScratch is one worker's scratch for preparing rows: x as float32, its
+// codes and scales, and two more rows of float32 for a transform.
+func frontScratch(s *backend.Spec, r *rowShape) int {
+	n := align(s.K * 4)
+	if s.Recipe.Kind != quant.Exact {
+		n += align(s.K) + align(r.segments*4)
+	}
+	if s.Transform != nil {
+		n += 2 * align(s.K*4)
+	}
+	return n
 }
 
 // newFront keeps nothing of l: the matrices and the order are copied to mem.
-func newFront(mem []byte, at *layout, l *quant.Linear, s *backend.Spec) *front {
-	f := &front{recipe: s.Recipe, x: s.X, k: s.K, row: int(rowBytes(s)), act: s.Recipe.ActGroups(l.Weight.Groups())}
-	if s.Groups.Kind == quant.ActOrder {
-		f.order = view[int32](mem[at.order:], s.K)
-		copy(f.order, l.Weight.Groups().Order())
+func newFront(mem []byte, at *layout, l *quant.Linear, s *backend.Spec, p *panel, isa rows.ISA) (*front, error) {
+	f := &front{rowShape: shapeOfRow(s, p), k: s.K, values: valuesOf(s, p)}
+	form := rows.Form{
+		ISA: isa, Recipe: s.Recipe, X: s.X, K: s.K, Act: s.Recipe.ActGroups(l.Weight.Groups()),
+		Width: f.width, Values: f.values,
+	}
+	f.act = form.Act.Count()
+	if at.order > 0 {
+		form.Order = view[int32](mem[at.order:], s.K)
+		copy(form.Order, l.Weight.Groups().Order())
 	}
 	if t := l.Transform; t != nil {
 		own := *t
@@ -33,81 +101,44 @@ func newFront(mem []byte, at *layout, l *quant.Linear, s *backend.Spec) *front {
 		own.P2 = view[float32](mem[at.p2:], len(t.P2))
 		copy(own.P1, t.P1)
 		copy(own.P2, t.P2)
-		f.transform = &own
+		form.Transform, f.transform = &own, &own
 	}
-	return f
+	if p == nil {
+		form.Segments = goRowSegments(s)
+	} else {
+		form.Zeros, form.Zero = p.form.Zeros(), int32(p.zero)
+		for _, e := range p.pieces {
+			form.Segments = append(form.Segments, rows.Segment{Lo: e.lo, Hi: e.hi, At: e.at})
+		}
+	}
+	f.order = form.Order
+	var err error
+	f.plan, err = rows.New(form)
+	return f, err
 }
 
 // same reports whether both fronts prepare the same rows.
-func (f *front) same(g *front) bool {
-	return f.recipe == g.recipe && f.x == g.x && f.k == g.k && f.row == g.row &&
-		slices.Equal(f.order, g.order) && f.act.Count() == g.act.Count() &&
-		slices.Equal(f.act.Index(nil), g.act.Index(nil)) && sameTransform(f.transform, g.transform)
+func (f *front) same(g *front) bool { return f.rowShape == g.rowShape && f.plan.Same(g.plan) }
+
+// floats returns a prepared row as the exact kernels in plain Go read it.
+func (f *front) floats(row []byte) []float32 { return view[float32](row, f.width) }
+
+// words returns a prepared row as the integer kernels in plain Go read it.
+func (f *front) words(row []byte) (codes []int16, scales []float32) {
+	return view[int16](row, f.width), f.rowScales(row)
 }
 
-func sameTransform(a, b *quant.Transform) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a.L == b.L && a.R == b.R && a.Type == b.Type && a.Clip == b.Clip &&
-		slices.Equal(a.P1, b.P1) && slices.Equal(a.P2, b.P2)
-}
-
-// values returns a prepared row as the exact kernels read it.
-func (f *front) values(row []byte) []float32 { return view[float32](row, padded(f.k)) }
-
-// codes returns a prepared row as the other kernels read it.
-func (f *front) codes(row []byte) (codes []int16, scales []float32) {
-	at := int(align(int64(padded(f.k)) * 2))
-	return view[int16](row, f.k), view[float32](row[at:], f.act.Count())
-}
+func (f *front) rowScales(row []byte) []float32 { return view[float32](row[f.scalesAt:], f.scales) }
 
 // prepare writes one row of x, of the front's type, to dst. scratch is
-// frontBytes.
+// frontScratch bytes.
 func (f *front) prepare(dst, x, scratch []byte) {
-	if f.recipe.Kind == quant.Exact {
-		f.widen(f.values(dst), x, scratch)
-		return
+	to := rows.Dst{Values: dst[:f.width*f.values.Size()]}
+	if f.sideAt > 0 {
+		to.Side = view[int32](dst[f.sideAt:], f.segments)
 	}
-	out, scales := f.codes(dst)
-	codes := view[int8](scratch[align(int64(padded(f.k))*4):], f.k)
-	zero := int16(f.quantize(codes, scales, x, scratch))
-	if f.order == nil {
-		for i, c := range codes {
-			out[i] = int16(c) - zero
-		}
-		return
+	if f.scales > 0 {
+		to.Scales = f.rowScales(dst)
 	}
-	for i, k := range f.order {
-		out[i] = int16(codes[k]) - zero
-	}
-}
-
-func (f *front) widen(dst []float32, x, scratch []byte) {
-	clear(dst[f.k:])
-	if f.order == nil {
-		dtype.Decode(f.x, dst[:f.k], x)
-		return
-	}
-	wide := view[float32](scratch, f.k)
-	dtype.Decode(f.x, wide, x)
-	for i, k := range f.order {
-		dst[i] = wide[k]
-	}
-}
-
-// quantize writes the codes of a row of x in the order of x, and its scales.
-// scratch is frontBytes, of which codes may be the part that prepare uses.
-func (f *front) quantize(codes []int8, scales []float32, x, scratch []byte) (zero int32) {
-	wide := view[float32](scratch, f.k)
-	dtype.Decode(f.x, wide, x)
-	if f.transform == nil {
-		return f.recipe.QuantizeRow(f.x, &f.act, codes, scales, wide)
-	}
-	k := int64(padded(f.k))
-	scratch = scratch[align(k*4)+align(k):]
-	out, between := view[float32](scratch, f.k), view[float32](scratch[align(k*4):], f.k)
-	f.transform.Apply(f.x, out, wide, between)
-	scales[0] = f.transform.QuantizeRow(codes, out)
-	return 0
+	f.plan.Row(to, x, scratch)
 }

@@ -54,7 +54,7 @@ func (d *Device) Group(layers ...backend.Layer) (backend.Layer, error) {
 			if i < 0 {
 				i, fronts = len(fronts), append(fronts, f)
 			}
-			parts = append(parts, part{w: p.w, front: i})
+			parts = append(parts, part{matrix: p.matrix, front: i})
 		}
 	}
 	return newLayer(base, d, fronts, parts, scratch, held), nil
@@ -86,7 +86,7 @@ func groupSpec(members []*layer) (backend.Spec, error) {
 		}
 		if t.Recipe != s.Recipe {
 			differ("recipe", t.Recipe, s.Recipe)
-		} else if !sameTransform(m.fronts[0].transform, members[0].fronts[0].transform) {
+		} else if !m.fronts[0].transform.Equal(members[0].fronts[0].transform) {
 			differ("transform", "another", "the same")
 		}
 		s.NRanges = joinRanges(&s, &t)

@@ -4,18 +4,39 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
 
-// kernels is what the backend offers, best first.
-var kernels = []*kernel{
-	{name: "cpu_wxg_a16_go", act: exact},
-	{name: "cpu_wx_a16_go", act: exact, plain: true},
-	{name: "cpu_wxg_a8_go", act: int8Codes},
-	{name: "cpu_wxg_a4_go", act: int4Codes},
+// kernels is what the backend offers, best first: those of each unit, then
+// those in plain Go, which refuse nothing that a loader can produce.
+var kernels = tableOf(units)
+
+func tableOf(units []*unit) (all []*kernel) {
+	for _, u := range units {
+		add := func(name string, offered bool, k kernel) {
+			if offered {
+				k.name, k.unit = "cpu_"+name+"_"+u.name, u
+				all = append(all, &k)
+			}
+		}
+		four, eight := len(u.codes4.direct) > 0, len(u.codes8.direct) > 0
+		add("w4g_a8", four, kernel{act: int8Codes, least: 2, most: 4})
+		add("w8g_a8", eight, kernel{act: int8Codes, least: 5, most: 8})
+		add("w4g_a4", four, kernel{act: int4Codes, least: 2, most: 4})
+		add("w8g_a4", eight, kernel{act: int4Codes, least: 5, most: 8})
+		add("w4g_a16", len(u.exact.gemm) > 0, kernel{act: exact, least: 2, most: 4})
+		add("w8g_a16", len(u.exact.gemm) > 0, kernel{act: exact, least: 5, most: 8})
+		add("wx_a16", len(u.exact.gemm) > 0, kernel{act: exact, plain: true})
+	}
+	return append(all,
+		&kernel{name: "cpu_wxg_a16_go", act: exact, least: 2, most: 8},
+		&kernel{name: "cpu_wx_a16_go", act: exact, plain: true},
+		&kernel{name: "cpu_wxg_a8_go", act: int8Codes, least: 2, most: 8},
+		&kernel{name: "cpu_wxg_a4_go", act: int4Codes, least: 2, most: 8})
 }
 
 // activations says what the rows of x are prepared to.
@@ -53,11 +74,13 @@ func activationsOf(r quant.Recipe) (activations, bool) {
 	return 0, false
 }
 
-// kernel is one of the kernels in plain Go.
+// kernel is one kernel of a unit, or in plain Go.
 type kernel struct {
-	name  string
-	act   activations
-	plain bool // plain weights, otherwise integer codes
+	name        string
+	act         activations
+	plain       bool // plain weights, otherwise integer codes
+	least, most int  // bits of codes
+	unit        *unit
 }
 
 var _ backend.Kernel = (*kernel)(nil)
@@ -73,8 +96,8 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 		r = r.Add(k.name, "weights", "plain "+s.Plain.String(), "integer codes", "")
 	case !s.Plain.Valid() && k.plain:
 		r = r.Add(k.name, "weights", fmt.Sprintf("%d-bit codes", s.Bits), "plain float32, float16 or bfloat16", "")
-	case !s.Plain.Valid() && (s.Bits < 2 || s.Bits > 8):
-		r = r.Add(k.name, "bits", fmt.Sprint(s.Bits), "2..8", "")
+	case !s.Plain.Valid() && (s.Bits < k.least || s.Bits > k.most):
+		r = r.Add(k.name, "bits", fmt.Sprint(s.Bits), fmt.Sprintf("%d..%d", k.least, k.most), "")
 	}
 	if act, known := activationsOf(s.Recipe); !known || act != k.act {
 		r = r.Add(k.name, "activations", s.Recipe.String(), k.act.String(), k.act.fix())
@@ -99,12 +122,50 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	if what, has := absurd(&s); what != "" {
 		return r.Add(k.name, what, has, "what a layer can have", "derive the Spec with backend.NewSpec")
 	}
-	if r == nil {
-		if need := workspace(&s, i.Units, s.MaxRows); need > math.MaxInt {
-			r = r.Add(k.name, "MaxRows", fmt.Sprint(s.MaxRows), "a workspace that can be addressed", "ask for fewer rows")
-		}
+	if r = k.forUnit(r, i, &s); r != nil {
+		return r
+	}
+	if n := needsOf(&s, k.panel(&s), k.unit); n.row > (math.MaxInt>>1)/s.MaxRows-lineBytes {
+		r = r.Add(k.name, "MaxRows", fmt.Sprint(s.MaxRows), "a workspace that can be addressed", "ask for fewer rows")
 	}
 	return r
+}
+
+// widestPanel is the largest K of a panel.
+const widestPanel = 1 << 24
+
+// forUnit adds what a kernel of a unit refuses and plain Go does not.
+func (k *kernel) forUnit(r *backend.Refusal, i backend.DeviceInfo, s *backend.Spec) *backend.Refusal {
+	if k.unit == nil {
+		return r
+	}
+	if missing := k.unit.missing(i.Features); missing != nil {
+		r = r.Add(k.name, "processor", "without "+strings.Join(missing, ", "), "with them", "see BITLANE_CPU if it has them")
+	}
+	if !k.plain && !zerosFit(s) {
+		r = r.Add(k.name, "zero points", fmt.Sprintf("%d..%d", s.ZeroMin, s.ZeroMax), "0..255", "")
+	}
+	if s.K > widestPanel {
+		return r.Add(k.name, "K", fmt.Sprint(s.K), fmt.Sprintf("at most %d", widestPanel), "")
+	}
+	most := s.K/8 + 32 // roundings of a sum
+	if z := sizesOf(s); z.segments > most || r == nil && k.panel(s).depth() > most {
+		r = r.Add(k.name, "groups", fmt.Sprintf("%d of %d features", z.segments, s.K), "8 features in each, on average", "")
+	}
+	return r
+}
+
+// panel is how k lays out the weights, nil in plain Go.
+func (k *kernel) panel(s *backend.Spec) *panel {
+	switch {
+	case k.unit == nil:
+		return nil
+	case k.act == exact:
+		return newPanel(floatPanel, s)
+	case k.most <= 4:
+		return newPanel(k.unit.codes4.kind, s)
+	}
+	return newPanel(k.unit.codes8.kind, s)
 }
 
 // absurd names a size that no layer has, which only a Spec not made by NewSpec
@@ -130,27 +191,30 @@ func absurd(s *backend.Spec) (field, has string) {
 }
 
 func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footprint {
+	p := k.panel(&s)
+	at, n := layoutOf(&s, p), needsOf(&s, p, k.unit)
 	return backend.Footprint{
-		Weights:   layoutOf(&s).total,
-		Workspace: workspace(&s, i.Units, s.MaxRows),
-		Staging:   staging(&s, i.Units),
+		Weights:   int64(at.total),
+		Workspace: int64(n.workspace(&s, i.Units, s.MaxRows)),
+		Staging:   staging(&s, p, i.Units),
 	}
 }
 
-// Numerics counts, for exact kernels: the weight, its product with x, at most
-// ⌈K/8⌉ sums in a lane, three of lanes, and the bias; for the others, whose
-// sums within a group are exact: the group's sum, its product with two scales,
-// the sums over groups, and the bias.
+// Numerics counts, for exact kernels in plain Go: the weight, its product with
+// x, at most ⌈K/8⌉ sums in a lane, three of lanes, and the bias; for their
+// integer kernels, whose sums within a group are exact: the group's sum, its
+// product with two scales, the sums over groups, and the bias.
 func (k *kernel) Numerics(s backend.Spec) backend.Numerics {
 	n := backend.Numerics{BatchInvariant: true}
-	if k.act == exact {
+	switch segments := sizesOf(&s).segments; {
+	case k.unit != nil:
+		n.Depth = k.panel(&s).depth()
+	case k.act == exact:
 		n.Depth = (s.K+7)/8 + 6
-		return n
-	}
-	segments := maxSegments(&s)
-	n.Depth = segments + 4
-	if inLanes(&s) {
+	case inLanes(&s, segments):
 		n.Depth = (segments+7)/8 + 7
+	default:
+		n.Depth = segments + 4
 	}
 	return n
 }
@@ -170,5 +234,5 @@ func (k *kernel) Prepare(ctx context.Context, d backend.Device, l *quant.Linear,
 	if !own.Equal(&s) {
 		return nil, quant.Errorf(backend.ErrShape, l.Name, "spec", fmt.Sprintf("one of this layer: [%d,%d] %s", own.N, own.K, own.Scheme()), "[%d,%d] %s", s.N, s.K, s.Scheme())
 	}
-	return prepare(ctx, dev, l, &s)
+	return k.prepare(ctx, dev, l, &s)
 }

@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"sync"
+	"unsafe"
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/hostmem"
@@ -14,12 +15,12 @@ type layer struct {
 	*hostmem.Layer
 	dev    *Device
 	fronts []*front
+	at     []int // bytes to each front's part of a prepared row
+	stride int   // bytes from one prepared row to the next
 	parts  []part
-	chunks int // of all parts
 	n, k   int
 
 	maxRows int
-	row     int // bytes of all fronts' prepared rows of one row of x
 	scratch int // bytes of one worker's scratch
 
 	held    []*hostmem.Layer // a group's members
@@ -28,12 +29,9 @@ type layer struct {
 
 // part is packed weights and where they stand in the layer.
 type part struct {
-	w      *weights
+	matrix
 	front  int // which front prepares x for it
-	at     int // bytes to that front's prepared row in a row of all fronts
 	column int // first output
-	chunk  int // first chunk
-	tile   int // rows of W in a chunk
 }
 
 // newLayer completes the parts, which name their weights and fronts. A layer
@@ -41,17 +39,16 @@ type part struct {
 func newLayer(base *hostmem.Layer, dev *Device, fronts []*front, parts []part, scratch int, held []*hostmem.Layer) backend.Layer {
 	s := base.Spec()
 	l := &layer{Layer: base, dev: dev, fronts: fronts, parts: parts, n: s.N, k: s.K, maxRows: s.MaxRows, scratch: scratch, held: held}
-	at := make([]int, len(fronts))
-	for i, f := range fronts {
-		at[i] = l.row
-		l.row += f.row
+	row := 0
+	for _, f := range fronts {
+		l.at = append(l.at, row)
+		row += f.row
 	}
+	l.stride = rowStride(row)
 	column := 0
 	for i := range parts {
-		p := &parts[i]
-		p.at, p.column, p.chunk, p.tile = at[p.front], column, l.chunks, tileRows(p.w.k)
-		column += p.w.n
-		l.chunks += (p.w.n + p.tile - 1) / p.tile
+		parts[i].column = column
+		column += parts[i].outputs()
 	}
 	if s.Recipe.Kind != quant.Exact && len(fronts) == 1 {
 		return coded{l}
@@ -65,7 +62,7 @@ func (l *layer) Workspace(rows int) int {
 	if rows <= 0 {
 		return 0
 	}
-	return min(rows, l.maxRows)*l.row + l.dev.pool.Threads()*l.scratch
+	return min(rows, l.maxRows)*l.stride + l.dev.pool.Threads()*l.scratch
 }
 
 // Apply implements backend.Layer. It is complete on return.
@@ -86,8 +83,8 @@ func (l *layer) Apply(s backend.Stream, dst, x backend.Tensor, ws backend.Span) 
 	if c.x == nil || c.y == nil || work == nil { // closed since Enter looked
 		return quant.Errorf(backend.ErrClosed, "x, dst or workspace", "", "open buffers", "closed")
 	}
-	c.prepared, c.scratch = work[:x.Rows*l.row], work[x.Rows*l.row:]
-	c.run()
+	c.prepared, c.scratch = work[:x.Rows*l.stride], work[x.Rows*l.stride:]
+	c.do()
 	return nil
 }
 
@@ -122,19 +119,20 @@ func (l coded) Codes(s backend.Stream, x backend.Tensor, codes []int8, scales []
 		return err
 	}
 	f := l.fronts[0]
-	groups := f.act.Count()
+	groups := f.act
 	if len(codes) != x.Rows*spec.K || len(scales) != x.Rows*groups || len(zeros) != x.Rows {
 		return quant.Errorf(backend.ErrShape, "codes", "lengths", fmt.Sprintf("%d codes, %d scales and %d zero points", x.Rows*spec.K, x.Rows*groups, x.Rows),
 			"%d, %d and %d", len(codes), len(scales), len(zeros))
 	}
-	scratch := make([]byte, frontBytes(&spec))
+	scratch := make([]byte, f.plan.CodesScratch()+lineBytes)
+	scratch = scratch[-uintptr(unsafe.Pointer(unsafe.SliceData(scratch)))%lineBytes:]
 	host := x.Host()
 	if host == nil && x.Rows > 0 { // closed since CheckInput looked
 		return quant.Errorf(backend.ErrClosed, "x", "", "an open buffer", "closed")
 	}
 	for m := range x.Rows {
 		row := host[m*x.Stride*spec.X.Size():]
-		zeros[m] = f.quantize(codes[m*spec.K:][:spec.K], scales[m*groups:][:groups], row, scratch)
+		zeros[m] = f.plan.Codes(codes[m*spec.K:][:spec.K], scales[m*groups:][:groups], row, scratch)
 	}
 	return nil
 }

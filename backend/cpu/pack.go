@@ -14,17 +14,16 @@ type packer struct {
 	order []int32 // of the features, nil: as they are
 }
 
-// scratch is the bytes that packing a tile takes besides: a row of codes or of
-// plain elements, and with an order another one.
-func (p *packer) scratch() int {
-	row := p.p.k
-	if p.p.bits == 0 {
+// spare is the bytes that packing a tile takes besides: a row of codes, and to
+// put them in another order a second one.
+func (p *panel) packSpare(order bool) int {
+	switch {
+	case p.bits == 0:
 		return 0
+	case order:
+		return 2 * p.k
 	}
-	if p.order != nil {
-		row *= 2
-	}
-	return row
+	return p.k
 }
 
 // tile fills dst, p.tileBytes of unknown contents, with tile t.

@@ -84,7 +84,7 @@ func checkTiles(t *testing.T, p *panel, l *quant.Linear) {
 		order = w.Groups().Order()
 	}
 	pk := packer{p: p, src: w, order: order}
-	tile, scratch := make([]byte, p.tileBytes()), make([]byte, pk.scratch())
+	tile, scratch := make([]byte, p.tileBytes()), make([]byte, p.packSpare(order != nil))
 	size, zeroSize := p.form.ScaleBytes(), p.form.ZeroBytesOf()
 	for i := range p.tiles() {
 		for j := range tile {

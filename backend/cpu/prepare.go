@@ -6,13 +6,14 @@ import (
 	"sync/atomic"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
 	"github.com/bitlane/bitlane/backend/hostmem"
 	"github.com/bitlane/bitlane/internal/workers"
 	"github.com/bitlane/bitlane/quant"
 )
 
 // prepare packs l, which s is a Spec of.
-func prepare(ctx context.Context, dev *Device, l *quant.Linear, s *backend.Spec) (backend.Layer, error) {
+func (k *kernel) prepare(ctx context.Context, dev *Device, l *quant.Linear, s *backend.Spec) (backend.Layer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -20,34 +21,65 @@ func prepare(ctx context.Context, dev *Device, l *quant.Linear, s *backend.Spec)
 	if err != nil {
 		return nil, err
 	}
-	at := layoutOf(s)
-	mem, err := base.Alloc(int(at.total))
+	p := k.panel(s)
+	at := layoutOf(s, p)
+	mem, err := base.Alloc(at.total)
 	if err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
-	w, f := newWeights(mem, &at, l, s), newFront(mem, &at, l, s)
-	p := packing{ctx: ctx, w: w, src: &l.Weight, order: f.order}
-	if f.order != nil {
-		p.spare = make([]uint8, dev.pool.Threads()*2*s.K)
+	isa := rows.Go
+	if k.unit != nil {
+		isa = k.unit.rows
 	}
-	chunks := (s.N + packRows - 1) / packRows
-	dev.pool.Run(workers.NewJob(), &p, chunks, min(dev.pool.Threads(), s.N*s.K>>16+1))
-	if p.stopped.Load() {
-		return nil, errors.Join(ctx.Err(), base.Close())
+	f, err := newFront(mem, &at, l, s, p, isa)
+	if err != nil {
+		return nil, errors.Join(err, base.Close())
 	}
-	return newLayer(base, dev, []*front{f}, []part{{w: w}}, int(scratchBytes(s)), nil), nil
+	var m packable
+	if p == nil {
+		m = newWeights(mem, &at, l, s)
+	} else {
+		m = newProduct(p, k.unit, mem, &at, l)
+	}
+	if err := pack(ctx, dev.pool, m, &l.Weight, f.order, s); err != nil {
+		return nil, errors.Join(err, base.Close())
+	}
+	return newLayer(base, dev, []*front{f}, []part{{matrix: m}}, needsOf(s, p, k.unit).scratch, nil), nil
 }
 
-// packRows is the rows of a chunk of packing, after which the context is asked.
-const packRows = 64
+// packable is a matrix that is being packed, a chunk at a time.
+type packable interface {
+	matrix
+	packChunks() int
 
-// packing is the loop over rows of W.
+	// packSpare is the bytes that packChunk needs besides; order is whether
+	// the codes are moved.
+	packSpare(order bool) int
+
+	// packChunk packs rows of src, its codes in the order given, nil for as
+	// they are.
+	packChunk(chunk int, src *quant.Weight, order []int32, spare []uint8)
+}
+
+// pack fills m on all threads, or returns the context's error.
+func pack(ctx context.Context, pool *workers.Pool, m packable, src *quant.Weight, order []int32, s *backend.Spec) error {
+	p := packing{ctx: ctx, m: m, src: src, order: order, size: m.packSpare(order != nil)}
+	p.spare = make([]uint8, pool.Threads()*p.size)
+	pool.Run(workers.NewJob(), &p, m.packChunks(), min(pool.Threads(), s.N*s.K>>16+1))
+	if p.stopped.Load() {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// packing is the loop over chunks.
 type packing struct {
 	ctx     context.Context
-	w       *weights
+	m       packable
 	src     *quant.Weight
 	order   []int32
-	spare   []uint8 // two rows of codes for each worker
+	spare   []uint8 // size bytes for each worker
+	size    int
 	stopped atomic.Bool
 }
 
@@ -60,11 +92,5 @@ func (p *packing) Do(worker, chunk int) {
 		p.stopped.Store(true)
 		return
 	}
-	var spare []uint8
-	if p.order != nil {
-		spare = p.spare[worker*2*p.w.k:][:2*p.w.k]
-	}
-	for n := chunk * packRows; n < min(p.w.n, (chunk+1)*packRows); n++ {
-		p.w.packRow(n, p.src, p.order, spare)
-	}
+	p.m.packChunk(chunk, p.src, p.order, p.spare[worker*p.size:][:p.size])
 }

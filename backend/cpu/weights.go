@@ -24,14 +24,20 @@ type weights struct {
 	implied   int32
 
 	bias     []float32 // nil: none
-	segments []segment
+	segments []goSegment
 	block    int  // products that an int32 holds
 	perGroup bool // each segment has an activation scale of its own
 	lanes    bool // sums over segments use lanes
 }
 
+// goSegment is a segment and where its activations stand in a prepared row.
+type goSegment struct {
+	segment
+	at int32
+}
+
 // view is n values of type T at the start of b, which is aligned for T.
-func view[T int8 | int16 | int32 | float32 | segment](b []byte, n int) []T {
+func view[T int8 | int16 | int32 | float32 | goSegment](b []byte, n int) []T {
 	var t T
 	b = b[:n*int(unsafe.Sizeof(t))]
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
@@ -61,8 +67,17 @@ func newWeights(mem []byte, at *layout, l *quant.Linear, s *backend.Spec) *weigh
 		}
 		w.block = products(max(1<<s.Bits-1-s.ZeroMin, s.ZeroMax))
 		w.perGroup = s.Recipe.Kind == quant.Int8Group
-		w.lanes = inLanes(s)
-		w.segments = fillSegments(view[segment](mem[at.segments:], maxSegments(s)), src.Groups(), s.Recipe.ActGroup())
+		w.segments = view[goSegment](mem[at.segments:], sizesOf(s).segments)
+		w.lanes = inLanes(s, len(w.segments))
+		i, place := 0, int32(0)
+		for e := range segments(s) {
+			w.segments[i] = goSegment{e, e.lo}
+			if w.perGroup {
+				w.segments[i].at = place
+				place += int32(padded(int(e.hi - e.lo)))
+			}
+			i++
+		}
 	}
 	w.rows = mem[at.rows:][:s.N*w.stride]
 	if s.Bias {
@@ -72,22 +87,24 @@ func newWeights(mem []byte, at *layout, l *quant.Linear, s *backend.Spec) *weigh
 	return w
 }
 
-// fillSegments cuts each group that has features into runs of size, or leaves
-// it whole where size is 0.
-func fillSegments(dst []segment, g *quant.Groups, size int) []segment {
-	bounds := g.Bounds(nil)
-	n := 0
-	for i := range g.Count() {
-		for lo := bounds[i]; lo < bounds[i+1]; n++ {
-			hi := bounds[i+1]
-			if size > 0 && int64(lo)+int64(size) < int64(hi) {
-				hi = lo + int32(size)
-			}
-			dst[n] = segment{lo, hi, int32(i)}
-			lo = hi
-		}
+// packRows is the rows of a chunk of packing, after which the context is asked.
+const packRows = 64
+
+var _ packable = (*weights)(nil)
+
+func (w *weights) packChunks() int { return (w.n + packRows - 1) / packRows }
+
+func (w *weights) packSpare(order bool) int {
+	if !order {
+		return 0
 	}
-	return dst[:n]
+	return 2 * w.k
+}
+
+func (w *weights) packChunk(chunk int, src *quant.Weight, order []int32, spare []uint8) {
+	for n := chunk * packRows; n < min(w.n, (chunk+1)*packRows); n++ {
+		w.packRow(n, src, order, spare)
+	}
 }
 
 // packRow stores row n of src, its codes in the order given. spare is two rows
@@ -224,7 +241,7 @@ func (w *weights) combine(q []int16, act []float32, u []int32, s []float32) floa
 	var y float32
 	var in lanes
 	for i, g := range w.segments {
-		a := float32(float32(dotCodes(q[g.lo:g.hi], u[g.lo:g.hi], w.block)) * s[g.group])
+		a := float32(float32(dotCodes(q[g.at:][:g.hi-g.lo], u[g.lo:g.hi], w.block)) * s[g.group])
 		if w.perGroup {
 			a = float32(a * act[i])
 		}

@@ -38,6 +38,9 @@ const (
 	zeroMask Form = 3 << 2
 )
 
+// Zeros returns the kind of zero points alone.
+func (f Form) Zeros() Form { return f & zeroMask }
+
 // ZeroBytesOf returns the bytes that a zero point has in a block's header.
 func (f Form) ZeroBytesOf() int { return [...]int{0, 1, 4, 0}[f&zeroMask>>2] }
 

@@ -1,0 +1,260 @@
+package cpu
+
+import (
+	"unsafe"
+
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// Blocking of the products, in rows of x and in tiles of W.
+const (
+	rowsTogether  = 240  // of a portion: their sums fit the first cache; a multiple of every step's rows
+	tilesTogether = 4    // of a portion with unpacked weights
+	tilesStream   = 16   // of a portion straight from packed weights: a stream of some 100 KB
+	runFeatures   = 1024 // about so many features are unpacked at a time
+)
+
+// product is a panel with its weights, multiplied by the kernels of a unit.
+type product struct {
+	*panel
+	u    *unit
+	data []byte    // tiles
+	bias []float32 // of whole tiles; nil: none
+	runs []run     // of blocks that are unpacked together
+}
+
+// run is blocks that are unpacked, and their sums finished, together.
+type run struct{ from, to int }
+
+var _ packable = (*product)(nil)
+
+func newProduct(p *panel, u *unit, mem []byte, at *layout, l *quant.Linear) *product {
+	w := &product{panel: p, u: u, data: mem[at.rows:][:p.tiles()*p.tileBytes()], runs: p.divide()}
+	if l.HasBias() {
+		w.bias = view[float32](mem[at.bias:], p.tiles()*tileColumns)
+		clear(w.bias[copy(w.bias, l.Bias):])
+	}
+	return w
+}
+
+func (w *product) packChunks() int { return w.panel.tiles() }
+
+func (w *product) packChunk(chunk int, src *quant.Weight, order []int32, spare []uint8) {
+	pk := packer{p: w.panel, src: src, order: order}
+	pk.tile(w.data[chunk*w.tileBytes():][:w.tileBytes()], chunk, spare)
+}
+
+// divide returns runs of blocks, each of which ends where integer sums end.
+func (p *panel) divide() (out []run) {
+	features, from := 0, 0
+	for i, b := range p.blocks {
+		features += int(b.Segments) * int(b.Lines) * p.perLine
+		if last := i+1 == len(p.blocks); last || features >= runFeatures && p.pieces[p.first[i+1]-1].ends {
+			out = append(out, run{from, i + 1})
+			features, from = 0, i+1
+		}
+	}
+	return out
+}
+
+// unpackedBytes is the most that a run of two tiles takes unpacked.
+func (p *panel) unpackedBytes() int {
+	most := 0
+	for _, r := range p.divide() {
+		bytes := 0
+		for _, b := range p.blocks[r.from:r.to] {
+			features := int(b.Segments) * int(b.Lines) * p.perLine
+			switch p.kind {
+			case floatPanel:
+				bytes += inBlock*tileColumns*4 + features*tileColumns*4
+			default:
+				bytes += p.header() + features*tileColumns*2
+			}
+		}
+		most = max(most, bytes)
+	}
+	return 2 * align(most)
+}
+
+// scratch is one worker's scratch for products: sums, and unpacked weights.
+func (u *unit) scratch(p *panel) int {
+	return align(rowsTogether*2*tileColumns*4) + p.unpackedBytes()
+}
+
+func (w *product) outputs() int { return w.n }
+
+// grid is how the products are divided: groups of rows by groups of tiles.
+type grid struct{ rows, tiles, rowGroups, tileGroups int }
+
+func (w *product) grid(rows, threads int) (g grid) {
+	g.rows = min(rows, rowsTogether)
+	g.tiles = tilesStream
+	if rows >= w.from() {
+		g.tiles = tilesTogether
+	}
+	up := func(a, b int) int { return (a + b - 1) / b }
+	g.rowGroups = up(rows, g.rows)
+	if threads > 1 { // so many portions that none waits long for the last
+		g.tiles = max(1, min(g.tiles, w.panel.tiles()*g.rowGroups/(threads*8)))
+	}
+	g.tileGroups = up(w.panel.tiles(), g.tiles)
+	return g
+}
+
+// portions implements matrix.
+func (w *product) portions(rows, threads int) int {
+	g := w.grid(rows, threads)
+	return g.rowGroups * g.tileGroups
+}
+
+// multiply implements matrix.
+func (w *product) multiply(c *call, p *part, worker, portion int) {
+	g := w.grid(c.rows, c.l.dev.pool.Threads())
+	t := block{
+		product: w, c: c, p: p, call: &c.run[worker].Call, scratch: c.scratchOf(worker),
+		row: portion / g.tileGroups * g.rows, tile: portion % g.tileGroups * g.tiles,
+	}
+	t.rows = min(g.rows, c.rows-t.row)
+	t.tiles = min(g.tiles, w.panel.tiles()-t.tile)
+	t.call.XStep, t.call.SStep = uintptr(c.l.stride), uintptr(c.l.stride)
+	t.call.Form, t.call.Zero = w.form, uint64(w.zero)
+	for i := 0; i < t.tiles; {
+		i += t.columns(t.tile + i)
+	}
+}
+
+// block is some rows by some tiles, computed by one goroutine.
+type block struct {
+	*product
+	c    *call
+	p    *part
+	call *asm.Call
+
+	scratch     []byte
+	row, rows   int
+	tile, tiles int
+}
+
+// from is the number of rows from which weights are unpacked once for all.
+func (w *product) from() int {
+	if w.kind == floatPanel {
+		if w.u.exact.gemv[w.weights()] != nil {
+			return 2
+		}
+		return 1
+	}
+	if k := w.integers(); k.wideFrom > 0 {
+		return k.wideFrom
+	}
+	return rowsTogether + 1
+}
+
+func (w *product) integers() *integerKernels {
+	if w.bits == 4 {
+		return &w.u.codes4
+	}
+	return &w.u.codes8
+}
+
+// columns computes the tile, and the one after it where a kernel takes two,
+// and returns how many it computed.
+func (b *block) columns(tile int) int {
+	sums := view[float32](b.scratch, rowsTogether*2*tileColumns)
+	unpacked := b.scratch[align(rowsTogether*2*tileColumns*4):]
+	if b.rows < b.from() {
+		direct := b.direct()
+		clear(sums[:b.rows*tileColumns])
+		b.sweep(direct, tile, run{0, len(b.blocks)}, unsafe.Pointer(unsafe.SliceData(b.data[tile*b.tileBytes():])), 0, sums, 1)
+		b.finish(tile, 1, sums)
+		return 1
+	}
+	steps, unpack := b.wide()
+	tiles := 1
+	if steps[0].columns == 2*tileColumns {
+		if tile+1 < b.tile+b.tiles {
+			tiles = 2
+		} else {
+			steps = steps[1:]
+		}
+	}
+	_ = unpack
+	clear(sums[:b.rows*tiles*tileColumns])
+	for _, r := range b.runs {
+		half := len(unpacked) / 2 &^ (lineBytes - 1)
+		for i := range tiles {
+			b.call.W = unsafe.Pointer(unsafe.SliceData(b.data[(tile+i)*b.tileBytes()+b.offset[r.from]:]))
+			b.call.Blocks, b.call.Count = &b.blocks[r.from], uintptr(r.to-r.from)
+			unpack(unsafe.Pointer(unsafe.SliceData(unpacked[i*half:])), b.call)
+		}
+		b.sweep(steps, tile, r, unsafe.Pointer(unsafe.SliceData(unpacked)), half, sums, tiles)
+	}
+	b.finish(tile, tiles, sums)
+	return tiles
+}
+
+func (b *block) direct() []step {
+	if b.kind == floatPanel {
+		return []step{{1, tileColumns, b.u.exact.gemv[b.weights()]}}
+	}
+	return b.integers().direct
+}
+
+func (b *block) wide() ([]step, func(unsafe.Pointer, *asm.Call)) {
+	if b.kind == floatPanel {
+		return b.u.exact.gemm, b.u.exact.unpack[b.weights()]
+	}
+	k := b.integers()
+	return k.wide, k.unpack
+}
+
+// sweep runs kernels over all rows of the block, the largest first.
+func (b *block) sweep(steps []step, tile int, r run, w unsafe.Pointer, wStep int, sums []float32, tiles int) {
+	c, l := b.call, b.c.l
+	f := l.fronts[b.p.front]
+	first := b.pieces[b.first[r.from]]
+	c.W, c.WStep = w, uintptr(wStep)
+	c.Blocks, c.Count = &b.blocks[r.from], uintptr(r.to-r.from)
+	c.YStep = uintptr(tiles * tileColumns * 4)
+	for m := 0; m < b.rows; {
+		s := steps[0]
+		for i := 1; s.rows > b.rows-m; i++ {
+			s = steps[i]
+		}
+		row := b.c.row(b.p, b.row+m)
+		c.X = unsafe.Pointer(&row[int(first.at)*f.values.Size()])
+		if f.sideAt > 0 {
+			c.Side = unsafe.Pointer(&row[f.sideAt+4*int(b.first[r.from])])
+		}
+		if f.scales > 1 || l.Spec().Recipe.Kind == quant.Int8Group {
+			c.Scales = unsafe.Pointer(&row[f.scalesAt+4*int(b.first[r.from])])
+		}
+		c.Y = &sums[m*tiles*tileColumns]
+		s.run(c)
+		m += s.rows
+	}
+	_ = tile
+}
+
+// finish turns sums into outputs: times the row's scale, plus the bias, and
+// rounded once to the type of y.
+func (b *block) finish(tile, tiles int, sums []float32) {
+	f := b.c.l.fronts[b.p.front]
+	perRow := f.scales == 1 && b.c.l.Spec().Recipe.Kind != quant.Int8Group
+	first := tile * tileColumns
+	last := min(first+tiles*tileColumns, b.n)
+	for m := range b.rows {
+		y := sums[m*tiles*tileColumns:]
+		scale := float32(1)
+		if perRow {
+			scale = f.rowScales(b.c.row(b.p, b.row+m))[0]
+		}
+		for n := first; n < last; n++ {
+			v := y[n-first]
+			if perRow {
+				v = float32(v * scale)
+			}
+			b.c.put(b.p, b.bias, b.row+m, n, v)
+		}
+	}
+}

@@ -1,0 +1,81 @@
+package cpu
+
+import (
+	"slices"
+	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
+	"github.com/bitlane/bitlane/dtype"
+)
+
+// unit is what one instruction set offers: its kernels over panels. The table
+// units, one for each architecture, is the only place that names assembly.
+type unit struct {
+	name  string            // ends the names of its kernels
+	needs []cpuid.FeatureID // what the processor must have
+	rows  rows.ISA          // for the rows of x
+
+	codes4, codes8 integerKernels // weights of up to 4, up to 8 bits, x as codes
+	exact          exactKernels
+}
+
+// step is a kernel for a number of rows.
+type step struct {
+	rows, columns int
+	run           func(*asm.Call)
+}
+
+// integerKernels multiply codes. The zero value offers nothing.
+type integerKernels struct {
+	kind   panelKind
+	direct []step // from packed weights, most rows first, the last for one
+
+	// From so many rows on, weights are unpacked once for all rows and wide
+	// used instead of direct. 0: never.
+	wideFrom int
+	unpack   func(dst unsafe.Pointer, c *asm.Call)
+	wide     []step
+}
+
+// exactKernels multiply float32 rows. The arrays are indexed by weightKind.
+type exactKernels struct {
+	gemv   [weightKinds]func(*asm.Call)                       // one row from packed weights; nil: unpacked as for several
+	unpack [weightKinds]func(dst unsafe.Pointer, c *asm.Call) // to float32
+	gemm   []step                                             // from unpacked weights, most rows first, the last for one
+}
+
+// weightKind is what lines of a panel hold.
+type weightKind uint8
+
+const (
+	weight4 weightKind = iota
+	weight8
+	weightF32
+	weightF16
+	weightBF16
+	weightKinds
+)
+
+func (p *panel) weights() weightKind {
+	switch {
+	case p.bits == 4:
+		return weight4
+	case p.bits == 8:
+		return weight8
+	}
+	return [...]weightKind{dtype.F32: weightF32, dtype.F16: weightF16, dtype.BF16: weightBF16}[p.plain]
+}
+
+// missing names the features that a processor lacks for u.
+func (u *unit) missing(has []string) []string {
+	var m []string
+	for _, f := range u.needs {
+		if !slices.Contains(has, f.String()) {
+			m = append(m, f.String())
+		}
+	}
+	return m
+}
