@@ -47,29 +47,29 @@ func forEach(t *testing.T, f func(t *testing.T, rng *rand.Rand, s shape, x, y dt
 	}
 }
 
-func TestExactIsAccepted(t *testing.T) {
-	b := open(t, backend.OpenOptions{})
+func TestExactIsAccepted(t *testing.T) { everywhere(t, backend.OpenOptions{}, testExactIsAccepted) }
+
+func testExactIsAccepted(t *testing.T, b *bench) {
 	forEach(t, func(t *testing.T, rng *rand.Rand, s shape, xt, yt dtype.DType) {
-		b := &bench{t, b.dev, b.st}
+		b := &bench{t, b.dev, b.st, b.table}
 		l := s.linear(t, rng)
 		layer, k := b.prepare(l, backend.Request{X: xt, Y: yt, MaxRows: 5})
-		require.Equal(t, "cpu_wxg_a16_go", k.Name())
 		x := input(rng, xt, 5, s.k)
 		b.accepted(layer, k, l, x, b.apply(layer, x, 5), 5)
 	})
 }
 
-func TestInt8IsAccepted(t *testing.T) {
-	b := open(t, backend.OpenOptions{})
+func TestInt8IsAccepted(t *testing.T) { everywhere(t, backend.OpenOptions{}, testInt8IsAccepted) }
+
+func testInt8IsAccepted(t *testing.T, b *bench) {
 	next := 0
 	forEach(t, func(t *testing.T, rng *rand.Rand, s shape, xt, yt dtype.DType) {
-		b := &bench{t, b.dev, b.st}
+		b := &bench{t, b.dev, b.st, b.table}
 		l := s.linear(t, rng)
 		for range 3 { // of the recipes, in turn
 			r := int8Recipes[next%len(int8Recipes)]
 			next++
 			layer, k := b.prepare(l, backend.Request{Recipe: &r, X: xt, Y: yt, MaxRows: 5})
-			require.Equal(t, "cpu_wxg_a8_go", k.Name())
 			x := input(rng, xt, 5, s.k)
 			clear(x[s.k : 2*s.k]) // a row of zeros
 			b.accepted(layer, k, l, x, b.apply(layer, x, 5), 5)
@@ -78,20 +78,23 @@ func TestInt8IsAccepted(t *testing.T) {
 }
 
 func TestFlatQuantIsAccepted(t *testing.T) {
-	b := open(t, backend.OpenOptions{})
+	everywhere(t, backend.OpenOptions{}, testFlatQuantIsAccepted)
+}
+
+func testFlatQuantIsAccepted(t *testing.T, b *bench) {
 	forEach(t, func(t *testing.T, rng *rand.Rand, s shape, xt, yt dtype.DType) {
-		b := &bench{t, b.dev, b.st}
+		b := &bench{t, b.dev, b.st, b.table}
 		s.flat = true
 		l := s.linear(t, rng)
 		layer, k := b.prepare(l, backend.Request{X: xt, Y: yt, MaxRows: 3})
-		require.Equal(t, "cpu_wxg_a4_go", k.Name())
 		x := input(rng, xt, 3, s.k)
 		b.accepted(layer, k, l, x, b.apply(layer, x, 3), 3)
 	})
 }
 
-func TestPlainIsAccepted(t *testing.T) {
-	b := open(t, backend.OpenOptions{})
+func TestPlainIsAccepted(t *testing.T) { everywhere(t, backend.OpenOptions{}, testPlainIsAccepted) }
+
+func testPlainIsAccepted(t *testing.T, b *bench) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for i, w := range floats {
 		for j, xt := range floats {
@@ -99,7 +102,6 @@ func TestPlainIsAccepted(t *testing.T) {
 				s := shape{n: 19, k: k, plain: w, bias: j == 1}
 				l := s.linear(t, rng)
 				layer, kernel := b.prepare(l, backend.Request{X: xt, Y: floats[(i+j)%3], MaxRows: 4})
-				require.Equal(t, "cpu_wx_a16_go", kernel.Name())
 				x := input(rng, xt, 4, k)
 				b.accepted(layer, kernel, l, x, b.apply(layer, x, 4), 4)
 			}
@@ -109,8 +111,9 @@ func TestPlainIsAccepted(t *testing.T) {
 
 // TestExactCells has nothing to round: integer x, scales that are powers of
 // two, sums below 2^24, rows whose largest code is 127. y must equal the sum.
-func TestExactCells(t *testing.T) {
-	b := open(t, backend.OpenOptions{})
+func TestExactCells(t *testing.T) { everywhere(t, backend.OpenOptions{}, testExactCells) }
+
+func testExactCells(t *testing.T, b *bench) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	recipes := append([]quant.Recipe{{Kind: quant.Exact}}, int8Recipes...)
 	for _, s := range shapes(t, rng) {
@@ -197,8 +200,9 @@ func TestDynamic4BitOrder(t *testing.T) {
 
 // TestWideZeroPoints has weights of the largest magnitude that a zero point
 // allows, whose sums leave an int32.
-func TestWideZeroPoints(t *testing.T) {
-	b := open(t, backend.OpenOptions{})
+func TestWideZeroPoints(t *testing.T) { everywhere(t, backend.OpenOptions{}, testWideZeroPoints) }
+
+func testWideZeroPoints(t *testing.T, b *bench) {
 	rng := rand.New(rand.NewPCG(9, 10))
 	s := shape{n: 4, k: 3000, bits: 8, groups: quant.OneGroup(3000), scales: dtype.F32, zeros: true}
 	l := s.linear(t, rng)
@@ -218,8 +222,15 @@ func TestWideZeroPoints(t *testing.T) {
 // TestSameBits compares runs that must not differ: another number of threads,
 // other rows in the call, another call.
 func TestSameBits(t *testing.T) {
+	everywhere(t, backend.OpenOptions{Threads: 5}, func(t *testing.T, many *bench) {
+		one := open(t, backend.OpenOptions{Threads: 1})
+		one.table = many.table
+		testSameBits(t, one, many)
+	})
+}
+
+func testSameBits(t *testing.T, one, many *bench) {
 	rng := rand.New(rand.NewPCG(11, 12))
-	one, many := open(t, backend.OpenOptions{Threads: 1}), open(t, backend.OpenOptions{Threads: 5})
 	for _, kind := range quant.Recipes() {
 		s := shape{n: 90, k: 264, bits: 4, groups: uniform(t, 264, 64), scales: dtype.F16, zeros: true, bias: true, flat: kind == quant.Int4FlatQuant}
 		l := s.linear(t, rng)
@@ -237,8 +248,9 @@ func TestSameBits(t *testing.T) {
 }
 
 // TestHugeInput has codes times the scale of x beyond float32, and y within it.
-func TestHugeInput(t *testing.T) {
-	b := open(t, backend.OpenOptions{})
+func TestHugeInput(t *testing.T) { everywhere(t, backend.OpenOptions{}, testHugeInput) }
+
+func testHugeInput(t *testing.T, b *bench) {
 	rng := rand.New(rand.NewPCG(19, 3))
 	const n, k, m = 5, 300, 2
 	l := shape{n: n, k: k, bits: 8, groups: uniform(t, k, 100), scales: dtype.F32}.linear(t, rng)
@@ -261,8 +273,9 @@ func TestHugeInput(t *testing.T) {
 	}
 }
 
-func TestNonFiniteRows(t *testing.T) {
-	b := open(t, backend.OpenOptions{})
+func TestNonFiniteRows(t *testing.T) { everywhere(t, backend.OpenOptions{}, testNonFiniteRows) }
+
+func testNonFiniteRows(t *testing.T, b *bench) {
 	rng := rand.New(rand.NewPCG(13, 14))
 	for _, kind := range quant.Recipes() {
 		for _, order := range []bool{false, true} {

@@ -40,7 +40,10 @@ func members(t testing.TB, rng *rand.Rand, recipe quant.Recipe) []*quant.Linear 
 }
 
 func TestGroupEqualsItsLayers(t *testing.T) {
-	b := open(t, backend.OpenOptions{Threads: 2})
+	everywhere(t, backend.OpenOptions{Threads: 2}, testGroupEqualsItsLayers)
+}
+
+func testGroupEqualsItsLayers(t *testing.T, b *bench) {
 	rng := rand.New(rand.NewPCG(1, 10))
 	for _, kind := range quant.Recipes() {
 		recipe := quant.Recipe{Kind: kind}

@@ -19,9 +19,37 @@ var floats = []dtype.DType{dtype.F32, dtype.F16, dtype.BF16}
 
 // bench is an open device with a stream.
 type bench struct {
-	t   testing.TB
-	dev *Device
-	st  backend.Stream
+	t     testing.TB
+	dev   *Device
+	st    backend.Stream
+	table []*kernel // under test, best first
+}
+
+// plainGo are the kernels that every machine has.
+var plainGo = tableOf(nil)
+
+// everywhere runs f with the kernels in plain Go, with each unit of this
+// processor, and with models that read panels in plain Go: a unit's kernels
+// come first, plain Go takes what they refuse.
+func everywhere(t *testing.T, o backend.OpenOptions, f func(t *testing.T, b *bench)) {
+	t.Run("go", func(t *testing.T) { f(t, open(t, o)) })
+	for name, u := range map[string]*unit{"model of bytes": model(bytePanel), "model of words": model(wordPanel)} {
+		t.Run(name, func(t *testing.T) {
+			b := open(t, o)
+			b.table = tableOf([]*unit{u})
+			f(t, b)
+		})
+	}
+	for _, u := range units {
+		t.Run(u.name, func(t *testing.T) {
+			b := open(t, o)
+			if missing := u.missing(b.dev.Info().Features); missing != nil {
+				t.Skipf("the processor lacks %v", missing)
+			}
+			b.table = tableOf([]*unit{u})
+			f(t, b)
+		})
+	}
 }
 
 func open(t testing.TB, o backend.OpenOptions) *bench {
@@ -30,7 +58,7 @@ func open(t testing.TB, o backend.OpenOptions) *bench {
 	require.NoError(t, err)
 	st, err := d.NewStream()
 	require.NoError(t, err)
-	b := &bench{t, d.(*Device), st}
+	b := &bench{t, d.(*Device), st, plainGo}
 	t.Cleanup(func() {
 		require.NoError(t, st.Close())
 		require.NoError(t, d.Close(), "something was left open")
@@ -39,14 +67,17 @@ func open(t testing.TB, o backend.OpenOptions) *bench {
 	return b
 }
 
-// kernelFor returns the only kernel that supports s.
+// kernelFor returns the first kernel that supports s. Among those of a unit and
+// those in plain Go it is the only one.
 func (b *bench) kernelFor(s backend.Spec) *kernel {
 	b.t.Helper()
 	var found *kernel
-	for _, k := range kernels {
+	for _, k := range b.table {
 		if k.Supports(b.dev.Info(), s) == nil {
-			require.Nil(b.t, found, "two kernels for %s", s.Scheme())
-			found = k
+			require.False(b.t, found != nil && found.unit == k.unit, "two kernels for %s", s.Scheme())
+			if found == nil {
+				found = k
+			}
 		}
 	}
 	require.NotNil(b.t, found, "no kernel for %s", s.Scheme())

@@ -60,7 +60,7 @@ func layerOf(t testing.TB, s shape, r quant.Recipe) (*quant.Linear, backend.Spec
 func TestRefusals(t *testing.T) {
 	b := open(t, backend.OpenOptions{})
 	info := b.dev.Info()
-	a16, plain, a8, a4 := kernels[0], kernels[1], kernels[2], kernels[3]
+	a16, plain, a8, a4 := plainGo[0], plainGo[1], plainGo[2], plainGo[3]
 	l, good := layerOf(t, w4(t), quant.Recipe{})
 	require.Nil(t, a16.Supports(info, good))
 	for _, c := range []struct {
@@ -112,29 +112,29 @@ func TestPrepareFails(t *testing.T) {
 		require.ErrorIs(t, err, class)
 		require.Equal(t, backend.Alive{Streams: 1}, b.dev.Alive())
 	}
-	_, err := kernels[0].Prepare(ctx, b.dev, l, s)
+	_, err := plainGo[0].Prepare(ctx, b.dev, l, s)
 	clean(err, backend.ErrOutOfMemory)
 
-	_, err = kernels[0].Prepare(ctx, nil, l, s)
+	_, err = plainGo[0].Prepare(ctx, nil, l, s)
 	clean(err, backend.ErrDevice)
-	_, err = kernels[0].Prepare(ctx, hostmem.New(b.dev.Info(), backend.OpenOptions{}), l, s)
+	_, err = plainGo[0].Prepare(ctx, hostmem.New(b.dev.Info(), backend.OpenOptions{}), l, s)
 	clean(err, backend.ErrDevice)
 
 	other := s
 	other.MaxRows, other.Bias = 3, true
-	_, err = kernels[0].Prepare(ctx, b.dev, l, other)
+	_, err = plainGo[0].Prepare(ctx, b.dev, l, other)
 	clean(err, backend.ErrShape)
-	_, err = kernels[0].Prepare(ctx, b.dev, &quant.Linear{Name: "empty"}, s)
+	_, err = plainGo[0].Prepare(ctx, b.dev, &quant.Linear{Name: "empty"}, s)
 	clean(err, backend.ErrShape)
 
 	closed := open(t, backend.OpenOptions{})
 	require.NoError(t, closed.st.Close())
 	require.NoError(t, closed.dev.Close())
-	_, err = kernels[0].Prepare(ctx, closed.dev, l, s)
+	_, err = plainGo[0].Prepare(ctx, closed.dev, l, s)
 	clean(err, backend.ErrClosed)
 
 	cancel()
-	_, err = kernels[0].Prepare(ctx, b.dev, l, s)
+	_, err = plainGo[0].Prepare(ctx, b.dev, l, s)
 	clean(err, context.Canceled)
 }
 
@@ -160,11 +160,11 @@ func TestPrepareStopsWithItsContext(t *testing.T) {
 	s.n = 1000
 	l, spec := layerOf(t, s, quant.Recipe{})
 	for left := range 5 {
-		_, err := kernels[0].Prepare(&ending{Context: context.Background(), left: left}, b.dev, l, spec)
+		_, err := plainGo[0].Prepare(&ending{Context: context.Background(), left: left}, b.dev, l, spec)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, backend.Alive{Streams: 1}, b.dev.Alive())
 	}
-	layer, err := kernels[0].Prepare(&ending{Context: context.Background(), left: 100}, b.dev, l, spec)
+	layer, err := plainGo[0].Prepare(&ending{Context: context.Background(), left: 100}, b.dev, l, spec)
 	require.NoError(t, err)
 	require.NoError(t, layer.Close())
 }
@@ -216,12 +216,12 @@ func TestWorkspace(t *testing.T) {
 	b := open(t, backend.OpenOptions{})
 	_, s := layerOf(t, w4(t), quant.Recipe{})
 	l, _ := layerOf(t, w4(t), quant.Recipe{})
-	layer, err := kernels[0].Prepare(context.Background(), b.dev, l, s)
+	layer, err := plainGo[0].Prepare(context.Background(), b.dev, l, s)
 	require.NoError(t, err)
 	defer layer.Close()
 	require.Zero(t, layer.Workspace(0))
 	require.Zero(t, layer.Workspace(-1))
-	require.Zero(t, kernels[0].Footprint(b.dev.Info(), backend.Spec{K: 5, Plain: dtype.F32}).Workspace)
+	require.Zero(t, plainGo[0].Footprint(b.dev.Info(), backend.Spec{K: 5, Plain: dtype.F32}).Workspace)
 	for m := range 10 {
 		require.LessOrEqual(t, layer.Workspace(m), layer.Workspace(m+1))
 	}
@@ -369,7 +369,7 @@ func TestEmbedded(t *testing.T) {
 	d := &outer{opened.(*Device)}
 	d.Bind(d)
 	l, s := layerOf(t, w4(t), quant.Recipe{})
-	layer, err := kernels[0].Prepare(context.Background(), d, l, s)
+	layer, err := plainGo[0].Prepare(context.Background(), d, l, s)
 	require.NoError(t, err)
 	buf, err := d.Alloc(1 << 20)
 	require.NoError(t, err)

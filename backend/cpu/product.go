@@ -117,8 +117,7 @@ func (w *product) multiply(c *call, p *part, worker, portion int) {
 	}
 	t.rows = min(g.rows, c.rows-t.row)
 	t.tiles = min(g.tiles, w.panel.tiles()-t.tile)
-	t.call.XStep, t.call.SStep = uintptr(c.l.stride), uintptr(c.l.stride)
-	t.call.Form, t.call.Zero = w.form, uint64(w.zero)
+	*t.call = asm.Call{XStep: uintptr(c.l.stride), SStep: uintptr(c.l.stride), Form: w.form, Zero: uint64(w.zero)}
 	for i := 0; i < t.tiles; {
 		i += t.columns(t.tile + i)
 	}

@@ -1,0 +1,163 @@
+package cpu
+
+import (
+	"encoding/binary"
+	"math"
+	"unsafe"
+
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/dtype"
+)
+
+// model is a unit in plain Go, which reads panels as package asm describes
+// them: it shows that packing, rows and blocking are right on any machine.
+// Its sums are rounded once more than those of the assembly where that fuses
+// a product and a sum.
+func model(kind panelKind) *unit {
+	u := &unit{name: "model"}
+	steps := func(bits int) []step {
+		return []step{
+			{3, tileColumns, func(c *asm.Call) { modelIntegers(c, kind, bits, 3) }},
+			{1, tileColumns, func(c *asm.Call) { modelIntegers(c, kind, bits, 1) }},
+		}
+	}
+	u.codes4 = integerKernels{kind: kind, direct: steps(4)}
+	u.codes8 = integerKernels{kind: kind, direct: steps(8)}
+	for w := range weightKinds {
+		u.exact.gemv[w] = func(c *asm.Call) { modelExact(c, w) }
+	}
+	return u
+}
+
+// reader walks the blocks of a call.
+type reader struct {
+	c     *asm.Call
+	block []byte // of the tile
+	at    int    // features of x before the segment
+	index int    // of the segment in the call
+}
+
+func (r *reader) each(features int, floats bool, f func(s, lines, step, n int, ends bool)) {
+	w := r.c.W
+	for _, b := range unsafe.Slice(r.c.Blocks, r.c.Count) {
+		head := inBlock * tileColumns * (r.c.Form.ScaleBytes() + r.c.Form.ZeroBytesOf())
+		if r.c.Form == asm.ScalesNone {
+			head = 0
+		}
+		size := head + int(b.Segments)*int(b.Lines)*lineBytes
+		r.block = unsafe.Slice((*byte)(w), size)
+		for s := range int(b.Segments) {
+			first, step := head+s*int(b.Lines)*lineBytes, lineBytes
+			if floats {
+				first, step = head+s*lineBytes, int(b.Segments)*lineBytes
+			}
+			f(s, first, step, int(b.Lines)*features, b.Ends>>s&1 == 1)
+			r.at += int(b.Lines) * features
+			r.index++
+		}
+		w = unsafe.Add(w, size)
+	}
+}
+
+func (r *reader) scale(s, col int) float32 {
+	t := []dtype.DType{dtype.F32, dtype.F16, dtype.BF16}[r.c.Form&3]
+	return t.At(r.block, s*tileColumns+col)
+}
+
+func (r *reader) zeros(s, col int) []byte {
+	size := r.c.Form.ZeroBytesOf()
+	return r.block[inBlock*tileColumns*r.c.Form.ScaleBytes()+(s*tileColumns+col)*size:][:size]
+}
+
+func code(word uint32, features, i int) int32 {
+	if features == 8 {
+		return int32(word >> (8*(i%4) + 4*(i/4)) & 15)
+	}
+	return int32(word >> (8 * i) & 255)
+}
+
+func at[T any](p unsafe.Pointer, i int) T {
+	var t T
+	return *(*T)(unsafe.Add(p, i*int(unsafe.Sizeof(t))))
+}
+
+func modelIntegers(c *asm.Call, kind panelKind, bits, rows int) {
+	features := 32 / bits
+	for m := range rows {
+		x, side, scales := unsafe.Add(c.X, uintptr(m)*c.XStep), unsafe.Add(c.Side, uintptr(m)*c.SStep), unsafe.Add(c.Scales, uintptr(m)*c.SStep)
+		y := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(c.Y), uintptr(m)*c.YStep)), tileColumns)
+		var sum [tileColumns]int32
+		r := reader{c: c}
+		r.each(features, false, func(s, first, step, n int, ends bool) {
+			for col := range tileColumns {
+				z := int32(c.Zero)
+				if kind == wordPanel && c.Form.Zeros() == asm.ZeroBytes {
+					z = int32(r.zeros(s, col)[0])
+				}
+				for i := range n {
+					u := code(binary.LittleEndian.Uint32(r.block[first+i/features*step+col*4:]), features, i%features)
+					if kind == wordPanel {
+						sum[col] += int32(at[int16](x, r.at+i)) * (u - z)
+					} else {
+						sum[col] += int32(at[int8](x, r.at+i)) * u
+					}
+				}
+				if kind == bytePanel {
+					d := at[int32](side, r.index)
+					switch c.Form.Zeros() {
+					case asm.ZeroConstant:
+						sum[col] += d
+					case asm.ZeroBytes:
+						sum[col] += int32(r.zeros(s, col)[0]) * int32(int16(d))
+					case asm.ZeroPairs:
+						pair := r.zeros(s, col)
+						sum[col] += int32(int16(binary.LittleEndian.Uint16(pair)))*int32(int16(d)) + int32(int16(binary.LittleEndian.Uint16(pair[2:])))*(d>>16)
+					}
+				}
+				if !ends {
+					continue
+				}
+				t := float32(float32(sum[col]) * r.scale(s, col))
+				if c.Scales != nil {
+					t = float32(t * at[float32](scales, r.index))
+				}
+				y[col] += t
+				sum[col] = 0
+			}
+		})
+	}
+}
+
+func modelExact(c *asm.Call, kind weightKind) {
+	features := [...]int{weight4: 8, weight8: 4, weightF32: 1, weightF16: 2, weightBF16: 2}[kind]
+	y := unsafe.Slice(c.Y, tileColumns)
+	r := reader{c: c}
+	r.each(features, true, func(s, first, step, n int, _ bool) {
+		for col := range tileColumns {
+			z := int32(c.Zero)
+			if c.Form.Zeros() == asm.ZeroBytes {
+				z = int32(r.zeros(s, col)[0])
+			}
+			var a float32
+			for i := range n {
+				word := binary.LittleEndian.Uint32(r.block[first+i/features*step+col*4:])
+				var w float32
+				switch kind {
+				case weightF32:
+					w = math.Float32frombits(word)
+				case weightF16:
+					w = dtype.F16.At(r.block[first+i/features*step+col*4:], i%2)
+				case weightBF16:
+					w = dtype.BF16.At(r.block[first+i/features*step+col*4:], i%2)
+				default:
+					w = float32(code(word, features, i%features) - z)
+				}
+				a += float32(at[float32](c.X, r.at+i) * w)
+			}
+			if kind <= weight8 {
+				a = float32(a * r.scale(s, col))
+			}
+			y[col] += a
+		}
+	})
+}
