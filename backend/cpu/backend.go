@@ -29,7 +29,12 @@ func (cpu) Kernels() []backend.Kernel {
 }
 
 func (cpu) Devices(context.Context) ([]backend.DeviceInfo, error) {
-	return []backend.DeviceInfo{info(runtime.GOMAXPROCS(0))}, nil
+	i, err := info()
+	if err != nil {
+		return nil, err
+	}
+	i.Units = runtime.GOMAXPROCS(0)
+	return []backend.DeviceInfo{i}, nil
 }
 
 // Open knows the device "0". Of o it uses Threads, CPUs and MemoryLimit.
@@ -49,22 +54,32 @@ func (cpu) Open(ctx context.Context, id string, o backend.OpenOptions) (backend.
 	if o.MemoryLimit < 0 {
 		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "memory limit", "at least 1 byte, or 0 for none", "%d", o.MemoryLimit)
 	}
+	i, err := info()
+	if err != nil {
+		return nil, err
+	}
 	pool, err := workers.New(workers.Options{Threads: o.Threads, CPUs: o.CPUs})
 	if err != nil {
 		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "", "", "%v", err)
 	}
-	d := &Device{Device: hostmem.New(info(pool.Threads()), o), pool: pool}
+	i.Units = pool.Threads()
+	d := &Device{Device: hostmem.New(i, o), pool: pool}
 	d.Bind(d)
 	return d, nil
 }
 
-func info(threads int) backend.DeviceInfo {
+// info describes the processor, but for Units.
+func info() (backend.DeviceInfo, error) {
+	has, err := features()
+	if err != nil {
+		return backend.DeviceInfo{}, err
+	}
 	name := cpuid.CPU.BrandName
 	if name == "" {
 		name = runtime.GOARCH + " processor"
 	}
 	return backend.DeviceInfo{
 		Backend: "cpu", Family: "cpu", ID: "0", Name: name, Arch: runtime.GOARCH,
-		Tier: "go", Features: cpuid.CPU.FeatureSet(), Memory: hugepage.Available().String(), Units: threads,
-	}
+		Tier: tierOf(has), Features: has, Memory: hugepage.Available().String(),
+	}, nil
 }
