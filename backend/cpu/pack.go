@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/bitlane/bitlane/quant"
 )
@@ -30,20 +31,29 @@ func (p *panel) packSpare(order bool) int {
 func (p *packer) tile(dst []byte, t int, scratch []byte) {
 	clear(dst)
 	first := t * tileColumns
-	for c := range min(tileColumns, p.p.n-first) {
+	columns := min(tileColumns, p.p.n-first)
+	sums := p.p.form.ZeroBytesOf() == 4
+	whole := p.p.bits == 4 && p.src.Bits() == 4 && p.order == nil && !sums && p.p.even()
+	if whole {
+		p.lines4(dst, first, columns)
+	}
+	for c := range columns {
 		n := first + c
 		if p.p.bits == 0 {
 			p.plainColumn(dst, c, p.src.Row(n))
 			continue
 		}
 		p.headers(dst, c, n)
+		if whole {
+			continue
+		}
 		codes := p.codes(n, scratch)
 		if p.p.bits == 4 {
-			p.column4(dst, c, n, codes)
+			p.column4(dst, c, codes)
 		} else {
 			p.column8(dst, c, codes)
 		}
-		if p.p.form.ZeroBytesOf() == 4 {
+		if sums {
 			p.sums(dst, c, codes)
 		}
 	}
@@ -52,6 +62,9 @@ func (p *packer) tile(dst []byte, t int, scratch []byte) {
 // codes returns the codes of row n in packed order.
 func (p *packer) codes(n int, scratch []byte) []uint8 {
 	k := p.p.k
+	if p.src.Bits() == 8 && p.order == nil {
+		return p.src.Row(n)[:k]
+	}
 	codes := scratch[:k]
 	unpack(codes, p.src.Row(n), p.src.Bits())
 	if p.order == nil {
@@ -90,13 +103,27 @@ func (p *packer) sums(dst []byte, c int, codes []uint8) {
 	for b := range p.p.blocks {
 		block := dst[p.p.offset[b]+zeros:]
 		for i, s := range p.p.pieces[p.p.first[b]:p.p.first[b+1]] {
-			sum := 0
-			for _, u := range codes[s.lo:s.hi] {
-				sum += int(u)
-			}
+			sum := sumBytes(codes[s.lo:s.hi])
 			binary.LittleEndian.PutUint16(block[(i*tileColumns+c)*4+2:], uint16(sum))
 		}
 	}
+}
+
+// sumBytes adds up to 1028 bytes, eight at a time in four 16-bit lanes.
+func sumBytes(u []uint8) (sum int) {
+	const even = 0x00ff00ff00ff00ff
+	var lanes uint64
+	for ; len(u) >= 8; u = u[8:] {
+		v := binary.LittleEndian.Uint64(u)
+		lanes += v&even + v>>8&even
+	}
+	for ; lanes > 0; lanes >>= 16 {
+		sum += int(lanes & 0xffff)
+	}
+	for _, v := range u {
+		sum += int(v)
+	}
+	return sum
 }
 
 // walk calls f for every piece with the bytes of its first line and the
@@ -116,8 +143,46 @@ func (p *panel) walk(dst []byte, f func(s *piece, lines []byte, step int)) {
 	}
 }
 
+// even reports whether every piece begins at a whole number of lines of 4-bit
+// codes.
+func (p *panel) even() bool {
+	for i := range p.pieces {
+		if p.pieces[i].lo%8 != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// lines4 writes the lines of a tile from rows of 4-bit codes: the eight of a
+// column in a line are a word of its row with the nibbles in another order. It
+// goes line by line: column by column, every store would miss the first cache.
+func (p *packer) lines4(dst []byte, first, columns int) {
+	var rows [tileColumns][]byte
+	for c := range columns {
+		rows[c] = p.src.Row(first + c)
+	}
+	p.p.walk(dst, func(s *piece, lines []byte, step int) {
+		for i := s.lo; i < s.hi; i += 8 {
+			mask := uint32(math.MaxUint32)
+			if rest := s.hi - i; rest < 8 { // codes of the next piece, or padding of the row
+				mask = 1<<(4*rest) - 1
+			}
+			line := (*[lineBytes]byte)(lines)
+			for c := range columns {
+				v := binary.LittleEndian.Uint32(rows[c][i/2:]) & mask
+				w := uint64(v&0xffff) | uint64(v>>16)<<32
+				w = (w | w<<8) & 0x00ff00ff00ff00ff
+				w = (w | w<<4) & 0x0f0f0f0f0f0f0f0f
+				binary.LittleEndian.PutUint32(line[c*4%lineBytes:], uint32(w)|uint32(w>>32)<<4)
+			}
+			lines = lines[min(step, len(lines)):]
+		}
+	})
+}
+
 // column4 writes the codes of column c, two in each byte: see package asm.
-func (p *packer) column4(dst []byte, c, n int, codes []uint8) {
+func (p *packer) column4(dst []byte, c int, codes []uint8) {
 	p.p.walk(dst, func(s *piece, lines []byte, step int) {
 		u := codes[s.lo:s.hi]
 		at := c * 4
