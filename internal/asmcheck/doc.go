@@ -5,7 +5,7 @@
 // The rules, by the name that a Problem carries:
 //
 //	package     a .s file lies in a package listed in Packages
-//	layout      the file says "Code generated" and holds one family of kernels;
+//	layout      the file says "Code generated" and holds one family of functions;
 //	            its head, or the comment before each TEXT, has a line that begins
 //	            with "Maths" and one that begins with "Registers"; every TEXT has
 //	            a comment right before it

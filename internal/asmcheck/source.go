@@ -25,6 +25,8 @@ type function struct {
 	line int
 	doc  []string // the comment lines right before TEXT
 	code []instr
+
+	unread bool // some bytes could not be decoded
 }
 
 // instr is a label, an instruction, or bytes written by hand.
@@ -61,8 +63,8 @@ var (
 	dataPattern  = regexp.MustCompile(`^(BYTE|WORD|LONG|QUAD)\s+\$(\S+)$`)
 )
 
-// parser turns lines into a source.
-type parser struct {
+// asmReader turns lines into a source.
+type asmReader struct {
 	*source
 	problems []Problem
 	inHead   bool
@@ -72,7 +74,7 @@ type parser struct {
 
 // parse reads the text of an assembly file. What it cannot read is a problem.
 func parse(name, text string) (*source, []Problem) {
-	p := &parser{source: &source{path: name, arch: archOf(name)}, inHead: true}
+	p := &asmReader{source: &source{path: name, arch: archOf(name)}, inHead: true}
 	if p.arch == "" {
 		p.bad(0, "the name ends neither in _amd64.s nor in _arm64.s")
 		return p.source, p.problems
@@ -83,11 +85,11 @@ func parse(name, text string) (*source, []Problem) {
 	return p.source, p.problems
 }
 
-func (p *parser) bad(line int, format string, args ...any) {
+func (p *asmReader) bad(line int, format string, args ...any) {
 	p.problems = append(p.problems, Problem{p.path, line, ruleSyntax, fmt.Sprintf(format, args...)})
 }
 
-func (p *parser) line(n int, line string) {
+func (p *asmReader) line(n int, line string) {
 	code, comment, hasComment := strings.Cut(line, "//")
 	code, comment = strings.TrimSpace(code), strings.TrimSpace(comment)
 	if code == "" {
@@ -122,7 +124,7 @@ func (p *parser) line(n int, line string) {
 	}
 }
 
-func (p *parser) text(n int, code string, above []string) {
+func (p *asmReader) text(n int, code string, above []string) {
 	p.open = false
 	m := textPattern.FindStringSubmatch(code)
 	if m == nil {
@@ -134,7 +136,7 @@ func (p *parser) text(n int, code string, above []string) {
 
 // statements reads one line of code: labels and instructions, separated by
 // semicolons.
-func (p *parser) statements(n int, code, comment string, above []string) {
+func (p *asmReader) statements(n int, code, comment string, above []string) {
 	f := p.funcs[len(p.funcs)-1]
 	if m := labelPattern.FindStringSubmatch(code); m != nil {
 		f.code = append(f.code, instr{line: n, label: m[1]})
@@ -175,7 +177,7 @@ func (p *parser) statements(n int, code, comment string, above []string) {
 
 // dataBytes returns the bytes of one data directive. WORD has two bytes on
 // amd64 and is an instruction of four on arm64.
-func (p *parser) dataBytes(directive, value string) ([]byte, error) {
+func (p *asmReader) dataBytes(directive, value string) ([]byte, error) {
 	size := map[string]int{"BYTE": 1, "WORD": 2, "LONG": 4, "QUAD": 8}[directive]
 	if p.arch == arm64 {
 		if directive != "WORD" {

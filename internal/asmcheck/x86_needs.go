@@ -64,7 +64,7 @@ func x86Use(op string, args []string) (use, error) {
 		v, ok = x86Special(base, args)
 	}
 	if !ok {
-		return use{}, fmt.Errorf("the tables do not know %s", base)
+		return use{}, fmt.Errorf("%w %s", errUnknown, base)
 	}
 	u := use{avx: true, wide: o.y || o.z}
 	u.evex = suffix != "" || o.z || o.mask || o.high || v.vexX == "" && v.vexY == "" || evexOnly(base, args)

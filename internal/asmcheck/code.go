@@ -1,0 +1,103 @@
+package asmcheck
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// errUnknown says that the tables do not have a mnemonic.
+var errUnknown = errors.New("the tables do not know")
+
+// checkCode checks the instructions of a function, puts what was decoded in
+// the place of bytes, and returns the features that the body needs as far as
+// its tier allows them.
+func checkCode(f *function) (needs featureSet, problems []Problem) {
+	needs = featureSet{}
+	bad := func(i int, rule, format string, args ...any) {
+		problems = append(problems, Problem{f.path, f.code[i].line, rule, fmt.Sprintf(format, args...)})
+	}
+	uses := make([]use, len(f.code))
+	for i := range f.code {
+		in := &f.code[i]
+		if in.label != "" || in.op == "" && in.data == nil { // nothing, or bytes that could not be read
+			continue
+		}
+		var err error
+		if in.data != nil {
+			if uses[i], err = decode(f.arch, in); err != nil {
+				rule := ruleEncoding
+				if errors.Is(err, errUnknown) {
+					rule = ruleTier
+				}
+				bad(i, rule, "%v", err)
+				f.unread = true
+				continue
+			}
+		} else if uses[i], err = useOf(f.arch, *in); err != nil {
+			bad(i, ruleTier, "%v", err)
+			continue
+		}
+		missing := f.allowed.missing(newFeatureSet(uses[i].needs...))
+		if len(missing) > 0 {
+			rule := ruleTier
+			if uses[i].evex && !f.allowed["AVX512F"] {
+				rule = ruleForm
+			}
+			bad(i, rule, "%s needs %s, which %s", in, strings.Join(missing, ", "), f.promise())
+			continue
+		}
+		for _, n := range uses[i].needs {
+			needs.add(n)
+		}
+	}
+	avx, wide := false, false
+	for _, u := range uses {
+		avx, wide = avx || u.avx, wide || u.wide
+	}
+	for i, u := range uses {
+		if u.sse && avx {
+			bad(i, ruleForm, "%s is a legacy SSE encoding in a function that uses AVX", f.code[i])
+		}
+		if u.ret && wide && (i == 0 || !uses[i-1].zeroes) {
+			bad(i, ruleVzeroupper, "RET without VZEROUPPER right before it in a function that touches Y or Z registers")
+		}
+	}
+	return needs, problems
+}
+
+func (f *function) promise() string {
+	if f.tier == "" {
+		return fmt.Sprintf("the name %s, which has no tier, does not promise", f.name)
+	}
+	return fmt.Sprintf("tier %s does not promise", f.tier)
+}
+
+func useOf(arch string, in instr) (use, error) {
+	if arch == arm64 {
+		return armUse(in.op)
+	}
+	return x86Use(in.op, in.args)
+}
+
+// decode decodes bytes written by hand into in and compares with the comment.
+func decode(arch string, in *instr) (use, error) {
+	if in.comment == "" {
+		return use{}, fmt.Errorf("bytes without a comment that says what they are")
+	}
+	decoder := x86Decode
+	if arch == arm64 {
+		decoder = armDecode
+	}
+	got, u, err := decoder(in.data)
+	if err != nil {
+		return use{}, fmt.Errorf("%s: %w", in.comment, err)
+	}
+	op, args, _ := strings.Cut(strings.ReplaceAll(in.comment, "\t", " "), " ")
+	want := instr{op: op, args: splitArgs(args)}
+	if got.String() != want.String() {
+		return use{}, fmt.Errorf("the bytes are %s, the comment says %s", got, want)
+	}
+	in.op, in.args = got.op, got.args
+	return u, nil
+}

@@ -1,0 +1,258 @@
+package asmcheck
+
+import "go/ast"
+
+// note remembers the variable that an element with functions goes into.
+func (d *dispatch) note(f *goFile, literal *ast.CompositeLit, field string) {
+	var inner []string
+	for child, p := ast.Node(literal), f.parents[literal]; p != nil; child, p = p, f.parents[p] {
+		switch p := p.(type) {
+		case *ast.CompositeLit, *ast.UnaryExpr, *ast.ParenExpr:
+			continue
+		case *ast.KeyValueExpr:
+			if key, ok := p.Key.(*ast.Ident); ok {
+				inner = append(inner, key.Name)
+				if lit, ok := f.parents[p].(*ast.CompositeLit); ok && hasNeeds(lit) {
+					d.bad(f, literal, "an element with Needs within another")
+					return
+				}
+			}
+			continue
+		case *ast.CallExpr:
+			if fun, ok := p.Fun.(*ast.Ident); ok && fun.Name == "append" {
+				continue
+			}
+		case *ast.AssignStmt:
+			if len(p.Lhs) == len(p.Rhs) {
+				for i := range p.Rhs {
+					if name, ok := p.Lhs[i].(*ast.Ident); ok && p.Rhs[i] == child {
+						d.remember(f, p, name.Name, field, inner)
+						return
+					}
+				}
+			}
+		case *ast.ValueSpec:
+			for i, v := range p.Values {
+				if v == child && i < len(p.Names) {
+					d.remember(f, p, p.Names[i].Name, field, inner)
+					return
+				}
+			}
+		}
+		break
+	}
+	d.bad(f, literal, "the element with Needs does not go straight into a variable")
+}
+
+func hasNeeds(lit *ast.CompositeLit) bool {
+	for _, e := range lit.Elts {
+		if kv, ok := e.(*ast.KeyValueExpr); ok {
+			if key, ok := kv.Key.(*ast.Ident); ok && isNeeds(key.Name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (d *dispatch) remember(f *goFile, at ast.Node, name, field string, inner []string) {
+	t := table{global{f.pkg.path, name}, f.enclosingFunc(at)}
+	if _, isGlobal := d.lists[t.global]; isGlobal || d.declared(t.global) {
+		t.within = nil
+	}
+	c := d.tables[t]
+	if c == nil {
+		c = &contents{functions: map[string]bool{}, inner: map[string]bool{}}
+		d.tables[t] = c
+	}
+	c.functions[field] = true
+	for _, i := range inner {
+		c.inner[i] = true
+	}
+}
+
+// declared reports whether a package declares the variable, perhaps without a
+// value.
+func (d *dispatch) declared(g global) bool {
+	for _, f := range d.packages[g.pkg].files {
+		for _, decl := range f.ast.Decls {
+			gen, ok := decl.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, spec := range gen.Specs {
+				if v, ok := spec.(*ast.ValueSpec); ok {
+					for _, name := range v.Names {
+						if name.Name == g.name {
+							return true
+						}
+					}
+				}
+			}
+		}
+	}
+	return false
+}
+
+// checkTables follows the elements of every table through a file.
+func (d *dispatch) checkTables(f *goFile) {
+	f.eachUse(func(g global, at ast.Expr) {
+		for _, t := range []table{{g, nil}, {g, f.enclosingFunc(at)}} {
+			if c := d.tables[t]; c != nil {
+				d.tableUse(f, t, c, at)
+				return
+			}
+		}
+	})
+}
+
+// tableUse checks one mention of a table.
+func (d *dispatch) tableUse(f *goFile, t table, c *contents, at ast.Expr) {
+	switch p := f.parents[at].(type) {
+	case *ast.RangeStmt:
+		if p.X == at {
+			d.elements(f, c, p.Value, p.Body)
+			return
+		}
+	case *ast.AssignStmt:
+		for _, l := range p.Lhs {
+			if l == at { // filled here; what goes in is checked where it is written
+				return
+			}
+		}
+	case *ast.CallExpr:
+		if fun, ok := p.Fun.(*ast.Ident); ok {
+			if fun.Name == "len" || fun.Name == "cap" {
+				return
+			}
+			if fun.Name == "append" && p.Args[0] == at {
+				if a, ok := f.parents[p].(*ast.AssignStmt); ok && len(a.Lhs) == 1 && sameName(a.Lhs[0], at) {
+					return
+				}
+			}
+		}
+	case *ast.IndexExpr:
+		if p.X == at && d.indexed(f, c, p) {
+			return
+		}
+	}
+	d.bad(f, at, "the table %s is used in a way that cannot be followed: range over it, or index it into a new variable", t.name)
+}
+
+func sameName(a, b ast.Expr) bool {
+	x, ok := a.(*ast.Ident)
+	y, ok2 := b.(*ast.Ident)
+	return ok && ok2 && x.Name == y.Name
+}
+
+// indexed follows one element of a table: into a variable, or to one of its
+// fields.
+func (d *dispatch) indexed(f *goFile, c *contents, e *ast.IndexExpr) bool {
+	var value ast.Expr = e
+	parent := f.parents[e]
+	if u, ok := parent.(*ast.UnaryExpr); ok {
+		value, parent = u, f.parents[u]
+	}
+	switch p := parent.(type) {
+	case *ast.SelectorExpr:
+		return !c.functions[p.Sel.Name] && !c.inner[p.Sel.Name] && !d.touches(c, p.Sel.Name)
+	case *ast.AssignStmt:
+		if len(p.Lhs) == 1 && p.Rhs[0] == value && p.Tok.String() == ":=" {
+			d.elements(f, c, p.Lhs[0], f.parents[p])
+			return true
+		}
+	case *ast.RangeStmt:
+		if p.X == value {
+			d.elements(f, c, p.Value, p.Body)
+			return true
+		}
+	}
+	return false
+}
+
+// elements checks what is done with a variable that holds an element.
+func (d *dispatch) elements(f *goFile, c *contents, variable ast.Expr, scope ast.Node) {
+	v, ok := variable.(*ast.Ident)
+	if !ok || v.Name == "_" {
+		return
+	}
+	ast.Inspect(scope, func(n ast.Node) bool {
+		if id, ok := n.(*ast.Ident); ok && id != v && id.Name == v.Name {
+			d.elementUse(f, c, id)
+		}
+		return true
+	})
+}
+
+func (d *dispatch) elementUse(f *goFile, c *contents, v *ast.Ident) {
+	switch p := f.parents[v].(type) {
+	case *ast.SelectorExpr:
+		if p.Sel == v {
+			return // a field or method of that name
+		}
+		if r, ok := f.parents[p].(*ast.RangeStmt); ok && r.X == p && c.inner[p.Sel.Name] {
+			d.elements(f, c, r.Value, r.Body)
+			return
+		}
+		if !c.functions[p.Sel.Name] && !c.inner[p.Sel.Name] && !d.touches(c, p.Sel.Name) {
+			return
+		}
+	case *ast.KeyValueExpr:
+		if p.Key == v {
+			return
+		}
+	case *ast.RangeStmt:
+		if p.X == v {
+			d.elements(f, c, p.Value, p.Body)
+			return
+		}
+	case *ast.CallExpr:
+		if t, _, ok := d.tester(f, p); ok && t.argument >= 0 && t.argument < len(p.Args) && p.Args[t.argument] == v {
+			return
+		}
+	case *ast.AssignStmt:
+		for _, l := range p.Lhs {
+			if l == v {
+				d.bad(f, v, "%s, an element of a table, is set to something else", v.Name)
+				return
+			}
+		}
+	}
+	if !d.at(f, v).elements[v.Name] {
+		d.bad(f, v, "%s, an element of a table, is used before its Needs are tested", v.Name)
+	}
+}
+
+// touches reports whether any method of that name, or one that it calls, takes
+// functions out of an element without a test of its own.
+func (d *dispatch) touches(c *contents, method string) bool {
+	return d.touchesVia(c, method, map[string]bool{})
+}
+
+func (d *dispatch) touchesVia(c *contents, method string, seen map[string]bool) bool {
+	if seen[method] {
+		return false
+	}
+	seen[method] = true
+	found := false
+	d.eachFile(func(f *goFile) {
+		for _, decl := range f.ast.Decls {
+			m, ok := decl.(*ast.FuncDecl)
+			if !ok || m.Recv == nil || m.Name.Name != method || m.Body == nil {
+				continue
+			}
+			ast.Inspect(m.Body, func(n ast.Node) bool {
+				s, ok := n.(*ast.SelectorExpr)
+				if !ok || found {
+					return !found
+				}
+				if c.functions[s.Sel.Name] || c.inner[s.Sel.Name] || d.touchesVia(c, s.Sel.Name, seen) {
+					v, ok := elementOf(s.X)
+					found = !ok || !d.at(f, s).elements[v]
+				}
+				return !found
+			})
+		}
+	})
+	return found
+}

@@ -1,0 +1,6 @@
+package workers
+
+func pause()
+
+// Wait waits a little: every amd64 can.
+func Wait() { pause() }
