@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"math"
+
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
 	"github.com/bitlane/bitlane/quant"
@@ -27,8 +29,9 @@ type rowShape struct {
 	segments int
 	sideAt   int // to the corrections; 0: none
 	scalesAt int
-	scales   int // how many: none, one, or one for each segment
-	row      int // of all
+	scales   int  // how many: none, one, or one for each segment
+	perRow   bool // there is one, which the sums of the row are multiplied with
+	row      int  // of all
 }
 
 // shapeOfRow is the rowShape for a Spec and a panel, or nil for the kernels in
@@ -45,15 +48,19 @@ func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
 	}
 	r.row = align(r.width * valuesOf(s, p).Size())
 	if s.Recipe.Kind == quant.Exact {
+		if p != nil {
+			r.scales, r.scalesAt, r.perRow = 1, r.row, true
+			r.row += align(4)
+		}
 		return r
 	}
 	if p != nil && p.kind == bytePanel {
 		r.sideAt = r.row
 		r.row += align(r.segments * 4)
 	}
-	r.scales = 1
+	r.scales, r.perRow = 1, true
 	if s.Recipe.Kind == quant.Int8Group {
-		r.scales = r.segments
+		r.scales, r.perRow = r.segments, false
 	}
 	r.scalesAt = r.row
 	r.row += align(r.scales * 4)
@@ -137,8 +144,38 @@ func (f *front) prepare(dst, x, scratch []byte) {
 	if f.sideAt > 0 {
 		to.Side = view[int32](dst[f.sideAt:], f.segments)
 	}
-	if f.scales > 0 {
-		to.Scales = f.rowScales(dst)
+	if f.values == rows.Float32 {
+		f.plan.Row(to, x, scratch)
+		if f.scales > 0 {
+			f.rowScales(dst)[0] = tame(f.floats(dst))
+		}
+		return
 	}
+	to.Scales = f.rowScales(dst)
 	f.plan.Row(to, x, scratch)
+}
+
+// A panel's exact sums are of x·(u−z), which leave float32 for x near its
+// largest values although y does not. Such rows are computed 2⁻⁶⁴ times as
+// large: what is lost of their smallest elements is 2⁻¹⁵⁰ of the largest.
+const (
+	hugeBits = (127 + 96) << 23 // 2⁹⁶
+	infBits  = 0xff << 23
+	shrink   = 1.0 / (1 << 64)
+)
+
+// tame returns what the sums of a row are to be multiplied with, a power of
+// two, after it has divided the row by that.
+func tame(x []float32) (scale float32) {
+	top := uint32(0)
+	for _, v := range x {
+		top = max(top, math.Float32bits(v)&^(1<<31))
+	}
+	if top < hugeBits || top >= infBits {
+		return 1
+	}
+	for i := range x {
+		x[i] *= shrink
+	}
+	return 1 / shrink
 }

@@ -23,14 +23,13 @@ func tableOf(units []*unit) (all []*kernel) {
 				all = append(all, &k)
 			}
 		}
-		four, eight := len(u.codes4.direct) > 0, len(u.codes8.direct) > 0
-		add("w4g_a8", four, kernel{act: int8Codes, least: 2, most: 4})
-		add("w8g_a8", eight, kernel{act: int8Codes, least: 5, most: 8})
-		add("w4g_a4", four, kernel{act: int4Codes, least: 2, most: 4})
-		add("w8g_a4", eight, kernel{act: int4Codes, least: 5, most: 8})
-		add("w4g_a16", len(u.exact.gemm) > 0, kernel{act: exact, least: 2, most: 4})
-		add("w8g_a16", len(u.exact.gemm) > 0, kernel{act: exact, least: 5, most: 8})
-		add("wx_a16", len(u.exact.gemm) > 0, kernel{act: exact, plain: true})
+		add("w4g_a8", u.four.is, kernel{act: int8Codes, least: 2, most: 4})
+		add("w8g_a8", u.eight.is, kernel{act: int8Codes, least: 5, most: 8})
+		add("w4g_a4", u.four.is, kernel{act: int4Codes, least: 2, most: 4})
+		add("w8g_a4", u.eight.is, kernel{act: int4Codes, least: 5, most: 8})
+		add("w4g_a16", u.exact, kernel{act: exact, least: 2, most: 4})
+		add("w8g_a16", u.exact, kernel{act: exact, least: 5, most: 8})
+		add("wx_a16", u.exact, kernel{act: exact, plain: true})
 	}
 	return append(all,
 		&kernel{name: "cpu_wxg_a16_go", act: exact, least: 2, most: 8},
@@ -125,7 +124,7 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	if r = k.forUnit(r, i, &s); r != nil {
 		return r
 	}
-	if n := needsOf(&s, k.panel(&s), k.unit); n.row > (math.MaxInt>>1)/s.MaxRows-lineBytes {
+	if n := needsOf(&s, k.panel(&s)); n.row > (math.MaxInt>>1)/s.MaxRows-lineBytes {
 		r = r.Add(k.name, "MaxRows", fmt.Sprint(s.MaxRows), "a workspace that can be addressed", "ask for fewer rows")
 	}
 	return r
@@ -163,9 +162,9 @@ func (k *kernel) panel(s *backend.Spec) *panel {
 	case k.act == exact:
 		return newPanel(floatPanel, s)
 	case k.most <= 4:
-		return newPanel(k.unit.codes4.kind, s)
+		return newPanel(k.unit.four.kind, s)
 	}
-	return newPanel(k.unit.codes8.kind, s)
+	return newPanel(k.unit.eight.kind, s)
 }
 
 // absurd names a size that no layer has, which only a Spec not made by NewSpec
@@ -192,7 +191,7 @@ func absurd(s *backend.Spec) (field, has string) {
 
 func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footprint {
 	p := k.panel(&s)
-	at, n := layoutOf(&s, p), needsOf(&s, p, k.unit)
+	at, n := layoutOf(&s, p), needsOf(&s, p)
 	return backend.Footprint{
 		Weights:   int64(at.total),
 		Workspace: int64(n.workspace(&s, i.Units, s.MaxRows)),

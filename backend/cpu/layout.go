@@ -85,13 +85,13 @@ func rowStride(bytes int) int { return align(bytes)/64*64 | 64 }
 // needs is what a layer takes besides its packed weights, in bytes.
 type needs struct{ row, scratch int }
 
-func needsOf(s *backend.Spec, p *panel, u *unit) needs {
+func needsOf(s *backend.Spec, p *panel) needs {
 	shape := shapeOfRow(s, p)
 	own := 0
 	if p == nil {
 		own = tileScratch(s)
 	} else {
-		own = u.scratch(p)
+		own = productScratch(p)
 	}
 	return needs{shape.row, align(max(own, frontScratch(s, &shape)))}
 }

@@ -14,17 +14,17 @@ import (
 // Its sums are rounded once more than those of the assembly where that fuses
 // a product and a sum.
 func model(kind panelKind) *unit {
-	u := &unit{name: "model"}
+	u := &unit{name: "model", four: offer{true, kind}, eight: offer{true, kind}, exact: true}
 	steps := func(bits int) []step {
 		return []step{
 			{3, tileColumns, func(c *asm.Call) { modelIntegers(c, kind, bits, 3) }},
 			{1, tileColumns, func(c *asm.Call) { modelIntegers(c, kind, bits, 1) }},
 		}
 	}
-	u.codes4 = integerKernels{kind: kind, direct: steps(4)}
-	u.codes8 = integerKernels{kind: kind, direct: steps(8)}
+	u.functions.codes4.direct = steps(4)
+	u.functions.codes8.direct = steps(8)
 	for w := range weightKinds {
-		u.exact.gemv[w] = func(c *asm.Call) { modelExact(c, w) }
+		u.functions.exact.gemv[w] = func(c *asm.Call) { modelExact(c, w) }
 	}
 	return u
 }

@@ -18,7 +18,7 @@ const (
 // product is a panel with its weights, multiplied by the kernels of a unit.
 type product struct {
 	*panel
-	u    *unit
+	f    functions
 	data []byte    // tiles
 	bias []float32 // of whole tiles; nil: none
 	runs []run     // of blocks that are unpacked together
@@ -30,7 +30,7 @@ type run struct{ from, to int }
 var _ packable = (*product)(nil)
 
 func newProduct(p *panel, u *unit, mem []byte, at *layout, l *quant.Linear) *product {
-	w := &product{panel: p, u: u, data: mem[at.rows:][:p.tiles()*p.tileBytes()], runs: p.divide()}
+	w := &product{panel: p, f: u.kernels(), data: mem[at.rows:][:p.tiles()*p.tileBytes()], runs: p.divide()}
 	if l.HasBias() {
 		w.bias = view[float32](mem[at.bias:], p.tiles()*tileColumns)
 		clear(w.bias[copy(w.bias, l.Bias):])
@@ -78,7 +78,7 @@ func (p *panel) unpackedBytes() int {
 }
 
 // scratch is one worker's scratch for products: sums, and unpacked weights.
-func (u *unit) scratch(p *panel) int {
+func productScratch(p *panel) int {
 	return align(rowsTogether*2*tileColumns*4) + p.unpackedBytes()
 }
 
@@ -135,25 +135,30 @@ type block struct {
 	tile, tiles int
 }
 
-// from is the number of rows from which weights are unpacked once for all.
+// from is the number of rows from which weights are unpacked once for all of
+// them.
 func (w *product) from() int {
+	never := rowsTogether + 1
 	if w.kind == floatPanel {
-		if w.u.exact.gemv[w.weights()] != nil {
-			return 2
+		switch e := &w.f.exact; {
+		case e.gemm == nil:
+			return never
+		case e.gemv[w.weights()] == nil:
+			return 1
 		}
-		return 1
+		return 2
 	}
 	if k := w.integers(); k.wideFrom > 0 {
 		return k.wideFrom
 	}
-	return rowsTogether + 1
+	return never
 }
 
 func (w *product) integers() *integerKernels {
 	if w.bits == 4 {
-		return &w.u.codes4
+		return &w.f.codes4
 	}
-	return &w.u.codes8
+	return &w.f.codes8
 }
 
 // columns computes the tile, and the one after it where a kernel takes two,
@@ -194,14 +199,14 @@ func (b *block) columns(tile int) int {
 
 func (b *block) direct() []step {
 	if b.kind == floatPanel {
-		return []step{{1, tileColumns, b.u.exact.gemv[b.weights()]}}
+		return []step{{1, tileColumns, b.f.exact.gemv[b.weights()]}}
 	}
 	return b.integers().direct
 }
 
 func (b *block) wide() ([]step, func(unsafe.Pointer, *asm.Call)) {
 	if b.kind == floatPanel {
-		return b.u.exact.gemm, b.u.exact.unpack[b.weights()]
+		return b.f.exact.gemm, b.f.exact.unpack[b.weights()]
 	}
 	k := b.integers()
 	return k.wide, k.unpack
@@ -225,7 +230,7 @@ func (b *block) sweep(steps []step, tile int, r run, w unsafe.Pointer, wStep int
 		if f.sideAt > 0 {
 			c.Side = unsafe.Pointer(&row[f.sideAt+4*int(b.first[r.from])])
 		}
-		if f.scales > 1 || l.Spec().Recipe.Kind == quant.Int8Group {
+		if !f.perRow {
 			c.Scales = unsafe.Pointer(&row[f.scalesAt+4*int(b.first[r.from])])
 		}
 		c.Y = &sums[m*tiles*tileColumns]
@@ -239,18 +244,17 @@ func (b *block) sweep(steps []step, tile int, r run, w unsafe.Pointer, wStep int
 // rounded once to the type of y.
 func (b *block) finish(tile, tiles int, sums []float32) {
 	f := b.c.l.fronts[b.p.front]
-	perRow := f.scales == 1 && b.c.l.Spec().Recipe.Kind != quant.Int8Group
 	first := tile * tileColumns
 	last := min(first+tiles*tileColumns, b.n)
 	for m := range b.rows {
 		y := sums[m*tiles*tileColumns:]
 		scale := float32(1)
-		if perRow {
+		if f.perRow {
 			scale = f.rowScales(b.c.row(b.p, b.row+m))[0]
 		}
 		for n := first; n < last; n++ {
 			v := y[n-first]
-			if perRow {
+			if f.perRow {
 				v = float32(v * scale)
 			}
 			b.c.put(b.p, b.bias, b.row+m, n, v)

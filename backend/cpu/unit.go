@@ -11,15 +11,37 @@ import (
 	"github.com/bitlane/bitlane/dtype"
 )
 
-// unit is what one instruction set offers: its kernels over panels. The table
-// units, one for each architecture, is the only place that names assembly.
+// unit is one instruction set and its kernels. The tables units, one for each
+// architecture, are the only places that name assembly.
 type unit struct {
-	name  string            // ends the names of its kernels
-	needs []cpuid.FeatureID // what the processor must have
-	rows  rows.ISA          // for the rows of x
+	name      string            // ends the names of its kernels
+	needs     []cpuid.FeatureID // what the processor must have
+	rows      rows.ISA          // for the rows of x
+	four      offer             // codes of up to 4 bits times codes
+	eight     offer             // codes of up to 8 bits times codes
+	exact     bool              // all weights times float32
+	functions functions
+}
 
-	codes4, codes8 integerKernels // weights of up to 4, up to 8 bits, x as codes
+// offer says whether a unit has kernels, and for which panels.
+type offer struct {
+	is   bool
+	kind panelKind
+}
+
+// functions are a unit's kernels.
+type functions struct {
+	codes4, codes8 integerKernels
 	exact          exactKernels
+}
+
+// kernels returns the functions of u. A processor that lacks what they need
+// gets none; no layer is made there, since Supports refuses.
+func (u *unit) kernels() functions {
+	if !cpuid.CPU.Supports(u.needs...) {
+		return functions{}
+	}
+	return u.functions
 }
 
 // step is a kernel for a number of rows.
@@ -30,7 +52,6 @@ type step struct {
 
 // integerKernels multiply codes. The zero value offers nothing.
 type integerKernels struct {
-	kind   panelKind
 	direct []step // from packed weights, most rows first, the last for one
 
 	// From so many rows on, weights are unpacked once for all rows and wide

@@ -6,20 +6,6 @@ import (
 	"github.com/bitlane/bitlane/quant"
 )
 
-// plainScratch is what plainRow needs: x as float32, its codes and the scales
-// of its groups, and for a transform two more rows of float32.
-func (p *Plan) plainScratch() int {
-	f := &p.form
-	n := align(f.K * 4)
-	if f.Recipe.Kind != quant.Exact {
-		n += align(f.K) + align(f.Act.Count()*4)
-	}
-	if f.Transform != nil {
-		n += 2 * align(f.K*4)
-	}
-	return n
-}
-
 // plainRow is Row in plain Go.
 func (p *Plan) plainRow(dst Dst, x, scratch []byte) (zero int32) {
 	f := &p.form

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"unsafe"
 
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -15,6 +16,12 @@ const step = 8
 type Plan struct {
 	form  Form
 	group []int32 // of each segment in Act; nil but for Int8Group
+
+	fast   bool // with assembly
+	asItIs bool // without any change of place
+	spans  []span
+	runs   []asm.Run
+	kron   *kron // fast: the transform; nil: none
 }
 
 // New returns the plan of a form, which must not change afterwards, or an
@@ -35,7 +42,46 @@ func New(f Form) (*Plan, error) {
 			p.group = append(p.group, g)
 		}
 	}
+	if p.fast = f.ISA == AVX2 && hasAVX2(); p.fast {
+		p.spans = f.spans()
+		p.asItIs = f.asItIs(p.spans)
+		p.runs = p.cutRuns()
+		if f.Transform != nil {
+			p.kron = newKron(f.X, f.Transform)
+		}
+	}
 	return p, nil
+}
+
+// cutRuns returns the segments in steps; those of an activation group begin
+// with the steps of all of it. Rows without groups whose sides nobody wants
+// are one run.
+func (p *Plan) cutRuns() (runs []asm.Run) {
+	f := &p.form
+	if p.group == nil && f.Values == Int16 {
+		return []asm.Run{{Steps: uint32(f.Width / step)}}
+	}
+	first := 0
+	for i, s := range f.Segments {
+		steps := uint32(f.after(i)-int(s.At)) / step
+		runs = append(runs, asm.Run{Steps: steps})
+		if p.group != nil {
+			if p.group[i] != p.group[first] {
+				first = i
+			}
+			runs[first].Group += steps
+		}
+	}
+	return runs
+}
+
+// Bytes returns the bytes of memory that the plan holds beyond its form.
+func (p *Plan) Bytes() int {
+	n := len(p.form.Segments)*12 + len(p.group)*4 + len(p.spans)*12 + len(p.runs)*8
+	if p.kron != nil {
+		n += len(p.kron.p2) * 4
+	}
+	return n
 }
 
 // Same reports whether both plans prepare the same rows, bit for bit, so that
@@ -59,12 +105,22 @@ func (p *Plan) Scales() int {
 }
 
 // Scratch returns the bytes of scratch that Row needs.
-func (p *Plan) Scratch() int { return p.plainScratch() }
+func (p *Plan) Scratch() int {
+	f := &p.form
+	l, r := 0, 0
+	if f.Transform != nil {
+		l, r = f.Transform.L, f.Transform.R
+	}
+	return Scratch(f.K, f.Width, len(f.Segments), f.Act.Count(), l, r)
+}
 
 // Row prepares the row x, K values of Form.X without alignment, and returns
 // its zero point. All of dst is written. scratch is Scratch bytes, aligned to
 // 64. It allocates nothing.
 func (p *Plan) Row(dst Dst, x, scratch []byte) (zero int32) {
+	if p.fast {
+		return p.fastRow(dst, x, scratch)
+	}
 	return p.plainRow(dst, x, scratch)
 }
 
