@@ -1,0 +1,300 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+func init() {
+	register(asmDir, "rowends_avx2", `
+The largest and the smallest value of a row.
+
+Maths: ends[0] is the largest pattern of the elements and 0 as signed integers,
+ends[1] the largest as unsigned ones, in the width of the elements. As signed
+integers the patterns of positive floats order like their values and negative
+ones are below 0; as unsigned integers negative floats are above all others, the
+larger magnitude last. NaN is beyond infinity on both sides.
+Registers: two of largest patterns, one of a load; SI or the like walks.
+`, func(f *file) {
+		f.function("RowEndsAVX2", "x *byte, steps, element uintptr, ends *[2]uint32",
+			"RowEndsAVX2 finds the ends of a row of 8·steps values, steps at least 1.")
+		p, n, which, out := f.GP64(), f.GP64(), f.GP64(), f.GP64()
+		f.Load(f.Param("x"), p)
+		f.Load(f.Param("steps"), n)
+		f.Load(f.Param("element"), which)
+		f.Load(f.Param("ends"), out)
+		up, down := f.zeroed(), f.zeroed()
+		f.TESTQ(which, which)
+		f.JNE(operand.LabelRef("halves"))
+
+		f.Label("f32")
+		y := f.YMM()
+		f.VMOVDQU(at(p, 0), y)
+		f.VPMAXSD(y, up, up)
+		f.VPMAXUD(y, down, down)
+		f.ADDQ(operand.U8(rowStep*4), p)
+		f.DECQ(n)
+		f.JNE(operand.LabelRef("f32"))
+		f.lane0(down, f.VPMAXUD)
+		f.lane0(up, f.VPMAXUD) // none is negative
+		f.JMP(operand.LabelRef("done"))
+
+		f.Label("halves")
+		f.SUBQ(operand.U8(2), n)
+		f.JCS(operand.LabelRef("odd"))
+		f.Label("pair")
+		y = f.YMM()
+		f.VMOVDQU(at(p, 0), y)
+		f.VPMAXSW(y, up, up)
+		f.VPMAXUW(y, down, down)
+		f.ADDQ(operand.U8(2*rowStep*2), p)
+		f.SUBQ(operand.U8(2), n)
+		f.JCC(operand.LabelRef("pair"))
+		f.Label("odd")
+		f.ADDQ(operand.U8(2), n)
+		f.JEQ(operand.LabelRef("even"))
+		y = f.YMM()
+		f.VMOVDQU(at(p, 0), y.AsX()) // the upper half becomes 0
+		f.VPMAXSW(y, up, up)
+		f.VPMAXUW(y, down, down)
+		f.Label("even")
+		f.word0(up)
+		f.word0(down)
+
+		f.Label("done")
+		f.VMOVD(up.AsX(), at(out, 0))
+		f.VMOVD(down.AsX(), at(out, 4))
+		f.VZEROUPPER()
+		f.RET()
+	})
+	register(asmDir, "rowwiden_avx2", `
+Widening a row to float32.
+
+Maths: dst[i] = x[i], exact; a signalling NaN becomes quiet.
+Registers: four of values, two pointers, the steps that are left.
+`, func(f *file) {
+		f.function("RowWidenAVX2", "dst *float32, x *byte, steps, element uintptr",
+			"RowWidenAVX2 widens 8·steps values, steps at least 1.")
+		to, p, n, which := f.GP64(), f.GP64(), f.GP64(), f.GP64()
+		f.Load(f.Param("dst"), to)
+		f.Load(f.Param("x"), p)
+		f.Load(f.Param("steps"), n)
+		f.Load(f.Param("element"), which)
+		f.byElement(which, "done", func(e element) {
+			turn, rest, step := e.String()+"_turn", e.String()+"_rest", e.String()+"_step"
+			f.SUBQ(operand.U8(4), n)
+			f.JCS(operand.LabelRef(rest))
+			f.Label(turn)
+			for i := range 4 {
+				y := f.YMM()
+				f.widen(e, at(p, i*rowStep*e.size()), y)
+				f.VMOVUPS(y, at(to, i*rowStep*4))
+			}
+			f.ADDQ(operand.U32(4*rowStep*e.size()), p)
+			f.ADDQ(operand.U32(4*rowStep*4), to)
+			f.SUBQ(operand.U8(4), n)
+			f.JCC(operand.LabelRef(turn))
+			f.Label(rest)
+			f.ADDQ(operand.U8(4), n)
+			f.JEQ(operand.LabelRef("done"))
+			f.Label(step)
+			y := f.YMM()
+			f.widen(e, at(p, 0), y)
+			f.VMOVUPS(y, at(to, 0))
+			f.ADDQ(operand.U8(rowStep*e.size()), p)
+			f.ADDQ(operand.U8(rowStep*4), to)
+			f.DECQ(n)
+			f.JNE(operand.LabelRef(step))
+		})
+		f.VZEROUPPER()
+		f.RET()
+	})
+	register(asmDir, "rowwords_avx2", `
+Codes as 16-bit integers.
+
+Maths: dst[i] = codes[i] - zero.
+Registers: one of zero points, one of values, two pointers, the steps left.
+`, func(f *file) {
+		f.function("RowWordsAVX2", "dst *int16, codes *int8, steps uintptr, zero int64",
+			"RowWordsAVX2 subtracts zero from 8·steps codes, steps at least 1.")
+		to, p, n, z := f.GP64(), f.GP64(), f.GP64(), f.GP64()
+		f.Load(f.Param("dst"), to)
+		f.Load(f.Param("codes"), p)
+		f.Load(f.Param("steps"), n)
+		f.Load(f.Param("zero"), z)
+		zero := f.YMM()
+		f.VMOVD(z.As32(), zero.AsX())
+		f.VPBROADCASTW(zero.AsX(), zero)
+		f.SUBQ(operand.U8(2), n)
+		f.JCS(operand.LabelRef("odd"))
+		f.Label("pair")
+		y := f.YMM()
+		f.VPMOVSXBW(at(p, 0), y)
+		f.VPSUBW(zero, y, y)
+		f.VMOVDQU(y, at(to, 0))
+		f.ADDQ(operand.U8(2*rowStep), p)
+		f.ADDQ(operand.U8(2*rowStep*2), to)
+		f.SUBQ(operand.U8(2), n)
+		f.JCC(operand.LabelRef("pair"))
+		f.Label("odd")
+		f.ADDQ(operand.U8(2), n)
+		f.JEQ(operand.LabelRef("done"))
+		x := f.XMM()
+		f.VPMOVSXBW(at(p, 0), x)
+		f.VPSUBW(zero.AsX(), x, x)
+		f.VMOVDQU(x, at(to, 0))
+		f.Label("done")
+		f.VZEROUPPER()
+		f.RET()
+	})
+	register(asmDir, "rowround_avx2", `
+Rounding float32 values, in place, to a narrower type.
+
+Maths: v = round(v) to float16 (element 1) or bfloat16 (2), ties to even; a NaN
+stays one.
+Registers: one of values, three of constants, the pointer, the steps left.
+`, func(f *file) {
+		f.function("RowRoundAVX2", "v *float32, steps, element uintptr",
+			"RowRoundAVX2 rounds 8·steps values to float16 or bfloat16, steps at least 1.")
+		p, n, which := f.GP64(), f.GP64(), f.GP64()
+		f.Load(f.Param("v"), p)
+		f.Load(f.Param("steps"), n)
+		f.Load(f.Param("element"), which)
+		f.CMPQ(which, operand.U8(elementBF16))
+		f.JEQ(operand.LabelRef("bf16"))
+		loop := func(name string, round func(y reg.VecVirtual)) {
+			f.Label(name)
+			y := f.YMM()
+			f.VMOVUPS(at(p, 0), y)
+			round(y)
+			f.VMOVUPS(y, at(p, 0))
+			f.ADDQ(operand.U8(rowStep*4), p)
+			f.DECQ(n)
+			f.JNE(operand.LabelRef(name))
+		}
+		loop("f16_step", f.roundF16)
+		f.JMP(operand.LabelRef("done"))
+		f.Label("bf16")
+		c := f.bf16Rounding()
+		loop("bf16_step", func(y reg.VecVirtual) {
+			nan, was := f.YMM(), f.YMM()
+			f.VCMPPS(operand.U8(3), y, y, nan)
+			f.VPAND(c.upper, y, was)
+			f.roundBF16(c, y)
+			f.VBLENDVPS(nan, was, y, y)
+		})
+		f.Label("done")
+		f.VZEROUPPER()
+		f.RET()
+	})
+	register(asmDir, "rowspan_avx2", `
+The magnitudes that values of float32 span.
+
+Maths: span[0] is the largest pattern without its sign, span[1] the smallest but
+0, less one; 2^32-1 where all are 0.
+Registers: one of largest, one of smallest, two of constants, the pointer, the
+steps left.
+`, func(f *file) {
+		f.function("RowSpanAVX2", "v *float32, steps uintptr, span *[2]uint32",
+			"RowSpanAVX2 finds the span of 8·steps values, steps at least 1.")
+		p, n, out := f.GP64(), f.GP64(), f.GP64()
+		f.Load(f.Param("v"), p)
+		f.Load(f.Param("steps"), n)
+		f.Load(f.Param("span"), out)
+		low, minus, most, least := f.pattern(0x7fffffff), f.YMM(), f.zeroed(), f.YMM()
+		f.VPCMPEQD(minus, minus, minus)
+		f.VMOVDQA(minus, least)
+		f.Label("step")
+		y := f.YMM()
+		f.VPAND(at(p, 0), low, y)
+		f.VPMAXUD(y, most, most)
+		f.VPADDD(minus, y, y)
+		f.VPMINUD(y, least, least)
+		f.ADDQ(operand.U8(rowStep*4), p)
+		f.DECQ(n)
+		f.JNE(operand.LabelRef("step"))
+		f.lane0(most, f.VPMAXUD)
+		f.lane0(least, f.VPMINUD)
+		f.VMOVD(most.AsX(), at(out, 0))
+		f.VMOVD(least.AsX(), at(out, 4))
+		f.VZEROUPPER()
+		f.RET()
+	})
+	for _, size := range []int{2, 4} {
+		bits := map[int]string{2: "16", 4: "32"}[size]
+		register(asmDir, "rowgather"+bits, `
+Putting the values of a row in another order.
+
+Maths: dst[i] = x[order[i]], elements of `+bits+` bits; no arithmetic.
+Registers: pairs of an index and a value, three pointers, the values left.
+`, func(f *file) {
+			f.function("RowGather"+bits, "dst, x *byte, order *int32, n uintptr",
+				"RowGather"+bits+" gathers n elements of "+bits+" bits.")
+			to, x, p, n := f.GP64(), f.GP64(), f.GP64(), f.GP64()
+			f.Load(f.Param("dst"), to)
+			f.Load(f.Param("x"), x)
+			f.Load(f.Param("order"), p)
+			f.Load(f.Param("n"), n)
+			move := func(i reg.GPVirtual, at1 operand.Mem) {
+				if size == 2 {
+					f.MOVWLZX(indexed(x, i, size, 0), i.As32())
+					f.MOVW(i.As16(), at1)
+				} else {
+					f.MOVL(indexed(x, i, size, 0), i.As32())
+					f.MOVL(i.As32(), at1)
+				}
+			}
+			f.SUBQ(operand.U8(8), n)
+			f.JCS(operand.LabelRef("rest"))
+			f.Label("turn")
+			for i := range 4 {
+				lo, hi := f.GP64(), f.GP64()
+				f.MOVL(at(p, 8*i), lo.As32())
+				f.MOVL(at(p, 8*i+4), hi.As32())
+				move(lo, at(to, 2*i*size))
+				move(hi, at(to, (2*i+1)*size))
+			}
+			f.ADDQ(operand.U8(32), p)
+			f.ADDQ(operand.U8(8*size), to)
+			f.SUBQ(operand.U8(8), n)
+			f.JCC(operand.LabelRef("turn"))
+			f.Label("rest")
+			f.ADDQ(operand.U8(8), n)
+			f.JEQ(operand.LabelRef("done"))
+			f.Label("one")
+			i := f.GP64()
+			f.MOVL(at(p, 0), i.As32())
+			move(i, at(to, 0))
+			f.ADDQ(operand.U8(4), p)
+			f.ADDQ(operand.U8(size), to)
+			f.DECQ(n)
+			f.JNE(operand.LabelRef("one"))
+			f.Label("done")
+			f.RET()
+		})
+	}
+}
+
+// lane0 reduces the eight dwords of y by op to lane 0.
+func (f *file) lane0(y reg.VecVirtual, op func(...operand.Op)) {
+	x, t := y.AsX(), f.XMM()
+	f.VEXTRACTI128(operand.U8(1), y, t)
+	op(t, x, x)
+	f.VPSHUFD(operand.U8(0x4e), x, t)
+	op(t, x, x)
+	f.VPSHUFD(operand.U8(0xb1), x, t)
+	op(t, x, x)
+}
+
+// word0 leaves the largest of the sixteen unsigned words of y in lane 0 and 0
+// in the rest: the least of the complements is the complement of the largest.
+func (f *file) word0(y reg.VecVirtual) {
+	x, t, ones := y.AsX(), f.XMM(), f.XMM()
+	f.VEXTRACTI128(operand.U8(1), y, t)
+	f.VPMAXUW(t, x, x)
+	f.VPCMPEQW(ones, ones, ones)
+	f.VPXOR(ones, x, x)
+	f.VPHMINPOSUW(x, x)
+	f.VPXOR(ones, x, x)
+	f.VPMOVZXWD(x, x)
+}

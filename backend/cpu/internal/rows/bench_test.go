@@ -1,0 +1,87 @@
+package rows_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// BenchmarkRow prepares rows of 4096: ns/op is the time of one row.
+func BenchmarkRow(b *testing.B) {
+	const k = 4096
+	rng := rand.New(rand.NewPCG(9, 10))
+	run := func(name string, f rows.Form) {
+		b.Run(name, func(b *testing.B) { benchmarkRow(b, f) })
+	}
+	index := make([]int32, k)
+	for i := range index {
+		index[i] = int32(rng.IntN(k / 128))
+	}
+	order, err := quant.IndexedGroups(index, k/128)
+	require.NoError(b, err)
+	for _, isa := range isas {
+		for _, x := range floats {
+			for _, size := range []int{32, 128} {
+				weights, err := quant.UniformGroups(k, size)
+				require.NoError(b, err)
+				for _, r := range quantizing[:5] {
+					f := tight(r, x, rows.Int8, &weights, size)
+					f.ISA = isa
+					run(fmt.Sprintf("isa=%d/x=%v/recipe=%v/g=%d", isa, x, r, size), f)
+				}
+			}
+			f := tight(quant.Recipe{}, x, rows.Float32, &order, 128)
+			f.ISA, f.Order = isa, nil
+			run(fmt.Sprintf("isa=%d/x=%v/recipe=exact", isa, x), f)
+			f = tight(quant.Recipe{Kind: quant.Int8Token}, x, rows.Int8, &order, 128)
+			f.ISA = isa
+			run(fmt.Sprintf("isa=%d/x=%v/recipe=int8-token/act-order", isa, x), f)
+			whole := quant.OneGroup(k)
+			f = tight(quant.Recipe{Kind: quant.Int8TokenAscend}, x, rows.Int16, &whole, 512)
+			f.ISA = isa
+			run(fmt.Sprintf("isa=%d/x=%v/recipe=int8-token-ascend/words", isa, x), f)
+			f = tight(quant.Recipe{Kind: quant.Int4FlatQuant}, x, rows.Int8, &whole, 128)
+			f.ISA, f.Transform = isa, transform(rng, dtype.F16, 64, 64)
+			run(fmt.Sprintf("isa=%d/x=%v/recipe=int4-flatquant/p=f16", isa, x), f)
+		}
+	}
+}
+
+// tight is a form without padding beyond steps of 8.
+func tight(r quant.Recipe, x dtype.DType, v rows.Values, weights *quant.Groups, longest int) rows.Form {
+	f := form(rand.New(rand.NewPCG(0, 0)), r, x, v, weights, longest)
+	at := int32(0)
+	for i := range f.Segments {
+		s := &f.Segments[i]
+		s.At = at
+		at += (s.Hi - s.Lo + 7) / 8 * 8
+	}
+	f.Width = int(at)
+	f.Zeros, f.Zero = asm.ZeroPairs, 0
+	return f
+}
+
+func benchmarkRow(b *testing.B, f rows.Form) {
+	g := newGuarded(b, f)
+	rng := rand.New(rand.NewPCG(11, 12))
+	x := make([]float32, f.K)
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	dtype.Encode(f.X, g.x, x)
+	b.SetBytes(int64(len(g.x)))
+	for b.Loop() {
+		g.Row(g.dst, g.x, g.scratch)
+	}
+	if f.Transform != nil {
+		flop := 2 * float64(f.K) * float64(f.Transform.L+f.Transform.R)
+		b.ReportMetric(flop*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+	}
+}

@@ -1,0 +1,157 @@
+package rows
+
+import (
+	"math"
+	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+func hasAVX2() bool { return cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) }
+
+// fastRow is Row with assembly.
+func (p *Plan) fastRow(dst Dst, x, scratch []byte) int32 {
+	if !hasAVX2() {
+		return p.plainRow(dst, x, scratch)
+	}
+	if p.form.Recipe.Kind == quant.Exact {
+		p.widenAVX2(dst, x, scratch)
+		return 0
+	}
+	return p.quantizeAVX2(dst, x, scratch)
+}
+
+func elementOf(t dtype.DType) asm.Element {
+	switch t {
+	case dtype.F16:
+		return asm.ElementF16
+	case dtype.BF16:
+		return asm.ElementBF16
+	}
+	return asm.ElementF32
+}
+
+// placed returns x with its values, of size bytes, where a row has them, and
+// what is left of scratch.
+func (p *Plan) placed(x, scratch []byte, size int) (row, rest []byte) {
+	f := &p.form
+	x = x[:f.K*size]
+	if p.asItIs {
+		return x, scratch
+	}
+	row, rest = cut(scratch, f.Width*size)
+	p.place(row, x, size)
+	return row, rest
+}
+
+func (p *Plan) place(row, x []byte, size int) {
+	f := &p.form
+	clearPadding(row, p.spans, size)
+	for _, s := range p.spans {
+		to := row[int(s.to)*size:][:int(s.n)*size]
+		switch {
+		case f.Order == nil:
+			copy(to, x[int(s.from)*size:])
+		case size == 2:
+			asm.RowGather16(&to[0], &x[0], &f.Order[s.from], uintptr(s.n))
+		default:
+			asm.RowGather32(&to[0], &x[0], &f.Order[s.from], uintptr(s.n))
+		}
+	}
+}
+
+//asmcheck:needs AVX2,FMA3,F16C
+func (p *Plan) widenAVX2(dst Dst, x, scratch []byte) {
+	f := &p.form
+	if f.X == dtype.F32 {
+		p.place(dst.Values[:f.Width*4], x[:f.K*4], 4)
+		return
+	}
+	row, _ := p.placed(x, scratch, 2)
+	to := view[float32](dst.Values, f.Width)
+	asm.RowWidenAVX2(&to[0], &row[0], uintptr(f.Width/step), uintptr(elementOf(f.X)))
+}
+
+//asmcheck:needs AVX2,FMA3,F16C
+func endsAVX2(row []byte, t asm.Element, width int) (e ends) {
+	var found [2]uint32
+	asm.RowEndsAVX2(&row[0], uintptr(width/step), uintptr(t), &found)
+	high, low := found[0], found[1]
+	switch t {
+	case asm.ElementF16:
+		e.high, e.low = dtype.F16ToF32(uint16(high)), dtype.F16ToF32(uint16(low))
+	case asm.ElementBF16:
+		e.high, e.low = dtype.BF16ToF32(uint16(high)), dtype.BF16ToF32(uint16(low))
+	default:
+		e.high, e.low = math.Float32frombits(high), math.Float32frombits(low)
+	}
+	const sign = 1 << 31
+	top := max(math.Float32bits(e.high), math.Float32bits(e.low)&^sign)
+	if math.Float32bits(e.low) <= sign { // no value is below 0
+		e.low = 0
+	}
+	e.top = math.Float32frombits(top)
+	return e
+}
+
+//asmcheck:needs AVX2,FMA3,F16C
+func (p *Plan) quantizeAVX2(dst Dst, x, scratch []byte) (zero int32) {
+	f := &p.form
+	c := asm.Row{Runs: &p.runs[0], Count: uintptr(len(p.runs)), Type: elementOf(f.X)}
+	size := f.X.Size()
+	whole := scratch
+	if f.Transform != nil {
+		var b []byte
+		b, scratch = p.kron.applyAVX2(f.X, x, scratch)
+		x, c.Type, size = b, asm.ElementF32, 4
+	}
+	row, scratch := p.placed(x, scratch, size)
+	codes, side := dst.Values, dst.Side
+	if f.Values == Int16 {
+		codes, scratch = cut(scratch, f.Width)
+		side = view[int32](scratch, len(f.Segments))
+	}
+	c.X, c.Codes, c.Side = unsafe.Pointer(&row[0]), &view[int8](codes, f.Width)[0], &side[:len(p.runs)][0]
+	c.Times, c.Keep = -f.Zero, math.MaxUint32
+	if f.Zeros != asm.ZeroConstant {
+		c.Times, c.Keep = -1, math.MaxUint16
+	}
+	if f.Recipe.Kind == quant.Int8Group {
+		c.Scales = &dst.Scales[:len(p.runs)][0]
+		asm.RowGroupsAVX2(&c)
+	} else {
+		e := endsAVX2(row, c.Type, f.Width)
+		s := f.scaleOf(&e)
+		dst.Scales[0], zero = s.scale, s.zero
+		if s.empty {
+			clear(dst.Values[:f.Width*f.Values.Size()])
+			clear(dst.Side)
+			return 0
+		}
+		c.Factor, c.Zero, c.Add = s.factor, zero, uint32(-zero)<<16
+		switch {
+		case f.Recipe.Kind == quant.Int8TokenAsym:
+			asm.RowAsymAVX2(&c)
+		case f.Transform != nil && s.factor > math.MaxFloat32:
+			return p.plainRow(dst, x, whole)
+		case f.Transform != nil:
+			asm.RowFlatAVX2(&c)
+		case f.Recipe.Kind == quant.Int8Token && f.X != dtype.F32:
+			asm.RowDivideRoundAVX2(&c)
+		default:
+			asm.RowDivideAVX2(&c)
+		}
+	}
+	switch {
+	case f.Values == Int16:
+		to := view[int16](dst.Values, f.Width)
+		asm.RowWordsAVX2(&to[0], c.Codes, uintptr(f.Width/step), int64(zero))
+	case zero != 0 && !p.asItIs:
+		clearPadding(dst.Values[:f.Width], p.spans, 1)
+	}
+	return zero
+}

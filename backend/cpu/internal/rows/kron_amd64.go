@@ -1,0 +1,80 @@
+package rows
+
+import (
+	"unsafe"
+
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/dtype"
+)
+
+// applyAVX2 is quant.Transform.Apply. It returns the transformed row, float32
+// values followed by zeros to a multiple of 64 bytes, and the scratch after it.
+//
+//asmcheck:needs AVX2,FMA3,F16C
+func (k *kron) applyAVX2(xt dtype.DType, x, scratch []byte) (out, rest []byte) {
+	n := k.L * k.R
+	out, scratch = cut(scratch, align(n*4))
+	between, scratch := cut(scratch, panels(k.R)*k.L*panelBytes)
+	last, rest := cut(scratch, k.L*panelBytes)
+
+	wide := view[float32](out, n)
+	if whole := n / step; whole > 0 {
+		asm.RowWidenAVX2(&wide[0], &x[0], uintptr(whole), uintptr(elementOf(xt)))
+	}
+	for i := n / step * step; i < n; i++ {
+		wide[i] = xt.At(x, i)
+	}
+	clear(out[n*4:])
+
+	p := asm.Product{CStep: panelBytes, A: &wide[0], AStep: uintptr(k.R) * 4, K: uintptr(k.R), Rows: uintptr(k.L)}
+	fused := k.exact1 && (k.tame || tameAVX2(out))
+	for j := range panels(k.R) {
+		p.C = first(between[j*k.L*panelBytes:])
+		p.B = &k.p2[j*k.R*panelColumns]
+		productAVX2(&p, fused)
+	}
+	if xt != dtype.F32 {
+		asm.RowRoundAVX2(first(between), steps(between), uintptr(elementOf(xt)))
+	}
+
+	p = asm.Product{CStep: uintptr(k.R) * 4, A: &k.P1[0], AStep: uintptr(k.L) * 4, K: uintptr(k.L), Rows: uintptr(k.L)}
+	fused = k.exact2 && (k.tame || tameAVX2(between))
+	for j := range panels(k.R) {
+		p.B = first(between[j*k.L*panelBytes:])
+		columns := min(panelColumns, k.R-j*panelColumns)
+		to := out[j*panelBytes:]
+		if columns == panelColumns {
+			p.C = first(to)
+			productAVX2(&p, fused)
+			continue
+		}
+		p.C, p.CStep = first(last), panelBytes
+		productAVX2(&p, fused)
+		for i := range k.L {
+			copy(to[i*k.R*4:][:columns*4], last[i*panelBytes:])
+		}
+	}
+	asm.RowRoundAVX2(first(out), steps(out), uintptr(asm.ElementF16))
+	return out, rest
+}
+
+func first(b []byte) *float32 { return (*float32)(unsafe.Pointer(&b[0])) }
+
+// steps is the steps of float32 in b.
+func steps(b []byte) uintptr { return uintptr(len(b) / (4 * step)) }
+
+//asmcheck:needs AVX2,FMA3,F16C
+func productAVX2(p *asm.Product, fused bool) {
+	if fused {
+		asm.RowProductFusedAVX2(p)
+	} else {
+		asm.RowProductApartAVX2(p)
+	}
+}
+
+//asmcheck:needs AVX2,FMA3,F16C
+func tameAVX2(values []byte) bool {
+	var span [2]uint32
+	asm.RowSpanAVX2(first(values), steps(values), &span)
+	return isTame(span[0], span[1])
+}
