@@ -1,0 +1,103 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// peakDir is the package of the loops that measure a processor.
+const peakDir = "internal/peak"
+
+// peakChains is the independent sums of a loop: more than latency × ports of
+// any processor, and few enough for sixteen registers with two factors.
+// peakRounds is how often one turn of a loop goes through them.
+const peakChains, peakRounds = 12, 2
+
+var (
+	peakX = []reg.VecPhysical{reg.X0, reg.X1, reg.X2, reg.X3, reg.X4, reg.X5, reg.X6, reg.X7, reg.X8, reg.X9, reg.X10, reg.X11, reg.X12, reg.X13}
+	peakY = []reg.VecPhysical{reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7, reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13}
+	peakZ = []reg.VecPhysical{reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7, reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13}
+)
+
+const (
+	peakInt8  = "int8 products from registers, as many as a processor does in a time.\n\nMaths: none; every register holds 0.\n"
+	peakSums  = "Registers: 0 to 11 independent sums, 12 and 13 factors, CX turns left."
+	peakPairs = "Registers: 0 to 5 products, 6 to 11 their sums by four, 12 and 13 factors, CX turns left."
+)
+
+func init() {
+	peakLoop("int8_vnni", "Int8VNNI", peakInt8, peakZ, "vpdpbusd zmm: 64 products each", func(f *file, sum, a, b reg.VecPhysical) {
+		f.VPDPBUSD(b, a, sum)
+	})
+	peakLoop("int8_vnni256", "Int8VNNI256", peakInt8, peakY, "vpdpbusd ymm in its EVEX encoding: 32 products each", func(f *file, sum, a, b reg.VecPhysical) {
+		f.VPDPBUSD(b, a, sum)
+	})
+	peakLoop("int8_avxvnni", "Int8AVXVNNI", peakInt8, peakY, "vpdpbusd ymm in its VEX encoding: 32 products each", func(f *file, sum, a, b reg.VecPhysical) {
+		f.peakVexDot(b, a, sum)
+	})
+	peakLoop("int8_avx2", "Int8AVX2", peakInt8, peakY, "vpmaddubsw ymm: 32 products each", func(f *file, sum, a, b reg.VecPhysical) {
+		f.VPMADDUBSW(b, a, sum)
+	})
+	register(peakDir, "int8pair_avx2", peakInt8+peakPairs, func(f *file) {
+		f.function("Int8PairAVX2", "n uintptr", "Int8PairAVX2 does 12n times vpmaddubsw and vpmaddwd ymm: 32 products for each two.")
+		f.peakBegin(peakY)
+		for range peakRounds {
+			for i := range 6 {
+				f.VPMADDUBSW(peakY[12], peakY[13], peakY[i])
+			}
+			for i := range 6 {
+				f.VPMADDWD(peakY[12], peakY[i], peakY[6+i])
+			}
+		}
+		f.peakEnd()
+		f.VZEROUPPER()
+		f.RET()
+	})
+}
+
+// peakLoop makes the file of the function symbol(n): n turns of peakRounds ×
+// peakChains times op.
+func peakLoop(name, symbol, head string, regs []reg.VecPhysical, what string, op func(f *file, sum, a, b reg.VecPhysical)) {
+	register(peakDir, name, head+peakSums, func(f *file) {
+		f.function(symbol, "n uintptr", symbol+" does 24n times "+what+".")
+		f.peakBegin(regs)
+		for range peakRounds {
+			for i := range peakChains {
+				op(f, regs[i], regs[12], regs[13])
+			}
+		}
+		f.peakEnd()
+		f.VZEROUPPER()
+		f.RET()
+	})
+}
+
+// peakBegin clears the registers and begins the loop over n.
+func (f *file) peakBegin(regs []reg.VecPhysical) {
+	f.Load(f.Param("n"), reg.RCX)
+	for _, r := range regs {
+		if r.Size() == 64 {
+			f.VPXORD(r, r, r)
+		} else {
+			f.VPXOR(r, r, r)
+		}
+	}
+	f.Label("turn")
+}
+
+func (f *file) peakEnd() {
+	f.DECQ(reg.RCX)
+	f.JNZ(operand.LabelRef("turn"))
+}
+
+// peakVexDot is VPDPBUSD b, a, sum on Y registers: VEX.256.66.0F38.W0 50 /r.
+func (f *file) peakVexDot(b, a, sum reg.VecPhysical) {
+	rm, v, r := byte(b.PhysicalIndex()), byte(a.PhysicalIndex()), byte(sum.PhysicalIndex())
+	invert := func(bit, at byte) byte { return (1 - bit) << at }
+	f.bytes("VPDPBUSD "+b.Asm()+", "+a.Asm()+", "+sum.Asm(), []reg.Register{b, a, sum}, []reg.Register{sum},
+		0xc4,
+		invert(r>>3, 7)|invert(0, 6)|invert(rm>>3, 5)|2,
+		(15-v)<<3|1<<2|1,
+		0x50,
+		3<<6|r&7<<3|rm&7)
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// peakRead is what one turn of a read loop reads, peakBuffer the size of the
+// probe's memory, in bytes.
+const peakRead, peakBuffer = 512, 8192
+
+const (
+	peakReading = `
+Reading memory in ascending order with plain vector loads.
+
+Maths: none; what is read is dropped.
+Registers: SI address, CX bytes left, 0 to 7 what was read.
+`
+	peakProbing = `
+A loop that keeps the load, the multiply and the integer ports of a core busy at
+once, from the first cache: whatever else the core does makes it slower.
+
+Maths: none; the memory holds 0.
+Registers: BX memory, DX offset in it, SI both, CX turns left, 0 to 11 sums,
+12 factor, R8 to R11 integer sums.
+`
+)
+
+func init() {
+	peakReadLoop("scan", "Scan", peakX, 16, func(f *file, m operand.Mem, r reg.VecPhysical) { f.MOVUPS(m, r) })
+	peakReadLoop("scan_avx2", "ScanAVX2", peakY, 32, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU(m, r) })
+	peakReadLoop("scan_avx512", "ScanAVX512", peakZ, 64, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU64(m, r) })
+	peakProbe("busy", "Busy", peakX, 16, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.ADDPS(m, sum) })
+	peakProbe("busy_fma", "BusyFMA", peakY, 32, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.VFMADD231PS(m, reg.Y12, sum) })
+	register(peakDir, "chain", `
+Additions that wait for each other: one a cycle on every processor.
+
+Maths: none.
+Registers: AX sum, DX what is added, CX turns left.
+`, func(f *file) {
+		f.function("Chain", "n uintptr", "Chain does 32n additions, each of the last one's result: 32n cycles.")
+		f.Load(f.Param("n"), reg.RCX)
+		f.XORQ(reg.RAX, reg.RAX)
+		f.MOVQ(reg.RCX, reg.RDX)
+		f.Label("turn")
+		for range 32 {
+			f.ADDQ(reg.RDX, reg.RAX)
+		}
+		f.peakEnd()
+		f.RET()
+	})
+}
+
+func peakReadLoop(name, symbol string, regs []reg.VecPhysical, size int, load func(*file, operand.Mem, reg.VecPhysical)) {
+	register(peakDir, name, peakReading, func(f *file) {
+		f.function(symbol, "p *byte, n uintptr", symbol+" reads n bytes, n a multiple of 512 and above 0.")
+		f.Load(f.Param("p"), reg.RSI)
+		f.Load(f.Param("n"), reg.RCX)
+		f.Label("turn")
+		for i := range peakRead / size {
+			load(f, at(reg.RSI, i*size), regs[i%8])
+		}
+		f.ADDQ(operand.I32(peakRead), reg.RSI)
+		f.SUBQ(operand.I32(peakRead), reg.RCX)
+		f.JNZ(operand.LabelRef("turn"))
+		if size > 16 {
+			f.VZEROUPPER()
+		}
+		f.RET()
+	})
+}
+
+// peakProbe does 16 times op on memory and eight additions of integers in a
+// turn. op may use register 12, which holds 0.
+func peakProbe(name, symbol string, regs []reg.VecPhysical, size int, op func(*file, operand.Mem, reg.VecPhysical)) {
+	register(peakDir, name, peakProbing, func(f *file) {
+		f.function(symbol, "p *byte, n uintptr",
+			symbol+" does 16n sums or products with memory, which is 8192 bytes of 0 at a multiple of 64, and 8n additions.")
+		f.Load(f.Param("p"), reg.RBX)
+		f.Load(f.Param("n"), reg.RCX)
+		f.XORQ(reg.RDX, reg.RDX)
+		general := []reg.GPPhysical{reg.R8, reg.R9, reg.R10, reg.R11}
+		for _, r := range general {
+			f.XORQ(r, r)
+		}
+		for _, r := range regs[:13] {
+			if size == 16 {
+				f.XORPS(r, r)
+			} else {
+				f.VPXOR(r, r, r)
+			}
+		}
+		f.Label("turn")
+		f.LEAQ(indexed(reg.RBX, reg.RDX, 1, 0), reg.RSI)
+		for i := range 16 {
+			op(f, at(reg.RSI, i*size), regs[i%12])
+			if i%2 == 1 {
+				f.ADDQ(reg.RDX, general[i/2%4])
+			}
+		}
+		f.ADDQ(operand.I32(16*size), reg.RDX)
+		f.ANDQ(operand.I32(peakBuffer-16*size), reg.RDX)
+		f.peakEnd()
+		if size > 16 {
+			f.VZEROUPPER()
+		}
+		f.RET()
+	})
+}

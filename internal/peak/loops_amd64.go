@@ -1,0 +1,21 @@
+package peak
+
+import "github.com/klauspost/cpuid/v2"
+
+// Widest first; the last needs nothing that a processor of the architecture
+// could lack.
+var (
+	readers = []loop{
+		{name: "64-byte loads", needs: []cpuid.FeatureID{cpuid.AVX512F}, run: ScanAVX512},
+		{name: "32-byte loads", needs: []cpuid.FeatureID{cpuid.AVX2}, run: ScanAVX2},
+		{name: "16-byte loads", needs: []cpuid.FeatureID{}, run: Scan},
+	}
+	probes = []loop{
+		{name: "fma from L1", needs: []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3}, run: BusyFMA},
+		{name: "sums from L1", needs: []cpuid.FeatureID{}, run: Busy},
+	}
+)
+
+func chain(turns uintptr) { Chain(turns) }
+
+const chainTurn, probeTurn = 32, 16
