@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"testing"
 
 	"github.com/klauspost/cpuid/v2"
 
@@ -41,15 +40,6 @@ func (k kernel) mostCode() uint8 {
 		return k.most
 	}
 	return 1<<k.bits - 1
-}
-
-// requireFeatures skips the test where the processor cannot run the kernel.
-func (k kernel) requireFeatures(t testing.TB) {
-	for _, id := range k.needs {
-		if !cpuid.CPU.Supports(id) {
-			t.Skipf("the processor lacks %s", id)
-		}
-	}
 }
 
 func (p *problem) String() string {
