@@ -145,16 +145,22 @@ func checkFootprint(r *rig) {
 }
 
 func checkSourceLayer(r *rig) {
-	r.samples(func(s *subject) {
+	r.samples(func(shared *subject) {
+		s := *shared
+		s.linear = s.cell.build() // of its own: other kernels of the sample share the other one
+		if !r.prepare(&s) {
+			return
+		}
+		defer func() { _ = s.layer.Close() }()
 		fresh := s.cell.build() // what s.linear was before Prepare
 		if !sameLinear(fresh, s.linear) {
-			r.fail(s, "Prepare changed the layer it was given")
+			r.fail(&s, "Prepare changed the layer it was given")
 			return
 		}
 		c := call{m: 3, x: s.input(fresh, 3)}
 		scramble(s.linear)
 		s.linear = fresh
-		r.judgeCall(s, c)
+		r.judgeCall(&s, c)
 	})
 }
 
