@@ -92,6 +92,7 @@ var (
 func TestMain(m *testing.M) {
 	backend.Register(gpu)
 	backend.Register(model)
+	_ = os.Setenv("BITLANE_CPU", "go") // the same kernels on every processor
 	os.Exit(m.Run())
 }
 

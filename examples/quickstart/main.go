@@ -50,7 +50,11 @@ func run(out io.Writer, dir, name string) error {
 		return err // holds every kernel's reasons
 	}
 	defer layer.Close()
-	fmt.Fprintln(out, report.Verdicts[0]) // the kernels are best first
+	for _, v := range report.Verdicts { // best first
+		if v.Chosen {
+			fmt.Fprintln(out, v)
+		}
+	}
 
 	stream, err := dev.NewStream()
 	if err != nil {
