@@ -3,6 +3,7 @@ package asmcheck
 import (
 	"fmt"
 	"go/ast"
+	"maps"
 	"path"
 	"strings"
 )
@@ -52,7 +53,7 @@ func checkDispatch(packages map[string]*goPackage, needs map[global]map[string]f
 			}
 		})
 	})
-	d.eachFile(d.checkTables)
+	d.checkTables()
 	return d.problems
 }
 
@@ -82,15 +83,16 @@ func (d *dispatch) collect(f *goFile) {
 			}
 		case *ast.FuncDecl:
 			if set, ok := needsComment(decl); ok {
-				if decl.Recv != nil {
-					d.bad(f, decl, "asmcheck:needs on a method: only functions can have it")
-					continue
+				name := nameOf(f, decl)
+				if d.needs[name] == nil {
+					d.needs[name] = map[string]featureSet{}
 				}
-				byArch := map[string]featureSet{}
 				for _, arch := range f.arches() {
-					byArch[arch] = set
+					if d.needs[name][arch] == nil {
+						d.needs[name][arch] = featureSet{}
+					}
+					maps.Copy(d.needs[name][arch], set)
 				}
-				d.needs[global{f.pkg.path, decl.Name.Name}] = byArch
 			}
 		}
 	}
@@ -156,7 +158,7 @@ func (d *dispatch) mention(f *goFile, g global, at ast.Expr) {
 		return
 	}
 	if decl := f.enclosingFunc(at); decl != nil {
-		if promised, ok := needsComment(decl); ok && decl.Recv == nil {
+		if promised, ok := needsComment(decl); ok {
 			if missing := promised.missing(needs); len(missing) > 0 {
 				d.bad(f, at, "%s needs %s, which the comment of %s does not list", g.name, strings.Join(missing, ", "), decl.Name.Name)
 			}

@@ -55,9 +55,21 @@
 //	}
 //
 // Needs is a literal, or a package-level variable that is one, and must cover
-// what the instructions of each function in the element need. The table is only
-// ranged over (or indexed into a new variable), and a field with functions is
-// only touched where the element's Needs were tested: inside
+// what the instructions of each function in the element need. One of two rules
+// holds for the whole table. Either elements go where they like, and a field with
+// functions is only mentioned where the Needs of the same element were tested,
+// best in one method:
+//
+//	func (t *Tier) kernels() Kernels {
+//		if !cpuid.CPU.Supports(t.Needs...) {
+//			return Kernels{}
+//		}
+//		return t.functions
+//	}
+//
+// Or the table is only ranged over (or indexed into a new variable), and an
+// element, or a field with functions, only leaves the loop after such a test.
+// Tested is what lies inside
 //
 //	if cpuid.CPU.Supports(t.Needs...) && ... { }
 //
@@ -66,14 +78,15 @@
 //	if !cpuid.CPU.Supports(t.Needs...) || ... { continue, return, break, panic or t.Skip }
 //
 // Other fields, Name for one, may be read everywhere. A function or method that
-// returns such a conjunction is as good as its expression:
+// returns such a conjunction is as good as its expression, and so is one that
+// skips the test or panics where a feature is missing:
 //
 //	func (t *Tier) usable() bool { return cpuid.CPU.Supports(t.Needs...) && !masked(t.Name) }
 //
 // The second place is code inside the same kind of test with the features
 // written out, cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3), which suits tests and
-// single functions. The third is a Go function that says what its callers must
-// have tested; it is then itself guarded like assembly:
+// single functions. The third is a Go function or method that says what its
+// callers must have tested; it is then itself guarded like assembly:
 //
 //	//asmcheck:needs AVX2,FMA3
 //	func dotRows(c *asm.Call) { asm.DotW4AVX2x4(c) }

@@ -1,6 +1,9 @@
 package asmcheck
 
-import "go/ast"
+import (
+	"go/ast"
+	"slices"
+)
 
 // note remembers the variable that an element with functions goes into.
 func (d *dispatch) note(f *goFile, literal *ast.CompositeLit, field string) {
@@ -94,14 +97,98 @@ func (d *dispatch) declared(g global) bool {
 	return false
 }
 
-// checkTables follows the elements of every table through a file.
-func (d *dispatch) checkTables(f *goFile) {
+// checkTables checks that every table keeps one of two rules: the functions of
+// an element are only touched where its Needs were tested, or the element
+// itself only leaves the table there.
+func (d *dispatch) checkTables() {
+	before := d.problems
+	var broken []Problem
+	for t, c := range d.tables {
+		d.problems = nil
+		d.eachFile(func(f *goFile) { d.fields(f, t, c) })
+		byField := d.problems
+		d.problems = nil
+		d.eachFile(func(f *goFile) { d.flow(f, t, c) })
+		if len(byField) < len(d.problems) {
+			d.problems = byField
+		}
+		broken = append(broken, d.problems...)
+	}
+	d.problems = append(before, broken...)
+}
+
+// fields checks every mention of a field that holds functions, in elements of
+// any kind that have a field of this name.
+func (d *dispatch) fields(f *goFile, t table, c *contents) {
 	f.eachUse(func(g global, at ast.Expr) {
-		for _, t := range []table{{g, nil}, {g, f.enclosingFunc(at)}} {
-			if c := d.tables[t]; c != nil {
-				d.tableUse(f, t, c, at)
-				return
+		s, ok := at.(*ast.SelectorExpr)
+		if !ok || g.pkg != "" || !c.functions[g.name] || !ast.IsExported(g.name) && f.pkg.path != t.pkg {
+			return
+		}
+		if f.isSet(s) {
+			return
+		}
+		if v, ok := elementOf(s.X); !ok || !d.at(f, s).elements[v] {
+			d.bad(f, at, "%s holds assembly and is used before Needs is tested", g.name)
+		}
+	})
+	ast.Inspect(f.ast, func(n ast.Node) bool {
+		st, ok := n.(*ast.StructType)
+		if !ok {
+			return true
+		}
+		for _, field := range st.Fields.List {
+			if name := embedded(field); c.functions[name] && f.pkg.path == t.pkg {
+				d.bad(f, field, "%s holds assembly: embedded, its fields cannot be followed", name)
 			}
+		}
+		return true
+	})
+}
+
+// isSet reports whether an expression is what an assignment writes to, or part
+// of the way there.
+func (f *goFile) isSet(e ast.Expr) bool {
+	for {
+		switch p := f.parents[e].(type) {
+		case *ast.SelectorExpr:
+			e = p
+		case *ast.IndexExpr:
+			if p.X != e {
+				return false
+			}
+			e = p
+		case *ast.AssignStmt:
+			return slices.Contains(p.Lhs, e)
+		default:
+			return false
+		}
+	}
+}
+
+// embedded returns the name of an embedded field, "" for others.
+func embedded(f *ast.Field) string {
+	if len(f.Names) > 0 {
+		return ""
+	}
+	e := f.Type
+	if p, ok := e.(*ast.StarExpr); ok {
+		e = p.X
+	}
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	}
+	return ""
+}
+
+// flow follows the elements of a table through a file.
+func (d *dispatch) flow(f *goFile, t table, c *contents) {
+	f.eachUse(func(g global, at ast.Expr) {
+		if g == t.global && (t.within == nil || t.within == f.enclosingFunc(at)) {
+			d.tableUse(f, t, c, at)
 		}
 	})
 }

@@ -137,8 +137,8 @@ func modulePath(fsys fs.FS) (string, error) {
 type global struct{ pkg, name string }
 
 // globalOf returns what an identifier or a qualified one names at package
-// level, if it is not the name of a field, a method or a declaration. A local
-// name that hides a global one is taken for the global one.
+// level, if it is not the name of a declaration. A local name that hides a
+// global one is taken for the global one. Fields and methods have no package.
 func (f *goFile) globalOf(id *ast.Ident) (g global, whole ast.Expr, ok bool) {
 	switch p := f.parents[id].(type) {
 	case *ast.SelectorExpr:
@@ -150,7 +150,7 @@ func (f *goFile) globalOf(id *ast.Ident) (g global, whole ast.Expr, ok bool) {
 				return global{to, id.Name}, p, true
 			}
 		}
-		return global{}, nil, false
+		return global{"", id.Name}, p, true
 	case *ast.FuncDecl, *ast.Field, *ast.ImportSpec, *ast.LabeledStmt, *ast.BranchStmt:
 		return global{}, nil, false
 	case *ast.ValueSpec:

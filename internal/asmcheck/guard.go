@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"maps"
+	"strings"
 )
 
 const cpuidPath = "github.com/klauspost/cpuid/v2"
@@ -21,12 +22,15 @@ func (a facts) join(b facts) {
 	maps.Copy(a.elements, b.elements)
 }
 
-// tester is a function whose result, or whose return at all, means that the
-// Needs of one of its arguments were tested.
+// tester is a function whose result, or whose return at all, means that
+// features were tested: those of a list, and the Needs of one of its arguments.
 type tester struct {
-	argument int  // -1: the receiver
-	exits    bool // it does not come back when the features are missing
+	exits    bool   // it does not come back when the features are missing
+	features string // names with commas between, sorted
+	argument int    // receiver for that, noArgument for none
 }
+
+const receiver, noArgument = -1, -2
 
 // guards finds out what has been tested where.
 type guards struct {
@@ -118,24 +122,24 @@ func (g *guards) call(f *goFile, c *ast.CallExpr, cameBack bool, known facts) {
 			return
 		}
 	}
-	t, receiver, ok := g.tester(f, c)
+	t, on, ok := g.tester(f, c)
 	if !ok || t.exits != cameBack {
 		return
 	}
-	subject := receiver
-	if t.argument >= 0 {
-		if t.argument >= len(c.Args) {
-			return
-		}
+	for _, name := range strings.FieldsFunc(t.features, func(r rune) bool { return r == ',' }) {
+		known.features.add(name)
+	}
+	subject := on
+	if t.argument >= 0 && t.argument < len(c.Args) {
 		subject = c.Args[t.argument]
 	}
-	if v, ok := elementOf(subject); ok {
+	if v, ok := elementOf(subject); ok && t.argument != noArgument {
 		known.elements[v] = true
 	}
 }
 
-// tester returns the tester that a call names.
-func (g *guards) tester(f *goFile, c *ast.CallExpr) (t tester, receiver ast.Expr, ok bool) {
+// tester returns the tester that a call names, and what it is called on.
+func (g *guards) tester(f *goFile, c *ast.CallExpr) (t tester, on ast.Expr, ok bool) {
 	switch fun := c.Fun.(type) {
 	case *ast.Ident:
 		t, ok = g.testers[global{f.pkg.path, fun.Name}]
@@ -144,10 +148,10 @@ func (g *guards) tester(f *goFile, c *ast.CallExpr) (t tester, receiver ast.Expr
 			t, ok = g.testers[global{f.imports[x.Name], fun.Sel.Name}]
 			break
 		}
-		receiver = fun.X
+		on = fun.X
 		t, ok = g.testers[global{"", fun.Sel.Name}]
 	}
-	return t, receiver, ok
+	return t, on, ok
 }
 
 // at returns what has been tested on every way to n. What was tested of an
