@@ -16,7 +16,8 @@ import (
 )
 
 // PyTorch's _dyn_quant_matmul_4bit in float32, channel-wise and group-wise,
-// against the CPU backend: y bit for bit.
+// against the CPU backend's kernel in plain Go, which adds in the same order: y
+// bit for bit. The other kernels fuse products and sums.
 func TestDynamic4Bit(t *testing.T) {
 	dev, err := bitlane.Open(t.Context(), "cpu", backend.OpenOptions{})
 	require.NoError(t, err)
@@ -32,7 +33,8 @@ func TestDynamic4Bit(t *testing.T) {
 			_, groups := f.shape("scales")
 			l := quant.Linear{Name: "dyn", Weight: weightOf(t, f, k/groups)}
 			m, _ := f.shape("x")
-			layer, _, err := bitlane.NewLinear(t.Context(), dev, &l, backend.Request{Recipe: &recipe, X: dtype.F32, MaxRows: m}, bitlane.ChooseOptions{})
+			layer, _, err := bitlane.NewLinear(t.Context(), dev, &l, backend.Request{Recipe: &recipe, X: dtype.F32, MaxRows: m},
+				bitlane.ChooseOptions{Kernel: "cpu_wxg_a8_go"})
 			require.NoError(t, err)
 			defer func() { require.NoError(t, layer.Close()) }()
 
