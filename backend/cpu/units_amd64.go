@@ -1,6 +1,11 @@
 package cpu
 
-import "github.com/klauspost/cpuid/v2"
+import (
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
+)
 
 // tiers are the steps of amd64, best first.
 var tiers = []tier{
@@ -12,4 +17,16 @@ var tiers = []tier{
 }
 
 // units are the instruction sets of amd64, best first.
-var units []*unit
+var units = []*unit{
+	{
+		name:  "avx2",
+		needs: []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C},
+		rows:  rows.AVX2,
+		four:  offer{true, bytePanel},
+		functions: functions{
+			codes4: integerKernels{
+				direct: []step{{4, tileColumns, asm.DotW4AVX2x4}, {2, tileColumns, asm.DotW4AVX2x2}, {1, tileColumns, asm.DotW4AVX2x1}},
+			},
+		},
+	},
+}
