@@ -148,6 +148,7 @@ tools: $(VENV)/.done $(STATICCHECK)
 	@command -v qemu-aarch64 >/dev/null || { apt-get update && apt-get install -y --no-install-recommends qemu-user; }
 	@command -v cc >/dev/null || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }
 	@$(GO) mod download
+	@$(GO) -C _gen mod download
 
 $(STATICCHECK):
 	@mkdir -p $(TOOLS)/bin

@@ -1,31 +1,51 @@
 // Package cpu is the backend "cpu": the processor and memory that the program
 // runs on, as the device "0".
 //
-// Its kernels in plain Go run every Spec that a loader can produce:
+// # Kernels
 //
-//	cpu_wxg_a16_go  integer codes of 2..8 bits, x as it is
-//	cpu_wx_a16_go   plain float32, float16 and bfloat16 weights, x as it is
-//	cpu_wxg_a8_go   integer codes, every int8 recipe
-//	cpu_wxg_a4_go   integer codes, FlatQuant's transform and int4 rows
+// Each unit, an instruction set for which there is assembly, has up to seven
+// kernels, with the name of the unit at the end (cpu_w4g_a8_avx2); which units
+// there are is in the table units. A processor gets the first one whose
+// features it has and BITLANE_CPU leaves (see MaskVariable).
+//
+//	cpu_w4g_a8, cpu_w8g_a8    codes of 2..4, of 5..8 bits; x by an int8 recipe
+//	cpu_w4g_a4, cpu_w8g_a4    the same for FlatQuant's transform and int4 rows
+//	cpu_w4g_a16, cpu_w8g_a16  codes, x as it is
+//	cpu_wx_a16                plain float32, float16 and bfloat16 weights
+//
+// Behind them, kernels in plain Go run every Spec that a loader can produce:
+//
+//	cpu_wxg_a8_go, cpu_wxg_a4_go, cpu_wxg_a16_go, cpu_wx_a16_go
+//
+// What a unit refuses and plain Go takes: zero points outside 0..255, groups of
+// fewer than about eight features, K above 2^24.
+//
+// # Apply
 //
 // Apply runs at once, in two loops over the worker pool of the device. The
-// first prepares each row of x once (a front: widen, or transform and
-// quantize) into the workspace. The second takes the outputs a tile of rows of
-// W at a time, unpacks the tile once and multiplies it with every row of x.
-// Which goroutine does what, and how many there are, changes no bit.
+// first prepares each row of x once (a front, package rows: widen, or
+// transform and quantize) into the workspace. The second divides the outputs
+// into portions of tiles and rows (a matrix) and multiplies. Which goroutine
+// does what, and how many there are, changes no bit.
 //
-// # Packed weights
+//	layer ── fronts ─ rows.Plan ────────────▶ prepared rows, in the workspace
+//	   └──── parts ── matrix ── product ─▶ asm    panels of 16 outputs
+//	                       └─── weights           canonical rows, plain Go
 //
-// Prepare copies the canonical rows (package quant) into device memory. The
-// one change: with act-order the codes of a row are stored in the order of
-// Groups.Order, and a front gathers x likewise, so that every kernel sees
-// contiguous groups. k below counts in that order.
+// # Panels
+//
+// For a unit Prepare packs the weights into panels, which package asm draws.
+// K is cut into pieces, each of one weight group and one activation group; with
+// act-order the features first get the order of their groups, and rows of x
+// are gathered likewise. Up to so many rows a kernel reads the panel itself;
+// for more, a run of blocks is unpacked once and multiplied with all rows.
 //
 // # Sums
 //
-// All sums are float32 with every product and sum rounded on its own, and
-// depend on the kernel, K and the groups only: a row of y does not depend on
-// what else is in the call (batch invariance).
+// All sums depend on the kernel, K and the groups only: a row of y does not
+// depend on what else is in the call (batch invariance). Those of panels are
+// defined by package asm and are the same for every unit. Those in plain Go
+// round every product and every sum on its own:
 //
 //	exact   w = round(s·(u−z)); lane k mod 8 adds round(x·w), k ascending;
 //	        y = ((l0+l4)+(l2+l6)) + ((l1+l5)+(l3+l7))
@@ -33,22 +53,12 @@
 //	        groups ascending
 //	group   likewise for each activation group: y = Σ (round(a)·s_w)·s_x
 //
-// The bias is then added, and the sum rounded to the type of y. Where there
-// are more groups than K/8 + 16, the sums over groups use the eight lanes of
-// the exact kernel, lane = group mod 8.
+// The bias is then added, and the sum rounded to the type of y. In plain Go,
+// where there are more groups than K/8 + 16, the sums over groups use the eight
+// lanes of the exact kernel, lane = group mod 8.
 //
-// The order of "token" is that of PyTorch's _dyn_quant_matmul_4bit in float32,
-// so that Int8TokenAsym equals it bit for bit.
-//
-// # Where the next kernels go
-//
-// The table in kernels.go lists the kernels best first. A kernel for an
-// instruction set is a type of its own beside kernel, in files named after its
-// unit, which embeds hostmem.Layer as layer does and brings its own packing,
-// workspace and sums; its Supports asks DeviceInfo.Features for what it needs,
-// and it stands in the table before the ones in plain Go. Device.Info names
-// the best tier. Rows of x are prepared by a front, which such a kernel can
-// use as it is.
+// The order of "token" in plain Go is that of PyTorch's _dyn_quant_matmul_4bit
+// in float32, so that Int8TokenAsym equals it bit for bit.
 //
 // No file format and no other backend enters this package.
 package cpu
