@@ -27,9 +27,8 @@ func (p *panel) packSpare(order bool) int {
 	return p.k
 }
 
-// tile fills dst, p.tileBytes of unknown contents, with tile t.
+// tile fills dst, p.tileBytes of zeros as a layer's memory is, with tile t.
 func (p *packer) tile(dst []byte, t int, scratch []byte) {
-	clear(dst)
 	first := t * tileColumns
 	columns := min(tileColumns, p.p.n-first)
 	sums := p.p.form.ZeroBytesOf() == 4

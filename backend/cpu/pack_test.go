@@ -87,9 +87,7 @@ func checkTiles(t *testing.T, p *panel, l *quant.Linear) {
 	tile, scratch := make([]byte, p.tileBytes()), make([]byte, p.packSpare(order != nil))
 	size, zeroSize := p.form.ScaleBytes(), p.form.ZeroBytesOf()
 	for i := range p.tiles() {
-		for j := range tile {
-			tile[j] = 0xaa
-		}
+		clear(tile)
 		pk.tile(tile, i, scratch)
 		for c := range tileColumns {
 			n := i*tileColumns + c
