@@ -162,22 +162,39 @@ func (p *packer) lines4(dst []byte, first, columns int) {
 		rows[c] = p.src.Row(first + c)
 	}
 	p.p.walk(dst, func(s *piece, lines []byte, step int) {
-		for i := s.lo; i < s.hi; i += 8 {
+		i := int(s.lo)
+		for ; int(s.hi)-i >= 16; i += 16 {
+			one, two := (*[lineBytes]byte)(lines), (*[lineBytes]byte)(lines[step:])
+			for c := range columns {
+				v := shuffle(binary.LittleEndian.Uint64(rows[c][i/2:]))
+				binary.LittleEndian.PutUint32(one[c*4%lineBytes:], uint32(v))
+				binary.LittleEndian.PutUint32(two[c*4%lineBytes:], uint32(v>>32))
+			}
+			lines = lines[min(2*step, len(lines)):]
+		}
+		for ; i < int(s.hi); i += 8 {
 			mask := uint32(math.MaxUint32)
-			if rest := s.hi - i; rest < 8 { // codes of the next piece, or padding of the row
+			if rest := int(s.hi) - i; rest < 8 { // codes of the next piece, or padding of the row
 				mask = 1<<(4*rest) - 1
 			}
 			line := (*[lineBytes]byte)(lines)
 			for c := range columns {
-				v := binary.LittleEndian.Uint32(rows[c][i/2:]) & mask
-				w := uint64(v&0xffff) | uint64(v>>16)<<32
-				w = (w | w<<8) & 0x00ff00ff00ff00ff
-				w = (w | w<<4) & 0x0f0f0f0f0f0f0f0f
-				binary.LittleEndian.PutUint32(line[c*4%lineBytes:], uint32(w)|uint32(w>>32)<<4)
+				v := shuffle(uint64(binary.LittleEndian.Uint32(rows[c][i/2:]) & mask))
+				binary.LittleEndian.PutUint32(line[c*4%lineBytes:], uint32(v))
 			}
 			lines = lines[min(step, len(lines)):]
 		}
 	})
+}
+
+// shuffle makes of the eight nibbles 01234567 of each half of v, lowest first,
+// 04152637: it swaps the bytes in the middle, then the nibbles in the middle of
+// each pair of bytes.
+func shuffle(v uint64) uint64 {
+	x := (v ^ v>>8) & 0x0000ff000000ff00
+	v ^= x ^ x<<8
+	x = (v ^ v>>4) & 0x00f000f000f000f0
+	return v ^ x ^ x<<4
 }
 
 // column4 writes the codes of column c, two in each byte: see package asm.
