@@ -198,8 +198,6 @@ func (p *panel) tiles() int { return (p.n + tileColumns - 1) / tileColumns }
 // tileBytes is the bytes of a tile.
 func (p *panel) tileBytes() int { return p.offset[len(p.offset)-1] }
 
-func (p *panel) bytes() int64 { return int64(p.tiles()) * int64(p.tileBytes()) }
-
 // depth counts the roundings of the longest path from a product to y: its
 // chain, or one for an integer sum; one for each sum that is added to y, one
 // for each activation scale, and one for the bias.

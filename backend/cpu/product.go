@@ -169,7 +169,7 @@ func (b *block) columns(tile int) int {
 	if b.rows < b.from() {
 		direct := b.direct()
 		clear(sums[:b.rows*tileColumns])
-		b.sweep(direct, tile, run{0, len(b.blocks)}, unsafe.Pointer(unsafe.SliceData(b.data[tile*b.tileBytes():])), 0, sums, 1)
+		b.sweep(direct, run{0, len(b.blocks)}, unsafe.Pointer(unsafe.SliceData(b.data[tile*b.tileBytes():])), 0, sums, 1)
 		b.finish(tile, 1, sums)
 		return 1
 	}
@@ -182,7 +182,6 @@ func (b *block) columns(tile int) int {
 			steps = steps[1:]
 		}
 	}
-	_ = unpack
 	clear(sums[:b.rows*tiles*tileColumns])
 	for _, r := range b.runs {
 		half := len(unpacked) / 2 &^ (lineBytes - 1)
@@ -191,7 +190,7 @@ func (b *block) columns(tile int) int {
 			b.call.Blocks, b.call.Count = &b.blocks[r.from], uintptr(r.to-r.from)
 			unpack(unsafe.Pointer(unsafe.SliceData(unpacked[i*half:])), b.call)
 		}
-		b.sweep(steps, tile, r, unsafe.Pointer(unsafe.SliceData(unpacked)), half, sums, tiles)
+		b.sweep(steps, r, unsafe.Pointer(unsafe.SliceData(unpacked)), half, sums, tiles)
 	}
 	b.finish(tile, tiles, sums)
 	return tiles
@@ -213,7 +212,7 @@ func (b *block) wide() ([]step, func(unsafe.Pointer, *asm.Call)) {
 }
 
 // sweep runs kernels over all rows of the block, the largest first.
-func (b *block) sweep(steps []step, tile int, r run, w unsafe.Pointer, wStep int, sums []float32, tiles int) {
+func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []float32, tiles int) {
 	c, l := b.call, b.c.l
 	f := l.fronts[b.p.front]
 	first := b.pieces[b.first[r.from]]
@@ -237,7 +236,6 @@ func (b *block) sweep(steps []step, tile int, r run, w unsafe.Pointer, wStep int
 		s.run(c)
 		m += s.rows
 	}
-	_ = tile
 }
 
 // finish turns sums into outputs: times the row's scale, plus the bias, and
