@@ -9,7 +9,8 @@ import (
 
 // Blocking of the products, in rows of x and in tiles of W.
 const (
-	rowsTogether  = 240  // of a portion: their sums fit the first cache; a multiple of every step's rows
+	rowsTogether  = 240  // of a portion: their sums fit the first cache
+	rowsStep      = 12   // of which it has a multiple: what the largest steps divide
 	tilesTogether = 4    // of a portion with unpacked weights
 	tilesStream   = 16   // of a portion straight from packed weights: a stream of some 100 KB
 	runFeatures   = 1024 // about so many features are unpacked at a time
@@ -88,17 +89,23 @@ func (w *product) outputs() int { return w.n }
 type grid struct{ rows, tiles, rowGroups, tileGroups int }
 
 func (w *product) grid(rows, threads int) (g grid) {
-	g.rows = min(rows, rowsTogether)
+	g.rows = rowsTogether
 	g.tiles = tilesStream
 	if rows >= w.from() {
 		g.tiles = tilesTogether
 	}
 	up := func(a, b int) int { return (a + b - 1) / b }
+	tiles := w.panel.tiles()
 	g.rowGroups = up(rows, g.rows)
 	if threads > 1 { // so many portions that none waits long for the last
-		g.tiles = max(1, min(g.tiles, w.panel.tiles()*g.rowGroups/(threads*8)))
+		g.tiles = max(1, min(g.tiles, tiles*g.rowGroups/(threads*8)))
+		for few := up(tiles, g.tiles); g.rowGroups*few < 2*threads && rows/g.rowGroups >= 2*rowsStep; {
+			g.rowGroups++
+		}
 	}
-	g.tileGroups = up(w.panel.tiles(), g.tiles)
+	g.rows = up(up(rows, g.rowGroups), rowsStep) * rowsStep
+	g.rowGroups = up(rows, g.rows)
+	g.tileGroups = up(tiles, g.tiles)
 	return g
 }
 

@@ -1,0 +1,34 @@
+package cpu
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/dtype"
+)
+
+// TestGridCoversEverything tries numbers of rows, tiles and threads: portions
+// have all rows and tiles, none has more rows than there is room for, and there
+// are enough of them.
+func TestGridCoversEverything(t *testing.T) {
+	for _, n := range []int{1, 16, 17, 100, 1024, 5000} {
+		s := backend.Spec{N: n, K: 64, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
+		w := &product{panel: newPanel(bytePanel, &s)}
+		w.f.codes4.wideFrom = 16
+		for _, rows := range []int{1, 2, 11, 12, 13, 100, 239, 240, 241, 480, 481, 2000} {
+			for _, threads := range []int{1, 2, 7, 128} {
+				g := w.grid(rows, threads)
+				require.LessOrEqual(t, g.rows, rowsTogether)
+				require.GreaterOrEqual(t, g.rows*g.rowGroups, rows)
+				require.Less(t, g.rows*(g.rowGroups-1), rows)
+				require.GreaterOrEqual(t, g.tiles*g.tileGroups, w.panel.tiles())
+				require.Less(t, g.tiles*(g.tileGroups-1), w.panel.tiles())
+				require.Equal(t, g.rowGroups*g.tileGroups, w.portions(rows, threads))
+				most := w.panel.tiles() * max(1, rows/(2*rowsStep)) // portions that can be
+				require.GreaterOrEqual(t, w.portions(rows, threads), min(threads, most), "%d x %d for %d threads: %+v", rows, n, threads, g)
+			}
+		}
+	}
+}
