@@ -179,7 +179,8 @@ Registers: one of values, three of constants, the pointer, the steps left.
 		loop("bf16_step", func(y reg.VecVirtual) {
 			nan, was := f.YMM(), f.YMM()
 			f.VCMPPS(operand.U8(3), y, y, nan)
-			f.VPAND(c.upper, y, was)
+			f.VADDPS(y, y, was) // makes a NaN quiet
+			f.VPAND(c.upper, was, was)
 			f.roundBF16(c, y)
 			f.VBLENDVPS(nan, was, y, y)
 		})
@@ -226,7 +227,8 @@ steps left.
 Putting the values of a row in another order.
 
 Maths: dst[i] = x[order[i]], elements of `+bits+` bits; no arithmetic.
-Registers: pairs of an index and a value, three pointers, the values left.
+Registers: eight of indices, then of values, then of values that are joined; three
+pointers, the values left.
 `, func(f *file) {
 			f.function("RowGather"+bits, "dst, x *byte, order *int32, n uintptr",
 				"RowGather"+bits+" gathers n elements of "+bits+" bits.")
@@ -235,24 +237,33 @@ Registers: pairs of an index and a value, three pointers, the values left.
 			f.Load(f.Param("x"), x)
 			f.Load(f.Param("order"), p)
 			f.Load(f.Param("n"), n)
-			move := func(i reg.GPVirtual, at1 operand.Mem) {
+			load := func(i reg.GPVirtual) {
 				if size == 2 {
 					f.MOVWLZX(indexed(x, i, size, 0), i.As32())
-					f.MOVW(i.As16(), at1)
 				} else {
 					f.MOVL(indexed(x, i, size, 0), i.As32())
-					f.MOVL(i.As32(), at1)
 				}
 			}
 			f.SUBQ(operand.U8(8), n)
 			f.JCS(operand.LabelRef("rest"))
 			f.Label("turn")
-			for i := range 4 {
-				lo, hi := f.GP64(), f.GP64()
-				f.MOVL(at(p, 8*i), lo.As32())
-				f.MOVL(at(p, 8*i+4), hi.As32())
-				move(lo, at(to, 2*i*size))
-				move(hi, at(to, (2*i+1)*size))
+			var v [8]reg.GPVirtual
+			for i := range v {
+				v[i] = f.GP64()
+				f.MOVL(at(p, 4*i), v[i].As32())
+			}
+			for i := range v {
+				load(v[i])
+			}
+			// Elements join in the last register of eight bytes.
+			for width := size; width < 8; width *= 2 {
+				for i := 2*width/size - 1; i < 8; i += 2 * width / size {
+					f.SHLQ(operand.U8(8*width), v[i])
+					f.ORQ(v[i-width/size], v[i])
+				}
+			}
+			for i := 8/size - 1; i < 8; i += 8 / size {
+				f.MOVQ(v[i], at(to, (i+1)*size-8))
 			}
 			f.ADDQ(operand.U8(32), p)
 			f.ADDQ(operand.U8(8*size), to)
@@ -264,7 +275,12 @@ Registers: pairs of an index and a value, three pointers, the values left.
 			f.Label("one")
 			i := f.GP64()
 			f.MOVL(at(p, 0), i.As32())
-			move(i, at(to, 0))
+			load(i)
+			if size == 2 {
+				f.MOVW(i.As16(), at(to, 0))
+			} else {
+				f.MOVL(i.As32(), at(to, 0))
+			}
 			f.ADDQ(operand.U8(4), p)
 			f.ADDQ(operand.U8(size), to)
 			f.DECQ(n)

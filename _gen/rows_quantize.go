@@ -62,7 +62,7 @@ must be below 2^22.
 			constants: func(f *file) {
 				sign, half = f.pattern(1<<31), f.number(math.Nextafter32(.5, 0))
 				zero = f.YMM()
-				f.VPBROADCASTD(at(f.Load(f.Param("c"), f.GP64()), rowZero), zero)
+				f.VPBROADCASTW(at(f.Load(f.Param("c"), f.GP64()), rowZero), zero)
 			},
 			codes: func(f *file, r *rowRegisters, _ element, y reg.VecVirtual) {
 				t := f.YMM()
@@ -71,8 +71,9 @@ must be below 2^22.
 				f.VPOR(half, t, t)
 				f.VADDPS(t, y, y)
 				f.VCVTTPS2DQ(y, y)
-				f.VPADDD(zero, y, y)
-			}})
+			},
+			words: func(f *file, y reg.VecVirtual) { f.VPADDW(zero, y, y) },
+		})
 	})
 	register(asmDir, "rowgroups_avx2", `
 Quantizing one row in groups, each with a scale of its own.
@@ -121,7 +122,8 @@ type quantizer struct {
 	groups    bool // each group finds its scale
 	only      bool // values are float32
 	constants func(*file)
-	codes     func(f *file, r *rowRegisters, e element, y reg.VecVirtual) // 8 float32 to int32, which are then saturated to bytes
+	codes     func(f *file, r *rowRegisters, e element, y reg.VecVirtual) // 8 float32 to int32, which are then saturated to words and bytes
+	words     func(f *file, y reg.VecVirtual)                             // what is done to words
 	packed    func(f *file, r *rowRegisters, y reg.VecVirtual)            // what is done to bytes
 }
 
@@ -131,12 +133,17 @@ type rowRegisters struct {
 	steps, n                            reg.GPVirtual
 
 	factor reg.VecVirtual // in every lane
-	valid  reg.VecVirtual // groups: all ones where the group has codes other than 0
-	kept   reg.VecVirtual // groups: the scale to store
 	sum    reg.VecVirtual // of a run's codes
 	ones   reg.VecVirtual // 1 in every byte
 	words  reg.VecVirtual // 1 in every 16 bits
 	order  reg.VecVirtual // what VPERMD needs after packing
+
+	// Groups only.
+	valid   reg.VecVirtual // all ones where the group has codes other than 0
+	kept    reg.GPVirtual  // the scale to store
+	divisor reg.VecVirtual // 127
+	low     reg.VecVirtual // all bits but the signs
+	inf     reg.VecVirtual
 }
 
 func (f *file) quantizeRow(q quantizer) {
@@ -154,7 +161,9 @@ func (f *file) quantizeRow(q quantizer) {
 	if q.groups {
 		r.scales = f.GP64()
 		f.MOVQ(at(c, rowScales), r.scales)
-		r.factor, r.valid, r.kept = f.zeroed(), f.zeroed(), f.zeroed()
+		r.factor, r.valid, r.kept = f.zeroed(), f.zeroed(), f.GP64()
+		f.XORQ(r.kept, r.kept)
+		r.divisor, r.inf = f.number(127), f.number(float32(math.Inf(1)))
 	} else {
 		r.factor = f.YMM()
 		f.VBROADCASTSS(at(c, rowFactor), r.factor)
@@ -168,7 +177,12 @@ func (f *file) quantizeRow(q quantizer) {
 	} else {
 		which := f.GP64()
 		f.MOVQ(at(c, rowType), which)
-		f.byElement(which, "done", func(e element) { f.runLoop(e, c, r, q) })
+		f.byElement(which, "done", func(e element) {
+			if q.groups {
+				r.low = f.pattern(map[int]uint32{2: 0x7fff7fff, 4: 0x7fffffff}[e.size()])
+			}
+			f.runLoop(e, c, r, q)
+		})
 	}
 	f.VZEROUPPER()
 	f.RET()
@@ -211,6 +225,10 @@ func (f *file) runLoop(e element, c reg.GPVirtual, r *rowRegisters, q quantizer)
 	}
 	f.VPACKSSDW(v[1], v[0], v[0])
 	f.VPACKSSDW(v[3], v[2], v[2])
+	if q.words != nil {
+		q.words(f, v[0])
+		q.words(f, v[2])
+	}
 	f.VPACKSSWB(v[2], v[0], v[0])
 	f.VPERMD(v[0], r.order, v[0])
 	if q.packed != nil {
@@ -234,6 +252,9 @@ func (f *file) runLoop(e element, c reg.GPVirtual, r *rowRegisters, q quantizer)
 	q.codes(f, r, e, y)
 	f.VEXTRACTI128(operand.U8(1), y, h)
 	f.VPACKSSDW(h, y.AsX(), y.AsX())
+	if q.words != nil {
+		q.words(f, y)
+	}
 	f.VPACKSSWB(y.AsX(), y.AsX(), y.AsX())
 	if q.packed != nil {
 		q.packed(f, r, y)
@@ -266,7 +287,7 @@ func (f *file) runLoop(e element, c reg.GPVirtual, r *rowRegisters, q quantizer)
 	f.MOVL(total, at(r.side, 0))
 	f.ADDQ(operand.U8(4), r.side)
 	if q.groups {
-		f.VMOVSS(r.kept.AsX(), at(r.scales, 0))
+		f.MOVL(r.kept.As32(), at(r.scales, 0))
 		f.ADDQ(operand.U8(4), r.scales)
 	}
 	f.ADDQ(operand.U8(runSize), r.runs)
@@ -276,86 +297,64 @@ func (f *file) runLoop(e element, c reg.GPVirtual, r *rowRegisters, q quantizer)
 
 // groupScale sets factor, valid and kept for the group of r.n steps at r.x.
 func (f *file) groupScale(e element, r *rowRegisters, name func(string) string) {
-	to := func(s string) operand.LabelRef { return operand.LabelRef(name(s)) }
-	p := f.GP64()
-	f.MOVQ(r.x, p)
-	top := f.magnitudes(e, p, r.n, name, to)
-	if e == elementBF16 {
+	top := f.magnitude(e, r, name)
+	switch e {
+	case elementF16:
+		f.VCVTPH2PS(top, top)
+	case elementBF16:
 		f.VPSLLD(operand.U8(16), top, top)
 	}
-	if e == elementF16 {
-		f.VCVTPH2PS(top, top)
-	}
-	f.VDIVSS(f.number127(), top, r.factor.AsX())
+	f.VDIVSS(r.divisor.AsX(), top, r.factor.AsX())
 	f.VBROADCASTSS(r.factor.AsX(), r.factor)
-	// Infinity and NaN are not below infinity: the scale is then NaN.
-	fine, inf := f.XMM(), f.number(float32(math.Inf(1)))
-	f.VCMPPS(operand.U8(1), inf, r.factor, r.valid)
-	f.VMOVAPS(r.valid.AsX(), fine)
-	nan := f.number(math.Float32frombits(0x7fc00000))
-	f.VBLENDVPS(fine, r.factor.AsX(), nan.AsX(), r.kept.AsX())
-	// 0 is not below the scale where that is 0.
-	zero := f.zeroed()
-	above := f.YMM()
-	f.VCMPPS(operand.U8(1), r.factor, zero, above)
+	// As integers, infinity is not above infinity and NaN, and 0 not below 0.
+	f.VPCMPGTD(r.factor, r.inf, r.valid)
+	nan := f.GP32()
+	f.VMOVD(r.factor.AsX(), r.kept.As32())
+	f.MOVL(operand.U32(0x7fc00000), nan)
+	f.CMPL(r.kept.As32(), operand.U32(math.Float32bits(float32(math.Inf(1)))))
+	f.CMOVLCC(nan, r.kept.As32())
+	zero, above := f.zeroed(), f.YMM()
+	f.VPCMPGTD(zero, r.factor, above)
 	f.VPAND(above, r.valid, r.valid)
 }
 
-func (f *file) number127() reg.VecVirtual {
-	r, x := f.GP32(), f.XMM()
-	f.MOVL(operand.U32(math.Float32bits(127)), r)
-	f.VMOVD(r, x)
-	return x
-}
-
-// magnitudes returns, in lane 0, the largest magnitude of the steps·8 elements
-// at p as a bit pattern of their type. It moves p and counts steps down.
-func (f *file) magnitudes(e element, p, steps reg.GPVirtual, name func(string) string, to func(string) operand.LabelRef) reg.VecVirtual {
-	top := f.zeroed()
+// magnitude returns, in lane 0, the largest magnitude of the r.n·8 elements at
+// r.x as a bit pattern of their type. It counts r.n down.
+func (f *file) magnitude(e element, r *rowRegisters, name func(string) string) reg.VecVirtual {
+	p, top, y := f.GP64(), f.zeroed(), f.YMM()
+	largest := f.VPMAXUW
 	if e == elementF32 {
-		low := f.pattern(0x7fffffff)
-		f.Label(name("most"))
-		y := f.YMM()
-		f.VPAND(at(p, 0), low, y)
-		f.VPMAXUD(y, top, top)
-		f.ADDQ(operand.U8(rowStep*4), p)
-		f.DECQ(steps)
-		f.JNE(to("most"))
-		x := top.AsX()
-		t := f.XMM()
-		f.VEXTRACTI128(operand.U8(1), top, t)
-		f.VPMAXUD(t, x, x)
-		f.VPSHUFD(operand.U8(0x4e), x, t)
-		f.VPMAXUD(t, x, x)
-		f.VPSHUFD(operand.U8(0xb1), x, t)
-		f.VPMAXUD(t, x, x)
-		return x.(reg.VecVirtual)
+		largest = f.VPMAXUD
 	}
-	low, x := f.pattern(0x7fff7fff), f.XMM()
-	f.SUBQ(operand.U8(2), steps)
-	f.JCS(to("odd"))
-	f.Label(name("most"))
-	y := f.YMM()
-	f.VPAND(at(p, 0), low, y)
-	f.VPMAXUW(y, top, top)
-	f.ADDQ(operand.U8(2*rowStep*2), p)
-	f.SUBQ(operand.U8(2), steps)
-	f.JCC(to("most"))
-	f.Label(name("odd"))
-	f.VEXTRACTI128(operand.U8(1), top, x)
-	f.VPMAXUW(top.AsX(), x, x)
-	f.ADDQ(operand.U8(2), steps)
-	f.JEQ(to("even"))
-	t := f.XMM()
-	f.VPAND(at(p, 0), low.AsX(), t)
-	f.VPMAXUW(t, x, x)
-	f.Label(name("even"))
-	// The least of the complements is the complement of the most.
-	ones := f.XMM()
-	f.VPCMPEQW(ones, ones, ones)
-	f.VPXOR(ones, x, x)
-	f.VPHMINPOSUW(x, x)
-	f.VPXOR(ones, x, x)
-	f.VPMOVZXWD(x, x)
-	return x
+	f.MOVQ(r.x, p)
+	f.SUBQ(operand.U8(bigStep/rowStep), r.n)
+	f.JCS(operand.LabelRef(name("few")))
+	f.Label(name("many"))
+	for i := range bigStep * e.size() / 32 {
+		f.VPAND(at(p, 32*i), r.low, y)
+		largest(y, top, top)
+	}
+	f.ADDQ(operand.U32(bigStep*e.size()), p)
+	f.SUBQ(operand.U8(bigStep/rowStep), r.n)
+	f.JCC(operand.LabelRef(name("many")))
+	f.Label(name("few"))
+	f.ADDQ(operand.U8(bigStep/rowStep), r.n)
+	f.JEQ(operand.LabelRef(name("found")))
+	f.Label(name("next"))
+	if e == elementF32 {
+		f.VPAND(at(p, 0), r.low, y)
+	} else {
+		f.VPAND(at(p, 0), r.low.AsX(), y.AsX()) // the upper half becomes 0
+	}
+	largest(y, top, top)
+	f.ADDQ(operand.U8(rowStep*e.size()), p)
+	f.DECQ(r.n)
+	f.JNE(operand.LabelRef(name("next")))
+	f.Label(name("found"))
+	if e == elementF32 {
+		f.lane0(top, f.VPMAXUD)
+	} else {
+		f.word0(top)
+	}
+	return top.AsX().(reg.VecVirtual)
 }

@@ -3,7 +3,8 @@
 // Putting the values of a row in another order.
 //
 // Maths: dst[i] = x[order[i]], elements of 16 bits; no arithmetic.
-// Registers: pairs of an index and a value, three pointers, the values left.
+// Registers: eight of indices, then of values, then of values that are joined; three
+// pointers, the values left.
 
 #include "textflag.h"
 
@@ -19,28 +20,34 @@ TEXT ·RowGather16(SB), NOSPLIT, $0-32
 turn:
 	MOVL    (DX), SI
 	MOVL    4(DX), DI
+	MOVL    8(DX), R8
+	MOVL    12(DX), R9
+	MOVL    16(DX), R10
+	MOVL    20(DX), R11
+	MOVL    24(DX), R12
+	MOVL    28(DX), R13
 	MOVWLZX (CX)(SI*2), SI
-	MOVW    SI, (AX)
 	MOVWLZX (CX)(DI*2), DI
-	MOVW    DI, 2(AX)
-	MOVL    8(DX), SI
-	MOVL    12(DX), DI
-	MOVWLZX (CX)(SI*2), SI
-	MOVW    SI, 4(AX)
-	MOVWLZX (CX)(DI*2), DI
-	MOVW    DI, 6(AX)
-	MOVL    16(DX), SI
-	MOVL    20(DX), DI
-	MOVWLZX (CX)(SI*2), SI
-	MOVW    SI, 8(AX)
-	MOVWLZX (CX)(DI*2), DI
-	MOVW    DI, 10(AX)
-	MOVL    24(DX), SI
-	MOVL    28(DX), DI
-	MOVWLZX (CX)(SI*2), SI
-	MOVW    SI, 12(AX)
-	MOVWLZX (CX)(DI*2), DI
-	MOVW    DI, 14(AX)
+	MOVWLZX (CX)(R8*2), R8
+	MOVWLZX (CX)(R9*2), R9
+	MOVWLZX (CX)(R10*2), R10
+	MOVWLZX (CX)(R11*2), R11
+	MOVWLZX (CX)(R12*2), R12
+	MOVWLZX (CX)(R13*2), R13
+	SHLQ    $0x10, DI
+	ORQ     SI, DI
+	SHLQ    $0x10, R9
+	ORQ     R8, R9
+	SHLQ    $0x10, R11
+	ORQ     R10, R11
+	SHLQ    $0x10, R13
+	ORQ     R12, R13
+	SHLQ    $0x20, R9
+	ORQ     DI, R9
+	SHLQ    $0x20, R13
+	ORQ     R11, R13
+	MOVQ    R9, (AX)
+	MOVQ    R13, 8(AX)
 	ADDQ    $0x20, DX
 	ADDQ    $0x10, AX
 	SUBQ    $0x08, BX

@@ -3,7 +3,8 @@
 // Putting the values of a row in another order.
 //
 // Maths: dst[i] = x[order[i]], elements of 32 bits; no arithmetic.
-// Registers: pairs of an index and a value, three pointers, the values left.
+// Registers: eight of indices, then of values, then of values that are joined; three
+// pointers, the values left.
 
 #include "textflag.h"
 
@@ -19,28 +20,32 @@ TEXT ·RowGather32(SB), NOSPLIT, $0-32
 turn:
 	MOVL (DX), SI
 	MOVL 4(DX), DI
+	MOVL 8(DX), R8
+	MOVL 12(DX), R9
+	MOVL 16(DX), R10
+	MOVL 20(DX), R11
+	MOVL 24(DX), R12
+	MOVL 28(DX), R13
 	MOVL (CX)(SI*4), SI
-	MOVL SI, (AX)
 	MOVL (CX)(DI*4), DI
-	MOVL DI, 4(AX)
-	MOVL 8(DX), SI
-	MOVL 12(DX), DI
-	MOVL (CX)(SI*4), SI
-	MOVL SI, 8(AX)
-	MOVL (CX)(DI*4), DI
-	MOVL DI, 12(AX)
-	MOVL 16(DX), SI
-	MOVL 20(DX), DI
-	MOVL (CX)(SI*4), SI
-	MOVL SI, 16(AX)
-	MOVL (CX)(DI*4), DI
-	MOVL DI, 20(AX)
-	MOVL 24(DX), SI
-	MOVL 28(DX), DI
-	MOVL (CX)(SI*4), SI
-	MOVL SI, 24(AX)
-	MOVL (CX)(DI*4), DI
-	MOVL DI, 28(AX)
+	MOVL (CX)(R8*4), R8
+	MOVL (CX)(R9*4), R9
+	MOVL (CX)(R10*4), R10
+	MOVL (CX)(R11*4), R11
+	MOVL (CX)(R12*4), R12
+	MOVL (CX)(R13*4), R13
+	SHLQ $0x20, DI
+	ORQ  SI, DI
+	SHLQ $0x20, R9
+	ORQ  R8, R9
+	SHLQ $0x20, R11
+	ORQ  R10, R11
+	SHLQ $0x20, R13
+	ORQ  R12, R13
+	MOVQ DI, (AX)
+	MOVQ R9, 8(AX)
+	MOVQ R11, 16(AX)
+	MOVQ R13, 24(AX)
 	ADDQ $0x20, DX
 	ADDQ $0x20, AX
 	SUBQ $0x08, BX

@@ -13,7 +13,7 @@
 #include "textflag.h"
 
 // func RowGroupsAVX2(c *Row)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, CMOV, F16C
 TEXT ·RowGroupsAVX2(SB), NOSPLIT, $0-8
 	MOVQ         c+0(FP), AX
 	MOVQ         (AX), CX
@@ -24,62 +24,83 @@ TEXT ·RowGroupsAVX2(SB), NOSPLIT, $0-8
 	MOVQ         40(AX), R10
 	VPXOR        Y1, Y1, Y1
 	VPXOR        Y2, Y2, Y2
-	VPXOR        Y3, Y3, Y3
-	MOVL         $0x01010101, R8
+	XORQ         R11, R11
+	MOVL         $0x42fe0000, R8
+	VMOVD        R8, X3
+	VPBROADCASTD X3, Y3
+	MOVL         $0x7f800000, R8
 	VMOVD        R8, X4
 	VPBROADCASTD X4, Y4
-	MOVL         $0x00010001, R8
+	MOVL         $0x01010101, R8
 	VMOVD        R8, X5
 	VPBROADCASTD X5, Y5
+	MOVL         $0x00010001, R8
+	VMOVD        R8, X6
+	VPBROADCASTD X6, Y6
 	MOVQ         $0x0703060205010400, R8
-	VMOVQ        R8, X6
-	VPMOVZXBD    X6, Y6
+	VMOVQ        R8, X7
+	VPMOVZXBD    X7, Y7
 	MOVL         $0x81818181, R8
-	VMOVD        R8, X7
-	VPBROADCASTD X7, Y7
+	VMOVD        R8, X8
+	VPBROADCASTD X8, Y8
 	MOVQ         48(AX), R8
 	CMPQ         R8, $0x01
 	JEQ          f16
 	JHI          bf16
+	MOVL         $0x7fffffff, R8
+	VMOVD        R8, X9
+	VPBROADCASTD X9, Y9
 
 f32_run:
-	MOVL         (BX), R8
-	MOVL         4(BX), R9
-	TESTL        R9, R9
-	JEQ          f32_scaled
-	MOVQ         CX, R11
-	VPXOR        Y0, Y0, Y0
-	MOVL         $0x7fffffff, R12
-	VMOVD        R12, X1
-	VPBROADCASTD X1, Y1
+	MOVL  (BX), R8
+	MOVL  4(BX), R9
+	TESTL R9, R9
+	JEQ   f32_scaled
+	VPXOR Y0, Y0, Y0
+	MOVQ  CX, R11
+	SUBQ  $0x04, R9
+	JCS   f32_few
 
-f32_most:
-	VPAND        (R11), Y1, Y2
-	VPMAXUD      Y2, Y0, Y0
-	ADDQ         $0x20, R11
-	DECQ         R9
-	JNE          f32_most
+f32_many:
+	VPAND   (R11), Y9, Y1
+	VPMAXUD Y1, Y0, Y0
+	VPAND   32(R11), Y9, Y1
+	VPMAXUD Y1, Y0, Y0
+	VPAND   64(R11), Y9, Y1
+	VPMAXUD Y1, Y0, Y0
+	VPAND   96(R11), Y9, Y1
+	VPMAXUD Y1, Y0, Y0
+	ADDQ    $0x00000080, R11
+	SUBQ    $0x04, R9
+	JCC     f32_many
+
+f32_few:
+	ADDQ $0x04, R9
+	JEQ  f32_found
+
+f32_next:
+	VPAND   (R11), Y9, Y1
+	VPMAXUD Y1, Y0, Y0
+	ADDQ    $0x20, R11
+	DECQ    R9
+	JNE     f32_next
+
+f32_found:
 	VEXTRACTI128 $0x01, Y0, X1
 	VPMAXUD      X1, X0, X0
 	VPSHUFD      $0x4e, X0, X1
 	VPMAXUD      X1, X0, X0
 	VPSHUFD      $0xb1, X0, X1
 	VPMAXUD      X1, X0, X0
-	MOVL         $0x42fe0000, R9
-	VMOVD        R9, X1
-	VDIVSS       X1, X0, X1
+	VDIVSS       X3, X0, X1
 	VBROADCASTSS X1, Y1
-	MOVL         $0x7f800000, R9
-	VMOVD        R9, X0
-	VPBROADCASTD X0, Y0
-	VCMPPS       $0x01, Y0, Y1, Y2
-	VMOVAPS      X2, X0
+	VPCMPGTD     Y1, Y4, Y2
+	VMOVD        X1, R11
 	MOVL         $0x7fc00000, R9
-	VMOVD        R9, X3
-	VPBROADCASTD X3, Y3
-	VBLENDVPS    X0, X1, X3, X3
+	CMPL         R11, $0x7f800000
+	CMOVLCC      R9, R11
 	VPXOR        Y0, Y0, Y0
-	VCMPPS       $0x01, Y1, Y0, Y0
+	VPCMPGTD     Y0, Y1, Y0
 	VPAND        Y0, Y2, Y2
 
 f32_scaled:
@@ -89,28 +110,28 @@ f32_scaled:
 	JCS   f32_rest
 
 f32_turn:
-	VMOVUPS    (CX), Y8
-	VDIVPS     Y1, Y8, Y8
-	VCVTPS2DQ  Y8, Y8
-	VMOVUPS    32(CX), Y9
-	VDIVPS     Y1, Y9, Y9
-	VCVTPS2DQ  Y9, Y9
-	VMOVUPS    64(CX), Y10
+	VMOVUPS    (CX), Y10
 	VDIVPS     Y1, Y10, Y10
 	VCVTPS2DQ  Y10, Y10
-	VMOVUPS    96(CX), Y11
+	VMOVUPS    32(CX), Y11
 	VDIVPS     Y1, Y11, Y11
 	VCVTPS2DQ  Y11, Y11
-	VPACKSSDW  Y9, Y8, Y8
+	VMOVUPS    64(CX), Y12
+	VDIVPS     Y1, Y12, Y12
+	VCVTPS2DQ  Y12, Y12
+	VMOVUPS    96(CX), Y13
+	VDIVPS     Y1, Y13, Y13
+	VCVTPS2DQ  Y13, Y13
 	VPACKSSDW  Y11, Y10, Y10
-	VPACKSSWB  Y10, Y8, Y8
-	VPERMD     Y8, Y6, Y8
-	VPMAXSB    Y7, Y8, Y8
-	VPAND      Y2, Y8, Y8
-	VMOVDQU    Y8, (DX)
-	VPMADDUBSW Y8, Y4, Y8
-	VPMADDWD   Y5, Y8, Y8
-	VPADDD     Y8, Y0, Y0
+	VPACKSSDW  Y13, Y12, Y12
+	VPACKSSWB  Y12, Y10, Y10
+	VPERMD     Y10, Y7, Y10
+	VPMAXSB    Y8, Y10, Y10
+	VPAND      Y2, Y10, Y10
+	VMOVDQU    Y10, (DX)
+	VPMADDUBSW Y10, Y5, Y10
+	VPMADDWD   Y6, Y10, Y10
+	VPADDD     Y10, Y0, Y0
 	ADDQ       $0x00000080, CX
 	ADDQ       $0x00000020, DX
 	SUBQ       $0x04, R9
@@ -121,32 +142,32 @@ f32_rest:
 	JEQ  f32_sum
 
 f32_step:
-	VMOVUPS      (CX), Y8
-	VDIVPS       Y1, Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VEXTRACTI128 $0x01, Y8, X9
-	VPACKSSDW    X9, X8, X8
-	VPACKSSWB    X8, X8, X8
-	VPMAXSB      Y7, Y8, Y8
-	VPAND        Y2, Y8, Y8
-	VMOVQ        X8, X8
-	VMOVQ        X8, (DX)
-	VPMADDUBSW   X8, X4, X8
-	VPMADDWD     X5, X8, X8
-	VPADDD       Y8, Y0, Y0
+	VMOVUPS      (CX), Y10
+	VDIVPS       Y1, Y10, Y10
+	VCVTPS2DQ    Y10, Y10
+	VEXTRACTI128 $0x01, Y10, X11
+	VPACKSSDW    X11, X10, X10
+	VPACKSSWB    X10, X10, X10
+	VPMAXSB      Y8, Y10, Y10
+	VPAND        Y2, Y10, Y10
+	VMOVQ        X10, X10
+	VMOVQ        X10, (DX)
+	VPMADDUBSW   X10, X5, X10
+	VPMADDWD     X6, X10, X10
+	VPADDD       Y10, Y0, Y0
 	ADDQ         $0x00000020, CX
 	ADDQ         $0x08, DX
 	DECQ         R9
 	JNE          f32_step
 
 f32_sum:
-	VEXTRACTI128 $0x01, Y0, X8
-	VPADDD       X0, X8, X8
-	VPSHUFD      $0x4e, X8, X0
-	VPADDD       X0, X8, X8
-	VPSHUFD      $0xb1, X8, X0
-	VPADDD       X0, X8, X8
-	VMOVD        X8, R9
+	VEXTRACTI128 $0x01, Y0, X10
+	VPADDD       X0, X10, X10
+	VPSHUFD      $0x4e, X10, X0
+	VPADDD       X0, X10, X10
+	VPSHUFD      $0xb1, X10, X0
+	VPADDD       X0, X10, X10
+	VMOVD        X10, R9
 	SHLL         $0x03, R8
 	IMULL        60(AX), R8
 	SUBL         R8, R9
@@ -155,7 +176,7 @@ f32_sum:
 	ORL          72(AX), R9
 	MOVL         R9, (DI)
 	ADDQ         $0x04, DI
-	VMOVSS       X3, (R10)
+	MOVL         R11, (R10)
 	ADDQ         $0x04, R10
 	ADDQ         $0x08, BX
 	DECQ         SI
@@ -163,56 +184,58 @@ f32_sum:
 	JMP          done
 
 f16:
+	MOVL         $0x7fff7fff, R8
+	VMOVD        R8, X9
+	VPBROADCASTD X9, Y9
+
 f16_run:
-	MOVL         (BX), R8
-	MOVL         4(BX), R9
-	TESTL        R9, R9
-	JEQ          f16_scaled
-	MOVQ         CX, R11
-	VPXOR        Y0, Y0, Y0
-	MOVL         $0x7fff7fff, R12
-	VMOVD        R12, X1
-	VPBROADCASTD X1, Y1
-	SUBQ         $0x02, R9
-	JCS          f16_odd
+	MOVL  (BX), R8
+	MOVL  4(BX), R9
+	TESTL R9, R9
+	JEQ   f16_scaled
+	VPXOR Y0, Y0, Y0
+	MOVQ  CX, R11
+	SUBQ  $0x04, R9
+	JCS   f16_few
 
-f16_most:
-	VPAND   (R11), Y1, Y2
-	VPMAXUW Y2, Y0, Y0
-	ADDQ    $0x20, R11
-	SUBQ    $0x02, R9
-	JCC     f16_most
+f16_many:
+	VPAND   (R11), Y9, Y10
+	VPMAXUW Y10, Y0, Y0
+	VPAND   32(R11), Y9, Y10
+	VPMAXUW Y10, Y0, Y0
+	ADDQ    $0x00000040, R11
+	SUBQ    $0x04, R9
+	JCC     f16_many
 
-f16_odd:
-	VEXTRACTI128 $0x01, Y0, X2
-	VPMAXUW      X0, X2, X2
-	ADDQ         $0x02, R9
-	JEQ          f16_even
-	VPAND        (R11), X1, X0
-	VPMAXUW      X0, X2, X2
+f16_few:
+	ADDQ $0x04, R9
+	JEQ  f16_found
 
-f16_even:
-	VPCMPEQW     X0, X0, X0
-	VPXOR        X0, X2, X2
-	VPHMINPOSUW  X2, X2
-	VPXOR        X0, X2, X2
-	VPMOVZXWD    X2, X2
-	VCVTPH2PS    X2, X2
-	MOVL         $0x42fe0000, R9
-	VMOVD        R9, X0
-	VDIVSS       X0, X2, X1
+f16_next:
+	VPAND   (R11), X9, X10
+	VPMAXUW Y10, Y0, Y0
+	ADDQ    $0x10, R11
+	DECQ    R9
+	JNE     f16_next
+
+f16_found:
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMAXUW      X1, X0, X0
+	VPCMPEQW     X1, X1, X1
+	VPXOR        X1, X0, X0
+	VPHMINPOSUW  X0, X0
+	VPXOR        X1, X0, X0
+	VPMOVZXWD    X0, X0
+	VCVTPH2PS    X0, X0
+	VDIVSS       X3, X0, X1
 	VBROADCASTSS X1, Y1
-	MOVL         $0x7f800000, R9
-	VMOVD        R9, X0
-	VPBROADCASTD X0, Y0
-	VCMPPS       $0x01, Y0, Y1, Y2
-	VMOVAPS      X2, X0
+	VPCMPGTD     Y1, Y4, Y2
+	VMOVD        X1, R11
 	MOVL         $0x7fc00000, R9
-	VMOVD        R9, X3
-	VPBROADCASTD X3, Y3
-	VBLENDVPS    X0, X1, X3, X3
+	CMPL         R11, $0x7f800000
+	CMOVLCC      R9, R11
 	VPXOR        Y0, Y0, Y0
-	VCMPPS       $0x01, Y1, Y0, Y0
+	VPCMPGTD     Y0, Y1, Y0
 	VPAND        Y0, Y2, Y2
 
 f16_scaled:
@@ -222,28 +245,28 @@ f16_scaled:
 	JCS   f16_rest
 
 f16_turn:
-	VCVTPH2PS  (CX), Y8
-	VDIVPS     Y1, Y8, Y8
-	VCVTPS2DQ  Y8, Y8
-	VCVTPH2PS  16(CX), Y9
-	VDIVPS     Y1, Y9, Y9
-	VCVTPS2DQ  Y9, Y9
-	VCVTPH2PS  32(CX), Y10
-	VDIVPS     Y1, Y10, Y10
-	VCVTPS2DQ  Y10, Y10
-	VCVTPH2PS  48(CX), Y11
+	VCVTPH2PS  (CX), Y11
 	VDIVPS     Y1, Y11, Y11
 	VCVTPS2DQ  Y11, Y11
-	VPACKSSDW  Y9, Y8, Y8
-	VPACKSSDW  Y11, Y10, Y10
-	VPACKSSWB  Y10, Y8, Y8
-	VPERMD     Y8, Y6, Y8
-	VPMAXSB    Y7, Y8, Y8
-	VPAND      Y2, Y8, Y8
-	VMOVDQU    Y8, (DX)
-	VPMADDUBSW Y8, Y4, Y8
-	VPMADDWD   Y5, Y8, Y8
-	VPADDD     Y8, Y0, Y0
+	VCVTPH2PS  16(CX), Y12
+	VDIVPS     Y1, Y12, Y12
+	VCVTPS2DQ  Y12, Y12
+	VCVTPH2PS  32(CX), Y13
+	VDIVPS     Y1, Y13, Y13
+	VCVTPS2DQ  Y13, Y13
+	VCVTPH2PS  48(CX), Y14
+	VDIVPS     Y1, Y14, Y14
+	VCVTPS2DQ  Y14, Y14
+	VPACKSSDW  Y12, Y11, Y11
+	VPACKSSDW  Y14, Y13, Y13
+	VPACKSSWB  Y13, Y11, Y11
+	VPERMD     Y11, Y7, Y11
+	VPMAXSB    Y8, Y11, Y11
+	VPAND      Y2, Y11, Y11
+	VMOVDQU    Y11, (DX)
+	VPMADDUBSW Y11, Y5, Y11
+	VPMADDWD   Y6, Y11, Y11
+	VPADDD     Y11, Y0, Y0
 	ADDQ       $0x00000040, CX
 	ADDQ       $0x00000020, DX
 	SUBQ       $0x04, R9
@@ -254,32 +277,32 @@ f16_rest:
 	JEQ  f16_sum
 
 f16_step:
-	VCVTPH2PS    (CX), Y8
-	VDIVPS       Y1, Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VEXTRACTI128 $0x01, Y8, X9
-	VPACKSSDW    X9, X8, X8
-	VPACKSSWB    X8, X8, X8
-	VPMAXSB      Y7, Y8, Y8
-	VPAND        Y2, Y8, Y8
-	VMOVQ        X8, X8
-	VMOVQ        X8, (DX)
-	VPMADDUBSW   X8, X4, X8
-	VPMADDWD     X5, X8, X8
-	VPADDD       Y8, Y0, Y0
+	VCVTPH2PS    (CX), Y11
+	VDIVPS       Y1, Y11, Y11
+	VCVTPS2DQ    Y11, Y11
+	VEXTRACTI128 $0x01, Y11, X10
+	VPACKSSDW    X10, X11, X11
+	VPACKSSWB    X11, X11, X11
+	VPMAXSB      Y8, Y11, Y11
+	VPAND        Y2, Y11, Y11
+	VMOVQ        X11, X11
+	VMOVQ        X11, (DX)
+	VPMADDUBSW   X11, X5, X11
+	VPMADDWD     X6, X11, X11
+	VPADDD       Y11, Y0, Y0
 	ADDQ         $0x00000010, CX
 	ADDQ         $0x08, DX
 	DECQ         R9
 	JNE          f16_step
 
 f16_sum:
-	VEXTRACTI128 $0x01, Y0, X8
-	VPADDD       X0, X8, X8
-	VPSHUFD      $0x4e, X8, X0
-	VPADDD       X0, X8, X8
-	VPSHUFD      $0xb1, X8, X0
-	VPADDD       X0, X8, X8
-	VMOVD        X8, R9
+	VEXTRACTI128 $0x01, Y0, X10
+	VPADDD       X0, X10, X10
+	VPSHUFD      $0x4e, X10, X0
+	VPADDD       X0, X10, X10
+	VPSHUFD      $0xb1, X10, X0
+	VPADDD       X0, X10, X10
+	VMOVD        X10, R9
 	SHLL         $0x03, R8
 	IMULL        60(AX), R8
 	SUBL         R8, R9
@@ -288,7 +311,7 @@ f16_sum:
 	ORL          72(AX), R9
 	MOVL         R9, (DI)
 	ADDQ         $0x04, DI
-	VMOVSS       X3, (R10)
+	MOVL         R11, (R10)
 	ADDQ         $0x04, R10
 	ADDQ         $0x08, BX
 	DECQ         SI
@@ -296,56 +319,58 @@ f16_sum:
 	JMP          done
 
 bf16:
+	MOVL         $0x7fff7fff, R8
+	VMOVD        R8, X9
+	VPBROADCASTD X9, Y9
+
 bf16_run:
-	MOVL         (BX), R8
-	MOVL         4(BX), R9
-	TESTL        R9, R9
-	JEQ          bf16_scaled
-	MOVQ         CX, R11
-	VPXOR        Y0, Y0, Y0
-	MOVL         $0x7fff7fff, R12
-	VMOVD        R12, X1
-	VPBROADCASTD X1, Y1
-	SUBQ         $0x02, R9
-	JCS          bf16_odd
+	MOVL  (BX), R8
+	MOVL  4(BX), R9
+	TESTL R9, R9
+	JEQ   bf16_scaled
+	VPXOR Y0, Y0, Y0
+	MOVQ  CX, R11
+	SUBQ  $0x04, R9
+	JCS   bf16_few
 
-bf16_most:
-	VPAND   (R11), Y1, Y2
-	VPMAXUW Y2, Y0, Y0
-	ADDQ    $0x20, R11
-	SUBQ    $0x02, R9
-	JCC     bf16_most
+bf16_many:
+	VPAND   (R11), Y9, Y10
+	VPMAXUW Y10, Y0, Y0
+	VPAND   32(R11), Y9, Y10
+	VPMAXUW Y10, Y0, Y0
+	ADDQ    $0x00000040, R11
+	SUBQ    $0x04, R9
+	JCC     bf16_many
 
-bf16_odd:
-	VEXTRACTI128 $0x01, Y0, X2
-	VPMAXUW      X0, X2, X2
-	ADDQ         $0x02, R9
-	JEQ          bf16_even
-	VPAND        (R11), X1, X0
-	VPMAXUW      X0, X2, X2
+bf16_few:
+	ADDQ $0x04, R9
+	JEQ  bf16_found
 
-bf16_even:
-	VPCMPEQW     X0, X0, X0
-	VPXOR        X0, X2, X2
-	VPHMINPOSUW  X2, X2
-	VPXOR        X0, X2, X2
-	VPMOVZXWD    X2, X2
-	VPSLLD       $0x10, X2, X2
-	MOVL         $0x42fe0000, R9
-	VMOVD        R9, X0
-	VDIVSS       X0, X2, X1
+bf16_next:
+	VPAND   (R11), X9, X10
+	VPMAXUW Y10, Y0, Y0
+	ADDQ    $0x10, R11
+	DECQ    R9
+	JNE     bf16_next
+
+bf16_found:
+	VEXTRACTI128 $0x01, Y0, X1
+	VPMAXUW      X1, X0, X0
+	VPCMPEQW     X1, X1, X1
+	VPXOR        X1, X0, X0
+	VPHMINPOSUW  X0, X0
+	VPXOR        X1, X0, X0
+	VPMOVZXWD    X0, X0
+	VPSLLD       $0x10, X0, X0
+	VDIVSS       X3, X0, X1
 	VBROADCASTSS X1, Y1
-	MOVL         $0x7f800000, R9
-	VMOVD        R9, X0
-	VPBROADCASTD X0, Y0
-	VCMPPS       $0x01, Y0, Y1, Y2
-	VMOVAPS      X2, X0
+	VPCMPGTD     Y1, Y4, Y2
+	VMOVD        X1, R11
 	MOVL         $0x7fc00000, R9
-	VMOVD        R9, X3
-	VPBROADCASTD X3, Y3
-	VBLENDVPS    X0, X1, X3, X3
+	CMPL         R11, $0x7f800000
+	CMOVLCC      R9, R11
 	VPXOR        Y0, Y0, Y0
-	VCMPPS       $0x01, Y1, Y0, Y0
+	VPCMPGTD     Y0, Y1, Y0
 	VPAND        Y0, Y2, Y2
 
 bf16_scaled:
@@ -355,32 +380,32 @@ bf16_scaled:
 	JCS   bf16_rest
 
 bf16_turn:
-	VPMOVZXWD  (CX), Y8
-	VPSLLD     $0x10, Y8, Y8
-	VDIVPS     Y1, Y8, Y8
-	VCVTPS2DQ  Y8, Y8
-	VPMOVZXWD  16(CX), Y9
-	VPSLLD     $0x10, Y9, Y9
-	VDIVPS     Y1, Y9, Y9
-	VCVTPS2DQ  Y9, Y9
-	VPMOVZXWD  32(CX), Y10
-	VPSLLD     $0x10, Y10, Y10
-	VDIVPS     Y1, Y10, Y10
-	VCVTPS2DQ  Y10, Y10
-	VPMOVZXWD  48(CX), Y11
+	VPMOVZXWD  (CX), Y11
 	VPSLLD     $0x10, Y11, Y11
 	VDIVPS     Y1, Y11, Y11
 	VCVTPS2DQ  Y11, Y11
-	VPACKSSDW  Y9, Y8, Y8
-	VPACKSSDW  Y11, Y10, Y10
-	VPACKSSWB  Y10, Y8, Y8
-	VPERMD     Y8, Y6, Y8
-	VPMAXSB    Y7, Y8, Y8
-	VPAND      Y2, Y8, Y8
-	VMOVDQU    Y8, (DX)
-	VPMADDUBSW Y8, Y4, Y8
-	VPMADDWD   Y5, Y8, Y8
-	VPADDD     Y8, Y0, Y0
+	VPMOVZXWD  16(CX), Y12
+	VPSLLD     $0x10, Y12, Y12
+	VDIVPS     Y1, Y12, Y12
+	VCVTPS2DQ  Y12, Y12
+	VPMOVZXWD  32(CX), Y13
+	VPSLLD     $0x10, Y13, Y13
+	VDIVPS     Y1, Y13, Y13
+	VCVTPS2DQ  Y13, Y13
+	VPMOVZXWD  48(CX), Y14
+	VPSLLD     $0x10, Y14, Y14
+	VDIVPS     Y1, Y14, Y14
+	VCVTPS2DQ  Y14, Y14
+	VPACKSSDW  Y12, Y11, Y11
+	VPACKSSDW  Y14, Y13, Y13
+	VPACKSSWB  Y13, Y11, Y11
+	VPERMD     Y11, Y7, Y11
+	VPMAXSB    Y8, Y11, Y11
+	VPAND      Y2, Y11, Y11
+	VMOVDQU    Y11, (DX)
+	VPMADDUBSW Y11, Y5, Y11
+	VPMADDWD   Y6, Y11, Y11
+	VPADDD     Y11, Y0, Y0
 	ADDQ       $0x00000040, CX
 	ADDQ       $0x00000020, DX
 	SUBQ       $0x04, R9
@@ -391,33 +416,33 @@ bf16_rest:
 	JEQ  bf16_sum
 
 bf16_step:
-	VPMOVZXWD    (CX), Y8
-	VPSLLD       $0x10, Y8, Y8
-	VDIVPS       Y1, Y8, Y8
-	VCVTPS2DQ    Y8, Y8
-	VEXTRACTI128 $0x01, Y8, X9
-	VPACKSSDW    X9, X8, X8
-	VPACKSSWB    X8, X8, X8
-	VPMAXSB      Y7, Y8, Y8
-	VPAND        Y2, Y8, Y8
-	VMOVQ        X8, X8
-	VMOVQ        X8, (DX)
-	VPMADDUBSW   X8, X4, X8
-	VPMADDWD     X5, X8, X8
-	VPADDD       Y8, Y0, Y0
+	VPMOVZXWD    (CX), Y11
+	VPSLLD       $0x10, Y11, Y11
+	VDIVPS       Y1, Y11, Y11
+	VCVTPS2DQ    Y11, Y11
+	VEXTRACTI128 $0x01, Y11, X10
+	VPACKSSDW    X10, X11, X11
+	VPACKSSWB    X11, X11, X11
+	VPMAXSB      Y8, Y11, Y11
+	VPAND        Y2, Y11, Y11
+	VMOVQ        X11, X11
+	VMOVQ        X11, (DX)
+	VPMADDUBSW   X11, X5, X11
+	VPMADDWD     X6, X11, X11
+	VPADDD       Y11, Y0, Y0
 	ADDQ         $0x00000010, CX
 	ADDQ         $0x08, DX
 	DECQ         R9
 	JNE          bf16_step
 
 bf16_sum:
-	VEXTRACTI128 $0x01, Y0, X8
-	VPADDD       X0, X8, X8
-	VPSHUFD      $0x4e, X8, X0
-	VPADDD       X0, X8, X8
-	VPSHUFD      $0xb1, X8, X0
-	VPADDD       X0, X8, X8
-	VMOVD        X8, R9
+	VEXTRACTI128 $0x01, Y0, X10
+	VPADDD       X0, X10, X10
+	VPSHUFD      $0x4e, X10, X0
+	VPADDD       X0, X10, X10
+	VPSHUFD      $0xb1, X10, X0
+	VPADDD       X0, X10, X10
+	VMOVD        X10, R9
 	SHLL         $0x03, R8
 	IMULL        60(AX), R8
 	SUBL         R8, R9
@@ -426,7 +451,7 @@ bf16_sum:
 	ORL          72(AX), R9
 	MOVL         R9, (DI)
 	ADDQ         $0x04, DI
-	VMOVSS       X3, (R10)
+	MOVL         R11, (R10)
 	ADDQ         $0x04, R10
 	ADDQ         $0x08, BX
 	DECQ         SI

@@ -41,7 +41,8 @@ bf16:
 bf16_step:
 	VMOVUPS   (AX), Y3
 	VCMPPS    $0x03, Y3, Y3, Y4
-	VPAND     Y2, Y3, Y5
+	VADDPS    Y3, Y3, Y5
+	VPAND     Y2, Y5, Y5
 	VPSRLD    $0x10, Y3, Y6
 	VPAND     Y6, Y0, Y6
 	VPADDD    Y1, Y3, Y3

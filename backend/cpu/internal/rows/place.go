@@ -24,7 +24,7 @@ func (f *Form) asItIs(spans []span) bool {
 func clearPadding(row []byte, spans []span, size int) {
 	end := 0
 	for _, s := range spans {
-		clear(row[end:int(s.to)*size])
+		clear(row[end : int(s.to)*size])
 		end = int(s.to+s.n) * size
 	}
 	clear(row[end:])

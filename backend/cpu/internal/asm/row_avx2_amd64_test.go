@@ -1,0 +1,335 @@
+package asm
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/internal/guardpage"
+)
+
+var rowEvery = flag.Uint("row.every", 8191, "how many float32 patterns apart the values of the rounding tests are; 1 takes minutes")
+
+// patterns calls f with slices of 4096 values: float32 patterns from 0 up to
+// most and the same with a sign, rowEvery apart, and for each of the values
+// near the 9 patterns round it.
+func patterns(most float32, near []float32, f func([]float32)) {
+	all := make([]float32, 0, 4096)
+	add := func(b uint32) {
+		all = append(all, math.Float32frombits(b), math.Float32frombits(b|1<<31))
+		if len(all) == cap(all) {
+			f(all)
+			all = all[:0]
+		}
+	}
+	for b := uint64(0); b <= uint64(math.Float32bits(most)); b += uint64(*rowEvery) {
+		add(uint32(b))
+	}
+	for _, v := range near {
+		for d := range uint32(9) {
+			add(math.Float32bits(v) + d - 4)
+		}
+	}
+	for len(all) > 0 {
+		add(0)
+	}
+}
+
+// halves are the ties of rounding to integers up to n, and the integers.
+func halves(n int) (v []float32) {
+	for i := 1; i <= 2*n; i++ {
+		v = append(v, float32(i)/2)
+	}
+	return v
+}
+
+// quantized runs a kernel over float32 values in one run.
+func quantized(kernel func(*Row), x []float32, factor float32, zero int32) []int8 {
+	codes := make([]int8, len(x))
+	side := make([]int32, 1)
+	run := Run{Steps: uint32(len(x) / 8)}
+	kernel(&Row{X: unsafe.Pointer(&x[0]), Codes: &codes[0], Runs: &run, Count: 1, Side: &side[0], Factor: factor, Zero: zero, Times: 1, Keep: math.MaxUint32})
+	sum := int32(0)
+	for _, c := range codes {
+		sum += int32(c) - zero
+	}
+	if side[0] != sum {
+		panic(fmt.Sprintf("the sum is %d, want %d", side[0], sum))
+	}
+	return codes
+}
+
+func saturate(v float64, low, high float64) int8 { return int8(max(low, min(v, high))) }
+
+func TestRowRoundsHalfEven(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
+		t.Skip("the processor has no AVX2")
+	}
+	patterns(300, halves(130), func(x []float32) {
+		for i, c := range quantized(RowDivideAVX2, x, 1, 0) {
+			if want := saturate(math.RoundToEven(float64(x[i])), -128, 127); c != want {
+				t.Fatalf("%v (%#x) becomes %d, want %d", x[i], math.Float32bits(x[i]), c, want)
+			}
+		}
+	})
+}
+
+func TestRowRoundsHalfAway(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
+		t.Skip("the processor has no AVX2")
+	}
+	for _, zero := range []int32{-128, -37, 0, 127} {
+		patterns(300, halves(260), func(x []float32) {
+			for i, c := range quantized(RowAsymAVX2, x, 1, zero) {
+				if want := saturate(math.Round(float64(x[i]))+float64(zero), -128, 127); c != want {
+					t.Fatalf("%v (%#x) becomes %d, want %d, zero point %d", x[i], math.Float32bits(x[i]), c, want, zero)
+				}
+			}
+		})
+	}
+}
+
+func TestRowRoundsTwice(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
+		t.Skip("the processor has no AVX2")
+	}
+	near := halves(9)
+	for _, h := range halves(9) { // ties of float16 next to ties of integers
+		for i := range uint32(8) {
+			near = append(near, math.Float32frombits(math.Float32bits(h)+(i<<12)-1<<14))
+		}
+	}
+	patterns(math.MaxFloat32, near, func(x []float32) {
+		for i, c := range quantized(RowFlatAVX2, x, 1, 0) {
+			if want := saturate(math.RoundToEven(float64(dtype.F16.Round(x[i]))), -8, 7); c != want {
+				t.Fatalf("%v (%#x) becomes %d, want %d", x[i], math.Float32bits(x[i]), c, want)
+			}
+		}
+	})
+}
+
+// Quotients of one value by many: a tie of the quotient, or of its rounding to
+// 16 bits, needs both.
+func TestRowDividesTruly(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
+		t.Skip("the processor has no AVX2")
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, e := range []struct {
+		Element
+		dtype.DType
+	}{{ElementF32, dtype.F32}, {ElementF16, dtype.F16}, {ElementBF16, dtype.BF16}} {
+		const n = 4096
+		x, raw := make([]float32, n), make([]byte, 4*n)
+		codes, side, run := make([]int8, n), make([]int32, 1), Run{Steps: n / 8}
+		for range 300 {
+			scale := e.Round(float32(math.Exp(5 * rng.Float64())) - .9)
+			for i := range x { // next to a half times the scale
+				x[i] = e.Round(scale * (float32(rng.IntN(400)-200) + .5))
+			}
+			dtype.Encode(e.DType, raw, x)
+			for round, kernel := range map[bool]func(*Row){false: RowDivideAVX2, true: RowDivideRoundAVX2} {
+				kernel(&Row{X: unsafe.Pointer(&raw[0]), Codes: &codes[0], Runs: &run, Count: 1, Side: &side[0], Type: e.Element, Factor: scale})
+				for i, v := range x {
+					q := v / scale
+					if round {
+						q = e.Round(q)
+					}
+					if want := saturate(math.RoundToEven(float64(q)), -128, 127); codes[i] != want {
+						t.Fatalf("%v: %v/%v becomes %d, want %d", e.DType, v, scale, codes[i], want)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestRowRound(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
+		t.Skip("the processor has no AVX2")
+	}
+	for element, to := range map[Element]dtype.DType{ElementF16: dtype.F16, ElementBF16: dtype.BF16} {
+		var near []float32
+		for b := uint32(1); b < 1<<15; b++ { // the values of the type and the ties between them
+			if v := map[dtype.DType]float32{dtype.F16: dtype.F16ToF32(uint16(b)), dtype.BF16: dtype.BF16ToF32(uint16(b))}[to]; v == v {
+				near = append(near, v, (v+math.Float32frombits(math.Float32bits(v)-1<<12))/2, math.Float32frombits(math.Float32bits(v)+1<<15))
+			}
+		}
+		got := make([]float32, 4096)
+		patterns(math.Float32frombits(0x7fffffff), near, func(x []float32) {
+			copy(got, x)
+			RowRoundAVX2(&got[0], uintptr(len(got)/8), uintptr(element))
+			for i, v := range x {
+				want := to.Round(v)
+				if math.Float32bits(got[i]) != math.Float32bits(want) && !(math.IsNaN(float64(v)) && math.IsNaN(float64(got[i]))) {
+					t.Fatalf("%v (%#x) becomes %v in %v, want %v", v, math.Float32bits(v), got[i], to, want)
+				}
+			}
+		})
+	}
+}
+
+// Every pattern of 16 bits.
+func TestRowWiden(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
+		t.Skip("the processor has no AVX2")
+	}
+	for element, of := range map[Element]dtype.DType{ElementF32: dtype.F32, ElementF16: dtype.F16, ElementBF16: dtype.BF16} {
+		for _, n := range []int{8, 24, 32, 40, 1 << 16} {
+			raw := guardpage.End(t, n*of.Size())
+			for i := range n {
+				raw[i*of.Size()], raw[i*of.Size()+1] = byte(i), byte(i>>8)
+			}
+			want := make([]float32, n)
+			dtype.Decode(of, want, raw)
+			for _, page := range []func(testing.TB, int) []byte{guardpage.End, guardpage.Begin} {
+				got := unsafe.Slice((*float32)(unsafe.Pointer(&page(t, 4*n)[0])), n)
+				RowWidenAVX2(&got[0], &raw[0], uintptr(n/8), uintptr(element))
+				for i, w := range want {
+					if math.Float32bits(w) != math.Float32bits(got[i]) {
+						t.Fatalf("%v %#x becomes %#x, want %#x", of, i, math.Float32bits(got[i]), math.Float32bits(w))
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestRowEnds(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
+		t.Skip("the processor has no AVX2")
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	for _, size := range []int{2, 4} {
+		for n := 8; n <= 80; n += 8 {
+			raw := guardpage.End(t, n*size)
+			for range 200 {
+				var up int32
+				var down uint32
+				for i := range n {
+					v := rng.Uint32() >> (rng.IntN(2) * 8) // positive alone at times
+					if size == 2 {
+						v >>= 16
+						*load[uint16](unsafe.Pointer(&raw[0]), 2*i) = uint16(v)
+						up, down = max(up, int32(int16(v))), max(down, v)
+						continue
+					}
+					*load[uint32](unsafe.Pointer(&raw[0]), 4*i) = v
+					up, down = max(up, int32(v)), max(down, v)
+				}
+				var ends [2]uint32
+				RowEndsAVX2(&raw[0], uintptr(n/8), map[int]uintptr{2: uintptr(ElementBF16), 4: uintptr(ElementF32)}[size], &ends)
+				require.Equal(t, [2]uint32{uint32(up), down}, ends)
+				if size == 2 {
+					continue
+				}
+				var most uint32
+				least := uint32(math.MaxUint32)
+				v := unsafe.Slice((*float32)(unsafe.Pointer(&raw[0])), n)
+				for _, v := range v {
+					b := math.Float32bits(v) &^ (1 << 31)
+					most, least = max(most, b), min(least, b-1)
+				}
+				RowSpanAVX2(&v[0], uintptr(n/8), &ends)
+				require.Equal(t, [2]uint32{most, least}, ends)
+			}
+		}
+	}
+}
+
+func TestRowWords(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
+		t.Skip("the processor has no AVX2")
+	}
+	for n := 8; n <= 256; n += 8 {
+		codes := guardpage.End(t, n)
+		words := unsafe.Slice((*int16)(unsafe.Pointer(&guardpage.End(t, 2*n)[0])), n)
+		for zero := int64(-128); zero <= 127; zero += 15 {
+			for i := range codes {
+				codes[i] = byte(i * 7)
+			}
+			RowWordsAVX2(&words[0], (*int8)(unsafe.Pointer(&codes[0])), uintptr(n/8), zero)
+			for i, c := range codes {
+				require.Equal(t, int16(int8(c))-int16(zero), words[i])
+			}
+		}
+	}
+}
+
+// product is the definition of the products.
+func product(p *Product, fused bool) [][16]float32 {
+	c := make([][16]float32, p.Rows)
+	for i := range c {
+		for j := range 16 {
+			var s float32
+			for k := range int(p.K) {
+				a := *load[float32](unsafe.Pointer(p.A), i*int(p.AStep)+4*k)
+				b := *load[float32](unsafe.Pointer(p.B), 64*k+4*j)
+				if fused {
+					s = float32(float64(s) + float64(a)*float64(b))
+				} else {
+					s += float32(a * b)
+				}
+			}
+			c[i][j] = s
+		}
+	}
+	return c
+}
+
+func TestRowProducts(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
+		t.Skip("the processor has no AVX2")
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	for fused, kernel := range map[bool]func(*Product){true: RowProductFusedAVX2, false: RowProductApartAVX2} {
+		for rows := 1; rows <= 26; rows++ {
+			for _, k := range []int{1, 2, 3, 4, 5, 7, 8, 31, 64} {
+				aStep, cStep := 4*(k+rng.IntN(3)), 64+16*rng.IntN(3)
+				a := guardpage.End(t, (rows-1)*aStep+4*k)
+				b := guardpage.End(t, 64*k)
+				c := guardpage.End(t, (rows-1)*cStep+64)
+				for i := range c {
+					c[i] = 0xa5
+				}
+				// Fused, values of 11 bits: a product is exact and a sum of magnitudes
+				// near 1 fits float64. Apart, values of 24 bits: products are rounded.
+				for i := range a[:len(a)/4*4] {
+					if i%4 == 0 {
+						*load[float32](unsafe.Pointer(&a[0]), i) = value(rng, fused)
+					}
+				}
+				for i := 0; i < len(b); i += 4 {
+					*load[float32](unsafe.Pointer(&b[0]), i) = value(rng, fused)
+				}
+				p := Product{C: load[float32](unsafe.Pointer(&c[0]), 0), CStep: uintptr(cStep), A: load[float32](unsafe.Pointer(&a[0]), 0), AStep: uintptr(aStep), B: load[float32](unsafe.Pointer(&b[0]), 0), K: uintptr(k), Rows: uintptr(rows)}
+				want := product(&p, fused)
+				kernel(&p)
+				for i := range want {
+					row := c[i*cStep:]
+					for j, w := range want[i] {
+						require.Equal(t, w, *load[float32](unsafe.Pointer(&row[0]), 4*j), "rows %d, k %d, [%d,%d]", rows, k, i, j)
+					}
+					for _, beyond := range row[64:min(cStep, len(row))] {
+						require.EqualValues(t, 0xa5, beyond)
+					}
+				}
+			}
+		}
+	}
+}
+
+func value(rng *rand.Rand, short bool) float32 {
+	v := float32(rng.NormFloat64())
+	if short {
+		return dtype.F16.Round(v)
+	}
+	return v
+}
