@@ -27,7 +27,7 @@ BACKENDS := . ./backend/cuda/... ./backend/rocm/... ./backend/npu/... ./backend/
 QEMU     := qemu-aarch64 -cpu max
 
 # The parts that read the working tree alone; none writes into it.
-PARTS := cover race qemu v3 tags cross interop real bundled fuzz lint
+PARTS := cover race qemu bochs v3 tags cross interop real bundled fuzz lint
 
 .PHONY: all test tools ci ci-tools generate generated $(PARTS) fmt vet staticcheck tidy clean
 
@@ -104,6 +104,10 @@ qemu: ci-tools
 	  $(GOTEST) -part qemu-arm64 -- -short -timeout 20m -exec '$(QEMU)' $$(printf '%s\n' $(SMALLER) | grep -v internal/dl) && \
 	  $(GOTEST) -part qemu-arm64-suite -- -short -timeout 20m -exec '$(QEMU)' ./backend/cpu -conformance.small
 
+# Kernels for instructions that this machine may lack, on an emulated CPU.
+bochs: ci-tools
+	@CGO_ENABLED=0 GOARCH=amd64 $(GOTEST) -part bochs-avx512 -- -short -timeout 20m -exec '$(WORK)/ci/bochs -cpu corei7_icelake_u' ./backend/cpu/internal/asm
+
 # Golden bits where the compiler may use FMA on amd64.
 v3: ci-tools
 	@GOAMD64=v3 $(GOTEST) -part goamd64-v3 -- -short $$($(GO) list ./dtype/... ./quant/... ./checkpoint/... ./backend/... | grep -v /redtest)
@@ -146,6 +150,8 @@ generated:
 
 tools: $(VENV)/.done $(STATICCHECK)
 	@command -v qemu-aarch64 >/dev/null || { apt-get update && apt-get install -y --no-install-recommends qemu-user; }
+	@ls /usr/bin/bochs-bin /usr/lib/*/bochs/plugins/libbx_term_gui.so /boot/vmlinuz-*-cloud-amd64 >/dev/null 2>&1 || \
+	  { apt-get update && apt-get install -y --no-install-recommends bochs bochs-term linux-image-cloud-amd64; }
 	@command -v cc >/dev/null || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }
 	@$(GO) mod download
 	@$(GO) -C _gen mod download
