@@ -5,29 +5,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/bitlane/bitlane/internal/topology"
 )
 
 func TestWorkersAreBound(t *testing.T) {
-	var ours unix.CPUSet
-	require.NoError(t, unix.SchedGetaffinity(0, &ours))
-	cpu := 0
-	for !ours.IsSet(cpu) {
-		cpu++
-	}
-	p, err := New(Options{Threads: 2, CPUs: []int{cpu}})
+	useProcs(t, 2)
+	cpu := topology.Here().CPUs[0]
+	p, err := newPool(Options{Threads: 2, CPUs: []int{cpu}}, machine(1, 2), bind, thisCPU)
 	require.NoError(t, err)
 	defer p.Close()
 	var worker unix.CPUSet
-	ran := make(chan struct{})
-	p.Run(NewJob(), taskFunc(func(w, _ int) {
-		if w == 1 {
-			_ = unix.SchedGetaffinity(0, &worker)
-			close(ran)
-		}
-		<-ran
-	}), 2, 2)
+	on := -1
+	runBoth(p, NewJob(), func() {
+		_ = unix.SchedGetaffinity(0, &worker)
+		on = thisCPU()
+	})
 	require.Equal(t, 1, worker.Count())
 	require.True(t, worker.IsSet(cpu))
+	require.Equal(t, cpu, on)
 }
 
 func TestBadCPUs(t *testing.T) {

@@ -4,56 +4,100 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/cpu"
+
+	"github.com/bitlane/bitlane/internal/topology"
 )
 
-// Task is the body of a loop.
-type Task interface {
-	// Do runs one chunk. worker is below the pool's Threads and no two
-	// goroutines that take part in one Run have the same, so that it can index
-	// scratch memory.
-	Do(worker, chunk int)
-}
+// DefaultSpin is how long an idle worker spins before it parks.
+const DefaultSpin = 2 * time.Millisecond
 
-// Options say how many goroutines work and where.
+// Options say how many threads work, where, and how long they stay awake.
 type Options struct {
-	Threads int   // the caller of Run among them; 0: GOMAXPROCS, and at most len(CPUs) when those are given
-	CPUs    []int // logical CPUs that the workers are bound to; nil: any. The callers of Run stay where they are
+	Threads int           // the caller of Run among them; 0: DefaultThreads, and at most len(CPUs) when those are given
+	CPUs    []int         // logical CPUs that the workers are bound to, see the package; nil: any
+	Spin    time.Duration // how long an idle worker spins before it parks; 0: DefaultSpin; negative: nobody spins, callers neither
 }
 
 // Pool is a set of workers. It is safe for use by several goroutines.
 type Pool struct {
 	threads int
-	calls   chan invitation
-	quit    chan struct{}
+	nodes   int
+	before  []int   // threads on the nodes before each, and all
+	nodeOf  []uint8 // node of each logical CPU; nil with one node
+	cpus    int     // logical CPUs that may be busy for the pool
+	spin    time.Duration
+	join    time.Duration // how long a caller spins for the chunks of others
+	born    time.Time
+	bind    func(cpus []int) error
+	thisCPU func() int
+
 	close   sync.Once
 	running sync.WaitGroup
+
+	_     cpu.CacheLinePad
+	board board
+	_     cpu.CacheLinePad
+	crowd crowd
+	_     cpu.CacheLinePad
+
+	// Read often, written seldom.
+	procs  atomic.Int32 // processors of the Go scheduler, at most cpus
+	parked atomic.Int32 // workers on the bench or on their way there
+	quit   atomic.Bool
+	_      cpu.CacheLinePad
+
+	mu    sync.Mutex
+	bench []*worker // those that are parked, the last one to be woken first
 }
 
-// invitation asks a worker to take part in a Run; it is stale, and ignored,
-// once that Run has no chunks left.
-type invitation struct {
-	job   *Job
-	epoch uint32
-}
+// DefaultThreads is the least of GOMAXPROCS, the logical CPUs that the process
+// may use and its quota of processor time, rounded up.
+func DefaultThreads() int { return topology.Here().Threads(runtime.GOMAXPROCS(0)) }
 
-// New starts the workers: Threads−1 of them.
+// New starts the workers: Threads−1 of them. The error says that a worker could
+// not be bound; no worker is left then.
 func New(o Options) (*Pool, error) {
+	return newPool(o, topology.Here(), bind, thisCPU)
+}
+
+func newPool(o Options, m topology.Machine, bind func([]int) error, thisCPU func() int) (*Pool, error) {
+	given := distinct(o.CPUs)
 	threads := o.Threads
 	if threads <= 0 {
-		threads = runtime.GOMAXPROCS(0)
-		if o.CPUs != nil {
-			threads = min(threads, len(o.CPUs))
+		threads = m.Threads(runtime.GOMAXPROCS(0))
+		if given != nil {
+			threads = min(threads, len(given))
 		}
 	}
 	threads = max(threads, 1)
-	p := &Pool{threads: threads, calls: make(chan invitation, threads), quit: make(chan struct{})}
+	places, nodes := placesOf(threads, given, m)
+	p := &Pool{
+		threads: threads, nodes: nodes, before: before(places, nodes),
+		cpus: len(distinct(append(given, m.CPUs...))),
+		spin: o.Spin, join: joinSpin, born: time.Now(), bind: bind, thisCPU: thisCPU,
+		bench: make([]*worker, 0, threads),
+	}
+	if p.spin == 0 {
+		p.spin = DefaultSpin
+	}
+	if p.spin < 0 {
+		p.join = 0
+	}
+	p.processors()
+	if nodes > 1 {
+		p.nodeOf = nodesOf(places, m)
+	}
 	started := make(chan error, threads)
-	for w := 1; w < threads; w++ {
+	for number := 1; number < threads; number++ {
+		w := &worker{number: number, place: places[number], wake: make(chan struct{}, 1), sample: newSample()}
 		p.running.Add(1)
-		go p.work(w, o.CPUs, started)
+		go p.start(w, started)
 	}
 	var failed error
-	for w := 1; w < threads; w++ {
+	for range threads - 1 {
 		if err := <-started; err != nil {
 			failed = err
 		}
@@ -68,94 +112,49 @@ func New(o Options) (*Pool, error) {
 // Threads returns the largest number of goroutines that take part in a Run.
 func (p *Pool) Threads() int { return p.threads }
 
-// Close ends the workers and waits for them. A Run after it still completes,
-// on its caller alone. It is idempotent.
+// Nodes returns the number of memory nodes that the pool tells apart.
+func (p *Pool) Nodes() int { return p.nodes }
+
+// Close ends the workers and waits for them, and so for the chunks that they
+// are doing. A Run during or after it still completes. It is idempotent; a Task
+// must not call it.
 func (p *Pool) Close() {
-	p.close.Do(func() { close(p.quit) })
+	p.close.Do(func() {
+		p.quit.Store(true)
+		p.board.stir()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for w := p.pop(); w != nil; w = p.pop() {
+			w.wake <- struct{}{}
+		}
+	})
 	p.running.Wait()
 }
 
-func (p *Pool) work(worker int, cpus []int, started chan<- error) {
-	defer p.running.Done()
-	if cpus != nil {
-		runtime.LockOSThread() // never unlocked: the bound thread ends with the goroutine
-		if err := bind(cpus); err != nil {
-			started <- err
-			return
-		}
+// processors is how many goroutines can run at once at this moment.
+func (p *Pool) processors() int {
+	n := min(runtime.GOMAXPROCS(0), p.cpus)
+	if int(p.procs.Load()) != n {
+		p.procs.Store(int32(n))
 	}
-	started <- nil
-	for {
-		select {
-		case c := <-p.calls:
-			c.job.help(worker, c.epoch)
-		case <-p.quit:
-			return
-		}
-	}
+	return n
 }
 
-// Job is the state of one Run. It may be used for one Run after another, by
-// one goroutine at a time; NewJob makes one.
-type Job struct {
-	// state is the number of the Run (upper half) and the chunks that nobody
-	// has claimed yet (lower half). A claim is a compare-and-swap of both, so
-	// that a worker that comes too late cannot touch the next Run.
-	state  atomic.Uint64
-	left   atomic.Int64 // chunks that are not done
-	task   Task
-	chunks int
-	done   chan struct{} // the worker that finishes the last chunk tells the caller
-}
+// now is the time since the pool began.
+func (p *Pool) now() time.Duration { return time.Since(p.born) }
 
-// NewJob returns a Job for Run.
-func NewJob() *Job { return &Job{done: make(chan struct{}, 1)} }
-
-// Run calls t.Do for every chunk in [0, chunks), chunks < 2^31, on at most
-// width goroutines, the caller among them, and returns when all are done. What
-// the chunks wrote is then visible to the caller.
-func (p *Pool) Run(j *Job, t Task, chunks, width int) {
-	width = min(width, p.threads, chunks)
-	if width <= 1 {
-		for i := range chunks {
-			t.Do(0, i)
-		}
-		return
+// distinct returns cpus without repetitions, in the same order; nil for nil.
+func distinct(cpus []int) []int {
+	if cpus == nil {
+		return nil
 	}
-	epoch := uint32(j.state.Load()>>32) + 1
-	j.task, j.chunks = t, chunks
-	j.left.Store(int64(chunks))
-	j.state.Store(uint64(epoch)<<32 | uint64(chunks))
-invite:
-	for range width - 1 {
-		select {
-		case p.calls <- invitation{j, epoch}:
-		default:
-			break invite // every worker has calls waiting already
+	seen := make(map[int]bool, len(cpus))
+	out := make([]int, 0, len(cpus))
+	for _, c := range cpus {
+		if !seen[c] {
+			seen[c] = true
+			out = append(out, c)
 		}
 	}
-	if done := j.claimAll(0, epoch); done == 0 || j.left.Add(-done) > 0 {
-		<-j.done
-	}
-	j.task = nil
-}
-
-// help is a worker's part in a Run.
-func (j *Job) help(worker int, epoch uint32) {
-	if done := j.claimAll(worker, epoch); done > 0 && j.left.Add(-done) == 0 {
-		j.done <- struct{}{}
-	}
-}
-
-func (j *Job) claimAll(worker int, epoch uint32) (done int64) {
-	for {
-		s := j.state.Load()
-		if uint32(s>>32) != epoch || uint32(s) == 0 {
-			return done
-		}
-		if j.state.CompareAndSwap(s, s-1) {
-			j.task.Do(worker, j.chunks-int(uint32(s)))
-			done++
-		}
-	}
+	return out
 }
