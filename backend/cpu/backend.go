@@ -33,7 +33,7 @@ func (cpu) Devices(context.Context) ([]backend.DeviceInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	i.Units = runtime.GOMAXPROCS(0)
+	i.Units = workers.DefaultThreads()
 	return []backend.DeviceInfo{i}, nil
 }
 
