@@ -26,7 +26,8 @@
 // # Names
 //
 // A function is named Family + Tier + rows: DotW4AVX2x4 is the family DotW4 for
-// the tier AVX2 with four rows. The tiers are in tiers.go. A name without a tier
+// the tier AVX2 with four rows. A family in one file may differ in a type of
+// elements at its end (FinishF16, FinishBF16). The tiers are in tiers.go. A name without a tier
 // promises to run on every processor of its architecture: SSE2 or NEON.
 //
 // # Bytes written by hand

@@ -109,12 +109,20 @@ func (d *dispatch) checkTables() {
 		byField := d.problems
 		d.problems = nil
 		d.eachFile(func(f *goFile) { d.flow(f, t, c) })
-		if len(byField) < len(d.problems) {
+		if len(d.problems) > 0 && files(byField) < files(d.problems) { // the rule that was meant
 			d.problems = byField
 		}
 		broken = append(broken, d.problems...)
 	}
 	d.problems = append(before, broken...)
+}
+
+func files(problems []Problem) int {
+	names := map[string]bool{}
+	for _, p := range problems {
+		names[p.Path] = true
+	}
+	return len(names)
 }
 
 // fields checks every mention of a field that holds functions, in elements of

@@ -19,8 +19,8 @@ func checkLayout(s *source, generated bool) []Problem {
 	}
 	for _, f := range s.funcs {
 		first := s.funcs[0]
-		if f.family != first.family {
-			bad(f.line, "%s is not of the family of %s, %s: a file holds one", f.name, first.name, first.family)
+		if withoutElement(f.family) != withoutElement(first.family) {
+			bad(f.line, "%s is not of the family of %s: a file holds one", f.name, first.name)
 		}
 		if len(f.doc) == 0 {
 			bad(f.line, "no comment right before TEXT")
@@ -35,6 +35,16 @@ func checkLayout(s *source, generated bool) []Problem {
 		}
 	}
 	return problems
+}
+
+// withoutElement cuts the type of elements off the end of a family's name.
+func withoutElement(family string) string {
+	for _, e := range []string{"BF16", "F16", "F32"} {
+		if short, ok := strings.CutSuffix(family, e); ok && short != "" {
+			return short
+		}
+	}
+	return family
 }
 
 func begins(lines []string, word string) bool {

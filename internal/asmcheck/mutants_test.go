@@ -30,6 +30,7 @@ var mutants = []mutant{
 	{"no comment before TEXT", "dot_avx2_amd64.s", "// func DotAVX2x4(c *Call)\n", "", ruleLayout, "no comment"},
 	{"comment not right before TEXT", "dot_avx2_amd64.s", "// func DotAVX2x4(c *Call)\n", "// func DotAVX2x4(c *Call)\n\n", ruleLayout, "no comment"},
 	{"second family", "dot_avx2_amd64.s", "·DotAVX2x4(SB)", "·SumAVX2x4(SB)", ruleLayout, "a file holds one"},
+	{"another element", "dot_avx2_amd64.s", "·DotAVX2x4(SB)", "·DotBF16AVX2x4(SB)", "", ""},
 	{"nothing in it", "internal/workers/empty_amd64.s", "", "#include \"textflag.h\"\n", ruleLayout, "no TEXT"},
 
 	{"no architecture", "internal/workers/wait.s", "", "TEXT ·wait(SB), NOSPLIT, $0-0\n", ruleSyntax, "_amd64.s"},
