@@ -56,6 +56,10 @@ func (f *file) print(path, pkg string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if bytes.Contains(stubs, []byte("unsafe.")) {
+		declared := []byte("package " + pkg + "\n")
+		stubs = bytes.Replace(stubs, declared, append(declared, "\nimport \"unsafe\"\n"...), 1)
+	}
 	if stubs, err = format.Source(stubs); err != nil {
 		return nil, err
 	}
@@ -80,7 +84,7 @@ func (f *file) withHead(asm []byte) []byte {
 // the package of the file: "c *Call", "dst *float32, src *byte, n uintptr".
 func (f *file) function(name, args string, doc ...string) {
 	scope := types.NewPackage(f.pkg.Path(), f.pkg.Name())
-	for _, named := range []string{"Call", "Row", "Product"} {
+	for _, named := range []string{"Call", "Output", "Row", "Product"} {
 		obj := types.NewTypeName(token.NoPos, f.pkg, named, nil)
 		types.NewNamed(obj, types.NewStruct(nil, nil), nil)
 		scope.Scope().Insert(obj)
