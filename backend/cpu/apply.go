@@ -27,6 +27,7 @@ type call struct {
 // allocated for each. The padding keeps workers off each other's cache lines.
 type kernelRun struct {
 	asm.Call
+	asm.Output
 	_ [64]byte
 }
 

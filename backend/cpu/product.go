@@ -119,7 +119,7 @@ func (w *product) portions(rows, threads int) int {
 func (w *product) multiply(c *call, p *part, worker, portion int) {
 	g := w.grid(c.rows, c.l.dev.pool.Threads())
 	t := block{
-		product: w, c: c, p: p, call: &c.run[worker].Call, scratch: c.scratchOf(worker),
+		product: w, c: c, p: p, call: &c.run[worker].Call, out: &c.run[worker].Output, scratch: c.scratchOf(worker),
 		row: portion / g.tileGroups * g.rows, tile: portion % g.tileGroups * g.tiles,
 	}
 	t.rows = min(g.rows, c.rows-t.row)
@@ -136,6 +136,7 @@ type block struct {
 	c    *call
 	p    *part
 	call *asm.Call
+	out  *asm.Output
 
 	scratch     []byte
 	row, rows   int
@@ -245,24 +246,47 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 	}
 }
 
-// finish turns sums into outputs: times the row's scale, plus the bias, and
-// rounded once to the type of y.
+// finish turns the sums of some tiles into outputs: times the row's scale, plus
+// the bias, and rounded once to the type of y.
 func (b *block) finish(tile, tiles int, sums []float32) {
-	f := b.c.l.fronts[b.p.front]
-	first := tile * tileColumns
-	last := min(first+tiles*tileColumns, b.n)
-	for m := range b.rows {
-		y := sums[m*tiles*tileColumns:]
-		scale := float32(1)
-		if f.perRow {
-			scale = f.rowScales(b.c.row(b.p, b.row+m))[0]
+	for i := range tiles {
+		first := (tile + i) * tileColumns
+		if run := b.f.finish[b.c.yType]; run != nil && first+tileColumns <= b.n {
+			b.finishTile(run, first, sums[i*tileColumns:], tiles)
+			continue
 		}
-		for n := first; n < last; n++ {
-			v := y[n-first]
-			if f.perRow {
-				v = float32(v * scale)
+		for m := range b.rows {
+			scale := b.rowScale(m)
+			for n := first; n < min(first+tileColumns, b.n); n++ {
+				v := sums[(m*tiles+i)*tileColumns+n-first]
+				if scale != nil {
+					v = float32(v * *scale)
+				}
+				b.c.put(b.p, b.bias, b.row+m, n, v)
 			}
-			b.c.put(b.p, b.bias, b.row+m, n, v)
 		}
 	}
+}
+
+// rowScale is what the sums of row m of the block are multiplied with, nil for
+// nothing.
+func (b *block) rowScale(m int) *float32 {
+	f := b.c.l.fronts[b.p.front]
+	if !f.perRow {
+		return nil
+	}
+	return &f.rowScales(b.c.row(b.p, b.row+m))[0]
+}
+
+func (b *block) finishTile(run func(*asm.Output), first int, sums []float32, tiles int) {
+	c := b.c
+	*b.out = asm.Output{
+		Y: &sums[0], YStep: uintptr(tiles * tileColumns * 4),
+		Dst: unsafe.Pointer(&c.y[b.row*c.yStep+(b.p.column+first)*c.yType.Size()]), DstStep: uintptr(c.yStep),
+		Scales: b.rowScale(0), ScalesStep: uintptr(c.l.stride), Rows: uintptr(b.rows),
+	}
+	if b.bias != nil {
+		b.out.Bias = &b.bias[first]
+	}
+	run(b.out)
 }

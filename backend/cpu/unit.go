@@ -33,6 +33,7 @@ type offer struct {
 type functions struct {
 	codes4, codes8 integerKernels
 	exact          exactKernels
+	finish         [4]func(*asm.Output) // by dtype.DType, sums to outputs; nil: in Go
 }
 
 // kernels returns the functions of u. A processor that lacks what they need

@@ -5,6 +5,7 @@ import (
 
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
+	"github.com/bitlane/bitlane/dtype"
 )
 
 // tiers are the steps of amd64, best first.
@@ -27,6 +28,7 @@ var units = []*unit{
 			codes4: integerKernels{
 				direct: []step{{4, tileColumns, asm.DotW4AVX2x4}, {2, tileColumns, asm.DotW4AVX2x2}, {1, tileColumns, asm.DotW4AVX2x1}},
 			},
+			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
 		},
 	},
 }

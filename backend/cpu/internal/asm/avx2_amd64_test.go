@@ -1,6 +1,13 @@
 package asm
 
-import "github.com/klauspost/cpuid/v2"
+import (
+	"math/rand/v2"
+	"testing"
+	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
+	"github.com/stretchr/testify/require"
+)
 
 var needsAVX2 = []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C}
 
@@ -12,5 +19,29 @@ func init() {
 		kernel{name: "DotW4AVX2x4", bits: 4, rows: 4, columns: 16, needs: needsAVX2, run: DotW4AVX2x4},
 		kernel{name: "DotW4AVX2x5", bits: 4, rows: 5, columns: 16, needs: needsAVX2, run: DotW4AVX2x5},
 		kernel{name: "DotW4AVX2x6", bits: 4, rows: 6, columns: 16, needs: needsAVX2, run: DotW4AVX2x6},
+		kernel{name: "DotP4AVX2x1", bits: 4, apart: true, rows: 1, columns: 16, needs: needsAVX2, run: DotP4AVX2x1},
+		kernel{name: "DotP4AVX2x2", bits: 4, apart: true, rows: 2, columns: 16, needs: needsAVX2, run: DotP4AVX2x2},
+		kernel{name: "DotP4AVX2x3", bits: 4, apart: true, rows: 3, columns: 16, needs: needsAVX2, run: DotP4AVX2x3},
+		kernel{name: "DotP4AVX2x4", bits: 4, apart: true, rows: 4, columns: 16, needs: needsAVX2, run: DotP4AVX2x4},
+		kernel{name: "DotP4AVX2x5", bits: 4, apart: true, rows: 5, columns: 16, needs: needsAVX2, run: DotP4AVX2x5},
+		kernel{name: "DotP4AVX2x6", bits: 4, apart: true, rows: 6, columns: 16, needs: needsAVX2, run: DotP4AVX2x6},
 	)
+}
+
+// An unpacked tile is the tile that packing codes apart makes.
+func TestUnpackW4AVX2(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2) {
+		t.Skip("the processor lacks AVX2")
+	}
+	rng, m := rand.New(rand.NewPCG(10, 11)), newMemory(t)
+	for range 300 {
+		p := randomProblem(rng, kernel{bits: 4, rows: 1, columns: 16})
+		c := m.lay(rng, p)
+		p.kernel.apart = true
+		want := make([]byte, p.tileBytes())
+		p.pack(want, 0)
+		got := m.take("unpacked", len(want), rng.Uint32N(2) == 0)
+		UnpackW4AVX2(unsafe.Pointer(unsafe.SliceData(got)), c)
+		require.Equal(t, want, got, p)
+	}
 }

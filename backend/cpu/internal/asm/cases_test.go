@@ -14,7 +14,7 @@ import (
 type kernel struct {
 	name    string
 	bits    int   // of the lines: 4 or 8
-	most    uint8 // largest code, 0: all that the bits hold
+	apart   bool  // 4-bit codes are unpacked: a line of 8 features is two, of a code in each byte
 	wide    bool  // x is int16 of magnitude up to 255, zero points are subtracted from the codes, Side is not read
 	rows    int
 	columns int // 16 or 32
@@ -35,12 +35,15 @@ func (k kernel) elementBytes() int {
 	return 1
 }
 
-func (k kernel) mostCode() uint8 {
-	if k.most != 0 {
-		return k.most
+// lineBytes is the size of what Block counts as a line.
+func (k kernel) lineBytes() int {
+	if k.apart {
+		return 128
 	}
-	return 1<<k.bits - 1
+	return 64
 }
+
+func (k kernel) mostCode() uint8 { return 1<<k.bits - 1 }
 
 func (p *problem) String() string {
 	return fmt.Sprintf("%s form %d zero %d blocks %v scales of x %v", p.kernel.name, p.form, p.zero, p.blocks, p.sx != nil)

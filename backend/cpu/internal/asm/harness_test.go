@@ -86,8 +86,10 @@ func (k kernel) portableSum(c *Call, f fault, r, column int) {
 			}
 			for j := range lines {
 				for t := range line {
-					u := int(*load[uint8](codes, 64*j+column%16*4+t%4))
-					if k.bits == 4 {
+					u := int(*load[uint8](codes, k.lineBytes()*j+column%16*4+t%4))
+					if k.apart {
+						u = int(*load[uint8](codes, k.lineBytes()*j+column%16*4+t%4+64*(t/4)))
+					} else if k.bits == 4 {
 						u = u >> (t / 4 * 4) & 15
 					}
 					var q int
@@ -112,7 +114,7 @@ func (k kernel) portableSum(c *Call, f fault, r, column int) {
 				k.portableEnd(c, f, y, float32(a), scaleAt(c.Form, w, at), sx)
 				a = 0
 			}
-			codes, x = unsafe.Add(codes, 64*lines), unsafe.Add(x, lines*line*k.elementBytes())
+			codes, x = unsafe.Add(codes, k.lineBytes()*lines), unsafe.Add(x, lines*line*k.elementBytes())
 			side, sx = unsafe.Add(side, 4), unsafe.Add(sx, 4)
 		}
 		w = codes
@@ -149,7 +151,7 @@ func scaleAt(form Form, p unsafe.Pointer, i int) float32 {
 func harnessKernels() []kernel {
 	return []kernel{
 		{bits: 4, rows: 2, columns: 16}, {bits: 4, rows: 3, columns: 32},
-		{bits: 8, rows: 2, columns: 16}, {bits: 8, rows: 2, columns: 32, most: 15},
+		{bits: 8, rows: 2, columns: 16}, {bits: 4, rows: 2, columns: 32, apart: true},
 		{bits: 8, rows: 2, columns: 16, wide: true},
 	}
 }

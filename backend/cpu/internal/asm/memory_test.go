@@ -156,7 +156,7 @@ func (m *memory) run(rng *rand.Rand, p *problem) {
 func (p *problem) tileBytes() (n int) {
 	header := 64 * (p.form.ScaleBytes() + p.form.ZeroBytesOf())
 	for _, b := range p.blocks {
-		n += header + 64*int(b.Segments)*int(b.Lines)
+		n += header + p.kernel.lineBytes()*int(b.Segments)*int(b.Lines)
 	}
 	return n
 }
@@ -184,7 +184,7 @@ func (p *problem) pack(dst []byte, tile int) {
 		dst = dst[64*(p.form.ScaleBytes()+p.form.ZeroBytesOf()):]
 		for range int(b.Segments) {
 			p.packLines(dst, p.starts[s], p.starts[s+1], tile)
-			dst, s = dst[64*b.Lines:], s+1
+			dst, s = dst[p.kernel.lineBytes()*int(b.Lines):], s+1
 		}
 	}
 }
@@ -196,11 +196,13 @@ func (p *problem) packLines(dst []byte, from, to, tile int) {
 		j, t := (k-from)/line, (k-from)%line
 		for c := range 16 {
 			u := p.codes[k*n+tile*16+c]
-			switch at := &dst[64*j+4*c+t%4]; {
-			case p.kernel.bits == 8 || t < 4:
-				*at = u
+			switch i := p.kernel.lineBytes()*j + 4*c + t%4; {
+			case t < 4:
+				dst[i] = u
+			case p.kernel.apart:
+				dst[i+64] = u
 			default:
-				*at |= u << 4
+				dst[i] |= u << 4
 			}
 		}
 	}
