@@ -13,9 +13,9 @@ import (
 // kernel is an integer kernel under test.
 type kernel struct {
 	name    string
-	bits    int   // of the lines: 4 or 8
-	apart   bool  // 4-bit codes are unpacked: a line of 8 features is two, of a code in each byte
-	wide    bool  // x is int16 of magnitude up to 255, zero points are subtracted from the codes, Side is not read
+	bits    int  // of the lines: 4 or 8
+	apart   bool // 4-bit codes are unpacked: a line of 8 features is two, of a code in each byte
+	wide    bool // x is int16 of magnitude up to 255, zero points are subtracted from the codes, Side is not read
 	rows    int
 	columns int // 16 or 32
 	needs   []cpuid.FeatureID
