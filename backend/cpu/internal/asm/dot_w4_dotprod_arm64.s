@@ -22,17 +22,17 @@
 // func DotW4DotProdx1(c *Call)
 TEXT ·DotW4DotProdx1(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
+	MOVD 64(R0), R9
+	MOVD 80(R0), R12
+	MOVD 88(R0), R13
 	MOVD 0(R0), R1
 	MOVD 16(R0), R2
 	MOVD 24(R0), R16
 	MOVD 32(R0), R6
 	MOVD 40(R0), R7
 	MOVD 48(R0), R8
-	MOVD 64(R0), R9
 	MOVD 56(R0), R10
 	MOVD 72(R0), R11
-	MOVD 80(R0), R12
-	MOVD 88(R0), R13
 
 	// Scales of 4 or 2 bytes, zeros of 0, 1 or 4.
 	AND $3, R13, R14
@@ -251,17 +251,17 @@ segment_end:
 // func DotW4DotProdx2(c *Call)
 TEXT ·DotW4DotProdx2(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
+	MOVD 64(R0), R9
+	MOVD 80(R0), R12
+	MOVD 88(R0), R13
 	MOVD 0(R0), R1
 	MOVD 16(R0), R2
 	MOVD 24(R0), R16
 	MOVD 32(R0), R6
 	MOVD 40(R0), R7
 	MOVD 48(R0), R8
-	MOVD 64(R0), R9
 	MOVD 56(R0), R10
 	MOVD 72(R0), R11
-	MOVD 80(R0), R12
-	MOVD 88(R0), R13
 	ADD R16, R2, R3
 
 	// Scales of 4 or 2 bytes, zeros of 0, 1 or 4.
@@ -573,17 +573,17 @@ segment_end:
 // func DotW4DotProdx3(c *Call)
 TEXT ·DotW4DotProdx3(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
+	MOVD 64(R0), R9
+	MOVD 80(R0), R12
+	MOVD 88(R0), R13
 	MOVD 0(R0), R1
 	MOVD 16(R0), R2
 	MOVD 24(R0), R16
 	MOVD 32(R0), R6
 	MOVD 40(R0), R7
 	MOVD 48(R0), R8
-	MOVD 64(R0), R9
 	MOVD 56(R0), R10
 	MOVD 72(R0), R11
-	MOVD 80(R0), R12
-	MOVD 88(R0), R13
 	ADD R16, R2, R3
 	ADD R16, R3, R4
 
@@ -952,17 +952,17 @@ segment_end:
 // func DotW4DotProdx4(c *Call)
 TEXT ·DotW4DotProdx4(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
+	MOVD 64(R0), R9
+	MOVD 80(R0), R12
+	MOVD 88(R0), R13
 	MOVD 0(R0), R1
 	MOVD 16(R0), R2
 	MOVD 24(R0), R16
 	MOVD 32(R0), R6
 	MOVD 40(R0), R7
 	MOVD 48(R0), R8
-	MOVD 64(R0), R9
 	MOVD 56(R0), R10
 	MOVD 72(R0), R11
-	MOVD 80(R0), R12
-	MOVD 88(R0), R13
 	ADD R16, R2, R3
 	ADD R16, R3, R4
 	ADD R16, R4, R5

@@ -21,3 +21,8 @@ func DotW8I8MMx3(c *Call)
 //
 //go:noescape
 func DotW8I8MMx4(c *Call)
+
+// DotW8I8MMx8 adds the products of 8 rows of int8 and a tile of 8-bit codes to Y.
+//
+//go:noescape
+func DotW8I8MMx8(c *Call)

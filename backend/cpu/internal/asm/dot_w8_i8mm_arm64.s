@@ -2,8 +2,12 @@
 
 // 8-bit weights by int8 x: see package asm for the layout and the sums.
 //
-// Maths: a 16-byte vector of a line is 4 columns by 4 features; usdot by element
-// multiplies it, unsigned, by 4 features of signed x, for all columns at once.
+// Maths, up to four rows: a 16-byte vector of a line is 4 columns by 4 features;
+// usdot by element multiplies it, unsigned, by 4 features of signed x, for all
+// columns at once.
+// Maths, eight rows: usmmla multiplies two columns by 8 features with two rows. The
+// columns are zipped from two lines. One walk over the call is for columns 0 to 7,
+// one for the others.
 //
 // Registers: R0 Call, R1 next line, R2 to R5 x of each row, R6 next Block, R7
 // Blocks left, R8 and R9 Side of row 0 and its step, R10 Scales of row 0, R11 and
@@ -13,24 +17,28 @@
 // R24 bytes of a segment's scales and zeros, R25 lines of a segment; V16 and up
 // int32 sums, four for each row; between the lines of two segments V0 to V3 y or
 // zeros, V4 to V7 scales or zeros, V8 a row's side or scale;
-// in the lines V0 to V3 weights, V8 to V11 16 values of x of each row.
+// up to four rows: in the lines V0 to V3 weights, V8 to V11 16 values of x of each
+// row;
+// eight rows: R2 x of row 0, R3 its step, R4 and R5 where the pass begins in scales
+// and zeros, R26 in lines and Y; in the lines V8 to V11 8 features of x, two rows
+// each, V1, V3, V5, V7 the next 8, V0, V2, V4, V6, V12 to V15 weights.
 
 #include "textflag.h"
 
 // func DotW8I8MMx1(c *Call)
 TEXT ·DotW8I8MMx1(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
+	MOVD 64(R0), R9
+	MOVD 80(R0), R12
+	MOVD 88(R0), R13
 	MOVD 0(R0), R1
 	MOVD 16(R0), R2
 	MOVD 24(R0), R16
 	MOVD 32(R0), R6
 	MOVD 40(R0), R7
 	MOVD 48(R0), R8
-	MOVD 64(R0), R9
 	MOVD 56(R0), R10
 	MOVD 72(R0), R11
-	MOVD 80(R0), R12
-	MOVD 88(R0), R13
 
 	// Scales of 4 or 2 bytes, zeros of 0, 1 or 4.
 	AND $3, R13, R14
@@ -227,17 +235,17 @@ segment_end:
 // func DotW8I8MMx2(c *Call)
 TEXT ·DotW8I8MMx2(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
+	MOVD 64(R0), R9
+	MOVD 80(R0), R12
+	MOVD 88(R0), R13
 	MOVD 0(R0), R1
 	MOVD 16(R0), R2
 	MOVD 24(R0), R16
 	MOVD 32(R0), R6
 	MOVD 40(R0), R7
 	MOVD 48(R0), R8
-	MOVD 64(R0), R9
 	MOVD 56(R0), R10
 	MOVD 72(R0), R11
-	MOVD 80(R0), R12
-	MOVD 88(R0), R13
 	ADD R16, R2, R3
 
 	// Scales of 4 or 2 bytes, zeros of 0, 1 or 4.
@@ -527,17 +535,17 @@ segment_end:
 // func DotW8I8MMx3(c *Call)
 TEXT ·DotW8I8MMx3(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
+	MOVD 64(R0), R9
+	MOVD 80(R0), R12
+	MOVD 88(R0), R13
 	MOVD 0(R0), R1
 	MOVD 16(R0), R2
 	MOVD 24(R0), R16
 	MOVD 32(R0), R6
 	MOVD 40(R0), R7
 	MOVD 48(R0), R8
-	MOVD 64(R0), R9
 	MOVD 56(R0), R10
 	MOVD 72(R0), R11
-	MOVD 80(R0), R12
-	MOVD 88(R0), R13
 	ADD R16, R2, R3
 	ADD R16, R3, R4
 
@@ -884,17 +892,17 @@ segment_end:
 // func DotW8I8MMx4(c *Call)
 TEXT ·DotW8I8MMx4(SB), NOSPLIT, $0-8
 	MOVD c+0(FP), R0
+	MOVD 64(R0), R9
+	MOVD 80(R0), R12
+	MOVD 88(R0), R13
 	MOVD 0(R0), R1
 	MOVD 16(R0), R2
 	MOVD 24(R0), R16
 	MOVD 32(R0), R6
 	MOVD 40(R0), R7
 	MOVD 48(R0), R8
-	MOVD 64(R0), R9
 	MOVD 56(R0), R10
 	MOVD 72(R0), R11
-	MOVD 80(R0), R12
-	MOVD 88(R0), R13
 	ADD R16, R2, R3
 	ADD R16, R3, R4
 	ADD R16, R4, R5
@@ -1318,3 +1326,558 @@ segment_end:
 	SUBS $1, R7
 	BNE block
 	RET
+
+// func DotW8I8MMx8(c *Call)
+TEXT ·DotW8I8MMx8(SB), NOSPLIT, $0-8
+	MOVD c+0(FP), R0
+	MOVD 64(R0), R9
+	MOVD 80(R0), R12
+	MOVD 88(R0), R13
+
+	// Scales of 4 or 2 bytes, zeros of 0, 1 or 4.
+	AND $3, R13, R14
+	AND $12, R13
+	MOVD $64, R16
+	MOVD $32, R17
+	CMP $0, R14
+	CSEL EQ, R16, R17, R23
+	LSL $2, R13, R24
+	CMP $8, R13
+	CSEL EQ, R16, R24, R24
+	MOVD ZR, R4
+	MOVD ZR, R5
+	MOVD ZR, R26
+
+pass:
+	MOVD 0(R0), R1
+	MOVD 16(R0), R2
+	MOVD 24(R0), R3
+	MOVD 32(R0), R6
+	MOVD 40(R0), R7
+	MOVD 48(R0), R8
+	MOVD 56(R0), R10
+	MOVD 72(R0), R11
+	ADD R26, R11
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V20.B16, V20.B16, V20.B16
+	VEOR V22.B16, V22.B16, V22.B16
+	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V23.B16, V23.B16, V23.B16
+	VEOR V24.B16, V24.B16, V24.B16
+	VEOR V26.B16, V26.B16, V26.B16
+	VEOR V25.B16, V25.B16, V25.B16
+	VEOR V27.B16, V27.B16, V27.B16
+	VEOR V28.B16, V28.B16, V28.B16
+	VEOR V30.B16, V30.B16, V30.B16
+	VEOR V29.B16, V29.B16, V29.B16
+	VEOR V31.B16, V31.B16, V31.B16
+
+block:
+	MOVD R1, R20
+	ADD R23<<2, R1, R21
+	ADD R24<<2, R21, R1
+	ADD R4, R20
+	ADD R5, R21
+	ADD R26, R1
+	MOVWU 0(R6), R25
+	MOVBU 4(R6), R19
+	MOVBU 5(R6), R22
+
+segment:
+	MOVD R25, R15
+	MOVD $64, R17
+	SUBS $4, R15
+	BLT rest
+
+turn:
+	MOVD R2, R16
+	VLD1 (R16), [V0.B16]
+	ADD R3, R16
+	VLD1 (R16), [V1.B16]
+	ADD R3, R16
+	VLD1 (R16), [V2.B16]
+	ADD R3, R16
+	VLD1 (R16), [V3.B16]
+	ADD R3, R16
+	VLD1 (R16), [V4.B16]
+	ADD R3, R16
+	VLD1 (R16), [V5.B16]
+	ADD R3, R16
+	VLD1 (R16), [V6.B16]
+	ADD R3, R16
+	VLD1 (R16), [V7.B16]
+	ADD $16, R2
+	VZIP1 V1.D2, V0.D2, V8.D2
+	VZIP2 V1.D2, V0.D2, V1.D2
+	VZIP1 V3.D2, V2.D2, V9.D2
+	VZIP2 V3.D2, V2.D2, V3.D2
+	VZIP1 V5.D2, V4.D2, V10.D2
+	VZIP2 V5.D2, V4.D2, V5.D2
+	VZIP1 V7.D2, V6.D2, V11.D2
+	VZIP2 V7.D2, V6.D2, V7.D2
+	VLD1.P (R1)(R17), [V12.B16, V13.B16]
+	VLD1.P (R1)(R17), [V14.B16, V15.B16]
+	VZIP1 V14.S4, V12.S4, V0.S4
+	VZIP2 V14.S4, V12.S4, V2.S4
+	VZIP1 V15.S4, V13.S4, V4.S4
+	VZIP2 V15.S4, V13.S4, V6.S4
+	WORD $0x4e88ac10 // usmmla v16.4s, v0.16b, v8.16b
+	WORD $0x4e89ac14 // usmmla v20.4s, v0.16b, v9.16b
+	WORD $0x4e8aac18 // usmmla v24.4s, v0.16b, v10.16b
+	WORD $0x4e8bac1c // usmmla v28.4s, v0.16b, v11.16b
+	WORD $0x4e88ac51 // usmmla v17.4s, v2.16b, v8.16b
+	WORD $0x4e89ac55 // usmmla v21.4s, v2.16b, v9.16b
+	WORD $0x4e8aac59 // usmmla v25.4s, v2.16b, v10.16b
+	WORD $0x4e8bac5d // usmmla v29.4s, v2.16b, v11.16b
+	WORD $0x4e88ac92 // usmmla v18.4s, v4.16b, v8.16b
+	WORD $0x4e89ac96 // usmmla v22.4s, v4.16b, v9.16b
+	WORD $0x4e8aac9a // usmmla v26.4s, v4.16b, v10.16b
+	WORD $0x4e8bac9e // usmmla v30.4s, v4.16b, v11.16b
+	WORD $0x4e88acd3 // usmmla v19.4s, v6.16b, v8.16b
+	WORD $0x4e89acd7 // usmmla v23.4s, v6.16b, v9.16b
+	WORD $0x4e8aacdb // usmmla v27.4s, v6.16b, v10.16b
+	WORD $0x4e8bacdf // usmmla v31.4s, v6.16b, v11.16b
+	VLD1.P (R1)(R17), [V12.B16, V13.B16]
+	VLD1.P (R1)(R17), [V14.B16, V15.B16]
+	VZIP1 V14.S4, V12.S4, V0.S4
+	VZIP2 V14.S4, V12.S4, V2.S4
+	VZIP1 V15.S4, V13.S4, V4.S4
+	VZIP2 V15.S4, V13.S4, V6.S4
+	WORD $0x4e81ac10 // usmmla v16.4s, v0.16b, v1.16b
+	WORD $0x4e83ac14 // usmmla v20.4s, v0.16b, v3.16b
+	WORD $0x4e85ac18 // usmmla v24.4s, v0.16b, v5.16b
+	WORD $0x4e87ac1c // usmmla v28.4s, v0.16b, v7.16b
+	WORD $0x4e81ac51 // usmmla v17.4s, v2.16b, v1.16b
+	WORD $0x4e83ac55 // usmmla v21.4s, v2.16b, v3.16b
+	WORD $0x4e85ac59 // usmmla v25.4s, v2.16b, v5.16b
+	WORD $0x4e87ac5d // usmmla v29.4s, v2.16b, v7.16b
+	WORD $0x4e81ac92 // usmmla v18.4s, v4.16b, v1.16b
+	WORD $0x4e83ac96 // usmmla v22.4s, v4.16b, v3.16b
+	WORD $0x4e85ac9a // usmmla v26.4s, v4.16b, v5.16b
+	WORD $0x4e87ac9e // usmmla v30.4s, v4.16b, v7.16b
+	WORD $0x4e81acd3 // usmmla v19.4s, v6.16b, v1.16b
+	WORD $0x4e83acd7 // usmmla v23.4s, v6.16b, v3.16b
+	WORD $0x4e85acdb // usmmla v27.4s, v6.16b, v5.16b
+	WORD $0x4e87acdf // usmmla v31.4s, v6.16b, v7.16b
+	SUBS $4, R15
+	BGE turn
+
+rest:
+	TBZ $1, R15, summed
+	MOVD R2, R16
+	FMOVD (R16), F0
+	ADD R3, R16
+	FMOVD (R16), F1
+	ADD R3, R16
+	FMOVD (R16), F2
+	ADD R3, R16
+	FMOVD (R16), F3
+	ADD R3, R16
+	FMOVD (R16), F4
+	ADD R3, R16
+	FMOVD (R16), F5
+	ADD R3, R16
+	FMOVD (R16), F6
+	ADD R3, R16
+	FMOVD (R16), F7
+	ADD $8, R2
+	VZIP1 V1.D2, V0.D2, V8.D2
+	VZIP1 V3.D2, V2.D2, V9.D2
+	VZIP1 V5.D2, V4.D2, V10.D2
+	VZIP1 V7.D2, V6.D2, V11.D2
+	VLD1.P (R1)(R17), [V12.B16, V13.B16]
+	VLD1.P (R1)(R17), [V14.B16, V15.B16]
+	VZIP1 V14.S4, V12.S4, V0.S4
+	VZIP2 V14.S4, V12.S4, V2.S4
+	VZIP1 V15.S4, V13.S4, V4.S4
+	VZIP2 V15.S4, V13.S4, V6.S4
+	WORD $0x4e88ac10 // usmmla v16.4s, v0.16b, v8.16b
+	WORD $0x4e89ac14 // usmmla v20.4s, v0.16b, v9.16b
+	WORD $0x4e8aac18 // usmmla v24.4s, v0.16b, v10.16b
+	WORD $0x4e8bac1c // usmmla v28.4s, v0.16b, v11.16b
+	WORD $0x4e88ac51 // usmmla v17.4s, v2.16b, v8.16b
+	WORD $0x4e89ac55 // usmmla v21.4s, v2.16b, v9.16b
+	WORD $0x4e8aac59 // usmmla v25.4s, v2.16b, v10.16b
+	WORD $0x4e8bac5d // usmmla v29.4s, v2.16b, v11.16b
+	WORD $0x4e88ac92 // usmmla v18.4s, v4.16b, v8.16b
+	WORD $0x4e89ac96 // usmmla v22.4s, v4.16b, v9.16b
+	WORD $0x4e8aac9a // usmmla v26.4s, v4.16b, v10.16b
+	WORD $0x4e8bac9e // usmmla v30.4s, v4.16b, v11.16b
+	WORD $0x4e88acd3 // usmmla v19.4s, v6.16b, v8.16b
+	WORD $0x4e89acd7 // usmmla v23.4s, v6.16b, v9.16b
+	WORD $0x4e8aacdb // usmmla v27.4s, v6.16b, v10.16b
+	WORD $0x4e8bacdf // usmmla v31.4s, v6.16b, v11.16b
+
+summed:
+	VUZP1 V17.S4, V16.S4, V0.S4
+	VUZP2 V17.S4, V16.S4, V17.S4
+	VORR V0.B16, V0.B16, V16.B16
+	VUZP1 V19.S4, V18.S4, V0.S4
+	VUZP2 V19.S4, V18.S4, V19.S4
+	VORR V0.B16, V0.B16, V18.B16
+	VUZP1 V21.S4, V20.S4, V0.S4
+	VUZP2 V21.S4, V20.S4, V21.S4
+	VORR V0.B16, V0.B16, V20.B16
+	VUZP1 V23.S4, V22.S4, V0.S4
+	VUZP2 V23.S4, V22.S4, V23.S4
+	VORR V0.B16, V0.B16, V22.B16
+	VUZP1 V25.S4, V24.S4, V0.S4
+	VUZP2 V25.S4, V24.S4, V25.S4
+	VORR V0.B16, V0.B16, V24.B16
+	VUZP1 V27.S4, V26.S4, V0.S4
+	VUZP2 V27.S4, V26.S4, V27.S4
+	VORR V0.B16, V0.B16, V26.B16
+	VUZP1 V29.S4, V28.S4, V0.S4
+	VUZP2 V29.S4, V28.S4, V29.S4
+	VORR V0.B16, V0.B16, V28.B16
+	VUZP1 V31.S4, V30.S4, V0.S4
+	VUZP2 V31.S4, V30.S4, V31.S4
+	VORR V0.B16, V0.B16, V30.B16
+	CBNZ R13, zeros
+	MOVD R8, R16
+	VLD1R (R16), [V8.S4]
+	VADD V8.S4, V16.S4, V16.S4
+	VADD V8.S4, V18.S4, V18.S4
+	ADD R9, R16
+	VLD1R (R16), [V8.S4]
+	VADD V8.S4, V17.S4, V17.S4
+	VADD V8.S4, V19.S4, V19.S4
+	ADD R9, R16
+	VLD1R (R16), [V8.S4]
+	VADD V8.S4, V20.S4, V20.S4
+	VADD V8.S4, V22.S4, V22.S4
+	ADD R9, R16
+	VLD1R (R16), [V8.S4]
+	VADD V8.S4, V21.S4, V21.S4
+	VADD V8.S4, V23.S4, V23.S4
+	ADD R9, R16
+	VLD1R (R16), [V8.S4]
+	VADD V8.S4, V24.S4, V24.S4
+	VADD V8.S4, V26.S4, V26.S4
+	ADD R9, R16
+	VLD1R (R16), [V8.S4]
+	VADD V8.S4, V25.S4, V25.S4
+	VADD V8.S4, V27.S4, V27.S4
+	ADD R9, R16
+	VLD1R (R16), [V8.S4]
+	VADD V8.S4, V28.S4, V28.S4
+	VADD V8.S4, V30.S4, V30.S4
+	ADD R9, R16
+	VLD1R (R16), [V8.S4]
+	VADD V8.S4, V29.S4, V29.S4
+	VADD V8.S4, V31.S4, V31.S4
+	B corrected
+
+zeros:
+	CMP $8, R13
+	BEQ pairs
+	FMOVD (R21), F4
+	VUXTL V4.B8, V0.H8
+	MOVD R8, R16
+	FMOVS (R16), F8
+	WORD $0x0f482010 // smlal v16.4s, v0.4h, v8.h[0]
+	WORD $0x4f482012 // smlal2 v18.4s, v0.8h, v8.h[0]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f482011 // smlal v17.4s, v0.4h, v8.h[0]
+	WORD $0x4f482013 // smlal2 v19.4s, v0.8h, v8.h[0]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f482014 // smlal v20.4s, v0.4h, v8.h[0]
+	WORD $0x4f482016 // smlal2 v22.4s, v0.8h, v8.h[0]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f482015 // smlal v21.4s, v0.4h, v8.h[0]
+	WORD $0x4f482017 // smlal2 v23.4s, v0.8h, v8.h[0]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f482018 // smlal v24.4s, v0.4h, v8.h[0]
+	WORD $0x4f48201a // smlal2 v26.4s, v0.8h, v8.h[0]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f482019 // smlal v25.4s, v0.4h, v8.h[0]
+	WORD $0x4f48201b // smlal2 v27.4s, v0.8h, v8.h[0]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f48201c // smlal v28.4s, v0.4h, v8.h[0]
+	WORD $0x4f48201e // smlal2 v30.4s, v0.8h, v8.h[0]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f48201d // smlal v29.4s, v0.4h, v8.h[0]
+	WORD $0x4f48201f // smlal2 v31.4s, v0.8h, v8.h[0]
+	B corrected
+
+pairs:
+	VLD1 (R21), [V0.B16, V1.B16]
+	VUZP1 V1.H8, V0.H8, V4.H8
+	VUZP2 V1.H8, V0.H8, V6.H8
+	MOVD R8, R16
+	FMOVS (R16), F8
+	WORD $0x0f482090 // smlal v16.4s, v4.4h, v8.h[0]
+	WORD $0x4f482092 // smlal2 v18.4s, v4.8h, v8.h[0]
+	WORD $0x0f5820d0 // smlal v16.4s, v6.4h, v8.h[1]
+	WORD $0x4f5820d2 // smlal2 v18.4s, v6.8h, v8.h[1]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f482091 // smlal v17.4s, v4.4h, v8.h[0]
+	WORD $0x4f482093 // smlal2 v19.4s, v4.8h, v8.h[0]
+	WORD $0x0f5820d1 // smlal v17.4s, v6.4h, v8.h[1]
+	WORD $0x4f5820d3 // smlal2 v19.4s, v6.8h, v8.h[1]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f482094 // smlal v20.4s, v4.4h, v8.h[0]
+	WORD $0x4f482096 // smlal2 v22.4s, v4.8h, v8.h[0]
+	WORD $0x0f5820d4 // smlal v20.4s, v6.4h, v8.h[1]
+	WORD $0x4f5820d6 // smlal2 v22.4s, v6.8h, v8.h[1]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f482095 // smlal v21.4s, v4.4h, v8.h[0]
+	WORD $0x4f482097 // smlal2 v23.4s, v4.8h, v8.h[0]
+	WORD $0x0f5820d5 // smlal v21.4s, v6.4h, v8.h[1]
+	WORD $0x4f5820d7 // smlal2 v23.4s, v6.8h, v8.h[1]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f482098 // smlal v24.4s, v4.4h, v8.h[0]
+	WORD $0x4f48209a // smlal2 v26.4s, v4.8h, v8.h[0]
+	WORD $0x0f5820d8 // smlal v24.4s, v6.4h, v8.h[1]
+	WORD $0x4f5820da // smlal2 v26.4s, v6.8h, v8.h[1]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f482099 // smlal v25.4s, v4.4h, v8.h[0]
+	WORD $0x4f48209b // smlal2 v27.4s, v4.8h, v8.h[0]
+	WORD $0x0f5820d9 // smlal v25.4s, v6.4h, v8.h[1]
+	WORD $0x4f5820db // smlal2 v27.4s, v6.8h, v8.h[1]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f48209c // smlal v28.4s, v4.4h, v8.h[0]
+	WORD $0x4f48209e // smlal2 v30.4s, v4.8h, v8.h[0]
+	WORD $0x0f5820dc // smlal v28.4s, v6.4h, v8.h[1]
+	WORD $0x4f5820de // smlal2 v30.4s, v6.8h, v8.h[1]
+	ADD R9, R16
+	FMOVS (R16), F8
+	WORD $0x0f48209d // smlal v29.4s, v4.4h, v8.h[0]
+	WORD $0x4f48209f // smlal2 v31.4s, v4.8h, v8.h[0]
+	WORD $0x0f5820dd // smlal v29.4s, v6.4h, v8.h[1]
+	WORD $0x4f5820df // smlal2 v31.4s, v6.8h, v8.h[1]
+
+corrected:
+	TBZ $0, R22, goes_on
+	CBNZ R14, halves
+	VLD1 (R20), [V4.S4, V5.S4]
+	B scales
+
+halves:
+	VLD1 (R20), [V2.B16]
+	CMP $1, R14
+	BNE bf16
+	WORD $0x0e217844 // fcvtl v4.4s, v2.4h
+	WORD $0x4e217845 // fcvtl2 v5.4s, v2.8h
+	B scales
+
+bf16:
+	WORD $0x2e613844 // shll v4.4s, v2.4h, #16
+	WORD $0x6e613845 // shll2 v5.4s, v2.8h, #16
+
+scales:
+	WORD $0x4e21da10 // scvtf v16.4s, v16.4s
+	WORD $0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD $0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD $0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD $0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD $0x4e21dad6 // scvtf v22.4s, v22.4s
+	WORD $0x4e21dab5 // scvtf v21.4s, v21.4s
+	WORD $0x4e21daf7 // scvtf v23.4s, v23.4s
+	WORD $0x4e21db18 // scvtf v24.4s, v24.4s
+	WORD $0x4e21db5a // scvtf v26.4s, v26.4s
+	WORD $0x4e21db39 // scvtf v25.4s, v25.4s
+	WORD $0x4e21db7b // scvtf v27.4s, v27.4s
+	WORD $0x4e21db9c // scvtf v28.4s, v28.4s
+	WORD $0x4e21dbde // scvtf v30.4s, v30.4s
+	WORD $0x4e21dbbd // scvtf v29.4s, v29.4s
+	WORD $0x4e21dbff // scvtf v31.4s, v31.4s
+	MOVD 56(R0), R17
+	CBNZ R17, scaled
+	MOVD R11, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	VFMLA V4.S4, V16.S4, V0.S4
+	VFMLA V5.S4, V18.S4, V1.S4
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	VFMLA V4.S4, V17.S4, V0.S4
+	VFMLA V5.S4, V19.S4, V1.S4
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	VFMLA V4.S4, V20.S4, V0.S4
+	VFMLA V5.S4, V22.S4, V1.S4
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	VFMLA V4.S4, V21.S4, V0.S4
+	VFMLA V5.S4, V23.S4, V1.S4
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	VFMLA V4.S4, V24.S4, V0.S4
+	VFMLA V5.S4, V26.S4, V1.S4
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	VFMLA V4.S4, V25.S4, V0.S4
+	VFMLA V5.S4, V27.S4, V1.S4
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	VFMLA V4.S4, V28.S4, V0.S4
+	VFMLA V5.S4, V30.S4, V1.S4
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	VFMLA V4.S4, V29.S4, V0.S4
+	VFMLA V5.S4, V31.S4, V1.S4
+	VST1 [V0.S4, V1.S4], (R16)
+	B converted
+
+scaled:
+	WORD $0x6e24de10 // fmul v16.4s, v16.4s, v4.4s
+	WORD $0x6e25de52 // fmul v18.4s, v18.4s, v5.4s
+	WORD $0x6e24de31 // fmul v17.4s, v17.4s, v4.4s
+	WORD $0x6e25de73 // fmul v19.4s, v19.4s, v5.4s
+	WORD $0x6e24de94 // fmul v20.4s, v20.4s, v4.4s
+	WORD $0x6e25ded6 // fmul v22.4s, v22.4s, v5.4s
+	WORD $0x6e24deb5 // fmul v21.4s, v21.4s, v4.4s
+	WORD $0x6e25def7 // fmul v23.4s, v23.4s, v5.4s
+	WORD $0x6e24df18 // fmul v24.4s, v24.4s, v4.4s
+	WORD $0x6e25df5a // fmul v26.4s, v26.4s, v5.4s
+	WORD $0x6e24df39 // fmul v25.4s, v25.4s, v4.4s
+	WORD $0x6e25df7b // fmul v27.4s, v27.4s, v5.4s
+	WORD $0x6e24df9c // fmul v28.4s, v28.4s, v4.4s
+	WORD $0x6e25dfde // fmul v30.4s, v30.4s, v5.4s
+	WORD $0x6e24dfbd // fmul v29.4s, v29.4s, v4.4s
+	WORD $0x6e25dfff // fmul v31.4s, v31.4s, v5.4s
+	MOVD R10, R17
+	MOVD R11, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	FMOVS (R17), F8
+	WORD $0x4f881200 // fmla v0.4s, v16.4s, v8.s[0]
+	WORD $0x4f881241 // fmla v1.4s, v18.4s, v8.s[0]
+	ADD R9, R17
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	FMOVS (R17), F8
+	WORD $0x4f881220 // fmla v0.4s, v17.4s, v8.s[0]
+	WORD $0x4f881261 // fmla v1.4s, v19.4s, v8.s[0]
+	ADD R9, R17
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	FMOVS (R17), F8
+	WORD $0x4f881280 // fmla v0.4s, v20.4s, v8.s[0]
+	WORD $0x4f8812c1 // fmla v1.4s, v22.4s, v8.s[0]
+	ADD R9, R17
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	FMOVS (R17), F8
+	WORD $0x4f8812a0 // fmla v0.4s, v21.4s, v8.s[0]
+	WORD $0x4f8812e1 // fmla v1.4s, v23.4s, v8.s[0]
+	ADD R9, R17
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	FMOVS (R17), F8
+	WORD $0x4f881300 // fmla v0.4s, v24.4s, v8.s[0]
+	WORD $0x4f881341 // fmla v1.4s, v26.4s, v8.s[0]
+	ADD R9, R17
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	FMOVS (R17), F8
+	WORD $0x4f881320 // fmla v0.4s, v25.4s, v8.s[0]
+	WORD $0x4f881361 // fmla v1.4s, v27.4s, v8.s[0]
+	ADD R9, R17
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	FMOVS (R17), F8
+	WORD $0x4f881380 // fmla v0.4s, v28.4s, v8.s[0]
+	WORD $0x4f8813c1 // fmla v1.4s, v30.4s, v8.s[0]
+	ADD R9, R17
+	VST1 [V0.S4, V1.S4], (R16)
+	ADD R12, R16
+	VLD1 (R16), [V0.S4, V1.S4]
+	FMOVS (R17), F8
+	WORD $0x4f8813a0 // fmla v0.4s, v29.4s, v8.s[0]
+	WORD $0x4f8813e1 // fmla v1.4s, v31.4s, v8.s[0]
+	VST1 [V0.S4, V1.S4], (R16)
+
+converted:
+	VEOR V16.B16, V16.B16, V16.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V19.B16, V19.B16, V19.B16
+	VEOR V20.B16, V20.B16, V20.B16
+	VEOR V22.B16, V22.B16, V22.B16
+	VEOR V21.B16, V21.B16, V21.B16
+	VEOR V23.B16, V23.B16, V23.B16
+	VEOR V24.B16, V24.B16, V24.B16
+	VEOR V26.B16, V26.B16, V26.B16
+	VEOR V25.B16, V25.B16, V25.B16
+	VEOR V27.B16, V27.B16, V27.B16
+	VEOR V28.B16, V28.B16, V28.B16
+	VEOR V30.B16, V30.B16, V30.B16
+	VEOR V29.B16, V29.B16, V29.B16
+	VEOR V31.B16, V31.B16, V31.B16
+
+segment_end:
+	LSR $1, R22
+	ADD R23, R20
+	ADD R24, R21
+	ADD $4, R8
+	ADD $4, R10
+	SUBS $1, R19
+	BNE segment
+	ADD $8, R6
+	SUB R26, R1
+	SUBS $1, R7
+	BNE block
+	CBNZ R26, done
+	MOVD $32, R26
+	LSR $1, R23, R4
+	LSR $1, R24, R5
+	B pass
+
+done:
+	RET
+
+goes_on:
+	VZIP1 V17.S4, V16.S4, V0.S4
+	VZIP2 V17.S4, V16.S4, V17.S4
+	VORR V0.B16, V0.B16, V16.B16
+	VZIP1 V19.S4, V18.S4, V0.S4
+	VZIP2 V19.S4, V18.S4, V19.S4
+	VORR V0.B16, V0.B16, V18.B16
+	VZIP1 V21.S4, V20.S4, V0.S4
+	VZIP2 V21.S4, V20.S4, V21.S4
+	VORR V0.B16, V0.B16, V20.B16
+	VZIP1 V23.S4, V22.S4, V0.S4
+	VZIP2 V23.S4, V22.S4, V23.S4
+	VORR V0.B16, V0.B16, V22.B16
+	VZIP1 V25.S4, V24.S4, V0.S4
+	VZIP2 V25.S4, V24.S4, V25.S4
+	VORR V0.B16, V0.B16, V24.B16
+	VZIP1 V27.S4, V26.S4, V0.S4
+	VZIP2 V27.S4, V26.S4, V27.S4
+	VORR V0.B16, V0.B16, V26.B16
+	VZIP1 V29.S4, V28.S4, V0.S4
+	VZIP2 V29.S4, V28.S4, V29.S4
+	VORR V0.B16, V0.B16, V28.B16
+	VZIP1 V31.S4, V30.S4, V0.S4
+	VZIP2 V31.S4, V30.S4, V31.S4
+	VORR V0.B16, V0.B16, V30.B16
+	B segment_end

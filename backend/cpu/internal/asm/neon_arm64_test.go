@@ -25,9 +25,11 @@ func init() {
 		kernel{name: "DotW8DotProdx2", bits: 8, rows: 2, columns: 16, needs: needsDotProd, run: DotW8DotProdx2},
 		kernel{name: "DotW8DotProdx3", bits: 8, rows: 3, columns: 16, needs: needsDotProd, run: DotW8DotProdx3},
 		kernel{name: "DotW8DotProdx4", bits: 8, rows: 4, columns: 16, needs: needsDotProd, run: DotW8DotProdx4},
+		kernel{name: "DotW4I8MMx8", bits: 4, rows: 8, columns: 16, needs: needsI8MM, run: DotW4I8MMx8},
 		kernel{name: "DotW8I8MMx1", bits: 8, rows: 1, columns: 16, needs: needsI8MM, run: DotW8I8MMx1},
 		kernel{name: "DotW8I8MMx2", bits: 8, rows: 2, columns: 16, needs: needsI8MM, run: DotW8I8MMx2},
 		kernel{name: "DotW8I8MMx3", bits: 8, rows: 3, columns: 16, needs: needsI8MM, run: DotW8I8MMx3},
 		kernel{name: "DotW8I8MMx4", bits: 8, rows: 4, columns: 16, needs: needsI8MM, run: DotW8I8MMx4},
+		kernel{name: "DotW8I8MMx8", bits: 8, rows: 8, columns: 16, needs: needsI8MM, run: DotW8I8MMx8},
 	)
 }

@@ -44,7 +44,8 @@ type Row struct {
 
 // Product is what the kernels that multiply a matrix with 16 columns of
 // another one work on: C [Rows, 16] = A [Rows, K] · B [K, 16], float32.
-// Steps are bytes from row to row; the rows of B follow each other.
+// Steps are bytes from row to row; the rows of B follow each other. Kernels of
+// 32 columns have 16 more of C and B elsewhere.
 type Product struct {
 	C     *float32
 	CStep uintptr
@@ -53,4 +54,6 @@ type Product struct {
 	B     *float32
 	K     uintptr // at least 1
 	Rows  uintptr // at least 1
+	CNext uintptr // bytes to the other columns of C; 32 columns only
+	BNext uintptr // likewise of B
 }

@@ -130,7 +130,7 @@ func TestRowDividesTruly(t *testing.T) {
 		x, raw := make([]float32, n), make([]byte, 4*n)
 		codes, side, run := make([]int8, n), make([]int32, 1), Run{Steps: n / 8}
 		for range 300 {
-			scale := e.Round(float32(math.Exp(5 * rng.Float64())) - .9)
+			scale := e.Round(float32(math.Exp(5*rng.Float64())) - .9)
 			for i := range x { // next to a half times the scale
 				x[i] = e.Round(scale * (float32(rng.IntN(400)-200) + .5))
 			}
@@ -261,75 +261,4 @@ func TestRowWords(t *testing.T) {
 			}
 		}
 	}
-}
-
-// product is the definition of the products.
-func product(p *Product, fused bool) [][16]float32 {
-	c := make([][16]float32, p.Rows)
-	for i := range c {
-		for j := range 16 {
-			var s float32
-			for k := range int(p.K) {
-				a := *load[float32](unsafe.Pointer(p.A), i*int(p.AStep)+4*k)
-				b := *load[float32](unsafe.Pointer(p.B), 64*k+4*j)
-				if fused {
-					s = float32(float64(s) + float64(a)*float64(b))
-				} else {
-					s += float32(a * b)
-				}
-			}
-			c[i][j] = s
-		}
-	}
-	return c
-}
-
-func TestRowProducts(t *testing.T) {
-	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
-		t.Skip("the processor has no AVX2")
-	}
-	rng := rand.New(rand.NewPCG(5, 6))
-	for fused, kernel := range map[bool]func(*Product){true: RowProductFusedAVX2, false: RowProductApartAVX2} {
-		for rows := 1; rows <= 26; rows++ {
-			for _, k := range []int{1, 2, 3, 4, 5, 7, 8, 31, 64} {
-				aStep, cStep := 4*(k+rng.IntN(3)), 64+16*rng.IntN(3)
-				a := guardpage.End(t, (rows-1)*aStep+4*k)
-				b := guardpage.End(t, 64*k)
-				c := guardpage.End(t, (rows-1)*cStep+64)
-				for i := range c {
-					c[i] = 0xa5
-				}
-				// Fused, values of 11 bits: a product is exact and a sum of magnitudes
-				// near 1 fits float64. Apart, values of 24 bits: products are rounded.
-				for i := range a[:len(a)/4*4] {
-					if i%4 == 0 {
-						*load[float32](unsafe.Pointer(&a[0]), i) = value(rng, fused)
-					}
-				}
-				for i := 0; i < len(b); i += 4 {
-					*load[float32](unsafe.Pointer(&b[0]), i) = value(rng, fused)
-				}
-				p := Product{C: load[float32](unsafe.Pointer(&c[0]), 0), CStep: uintptr(cStep), A: load[float32](unsafe.Pointer(&a[0]), 0), AStep: uintptr(aStep), B: load[float32](unsafe.Pointer(&b[0]), 0), K: uintptr(k), Rows: uintptr(rows)}
-				want := product(&p, fused)
-				kernel(&p)
-				for i := range want {
-					row := c[i*cStep:]
-					for j, w := range want[i] {
-						require.Equal(t, w, *load[float32](unsafe.Pointer(&row[0]), 4*j), "rows %d, k %d, [%d,%d]", rows, k, i, j)
-					}
-					for _, beyond := range row[64:min(cStep, len(row))] {
-						require.EqualValues(t, 0xa5, beyond)
-					}
-				}
-			}
-		}
-	}
-}
-
-func value(rng *rand.Rand, short bool) float32 {
-	v := float32(rng.NormFloat64())
-	if short {
-		return dtype.F16.Round(v)
-	}
-	return v
 }

@@ -28,7 +28,7 @@ func TestRowOffsets(t *testing.T) {
 	var p Product
 	for i, at := range []uintptr{
 		unsafe.Offsetof(p.C), unsafe.Offsetof(p.CStep), unsafe.Offsetof(p.A), unsafe.Offsetof(p.AStep),
-		unsafe.Offsetof(p.B), unsafe.Offsetof(p.K), unsafe.Offsetof(p.Rows),
+		unsafe.Offsetof(p.B), unsafe.Offsetof(p.K), unsafe.Offsetof(p.Rows), unsafe.Offsetof(p.CNext), unsafe.Offsetof(p.BNext),
 	} {
 		require.Equal(t, uintptr(8*i), at)
 	}

@@ -3,10 +3,10 @@
 // The product of a matrix with 16 columns of another one.
 //
 // Maths: C[i][j] = s after s = s + round(A[i][k]·B[k][j]), k ascending from s = 0, float32, for all rows i
-// and 16 columns j. Six rows go together; the last six overlap those before them
-// where six does not divide the rows, which computes the same again.
-// Registers: twelve sums, two vectors of B, one value of A in every lane, one
-// product.
+// and 16 columns j. Six rows go together; the last ones overlap those before
+// them where there are fewer, which computes the same again.
+// Registers: twelve sums, two vectors of B, one value of A in every lane and one
+// product where it is rounded.
 
 #include "textflag.h"
 
@@ -14,12 +14,12 @@
 // Requires: AVX, AVX2
 TEXT ·RowProductApartAVX2(SB), NOSPLIT, $0-8
 	MOVQ c+0(FP), AX
-	MOVQ (AX), CX
-	MOVQ 8(AX), DX
-	MOVQ 16(AX), BX
-	MOVQ 24(AX), SI
-	MOVQ 48(AX), DI
-	CMPQ DI, $0x06
+	MOVQ (AX), BX
+	MOVQ 8(AX), SI
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), R8
+	MOVQ 48(AX), R9
+	CMPQ R9, $0x06
 	JCS  one
 
 tile:
@@ -35,27 +35,27 @@ tile:
 	VPXOR Y9, Y9, Y9
 	VPXOR Y10, Y10, Y10
 	VPXOR Y11, Y11, Y11
-	MOVQ  32(AX), R8
-	MOVQ  40(AX), R9
-	LEAQ  (BX)(SI*2), R10
-	ADDQ  SI, R10
-	SUBQ  $0x04, R9
+	MOVQ  32(AX), CX
+	MOVQ  40(AX), DX
+	LEAQ  (DI)(R8*2), R10
+	ADDQ  R8, R10
+	SUBQ  $0x04, DX
 	JCS   rows_rest
 
 rows_turn:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (BX), Y14
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX), Y13
+	VBROADCASTSS (DI), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y0, Y0
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y1, Y1
-	VBROADCASTSS (BX)(SI*1), Y14
+	VBROADCASTSS (DI)(R8*1), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y2, Y2
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y3, Y3
-	VBROADCASTSS (BX)(SI*2), Y14
+	VBROADCASTSS (DI)(R8*2), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y4, Y4
 	VMULPS       Y13, Y14, Y14
@@ -65,29 +65,29 @@ rows_turn:
 	VADDPS       Y15, Y6, Y6
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y7, Y7
-	VBROADCASTSS (R10)(SI*1), Y14
+	VBROADCASTSS (R10)(R8*1), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y8, Y8
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y9, Y9
-	VBROADCASTSS (R10)(SI*2), Y14
+	VBROADCASTSS (R10)(R8*2), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y10, Y10
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y11, Y11
-	VMOVUPS      64(R8), Y12
-	VMOVUPS      96(R8), Y13
-	VBROADCASTSS 4(BX), Y14
+	VMOVUPS      64(CX), Y12
+	VMOVUPS      96(CX), Y13
+	VBROADCASTSS 4(DI), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y0, Y0
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y1, Y1
-	VBROADCASTSS 4(BX)(SI*1), Y14
+	VBROADCASTSS 4(DI)(R8*1), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y2, Y2
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y3, Y3
-	VBROADCASTSS 4(BX)(SI*2), Y14
+	VBROADCASTSS 4(DI)(R8*2), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y4, Y4
 	VMULPS       Y13, Y14, Y14
@@ -97,29 +97,29 @@ rows_turn:
 	VADDPS       Y15, Y6, Y6
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y7, Y7
-	VBROADCASTSS 4(R10)(SI*1), Y14
+	VBROADCASTSS 4(R10)(R8*1), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y8, Y8
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y9, Y9
-	VBROADCASTSS 4(R10)(SI*2), Y14
+	VBROADCASTSS 4(R10)(R8*2), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y10, Y10
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y11, Y11
-	VMOVUPS      128(R8), Y12
-	VMOVUPS      160(R8), Y13
-	VBROADCASTSS 8(BX), Y14
+	VMOVUPS      128(CX), Y12
+	VMOVUPS      160(CX), Y13
+	VBROADCASTSS 8(DI), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y0, Y0
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y1, Y1
-	VBROADCASTSS 8(BX)(SI*1), Y14
+	VBROADCASTSS 8(DI)(R8*1), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y2, Y2
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y3, Y3
-	VBROADCASTSS 8(BX)(SI*2), Y14
+	VBROADCASTSS 8(DI)(R8*2), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y4, Y4
 	VMULPS       Y13, Y14, Y14
@@ -129,29 +129,29 @@ rows_turn:
 	VADDPS       Y15, Y6, Y6
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y7, Y7
-	VBROADCASTSS 8(R10)(SI*1), Y14
+	VBROADCASTSS 8(R10)(R8*1), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y8, Y8
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y9, Y9
-	VBROADCASTSS 8(R10)(SI*2), Y14
+	VBROADCASTSS 8(R10)(R8*2), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y10, Y10
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y11, Y11
-	VMOVUPS      192(R8), Y12
-	VMOVUPS      224(R8), Y13
-	VBROADCASTSS 12(BX), Y14
+	VMOVUPS      192(CX), Y12
+	VMOVUPS      224(CX), Y13
+	VBROADCASTSS 12(DI), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y0, Y0
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y1, Y1
-	VBROADCASTSS 12(BX)(SI*1), Y14
+	VBROADCASTSS 12(DI)(R8*1), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y2, Y2
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y3, Y3
-	VBROADCASTSS 12(BX)(SI*2), Y14
+	VBROADCASTSS 12(DI)(R8*2), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y4, Y4
 	VMULPS       Y13, Y14, Y14
@@ -161,40 +161,40 @@ rows_turn:
 	VADDPS       Y15, Y6, Y6
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y7, Y7
-	VBROADCASTSS 12(R10)(SI*1), Y14
+	VBROADCASTSS 12(R10)(R8*1), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y8, Y8
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y9, Y9
-	VBROADCASTSS 12(R10)(SI*2), Y14
+	VBROADCASTSS 12(R10)(R8*2), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y10, Y10
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y11, Y11
-	ADDQ         $0x00000010, BX
+	ADDQ         $0x00000010, DI
 	ADDQ         $0x00000010, R10
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R9
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x04, DX
 	JCC          rows_turn
 
 rows_rest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, DX
 	JEQ  rows_store
 
 rows_one:
-	VMOVUPS      (R8), Y12
-	VMOVUPS      32(R8), Y13
-	VBROADCASTSS (BX), Y14
+	VMOVUPS      (CX), Y12
+	VMOVUPS      32(CX), Y13
+	VBROADCASTSS (DI), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y0, Y0
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y1, Y1
-	VBROADCASTSS (BX)(SI*1), Y14
+	VBROADCASTSS (DI)(R8*1), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y2, Y2
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y3, Y3
-	VBROADCASTSS (BX)(SI*2), Y14
+	VBROADCASTSS (DI)(R8*2), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y4, Y4
 	VMULPS       Y13, Y14, Y14
@@ -204,132 +204,132 @@ rows_one:
 	VADDPS       Y15, Y6, Y6
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y7, Y7
-	VBROADCASTSS (R10)(SI*1), Y14
+	VBROADCASTSS (R10)(R8*1), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y8, Y8
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y9, Y9
-	VBROADCASTSS (R10)(SI*2), Y14
+	VBROADCASTSS (R10)(R8*2), Y14
 	VMULPS       Y12, Y14, Y15
 	VADDPS       Y15, Y10, Y10
 	VMULPS       Y13, Y14, Y14
 	VADDPS       Y14, Y11, Y11
-	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, DI
 	ADDQ         $0x00000004, R10
-	ADDQ         $0x00000040, R8
-	DECQ         R9
+	ADDQ         $0x00000040, CX
+	DECQ         DX
 	JNE          rows_one
 
 rows_store:
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    DX, CX
-	VMOVUPS Y2, (CX)
-	VMOVUPS Y3, 32(CX)
-	ADDQ    DX, CX
-	VMOVUPS Y4, (CX)
-	VMOVUPS Y5, 32(CX)
-	ADDQ    DX, CX
-	VMOVUPS Y6, (CX)
-	VMOVUPS Y7, 32(CX)
-	ADDQ    DX, CX
-	VMOVUPS Y8, (CX)
-	VMOVUPS Y9, 32(CX)
-	ADDQ    DX, CX
-	VMOVUPS Y10, (CX)
-	VMOVUPS Y11, 32(CX)
-	ADDQ    DX, CX
-	MOVQ    40(AX), R9
-	SHLQ    $0x02, R9
-	SUBQ    R9, BX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
 	ADDQ    SI, BX
+	VMOVUPS Y2, (BX)
+	VMOVUPS Y3, 32(BX)
 	ADDQ    SI, BX
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
 	ADDQ    SI, BX
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)
 	ADDQ    SI, BX
+	VMOVUPS Y8, (BX)
+	VMOVUPS Y9, 32(BX)
 	ADDQ    SI, BX
+	VMOVUPS Y10, (BX)
+	VMOVUPS Y11, 32(BX)
 	ADDQ    SI, BX
-	SUBQ    $0x06, DI
+	MOVQ    40(AX), DX
+	SHLQ    $0x02, DX
+	SUBQ    DX, DI
+	ADDQ    R8, DI
+	ADDQ    R8, DI
+	ADDQ    R8, DI
+	ADDQ    R8, DI
+	ADDQ    R8, DI
+	ADDQ    R8, DI
+	SUBQ    $0x06, R9
 	JEQ     done
-	CMPQ    DI, $0x06
+	CMPQ    R9, $0x06
 	JCC     tile
-	SUBQ    $0x06, DI
-	MOVQ    DI, R8
-	IMULQ   DX, R8
-	ADDQ    R8, CX
-	MOVQ    DI, R8
-	IMULQ   SI, R8
-	ADDQ    R8, BX
-	MOVQ    $0x00000006, DI
+	SUBQ    $0x06, R9
+	MOVQ    R9, CX
+	IMULQ   SI, CX
+	ADDQ    CX, BX
+	MOVQ    R9, CX
+	IMULQ   R8, CX
+	ADDQ    CX, DI
+	MOVQ    $0x00000006, R9
 	JMP     tile
 
 one:
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
-	MOVQ  32(AX), R8
-	MOVQ  40(AX), R9
-	SUBQ  $0x04, R9
+	MOVQ  32(AX), CX
+	MOVQ  40(AX), DX
+	SUBQ  $0x04, DX
 	JCS   row_rest
 
 row_turn:
-	VMOVUPS      (R8), Y2
-	VMOVUPS      32(R8), Y3
-	VBROADCASTSS (BX), Y4
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VBROADCASTSS (DI), Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y0, Y0
 	VMULPS       Y3, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	VMOVUPS      64(R8), Y2
-	VMOVUPS      96(R8), Y3
-	VBROADCASTSS 4(BX), Y4
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      96(CX), Y3
+	VBROADCASTSS 4(DI), Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y0, Y0
 	VMULPS       Y3, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	VMOVUPS      128(R8), Y2
-	VMOVUPS      160(R8), Y3
-	VBROADCASTSS 8(BX), Y4
+	VMOVUPS      128(CX), Y2
+	VMOVUPS      160(CX), Y3
+	VBROADCASTSS 8(DI), Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y0, Y0
 	VMULPS       Y3, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	VMOVUPS      192(R8), Y2
-	VMOVUPS      224(R8), Y3
-	VBROADCASTSS 12(BX), Y4
+	VMOVUPS      192(CX), Y2
+	VMOVUPS      224(CX), Y3
+	VBROADCASTSS 12(DI), Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y0, Y0
 	VMULPS       Y3, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	ADDQ         $0x00000010, BX
-	ADDQ         $0x00000100, R8
-	SUBQ         $0x04, R9
+	ADDQ         $0x00000010, DI
+	ADDQ         $0x00000100, CX
+	SUBQ         $0x04, DX
 	JCC          row_turn
 
 row_rest:
-	ADDQ $0x04, R9
+	ADDQ $0x04, DX
 	JEQ  row_store
 
 row_one:
-	VMOVUPS      (R8), Y2
-	VMOVUPS      32(R8), Y3
-	VBROADCASTSS (BX), Y4
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VBROADCASTSS (DI), Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y0, Y0
 	VMULPS       Y3, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	ADDQ         $0x00000004, BX
-	ADDQ         $0x00000040, R8
-	DECQ         R9
+	ADDQ         $0x00000004, DI
+	ADDQ         $0x00000040, CX
+	DECQ         DX
 	JNE          row_one
 
 row_store:
-	VMOVUPS Y0, (CX)
-	VMOVUPS Y1, 32(CX)
-	ADDQ    DX, CX
-	MOVQ    40(AX), R9
-	SHLQ    $0x02, R9
-	SUBQ    R9, BX
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
 	ADDQ    SI, BX
-	DECQ    DI
+	MOVQ    40(AX), DX
+	SHLQ    $0x02, DX
+	SUBQ    DX, DI
+	ADDQ    R8, DI
+	DECQ    R9
 	JNE     one
 
 done:

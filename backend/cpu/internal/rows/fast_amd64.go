@@ -13,6 +13,10 @@ import (
 
 func hasAVX2() bool { return cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) }
 
+func hasAVX512() bool {
+	return cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL)
+}
+
 // fastRow is Row with assembly.
 func (p *Plan) fastRow(dst Dst, x, scratch []byte) int32 {
 	if !hasAVX2() {

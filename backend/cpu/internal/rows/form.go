@@ -10,8 +10,9 @@ import (
 type ISA uint8
 
 const (
-	Go   ISA = iota // plain Go
-	AVX2            // amd64: AVX2, FMA and F16C
+	Go     ISA = iota // plain Go
+	AVX2              // amd64: AVX2, FMA and F16C
+	AVX512            // AVX2, and AVX-512 F, BW, DQ and VL
 )
 
 // Values is what a prepared row is made of.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/klauspost/cpuid/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
@@ -19,7 +20,13 @@ import (
 
 var floats = []dtype.DType{dtype.F32, dtype.F16, dtype.BF16}
 
-var isas = []rows.ISA{rows.Go, rows.AVX2}
+// isas are the instruction sets that differ on this processor.
+var isas = func() []rows.ISA {
+	if cpuid.CPU.Supports(cpuid.AVX512F) {
+		return []rows.ISA{rows.Go, rows.AVX2, rows.AVX512}
+	}
+	return []rows.ISA{rows.Go, rows.AVX2}
+}()
 
 // groupings are maps of k features of every kind.
 func groupings(t testing.TB, rng *rand.Rand, k int) []quant.Groups {

@@ -12,7 +12,8 @@ import (
 // are exact, and for products in panels.
 type kron struct {
 	*quant.Transform
-	p2 []float32 // P2 in panels
+	p2   []float32 // P2 in panels
+	wide bool      // two panels at a time
 
 	// Whether all products of x with P2, and of P1 with what is in between, are
 	// exact in float32, for values of x and in between that are tame.
@@ -20,8 +21,8 @@ type kron struct {
 	tame           bool // all values of the type of x are
 }
 
-func newKron(x dtype.DType, t *quant.Transform) *kron {
-	k := &kron{Transform: t, p2: make([]float32, panels(t.R)*t.R*panelColumns), tame: x == dtype.F16}
+func newKron(isa ISA, x dtype.DType, t *quant.Transform) *kron {
+	k := &kron{Transform: t, wide: isa == AVX512 && hasAVX512(), p2: make([]float32, panels(t.R)*t.R*panelColumns), tame: x == dtype.F16}
 	for i := range t.R {
 		for j, v := range t.P2[i*t.R:][:t.R] {
 			k.p2[(j/panelColumns*t.R+i)*panelColumns+j%panelColumns] = v

@@ -26,32 +26,34 @@ func (k *kron) applyAVX2(xt dtype.DType, x, scratch []byte) (out, rest []byte) {
 	}
 	clear(out[n*4:])
 
+	panel := uintptr(k.L * panelBytes) // of what is in between
 	p := asm.Product{CStep: panelBytes, A: &wide[0], AStep: uintptr(k.R) * 4, K: uintptr(k.R), Rows: uintptr(k.L)}
+	p.CNext, p.BNext = panel, uintptr(k.R*panelBytes)
 	fused := k.exact1 && (k.tame || tameAVX2(out))
-	for j := range panels(k.R) {
-		p.C = first(between[j*k.L*panelBytes:])
+	for j := 0; j < panels(k.R); {
+		p.C = first(between[j*int(panel):])
 		p.B = &k.p2[j*k.R*panelColumns]
-		productAVX2(&p, fused)
+		j += k.productAVX2(&p, fused, panels(k.R)-j)
 	}
 	if xt != dtype.F32 {
 		asm.RowRoundAVX2(first(between), steps(between), uintptr(elementOf(xt)))
 	}
 
 	p = asm.Product{CStep: uintptr(k.R) * 4, A: &k.P1[0], AStep: uintptr(k.L) * 4, K: uintptr(k.L), Rows: uintptr(k.L)}
+	p.CNext, p.BNext = panelBytes, panel
 	fused = k.exact2 && (k.tame || tameAVX2(between))
-	for j := range panels(k.R) {
-		p.B = first(between[j*k.L*panelBytes:])
-		columns := min(panelColumns, k.R-j*panelColumns)
-		to := out[j*panelBytes:]
-		if columns == panelColumns {
-			p.C = first(to)
-			productAVX2(&p, fused)
-			continue
-		}
+	j, whole := 0, k.R/panelColumns
+	for j < whole {
+		p.C = first(out[j*panelBytes:])
+		p.B = first(between[j*int(panel):])
+		j += k.productAVX2(&p, fused, whole-j)
+	}
+	if columns := k.R - whole*panelColumns; columns > 0 {
 		p.C, p.CStep = first(last), panelBytes
-		productAVX2(&p, fused)
+		p.B = first(between[j*int(panel):])
+		k.productAVX2(&p, fused, 1)
 		for i := range k.L {
-			copy(to[i*k.R*4:][:columns*4], last[i*panelBytes:])
+			copy(out[(i*k.R+whole*panelColumns)*4:][:columns*4], last[i*panelBytes:])
 		}
 	}
 	asm.RowRoundAVX2(first(out), steps(out), uintptr(asm.ElementF16))
@@ -63,13 +65,25 @@ func first(b []byte) *float32 { return (*float32)(unsafe.Pointer(&b[0])) }
 // steps is the steps of float32 in b.
 func steps(b []byte) uintptr { return uintptr(len(b) / (4 * step)) }
 
+// productAVX2 multiplies with one of several panels, or two where it can, and
+// returns how many.
+//
 //asmcheck:needs AVX2,FMA3,F16C
-func productAVX2(p *asm.Product, fused bool) {
+func (k *kron) productAVX2(p *asm.Product, fused bool, several int) int {
+	if k.wide && several > 1 && hasAVX512() {
+		if fused {
+			asm.RowProductFusedAVX512(p)
+		} else {
+			asm.RowProductApartAVX512(p)
+		}
+		return 2
+	}
 	if fused {
 		asm.RowProductFusedAVX2(p)
 	} else {
 		asm.RowProductApartAVX2(p)
 	}
+	return 1
 }
 
 //asmcheck:needs AVX2,FMA3,F16C

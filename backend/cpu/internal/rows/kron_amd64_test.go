@@ -41,17 +41,19 @@ func TestTransformedValues(t *testing.T) {
 					want, _, _ := reference.FlatQuant(tr, x, row)
 					raw := guardpage.End(t, l*r*x.Size())
 					dtype.Encode(x, raw, row)
-					k := newKron(x, tr)
-					used[[2]bool{k.exact1, k.exact2}] = true
-					out, rest := k.applyAVX2(x, raw, guardpage.Begin(t, fastScratch(l*r, 0, 0, l, r)))
-					require.Empty(t, rest)
-					got := view[float32](out, len(out)/4)
-					for i, w := range want {
-						if math.Float32bits(w) != math.Float32bits(got[i]) && !(w != w && got[i] != got[i]) {
-							require.Fail(t, "values differ", "%dx%d, x %v, P %v, 2^%d: element %d is %v, want %v", l, r, x, pt, power, i, got[i], w)
+					for _, isa := range []ISA{AVX2, AVX512} {
+						k := newKron(isa, x, tr)
+						used[[2]bool{k.exact1, k.exact2}] = true
+						out, rest := k.applyAVX2(x, raw, guardpage.Begin(t, fastScratch(l*r, 0, 0, l, r)))
+						require.Empty(t, rest)
+						got := view[float32](out, len(out)/4)
+						for i, w := range want {
+							if math.Float32bits(w) != math.Float32bits(got[i]) && !(w != w && got[i] != got[i]) {
+								require.Fail(t, "values differ", "%dx%d, x %v, P %v, 2^%d: element %d is %v, want %v", l, r, x, pt, power, i, got[i], w)
+							}
 						}
+						require.Equal(t, make([]float32, len(got)-l*r), got[l*r:], "padding")
 					}
-					require.Equal(t, make([]float32, len(got)-l*r), got[l*r:], "padding")
 				}
 			}
 		}
@@ -109,7 +111,7 @@ func TestTransformedValuesThatAreNotTame(t *testing.T) {
 			require.Equal(t, tt.first, want[0])
 			raw := make([]byte, 2*len(tt.x))
 			dtype.Encode(dtype.BF16, raw, tt.x)
-			k := newKron(dtype.BF16, &tt.tr)
+			k := newKron(AVX512, dtype.BF16, &tt.tr)
 			require.True(t, k.exact1)
 			require.Equal(t, name == "between", k.exact2)
 			out, _ := k.applyAVX2(dtype.BF16, raw, make([]byte, fastScratch(len(tt.x), 0, 0, tt.tr.L, tt.tr.R)))

@@ -42,12 +42,12 @@ func New(f Form) (*Plan, error) {
 			p.group = append(p.group, g)
 		}
 	}
-	if p.fast = f.ISA == AVX2 && hasAVX2(); p.fast {
+	if p.fast = f.ISA >= AVX2 && hasAVX2(); p.fast {
 		p.spans = f.spans()
 		p.asItIs = f.asItIs(p.spans)
 		p.runs = p.cutRuns()
 		if f.Transform != nil {
-			p.kron = newKron(f.X, f.Transform)
+			p.kron = newKron(f.ISA, f.X, f.Transform)
 		}
 	}
 	return p, nil
