@@ -2,10 +2,10 @@
 // full output of what failed, a table of what was skipped and why, and the
 // number of tests.
 //
-//	gotest [-part NAME] [-strict] [-counts FILE] -- [go test arguments]
+//	gotest [-part NAME] [-strict] [-excused TEXT] [-counts FILE] -- [go test arguments]
 //
-// -strict makes a skipped test a failure. The exit status is 0 only when all
-// is well.
+// -strict makes a skipped test a failure, unless the reason it gives begins
+// with the text that is excused. The exit status is 0 only when all is well.
 package main
 
 import (
@@ -22,15 +22,16 @@ import (
 func main() {
 	part := flag.String("part", "test", "name of this run in the sum of all parts")
 	strict := flag.Bool("strict", false, "fail when a test is skipped")
+	excused := flag.String("excused", "", "begin of a reason for which a test may skip even so")
 	file := flag.String("counts", "", "file to append the number of tests to")
 	flag.Parse()
-	if err := run(*part, *strict, *file, flag.Args()); err != nil {
+	if err := run(*part, *strict, *excused, *file, flag.Args()); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", *part, err)
 		os.Exit(1)
 	}
 }
 
-func run(part string, strict bool, file string, args []string) error {
+func run(part string, strict bool, excused, file string, args []string) error {
 	start := time.Now()
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
 	cmd.Stderr = os.Stderr
@@ -63,8 +64,8 @@ func run(part string, strict bool, file string, args []string) error {
 		return fmt.Errorf("%d failed", c.Failed)
 	case c.Passed == 0:
 		return fmt.Errorf("no test ran")
-	case strict && c.Skipped > 0:
-		return fmt.Errorf("%d skipped, none may be", c.Skipped)
+	case strict && r.unexcused(excused) > 0:
+		return fmt.Errorf("%d skipped that may not be", r.unexcused(excused))
 	}
 	return nil
 }

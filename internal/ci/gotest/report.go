@@ -131,6 +131,17 @@ func reason(output []string) string {
 	return "no reason given"
 }
 
+// unexcused counts the skipped tests whose reason does not begin with excused;
+// an empty text excuses nothing.
+func (r *report) unexcused(excused string) (n int) {
+	for _, s := range r.skipped {
+		if excused == "" || !strings.HasPrefix(s.why, excused) {
+			n++
+		}
+	}
+	return n
+}
+
 // table prints what was skipped and why.
 func (r *report) table(w io.Writer) {
 	if len(r.skipped) == 0 {

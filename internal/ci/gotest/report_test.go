@@ -57,3 +57,9 @@ func TestReasonWithoutOutput(t *testing.T) {
 	require.Equal(t, "no reason given", reason([]string{"--- SKIP: TestX (0.00s)\n"}))
 	require.Equal(t, "plain words", reason([]string{"plain words\n"}))
 }
+
+func TestExcused(t *testing.T) {
+	r := report{skipped: []skip{{why: "the processor lacks AVX9"}, {why: "no network"}, {why: "no reason given"}}}
+	require.Equal(t, 3, r.unexcused(""))
+	require.Equal(t, 2, r.unexcused("the processor lacks"))
+}
