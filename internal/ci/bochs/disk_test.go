@@ -55,6 +55,7 @@ func TestRAMDisk(t *testing.T) {
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(other, "d"), []byte("DDD"), 0o666))
 	t.Chdir(dir)
+	t.Setenv("GODEBUG", "a=1")
 	self := filepath.Join(other, "program")
 	require.NoError(t, os.WriteFile(self, program(elf.PT_LOAD), 0o777))
 	disk, token, err := ramDisk(self, []string{self, "-test.v", "-test.testlogfile=/x", "-n=1"}, []string{other})
@@ -75,6 +76,7 @@ func TestRAMDisk(t *testing.T) {
 	require.Equal(t, token, todo.Token)
 	require.NotEmpty(t, token)
 	require.Contains(t, todo.Env, "TMPDIR=/tmp")
+	require.Contains(t, todo.Env, "GODEBUG=a=1,cpu.avx512vl=off")
 
 	_, _, err = ramDisk(self, []string{"no such program"}, nil)
 	require.ErrorIs(t, err, os.ErrNotExist)
