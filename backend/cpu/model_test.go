@@ -17,8 +17,8 @@ func model(kind panelKind) *unit {
 	u := &unit{name: "model", four: offer{true, kind}, eight: offer{true, kind}, exact: true}
 	steps := func(bits int) []step {
 		return []step{
-			{3, tileColumns, func(c *asm.Call) { modelIntegers(c, kind, bits, 3) }},
-			{1, tileColumns, func(c *asm.Call) { modelIntegers(c, kind, bits, 1) }},
+			{3, func(c *asm.Call) { modelIntegers(c, kind, bits, 3) }},
+			{1, func(c *asm.Call) { modelIntegers(c, kind, bits, 1) }},
 		}
 	}
 	u.functions.codes4.direct = steps(4)

@@ -181,14 +181,10 @@ func (b *block) columns(tile int) int {
 		b.finish(tile, 1, sums)
 		return 1
 	}
-	steps, unpack := b.wide()
+	steps, wider, unpack := b.wide()
 	tiles := 1
-	if steps[0].columns == 2*tileColumns {
-		if tile+1 < b.tile+b.tiles {
-			tiles = 2
-		} else {
-			steps = steps[1:]
-		}
+	if wider != nil && tile+1 < b.tile+b.tiles {
+		steps, tiles = wider, 2
 	}
 	clear(sums[:b.rows*tiles*tileColumns])
 	for _, r := range b.runs {
@@ -206,17 +202,18 @@ func (b *block) columns(tile int) int {
 
 func (b *block) direct() []step {
 	if b.kind == floatPanel {
-		return []step{{1, tileColumns, b.f.exact.gemv[b.weights()]}}
+		return []step{{1, b.f.exact.gemv[b.weights()]}}
 	}
 	return b.integers().direct
 }
 
-func (b *block) wide() ([]step, func(unsafe.Pointer, *asm.Call)) {
+func (b *block) wide() (one, two []step, unpack func(unsafe.Pointer, *asm.Call)) {
 	if b.kind == floatPanel {
-		return b.f.exact.gemm, b.f.exact.unpack[b.weights()]
+		e := &b.f.exact
+		return e.gemm, e.wider, e.unpack[b.weights()]
 	}
 	k := b.integers()
-	return k.wide, k.unpack
+	return k.wide, k.wider, k.unpack
 }
 
 // sweep runs kernels over all rows of the block, the largest first.

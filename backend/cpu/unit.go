@@ -47,8 +47,8 @@ func (u *unit) kernels() functions {
 
 // step is a kernel for a number of rows.
 type step struct {
-	rows, columns int
-	run           func(*asm.Call)
+	rows int
+	run  func(*asm.Call)
 }
 
 // integerKernels multiply codes. The zero value offers nothing.
@@ -59,14 +59,16 @@ type integerKernels struct {
 	// used instead of direct. 0: never.
 	wideFrom int
 	unpack   func(dst unsafe.Pointer, c *asm.Call)
-	wide     []step
+	wide     []step // of one tile
+	wider    []step // of two tiles; nil: none
 }
 
 // exactKernels multiply float32 rows. The arrays are indexed by weightKind.
 type exactKernels struct {
 	gemv   [weightKinds]func(*asm.Call)                       // one row from packed weights; nil: unpacked as for several
 	unpack [weightKinds]func(dst unsafe.Pointer, c *asm.Call) // to float32
-	gemm   []step                                             // from unpacked weights, most rows first, the last for one
+	gemm   []step                                             // from unpacked weights of one tile, most rows first, the last for one
+	wider  []step                                             // of two tiles; nil: none
 }
 
 // weightKind is what lines of a panel hold.

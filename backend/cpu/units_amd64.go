@@ -26,7 +26,16 @@ var units = []*unit{
 		four:  offer{true, bytePanel},
 		functions: functions{
 			codes4: integerKernels{
-				direct: []step{{4, tileColumns, asm.DotW4AVX2x4}, {2, tileColumns, asm.DotW4AVX2x2}, {1, tileColumns, asm.DotW4AVX2x1}},
+				direct: []step{
+					{6, asm.DotW4AVX2x6}, {5, asm.DotW4AVX2x5}, {4, asm.DotW4AVX2x4},
+					{3, asm.DotW4AVX2x3}, {2, asm.DotW4AVX2x2}, {1, asm.DotW4AVX2x1},
+				},
+				wideFrom: 12,
+				unpack:   asm.UnpackW4AVX2,
+				wide: []step{
+					{6, asm.DotP4AVX2x6}, {5, asm.DotP4AVX2x5}, {4, asm.DotP4AVX2x4},
+					{3, asm.DotP4AVX2x3}, {2, asm.DotP4AVX2x2}, {1, asm.DotP4AVX2x1},
+				},
 			},
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
 		},

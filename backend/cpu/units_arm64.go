@@ -21,7 +21,7 @@ var units = []*unit{
 		eight: offer{true, bytePanel},
 		functions: functions{
 			codes8: integerKernels{direct: []step{
-				{4, tileColumns, asm.DotW8I8MMx4}, {3, tileColumns, asm.DotW8I8MMx3}, {2, tileColumns, asm.DotW8I8MMx2}, {1, tileColumns, asm.DotW8I8MMx1},
+				{4, asm.DotW8I8MMx4}, {3, asm.DotW8I8MMx3}, {2, asm.DotW8I8MMx2}, {1, asm.DotW8I8MMx1},
 			}},
 		},
 	},
@@ -32,10 +32,10 @@ var units = []*unit{
 		eight: offer{true, bytePanel},
 		functions: functions{
 			codes4: integerKernels{direct: []step{
-				{4, tileColumns, asm.DotW4DotProdx4}, {3, tileColumns, asm.DotW4DotProdx3}, {2, tileColumns, asm.DotW4DotProdx2}, {1, tileColumns, asm.DotW4DotProdx1},
+				{4, asm.DotW4DotProdx4}, {3, asm.DotW4DotProdx3}, {2, asm.DotW4DotProdx2}, {1, asm.DotW4DotProdx1},
 			}},
 			codes8: integerKernels{direct: []step{
-				{4, tileColumns, asm.DotW8DotProdx4}, {3, tileColumns, asm.DotW8DotProdx3}, {2, tileColumns, asm.DotW8DotProdx2}, {1, tileColumns, asm.DotW8DotProdx1},
+				{4, asm.DotW8DotProdx4}, {3, asm.DotW8DotProdx3}, {2, asm.DotW8DotProdx2}, {1, asm.DotW8DotProdx1},
 			}},
 		},
 	},
@@ -46,10 +46,10 @@ var units = []*unit{
 		eight: offer{true, bytePanel},
 		functions: functions{
 			codes4: integerKernels{direct: []step{
-				{4, tileColumns, asm.DotW4NEONx4}, {3, tileColumns, asm.DotW4NEONx3}, {2, tileColumns, asm.DotW4NEONx2}, {1, tileColumns, asm.DotW4NEONx1},
+				{4, asm.DotW4NEONx4}, {3, asm.DotW4NEONx3}, {2, asm.DotW4NEONx2}, {1, asm.DotW4NEONx1},
 			}},
 			codes8: integerKernels{direct: []step{
-				{4, tileColumns, asm.DotW8NEONx4}, {3, tileColumns, asm.DotW8NEONx3}, {2, tileColumns, asm.DotW8NEONx2}, {1, tileColumns, asm.DotW8NEONx1},
+				{4, asm.DotW8NEONx4}, {3, asm.DotW8NEONx3}, {2, asm.DotW8NEONx2}, {1, asm.DotW8NEONx1},
 			}},
 		},
 	},
