@@ -14,42 +14,49 @@ multiplies it by 4 features of x, for all columns at once. sdot takes u−128 as
 int8, and what lacks, 128·Σq, is the same for all columns: sdot with −128, once
 for each 16 values of x.
 `
-	w8I8MMMaths = `
-Maths: a 16-byte vector of a line is 4 columns by 4 features; usdot by element
-multiplies it, unsigned, by 4 features of signed x, for all columns at once.
-`
-)
-
-func init() {
-	dot := func(family, tier, maths, registers string, bits int, body func(*intNeon)) {
-		name := fmt.Sprintf("dot_w%d_%s", bits, map[string]string{"DotProd": "dotprod", "I8MM": "i8mm", "NEON": "neon"}[tier])
-		head := fmt.Sprintf("%d-bit weights by int8 x: see package asm for the layout and the sums.\n", bits) + maths + intNeonRegisters + registers
-		registerText(asmDir, name, head, func(f *neonFile) {
-			for rows := 1; rows <= 4; rows++ {
-				k := &intNeon{neonFile: f, rows: rows}
-				body(k)
-				function := fmt.Sprintf("%s%sx%d", family, tier, rows)
-				k.write(function, fmt.Sprintf("adds the products of %d rows of int8 and a tile of %d-bit codes to Y.", rows, bits))
-			}
-		})
-	}
-	dot("DotW4", "DotProd", w4DotProdMaths, `in the lines V0 to V3 weights, then their high halves, V4 to V7 low halves, V8 to
-V11 16 values of x of each row, V15 the low halves' mask.`, 4, w4DotProd)
-	dot("DotW8", "DotProd", w8DotProdMaths, `in the lines V0 to V3 weights, V4 to V7 −128·Σq of each row, V8 to V11 16 values of
-x of each row, V15 −128.`, 8, func(k *intNeon) { w8DotProd(k, false) })
-	dot("DotW8", "I8MM", w8I8MMMaths, `in the lines V0 to V3 weights, V8 to V11 16 values of x of each row.`, 8, func(k *intNeon) { w8DotProd(k, true) })
-	dot("DotW4", "NEON", `
+	w4NeonMaths = `
 Maths: ld4 splits a line of 16 columns by 8 features, of two halves of bytes, into
 one vector for each byte of a column. Widened to int16 it is multiplied by a
 feature of x; 16 products, those of two lines, are within ±16·15·128 and so are
 added as int16, then to int32.
-`, `in the lines V0 to V7 int16 sums, two for each row, V8 and V9 x of two rows each,
-V10 to V13 weights, V14 and V15 those of one feature.`, 4, func(k *intNeon) { (&neon{intNeon: k}).w4() })
-	dot("DotW8", "NEON", `
+`
+	w8NeonMaths = `
 Maths: ld4 splits a line of 16 columns by 4 features into one vector for each
 feature. Widened to int16 it is multiplied by a feature of x and added to int32.
-`, `in the lines V8 and V9 x of two rows each, V10 to V13 weights, V14 and V15 those
+`
+)
+
+func init() {
+	dotNeon("DotW4", "DotProd", 4, w4DotProdMaths, `in the lines V0 to V3 weights, then their high halves, V4 to V7 low halves, V8 to
+V11 16 values of x of each row, V15 the low halves' mask.`, 4, w4DotProd)
+	dotNeon("DotW8", "DotProd", 4, w8DotProdMaths, `in the lines V0 to V3 weights, V4 to V7 −128·Σq of each row, V8 to V11 16 values of
+x of each row, V15 −128.`, 8, func(k *intNeon) { w8DotProd(k, false) })
+	dotNeon("DotW4", "NEON", 4, w4NeonMaths, `in the lines V0 to V7 int16 sums, two for each row, V8 and V9 x of two rows each,
+V10 to V13 weights, V14 and V15 those of one feature.`, 4, func(k *intNeon) { (&neon{intNeon: k}).w4() })
+	dotNeon("DotW8", "NEON", 4, w8NeonMaths, `in the lines V8 and V9 x of two rows each, V10 to V13 weights, V14 and V15 those
 of one feature.`, 8, func(k *intNeon) { (&neon{intNeon: k}).w8() })
+}
+
+var neonTierFiles = map[string]string{"DotProd": "dotprod", "I8MM": "i8mm", "NEON": "neon"}
+
+// dotNeon registers a file of kernels of 1 to most rows, and of eight for I8MM.
+func dotNeon(family, tier string, most int, maths, registers string, bits int, body func(*intNeon)) {
+	name := fmt.Sprintf("dot_w%d_%s", bits, neonTierFiles[tier])
+	head := fmt.Sprintf("%d-bit weights by int8 x: see package asm for the layout and the sums.\n", bits) + maths + intNeonRegisters + registers
+	registerText(asmDir, name, head, func(f *neonFile) {
+		kernel := func(rows int, body func(*intNeon)) {
+			k := &intNeon{neonFile: f, rows: rows}
+			body(k)
+			function := fmt.Sprintf("%s%sx%d", family, tier, rows)
+			k.write(function, fmt.Sprintf("adds the products of %d rows of int8 and a tile of %d-bit codes to Y.", rows, bits))
+		}
+		for rows := 1; rows <= most; rows++ {
+			kernel(rows, body)
+		}
+		if tier == "I8MM" {
+			kernel(8, func(k *intNeon) { matrixNeon(k, bits) })
+		}
+	})
 }
 
 // loadX loads the next 16 or 8 features of every row to V8 and up.
@@ -98,7 +105,7 @@ func w4DotProd(k *intNeon) {
 		k.turns(2, func(lines int) {
 			k.loadX(8 * lines)
 			for line := range lines {
-				k.op("VLD1.P 64(R1), %s", list(0, "B16"))
+				k.op("VLD1.P 64(R1), %s", list(4, 0, "B16"))
 				for i := range 4 {
 					k.op("VAND V15.B16, V%d.B16, V%d.B16", i, 4+i)
 				}
@@ -134,7 +141,7 @@ func w8DotProd(k *intNeon, usdot bool) {
 				}
 			}
 			for line := range lines {
-				k.op("VLD1.P 64(R1), %s", list(0, "B16"))
+				k.op("VLD1.P 64(R1), %s", list(4, 0, "B16"))
 				for i := range 4 {
 					if !usdot {
 						k.op("VEOR V15.B16, V%d.B16, V%[1]d.B16", i)
@@ -209,7 +216,7 @@ func (k *neon) w4() {
 	k.lines = func() {
 		k.turns(2, func(lines int) {
 			for line := range lines {
-				k.op("VLD4.P 64(R1), %s", list(neonBytes, "B16"))
+				k.op("VLD4.P 64(R1), %s", list(4, neonBytes, "B16"))
 				for phase := range 2 {
 					k.loadPhase(phase)
 					for t := range 4 {
@@ -254,7 +261,7 @@ func (k *neon) w8() {
 	k.lines = func() {
 		k.label("turn")
 		for phase := range 2 {
-			k.op("VLD4.P 64(R1), %s", list(neonBytes, "B16"))
+			k.op("VLD4.P 64(R1), %s", list(4, neonBytes, "B16"))
 			k.loadPhase(phase)
 			for t := range 4 {
 				k.widen(t)
