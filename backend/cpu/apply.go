@@ -21,6 +21,7 @@ type call struct {
 	scratch  []byte      // l.scratch bytes for each worker
 	products bool        // which of the two loops runs
 	run      []kernelRun // one for each worker
+	portions []int       // of each part
 }
 
 // kernelRun is what a worker hands to an assembly kernel, which must not be
@@ -43,11 +44,11 @@ func (c *call) do() {
 	prepare := c.rows * len(l.fronts)
 	pool.Run(c.job, c, prepare, width(float64(prepare)*float64(l.k)/frontWork))
 	c.products = true
-	portions := 0
+	c.portions = c.portions[:0]
 	for i := range l.parts {
-		portions += l.parts[i].portions(c.rows, pool.Threads())
+		c.portions = append(c.portions, l.parts[i].portions(c.rows, pool.Threads()))
 	}
-	pool.Run(c.job, c, portions, width(float64(c.rows)*float64(l.n)*float64(l.k)/productWork))
+	pool.RunParts(c.job, c, c.portions, width(float64(c.rows)*float64(l.n)*float64(l.k)/productWork))
 }
 
 // width is how many goroutines so many worthwhile amounts of work deserve.
@@ -64,13 +65,11 @@ func (c *call) Do(worker, chunk int) {
 		return
 	}
 	for i := range c.l.parts {
-		p := &c.l.parts[i]
-		n := p.portions(c.rows, c.l.dev.pool.Threads())
-		if chunk < n {
+		if p := &c.l.parts[i]; chunk < c.portions[i] {
 			p.multiply(c, p, worker, chunk)
 			return
 		}
-		chunk -= n
+		chunk -= c.portions[i]
 	}
 }
 

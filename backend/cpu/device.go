@@ -60,7 +60,7 @@ func (d *Device) borrow() *call {
 }
 
 func (d *Device) giveBack(c *call) {
-	*c = call{job: c.job, run: c.run}
+	*c = call{job: c.job, run: c.run, portions: c.portions[:0]}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.idle = append(d.idle, c)
