@@ -28,7 +28,7 @@ BACKENDS := . ./backend/cuda/... ./backend/rocm/... ./backend/npu/... ./backend/
 QEMU     := qemu-aarch64 -cpu max
 
 # The parts that read the working tree alone; none writes into it.
-PARTS := cover race qemu bochs v3 tags cross interop real bundled fuzz lint
+PARTS := cover race qemu tiers bochs v3 tags cross interop real bundled fuzz lint
 
 .PHONY: all test tools ci ci-tools generate generated $(PARTS) fmt vet staticcheck tidy clean
 
@@ -104,6 +104,15 @@ qemu: ci-tools
 	@export CGO_ENABLED=0 GOARCH=arm64; \
 	  $(GOTEST) -part qemu-arm64 -- -short -timeout 20m -exec '$(QEMU)' $$(printf '%s\n' $(SMALLER) | grep -v internal/dl) && \
 	  $(GOTEST) -part qemu-arm64-suite -- -short -timeout 20m -exec '$(QEMU)' ./backend/cpu -conformance.small
+
+# Processors with fewer instructions, down to one that knows no AVX: what they
+# lack is skipped, and nothing of it is run.
+tiers: ci-tools
+	@for cpu in arm64/cortex-a76 arm64/cortex-a53 amd64/max amd64/Nehalem; do \
+	  export CGO_ENABLED=0 GOARCH=$${cpu%/*}; emulator=qemu-aarch64; test $$GOARCH = arm64 || emulator=qemu-x86_64; \
+	  $(GOTEST) -part tiers-$$GOARCH-$${cpu#*/} -- -short -timeout 20m -exec "$$emulator -cpu $${cpu#*/}" \
+	    ./backend/cpu ./backend/cpu/internal/asm ./internal/workers -run 'Test[^CG]|TestExactCells' || exit 1; \
+	done
 
 # Kernels for instructions that this machine may lack, on an emulated CPU.
 bochs: ci-tools
