@@ -51,6 +51,15 @@ func checkCode(f *function) (needs featureSet, problems []Problem) {
 			needs.add(n)
 		}
 	}
+	labels := map[string]bool{}
+	for _, in := range f.code {
+		labels[in.label] = true
+	}
+	for i, in := range f.code {
+		if in.data == nil && jumps(f.arch, in.op) && (len(in.args) == 0 || !labels[in.args[len(in.args)-1]]) {
+			bad(i, ruleSyntax, "%s does not jump to a label of the function", in)
+		}
+	}
 	avx, wide := false, false
 	for _, u := range uses {
 		avx, wide = avx || u.avx, wide || u.wide
@@ -78,6 +87,18 @@ func useOf(arch string, in instr) (use, error) {
 		return armUse(in.op)
 	}
 	return x86Use(in.op, in.args)
+}
+
+// jumps reports whether a mnemonic is that of a jump. Calls are in no table.
+func jumps(arch, op string) bool {
+	if arch == amd64 {
+		return strings.HasPrefix(op, "J")
+	}
+	switch op {
+	case "CBZ", "CBZW", "CBNZ", "CBNZW", "TBZ", "TBNZ":
+		return true
+	}
+	return op == "B" || len(op) == 3 && op[0] == 'B' && op != "BFI" && op != "BIC"
 }
 
 // decode decodes bytes written by hand into in and compares with the comment.

@@ -9,7 +9,8 @@
 //	            its head, or the comment before each TEXT, has a line that begins
 //	            with "Maths" and one that begins with "Registers"; every TEXT has
 //	            a comment right before it
-//	syntax      no macros, no block comments, nothing that these checks cannot read
+//	syntax      no macros, no block comments, no jumps to other functions, nothing
+//	            else that these checks cannot follow
 //	encoding    bytes written by hand decode to the instruction in their comment
 //	tier        no instruction needs more than the tier in the function's name allows;
 //	            an instruction that the tables do not know is a problem

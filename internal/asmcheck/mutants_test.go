@@ -39,6 +39,11 @@ var mutants = []mutant{
 	{"bytes that are no number", "dot_neon_arm64.s", "$0x0e22c023", "$0x1_0e22c023", ruleSyntax, "value out of range"},
 	{"bytes of arm64", "dot_neon_arm64.s", "WORD $0x0e22c023", "LONG $0x0e22c023", ruleSyntax, "only WORD"},
 	{"bytes beside an instruction", "plain_bf16_amd64.s", "BYTE $0x40 //", "BYTE $0x40; VZEROUPPER //", ruleSyntax, "data and an instruction"},
+	{"jump to another function", "dot_avx2_amd64.s", "\tJNZ         turn\n", "\tJMP ·DotVNNIx1(SB)\n", ruleSyntax, "does not jump to a label"},
+	{"jump to an address", "dot_avx2_amd64.s", "\tJNZ         turn\n", "\tJMP AX\n", ruleSyntax, "does not jump to a label"},
+	{"jump to another function of arm64", "dot_dotprod_arm64.s", "CBNZ R1, turn", "CBNZ R1, ·DotNEONx1(SB)", ruleSyntax, "does not jump to a label"},
+	{"branch to another function of arm64", "dot_dotprod_arm64.s", "CBNZ R1, turn", "B ·DotI8MMx1(SB)", ruleSyntax, "does not jump to a label"},
+	{"call", "dot_avx2_amd64.s", "\tJNZ         turn\n", "\tCALL ·DotVNNIx1(SB)\n", ruleTier, "do not know CALL"},
 	{"code before TEXT", "dot_avx2_amd64.s", "#include \"textflag.h\"", "\tRET", ruleSyntax, "before the first TEXT"},
 
 	{"register in the comment", "dot_dotprod_arm64.s", "// sdot v0.4s, v1.16b", "// sdot v0.4s, v3.16b", ruleEncoding, "the bytes are sdot v0.4s, v1.16b, v2.4b[3]"},
