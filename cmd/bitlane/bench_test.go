@@ -1,0 +1,113 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/internal/bench"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// benchOptions parses a command line of bench.
+func benchOptions(t *testing.T, args ...string) (bench.Options, error) {
+	t.Helper()
+	f := &benchFlags{flags: newFlags(&env{}, "bench")}
+	f.register()
+	_, err := f.parse(args)
+	require.NoError(t, err)
+	return f.options()
+}
+
+func TestBenchOptions(t *testing.T) {
+	o, err := benchOptions(t)
+	require.NoError(t, err)
+	require.Len(t, o.Shapes, 8, "4096x4096, and what llama-8b and qwen-7b have beside it")
+	require.Equal(t, []int{1, 2, 4, 8, 16, 32, 64, 128, 256, 512}, o.Rows)
+	require.Equal(t, []int{1}, o.SetRows)
+	require.Equal(t, []int{1, 16}, o.CallerRows)
+	require.Equal(t, 1, o.Threads[0])
+	require.Len(t, o.Forms, 2)
+
+	o, err = benchOptions(t, "--bits", "4,8,16", "--group", "32,channel", "--activations", "exact,int8-group", "--dtype", "f16,f32", "--m", "3", "--zeros", "--callers", "8")
+	require.NoError(t, err)
+	require.Len(t, o.Forms, 2*2*2*2+2, "plain weights have neither groups nor recipes")
+	require.Contains(t, o.Forms, bench.Form{Bits: 8, Group: -1, Zeros: true, Recipe: quant.Recipe{Kind: quant.Int8Group}, X: dtype.F16})
+	require.Contains(t, o.Forms, bench.Form{Bits: 16, Group: -1, X: dtype.F32})
+	require.Equal(t, []int{3}, o.SetRows)
+	require.Equal(t, []int{3}, o.CallerRows)
+	require.Equal(t, 8, o.Callers)
+}
+
+func TestBenchUsage(t *testing.T) {
+	for args, want := range map[string]string{
+		"--shapes gpt":                    "llama-8b",
+		"--shapes 4096":                   "KxN",
+		"--m 0":                           "--m",
+		"--m 65537":                       "--m",
+		"--bits 1":                        "--bits",
+		"--bits 9":                        "16 for plain",
+		"--group 0":                       "--group",
+		"--activations int4-flatquant":    "transform",
+		"--activations int9":              "--activations",
+		"--dtype int8":                    "--dtype",
+		"--threads 0":                     "--threads",
+		"--threads 100000":                "--threads",
+		"--cpus 0,0":                      "twice",
+		"--cpus 60000":                    "may not use CPU 60000",
+		"--kernels cpu_w4g_a8_cuda":       "--kernels",
+		"--callers 1":                     "--callers",
+		"--time 0s":                       "--time",
+		"--groups --shapes 64x64":         "model",
+		"--svg /no/such/directory/at/all": "--svg",
+		"stray":                           "stray",
+	} {
+		code, out, errs := program(t, append([]string{"bench"}, strings.Fields(args)...)...)
+		require.Equal(t, exitUsage, code, "%s\n%s%s", args, out, errs)
+		require.Contains(t, errs, want, args)
+	}
+}
+
+// bench prints what its package measures, in both forms; figures are checked
+// there, on times that are invented.
+func TestBenchPrints(t *testing.T) {
+	picture := filepath.Join(t.TempDir(), "roofline.svg")
+	args := []string{"bench", "--shapes", "64x32", "--m", "1,2", "--threads", "1", "--time", "1ms", "--kernels", "cpu_wxg_a16_go", "--activations", "exact"}
+	code, out, errs := program(t, append(args, "--json", "--svg", picture)...)
+	require.Contains(t, []int{exitOK, exitFailed}, code, "failed where other work disturbs the cores")
+	require.Empty(t, errs)
+	var r bench.Report
+	dec := json.NewDecoder(bytes.NewReader([]byte(out)))
+	dec.DisallowUnknownFields()
+	require.NoError(t, dec.Decode(&r))
+	require.True(t, r.Complete)
+	require.Len(t, r.Cells, 2)
+	require.Equal(t, r.OK(), code == exitOK)
+	require.Equal(t, []int{1, 2}, []int{r.Cells[0].M, r.Cells[1].M})
+	svg, err := os.ReadFile(picture)
+	require.NoError(t, err)
+	require.True(t, bytes.HasPrefix(svg, []byte("<svg ")))
+
+	code, out, errs = program(t, args...)
+	require.Contains(t, []int{exitOK, exitFailed}, code)
+	require.Empty(t, errs)
+	for _, want := range []string{"limit", "read-small-pages", "K x N", "64x32", "cpu_wxg_a16_go"} {
+		require.Contains(t, out, want)
+	}
+	require.Less(t, strings.Index(out, "read-small-pages"), strings.Index(out, "K x N"), "limits come first")
+}
+
+func TestBenchInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var out, errs bytes.Buffer
+	code := dispatch(ctx, &env{stdout: &out, stderr: &errs}, []string{"bench", "--shapes", "64x32", "--threads", "1"})
+	require.Equal(t, exitInterrupted, code, errs.String())
+}

@@ -1,0 +1,31 @@
+// Package bench times layers of the processor beside the limits of the same
+// cores in the same second, and says of each figure how far it is from the
+// limit that applies.
+//
+// # Samples
+//
+// A sample is at most 100 µs of one kind of work, or one Apply where that takes
+// longer. Kinds take turns: the layer, the reading of memory, products from
+// registers, the layer again. Before and after every sample all cores run a
+// probe: a loop that keeps the load, multiply and integer ports busy from the
+// first cache, and a chain of additions that counts cycles. A sample counts only
+// if both probes beside it are within 3 % of the best of the trial: a neighbour
+// on the same core, a lower clock and a pause all make a probe slower. How many
+// samples did not count is reported.
+//
+// A sample of a unit's peak counts only if it is also within 3 % of ports ×
+// clock, the ports from the table in package peak. Where most do not, the limit
+// is reported as unstable, and so is what was compared with it.
+//
+// # Figures
+//
+// A share of a limit is the median over pairs of one sample of the layer and
+// the one of the limit next to it. Times are the 10th and the 50th percentile.
+// Bytes are those of codes, scales and zero points in the width that a
+// checkpoint has them in, whatever a kernel pads; operations are 2·M·N·K. Weights are
+// cold: copies take turns that are more than four last-level caches together, or
+// as many as half of the free memory holds; a Cell says so. x is warm, as in a model that has
+// just computed it. Threads are bound to one CPU each, of different cores.
+//
+// The package times and compares. It prints nothing; what it makes is a Report.
+package bench

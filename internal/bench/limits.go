@@ -1,0 +1,124 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/bitlane/bitlane/internal/peak"
+)
+
+// States of a limit.
+const (
+	StateOK       = "ok"
+	StateUnstable = "unstable" // too few samples counted: see Why
+	StateMissing  = "missing"  // the processor has no such unit
+)
+
+// A Limit is what cores do at most of one kind of work.
+type Limit struct {
+	Name      string  `json:"name"`    // "read", "read-small-pages", or a unit: "vnni", "fma", ...
+	What      string  `json:"what"`    // what was run, for people
+	Unit      string  `json:"unit"`    // of P50 and P90: "GB/s", "GOP/s" for integers, "GFLOP/s"
+	Threads   int     `json:"threads"` // all at once
+	P50       float64 `json:"p50"`
+	P90       float64 `json:"p90"`
+	PerCycle  float64 `json:"per_cycle,omitempty"`     // of a unit: instructions per cycle and core, median
+	Expected  float64 `json:"expected,omitempty"`      // ports: what PerCycle should be
+	FromTable bool    `json:"from_table,omitempty"`    // Expected is known for this core; else the nearest whole number, or a half
+	ClockGHz  float64 `json:"clock_ghz,omitempty"`     // of the cores meanwhile
+	State     string  `json:"state"`                   // "ok", "unstable" or "missing"
+	Why       string  `json:"why,omitempty"`           // of a state that is not "ok"
+	Samples   int     `json:"samples"`                 // taken
+	Disturbed int     `json:"dropped_disturbed"`       // dropped: a probe beside it was slow
+	OffPeak   int     `json:"dropped_off_peak"`        // dropped: not ports × clock
+	Ops       int     `json:"ops_per_instr,omitempty"` // of a unit
+}
+
+// limits measures all limits of the machine, taking turns.
+func (m *machine) limits(ctx context.Context, budget time.Duration) ([]Limit, error) {
+	reads, _ := peak.Loops()
+	huge := "normal pages: the system gave no huge ones"
+	if m.hugePages {
+		huge = "huge pages"
+	}
+	works := []work{m.readWork(readLimit), m.readWork(readSmallLimit)}
+	list := []Limit{
+		{Name: readLimit, What: huge + ", " + reads, Unit: "GB/s", Threads: m.gang.threads},
+		{Name: readSmallLimit, What: "small pages, " + reads, Unit: "GB/s", Threads: m.gang.threads},
+	}
+	for i := range m.units {
+		u := &m.units[i]
+		l := Limit{Name: u.Name, What: u.Instruction, Unit: "GFLOP/s", Threads: m.gang.threads, Ops: u.Ops}
+		if u.Type == "int8" {
+			l.Unit = "GOP/s"
+		}
+		if len(u.Missing) > 0 {
+			l.State, l.Why = StateMissing, "the processor lacks "+strings.Join(u.Missing, ", ")
+		} else {
+			works = append(works, m.unitWork(u))
+		}
+		list = append(list, l)
+	}
+	t, err := m.meter.run(ctx, works, budget)
+	if err != nil {
+		return nil, err
+	}
+	o := t.reduce()
+	at := 0
+	for i := range list {
+		if list[i].State != StateMissing {
+			list[i].set(&works[at], &o.works[at], o.clock)
+			at++
+		}
+	}
+	return list, nil
+}
+
+// set fills in what was measured.
+func (l *Limit) set(w *work, o *workOutcome, clock float64) {
+	per := float64(max(l.Ops, 1)) / 1e9
+	if len(o.seconds) > 0 {
+		l.P50, l.P90 = per/quantile(o.seconds, 0.5), per/quantile(o.seconds, 0.1)
+	}
+	l.Samples, l.Disturbed, l.OffPeak = o.total(), o.disturbed, o.offPeak
+	if !math.IsNaN(clock) {
+		l.ClockGHz = clock / 1e9
+	}
+	l.State = StateOK
+	if w.rate.PerCycle != nil {
+		l.FromTable = w.rate.Known
+		if len(o.perCycle) > 0 {
+			l.PerCycle = median(o.perCycle)
+			l.Expected, _ = w.rate.Closest(l.PerCycle, tolerance)
+		}
+	}
+	l.State, l.Why = judge(o)
+}
+
+// judge says whether enough samples of a limit count for it to be one.
+func judge(o *workOutcome) (state, why string) {
+	kept := len(o.seconds)
+	switch {
+	case kept == 0 && o.offPeak == 0:
+		return StateUnstable, fmt.Sprintf("all %d samples were beside a slow probe", o.total())
+	case kept <= o.offPeak:
+		return StateUnstable, fmt.Sprintf("%d of %d samples between quiet probes were not ports x clock within %g %%", o.offPeak, kept+o.offPeak, tolerance*100)
+	case kept < leastRounds:
+		return StateUnstable, fmt.Sprintf("%d of %d samples were beside a slow probe", o.disturbed, o.total())
+	}
+	return StateOK, ""
+}
+
+// find returns the limit of a name and a number of threads, nil where there is
+// none.
+func find(limits []Limit, name string, threads int) *Limit {
+	for i := range limits {
+		if limits[i].Name == name && limits[i].Threads == threads {
+			return &limits[i]
+		}
+	}
+	return nil
+}

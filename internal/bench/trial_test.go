@@ -1,0 +1,80 @@
+package bench
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/internal/peak"
+)
+
+// quiet is a probing that nothing disturbed: 1 µs for 3000 cycles, 3 GHz.
+var quiet = probing{busy: 2e-6, chain: 1e-6}
+
+const quietCycles = 3000
+
+// slowed is quiet with both times multiplied.
+func slowed(busy, chain float64) probing { return probing{quiet.busy * busy, quiet.chain * chain} }
+
+func roundOf(probes []probing, samples ...sample) round { return round{probes, samples} }
+
+func TestReduceKeepsQuietSamples(t *testing.T) {
+	tr := &trial{works: make([]work, 2), cycles: quietCycles, rounds: []round{
+		roundOf([]probing{quiet, quiet, quiet}, sample{1, 100e-6}, sample{1000, 50e-6}),
+		roundOf([]probing{quiet, slowed(1.029, 1.029), quiet}, sample{1, 120e-6}, sample{1000, 50e-6}),
+		roundOf([]probing{quiet, slowed(1.031, 1), quiet}, sample{1, 900e-6}, sample{1000, 900e-6}), // a neighbour
+		roundOf([]probing{slowed(1, 1.031), quiet, quiet}, sample{1, 900e-6}, sample{1000, 60e-6}),  // a slower clock
+		roundOf([]probing{quiet, quiet, slowed(50, 50)}, sample{1, 110e-6}, sample{1000, 900e-6}),   // a pause
+	}}
+	o := tr.reduce()
+	require.InDeltaSlice(t, []float64{100e-6, 120e-6, 110e-6}, o.works[0].seconds, 1e-12)
+	require.Equal(t, 2, o.works[0].disturbed)
+	require.InDeltaSlice(t, []float64{5e-8, 5e-8, 6e-8}, o.works[1].seconds, 1e-12)
+	require.Equal(t, 2, o.works[1].disturbed)
+	require.Equal(t, 5, o.works[1].total())
+	// Only the first two rounds have both: speeds 1/100e-6 : 1000/50e-6, and 1/120e-6.
+	require.InDeltaSlice(t, []float64{5e-4, 5e-4 / 1.2}, o.pairs[1], 1e-12)
+	require.InDelta(t, 3e9, o.clock, 1e6)
+	require.InDelta(t, 6000, o.busy, 1e-6)
+}
+
+// A unit's samples count only where they are ports × clock.
+func TestReduceChecksUnits(t *testing.T) {
+	unit := work{rate: peak.Rate{PerCycle: []float64{2}, Known: true}, threads: 2}
+	at := func(perCycle float64) sample { // of two threads at 3 GHz
+		return sample{perCycle * 2 * 3e9 * 50e-6, 50e-6}
+	}
+	var rounds []round
+	for _, perCycle := range []float64{2, 1.95, 1.93, 2.05, 2.07, 1} {
+		rounds = append(rounds, roundOf([]probing{quiet, quiet, quiet}, sample{1, 100e-6}, at(perCycle)))
+	}
+	// With a slower clock the same speed would be too many in a cycle.
+	rounds = append(rounds, roundOf([]probing{quiet, slowed(1.02, 1.02), slowed(1.02, 1.02)}, sample{1, 100e-6}, at(2.02)))
+	o := (&trial{works: []work{{}, unit}, cycles: quietCycles, rounds: rounds}).reduce()
+	require.Equal(t, 3, len(o.works[1].seconds))
+	require.Equal(t, 4, o.works[1].offPeak)
+	require.Equal(t, 0, o.works[1].disturbed)
+	require.Equal(t, 7, len(o.works[1].perCycle))
+	require.InDelta(t, 2, median(o.works[1].perCycle), 0.051)
+	require.Len(t, o.pairs[1], 3)
+	require.Len(t, o.works[0].seconds, 7, "the layer's own samples do not depend on the unit's")
+}
+
+// A neighbour that is there for a whole trial slows every probe equally; the
+// best of an earlier trial tells.
+func TestReduceRemembersTheBest(t *testing.T) {
+	tr := &trial{works: make([]work, 1), cycles: quietCycles, rounds: []round{
+		roundOf([]probing{slowed(1.2, 1), slowed(1.2, 1)}, sample{1, 1}),
+		roundOf([]probing{slowed(1.2, 1), slowed(1.21, 1)}, sample{1, 1}),
+	}}
+	require.Len(t, tr.reduce().works[0].seconds, 2)
+	tr.least = 6000
+	o := tr.reduce()
+	require.Empty(t, o.works[0].seconds)
+	require.Equal(t, 2, o.works[0].disturbed)
+	require.InDelta(t, 7200, o.busy, 1e-6)
+
+	// A clock that is slower throughout is no neighbour.
+	tr.rounds = []round{roundOf([]probing{slowed(1.2, 1.2), slowed(1.2, 1.2)}, sample{1, 1})}
+	require.Len(t, tr.reduce().works[0].seconds, 1)
+}
