@@ -26,6 +26,7 @@ const (
 	blockLines    = 0
 	blockSegments = 4
 	blockEnds     = 5
+	blockFeatures = 6
 	blockSize     = 8
 )
 

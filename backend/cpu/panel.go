@@ -161,7 +161,7 @@ func (p *panel) stack() {
 			}
 			longest, n = most, n+1
 		}
-		b := asm.Block{Lines: uint32(longest / p.perLine), Segments: uint8(n)}
+		b := asm.Block{Lines: uint32(longest / p.perLine), Segments: uint8(n), Features: uint16(longest)}
 		p.first = append(p.first, int32(i))
 		last := 0
 		if len(p.offset) > 0 {

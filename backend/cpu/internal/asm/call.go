@@ -7,7 +7,7 @@ type Block struct {
 	Lines    uint32 // of each segment, 64 bytes each
 	Segments uint8  // 1..4
 	Ends     uint8  // bit i: the integer sum ends with segment i; the last segment of a run of blocks ends
-	_        uint16
+	Features uint16 // of each segment with its padding; read by kernels over unpacked panels
 }
 
 // Form says how the headers of blocks are written: a scale type and a kind of

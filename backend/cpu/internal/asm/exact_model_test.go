@@ -1,0 +1,248 @@
+package asm
+
+import (
+	"encoding/binary"
+	"math"
+	"unsafe"
+
+	"github.com/bitlane/bitlane/dtype"
+)
+
+// lineKind is what the lines of an exact kernel hold.
+type lineKind struct {
+	bits  int         // of a code, 0: plain
+	plain dtype.DType // of plain weights
+}
+
+var (
+	lines4    = lineKind{bits: 4}
+	lines8    = lineKind{bits: 8}
+	linesF32  = lineKind{plain: dtype.F32}
+	linesF16  = lineKind{plain: dtype.F16}
+	linesBF16 = lineKind{plain: dtype.BF16}
+
+	lineKinds = []lineKind{lines4, lines8, linesF32, linesF16, linesBF16}
+)
+
+func (l lineKind) features() int {
+	if l.bits > 0 {
+		return 32 / l.bits
+	}
+	return 4 / l.plain.Size()
+}
+
+func (l lineKind) String() string {
+	if l.bits > 0 {
+		return "codes of " + string('0'+rune(l.bits)) + " bits"
+	}
+	return l.plain.String()
+}
+
+// exactProblem is the work of one call to an exact kernel, by its meaning.
+// Segments count through all blocks.
+type exactProblem struct {
+	lines  lineKind
+	rows   int
+	tiles  int
+	form   Form
+	zero   int // of ZeroConstant
+	blocks []Block
+	starts []int     // [segments+1] first feature of each
+	x      []float32 // [rows][features]
+	w      []uint32  // [features][columns] codes, or bits of plain weights
+	scales []uint32  // [segments][columns] bits of the scale type
+	zeros  []uint8   // [segments][columns]
+	y      []float32 // [rows][columns] before the call
+}
+
+func (p *exactProblem) columns() int  { return 16 * p.tiles }
+func (p *exactProblem) segments() int { return len(p.starts) - 1 }
+func (p *exactProblem) features() int { return p.starts[p.segments()] }
+
+// weight is u−z, or the plain weight, of feature k in segment s.
+func (p *exactProblem) weight(s, k, c int) float32 {
+	w := p.w[k*p.columns()+c]
+	switch {
+	case p.lines.bits > 0 && p.form&zeroMask == ZeroBytes:
+		return float32(int(w) - int(p.zeros[s*p.columns()+c]))
+	case p.lines.bits > 0:
+		return float32(int(w) - p.zero)
+	case p.lines.plain == dtype.F16:
+		return dtype.F16ToF32(uint16(w))
+	case p.lines.plain == dtype.BF16:
+		return dtype.BF16ToF32(uint16(w))
+	}
+	return math.Float32frombits(w)
+}
+
+// scale is 1 for plain weights.
+func (p *exactProblem) scale(s, c int) float32 {
+	bits := p.scales[s*p.columns()+c]
+	switch p.form & scaleMask {
+	case ScalesF16:
+		return dtype.F16ToF32(uint16(bits))
+	case ScalesBF16:
+		return dtype.BF16ToF32(uint16(bits))
+	case ScalesNone:
+		return 1
+	}
+	return math.Float32frombits(bits)
+}
+
+// model returns what the call leaves in Y.
+func (p *exactProblem) model() []float32 {
+	y := append([]float32(nil), p.y...)
+	for r := range p.rows {
+		for c := range p.columns() {
+			sum := &y[r*p.columns()+c]
+			for s := range p.segments() {
+				a := float32(0)
+				for k := p.starts[s]; k < p.starts[s+1]; k++ {
+					a = fma32(p.x[r*p.features()+k], p.weight(s, k, c), a)
+				}
+				if p.form&scaleMask == ScalesNone {
+					*sum += a
+				} else {
+					*sum = fma32(a, p.scale(s, c), *sum)
+				}
+			}
+		}
+	}
+	return y
+}
+
+func (p *exactProblem) header() int { return 64 * (p.form.ScaleBytes() + p.form.ZeroBytesOf()) }
+
+// tileBytes is the bytes of a packed tile, panelBytes of an unpacked one.
+func (p *exactProblem) tileBytes() (n int) {
+	for _, b := range p.blocks {
+		n += p.header() + 64*int(b.Segments)*int(b.Lines)
+	}
+	return n
+}
+
+func (p *exactProblem) panelBytes() int { return UnpackedBytes(p.blocks) }
+
+// eachBlock calls f with each block and its first segment.
+func (p *exactProblem) eachBlock(f func(b Block, first int)) {
+	first := 0
+	for _, b := range p.blocks {
+		f(b, first)
+		first += int(b.Segments)
+	}
+}
+
+// pack writes a tile as it lies in memory: headers, then lines of the segments
+// in turn. Parts of a header that no segment has are 0.
+func (p *exactProblem) pack(dst []byte, tile int) {
+	clear(dst)
+	put := binary.LittleEndian
+	p.eachBlock(func(b Block, first int) {
+		n := int(b.Segments)
+		for s := range n {
+			for c := range 16 {
+				from, to := (first+s)*p.columns()+16*tile+c, 16*s+c
+				switch p.form.ScaleBytes() {
+				case 2:
+					put.PutUint16(dst[2*to:], uint16(p.scales[from]))
+				case 4:
+					put.PutUint32(dst[4*to:], p.scales[from])
+				}
+				if p.form&zeroMask == ZeroBytes {
+					dst[64*p.form.ScaleBytes()+to] = p.zeros[from]
+				}
+			}
+		}
+		dst = dst[p.header():]
+		for s := range n {
+			for i := range int(b.Lines) {
+				line := dst[64*(i*n+s):]
+				for c := range 16 {
+					put.PutUint32(line[4*c:], p.dword(p.starts[first+s]+i*p.lines.features(), 16*tile+c))
+				}
+			}
+		}
+		dst = dst[64*n*int(b.Lines):]
+	})
+}
+
+// dword is a column's part of the line that begins with feature k.
+func (p *exactProblem) dword(k, c int) (d uint32) {
+	for t := range p.lines.features() {
+		w := p.w[(k+t)*p.columns()+c]
+		switch {
+		case p.lines.bits == 4:
+			d |= w << (t%4*8 + t/4*4)
+		default:
+			d |= w << (t * 32 / p.lines.features())
+		}
+	}
+	return d
+}
+
+// unpack writes a tile as an unpacked panel.
+func (p *exactProblem) unpack(dst []byte, tile int) {
+	put := func(v float32) {
+		binary.LittleEndian.PutUint32(dst, math.Float32bits(v))
+		dst = dst[4:]
+	}
+	p.eachBlock(func(b Block, first int) {
+		for s := range 4 {
+			for c := range 16 {
+				switch {
+				case p.form&scaleMask == ScalesNone:
+					put(1)
+				case s >= int(b.Segments):
+					put(0)
+				default:
+					put(p.scale(first+s, 16*tile+c))
+				}
+			}
+		}
+		for s := first; s < first+int(b.Segments); s++ {
+			for k := p.starts[s]; k < p.starts[s+1]; k++ {
+				for c := range 16 {
+					put(p.weight(s, k, 16*tile+c))
+				}
+			}
+		}
+	})
+}
+
+// lay writes p to memory with random steps and returns the call; W is packed
+// tiles or unpacked panels. W is aligned to 64 bytes, all else to 4.
+func (m *memory) layExact(p *exactProblem, unpacked, behind bool, spread func(int) int) *Call {
+	tile, write := p.tileBytes(), p.pack
+	if unpacked {
+		tile, write = p.panelBytes(), p.unpack
+	}
+	m.ws = tile + 64*spread(3)
+	m.w = m.take("w", (p.tiles-1)*m.ws+tile, behind)
+	for i := range p.tiles {
+		write(m.w[i*m.ws:][:tile], i)
+	}
+
+	row := 4 * p.features()
+	m.xs = row + 4*spread(70)
+	m.x = m.take("x", (p.rows-1)*m.xs+row, behind)
+	for i, v := range p.x {
+		binary.LittleEndian.PutUint32(m.x[i/p.features()*m.xs+i%p.features()*4:], math.Float32bits(v))
+	}
+
+	m.blocks = m.take("blocks", int(unsafe.Sizeof(Block{}))*len(p.blocks), behind)
+	copy(unsafe.Slice((*Block)(pointer(m.blocks)), len(p.blocks)), p.blocks)
+
+	m.ys = 4 * (p.columns() + spread(3))
+	m.y = m.take("y", (p.rows-1)*m.ys+4*p.columns(), behind)
+	for i := range m.y {
+		m.y[i] = 0xa5
+	}
+	for i, v := range p.y {
+		binary.LittleEndian.PutUint32(m.y[i/p.columns()*m.ys+i%p.columns()*4:], math.Float32bits(v))
+	}
+	return &Call{
+		W: pointer(m.w), WStep: uintptr(m.ws), X: pointer(m.x), XStep: uintptr(m.xs),
+		Blocks: (*Block)(pointer(m.blocks)), Count: uintptr(len(p.blocks)),
+		Y: (*float32)(pointer(m.y)), YStep: uintptr(m.ys), Form: p.form, Zero: uint64(p.zero),
+	}
+}

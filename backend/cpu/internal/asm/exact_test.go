@@ -1,0 +1,169 @@
+package asm
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestExactKernels(t *testing.T) {
+	if len(exactKernels) == 0 {
+		t.Skip("no kernels for this architecture")
+	}
+	for _, k := range exactKernels {
+		t.Run(k.name, func(t *testing.T) {
+			requireFeatures(t, k.needs)
+			rng, m, cases := rand.New(rand.NewPCG(11, 12)), newMemory(t), 400
+			if testing.Short() {
+				cases = 100
+			}
+			for range cases {
+				m.runExact(rng, k, randomExact(rng, k))
+			}
+			for _, lines := range k.lines {
+				for _, s := range longExact(k, lines) {
+					m.runExact(rng, k, s.fill(rng))
+				}
+			}
+		})
+	}
+}
+
+func TestUnpackKernels(t *testing.T) {
+	if len(unpackKernels) == 0 {
+		t.Skip("no kernels for this architecture")
+	}
+	for _, k := range unpackKernels {
+		t.Run(k.name, func(t *testing.T) {
+			requireFeatures(t, k.needs)
+			rng, m := rand.New(rand.NewPCG(13, 14)), newMemory(t)
+			for range 300 {
+				m.runUnpack(rng, k, randomExact(rng, exactKernel{lines: []lineKind{k.lines}, rows: 1, tiles: 1}))
+			}
+			for _, s := range longExact(exactKernel{rows: 1, tiles: 1}, k.lines) {
+				m.runUnpack(rng, k, s.fill(rng))
+			}
+		})
+	}
+}
+
+// longExact are matrices as models have them: groups of 32, 64 and 128, with a
+// last block that is not full.
+func longExact(k exactKernel, lines lineKind) (shapes []exactShape) {
+	for i, features := range []int{32, 64, 128} {
+		forms := lines.forms()
+		s := exactShape{lines: lines, form: forms[i%len(forms)], rows: k.rows, tiles: k.tiles}
+		for range 1024 / features / 4 {
+			s.blocks = append(s.blocks, s.block(4, features/lines.features()))
+		}
+		s.blocks = append(s.blocks, s.block(1+i, features/lines.features()))
+		shapes = append(shapes, s)
+	}
+	return shapes
+}
+
+// unchanged runs f and requires that it changes none of the buffers.
+func unchanged(t testing.TB, given [][]byte, f func()) {
+	t.Helper()
+	var before [][]byte
+	for _, b := range given {
+		before = append(before, bytes.Clone(b))
+	}
+	f()
+	for i := range given {
+		require.True(t, bytes.Equal(before[i], given[i]), "an input changed")
+	}
+}
+
+// runExact calls the kernel and compares with the model, bit for bit. Nothing
+// but Y may have changed.
+func (m *memory) runExact(rng *rand.Rand, k exactKernel, p *exactProblem) {
+	m.t.Helper()
+	c := m.layExact(p, k.unpacked, rng.IntN(4) != 0, rng.IntN)
+	kept := *c
+	unchanged(m.t, [][]byte{m.w, m.x, m.blocks}, func() { k.run(c) })
+	require.Equal(m.t, kept, *c)
+	want := p.model()
+	for i := 0; i < len(m.y); i += 4 {
+		row, column := i/m.ys, i%m.ys/4
+		got := binary.LittleEndian.Uint32(m.y[i:])
+		if column >= p.columns() {
+			require.Equal(m.t, uint32(0xa5a5a5a5), got, "written between rows")
+			continue
+		}
+		w := want[row*p.columns()+column]
+		if !same(w, math.Float32frombits(got)) {
+			m.t.Fatalf("row %d, column %d of %s: %g (%#x), want %g (%#x)", row, column, p, math.Float32frombits(got), got, w, math.Float32bits(w))
+		}
+	}
+}
+
+// runUnpack calls the kernel and compares with the panel written in Go.
+func (m *memory) runUnpack(rng *rand.Rand, k unpackKernel, p *exactProblem) {
+	m.t.Helper()
+	behind := rng.IntN(4) != 0
+	c := m.layExact(p, false, behind, rng.IntN)
+	want := make([]byte, p.panelBytes())
+	p.unpack(want, 0)
+	dst := m.take("panel", len(want), behind)
+	for i := range dst {
+		dst[i] = 0xa5
+	}
+	unchanged(m.t, [][]byte{m.w, m.x, m.blocks, m.y}, func() { k.run(pointer(dst), c) })
+	for i := 0; i < len(want); i += 4 {
+		w, got := math.Float32frombits(binary.LittleEndian.Uint32(want[i:])), math.Float32frombits(binary.LittleEndian.Uint32(dst[i:]))
+		if !same(w, got) {
+			m.t.Fatalf("float %d of the panel of %s: %g, want %g", i/4, p, got, w)
+		}
+	}
+}
+
+// A NaN or an infinity in a row of x stays in the row: the others have the sums
+// that they have without it.
+func TestExactRowsApart(t *testing.T) {
+	for _, k := range exactKernels {
+		if k.rows == 1 {
+			continue
+		}
+		t.Run(k.name, func(t *testing.T) {
+			requireFeatures(t, k.needs)
+			rng, m := rand.New(rand.NewPCG(15, 16)), newMemory(t)
+			for range 30 {
+				p := randomExact(rng, k)
+				bad := rng.IntN(p.rows)
+				p.x[bad*p.features()+rng.IntN(p.features())] = []float32{float32(math.Inf(1)), float32(math.NaN())}[rng.IntN(2)]
+				m.runExact(rng, k, p)
+			}
+		})
+	}
+}
+
+// Values of x and codes come from the bytes of the input, the rest from its
+// seed.
+func FuzzExactKernels(f *testing.F) {
+	if len(exactKernels) == 0 {
+		f.Skip("no kernels for this architecture")
+	}
+	for i := range exactKernels {
+		f.Add(uint8(i), uint64(i), []byte{0, 0, 0x80, 0x7f, 0xff, 0x0f, 1, 0})
+	}
+	f.Fuzz(func(t *testing.T, which uint8, seed uint64, values []byte) {
+		k := exactKernels[int(which)%len(exactKernels)]
+		requireFeatures(t, k.needs)
+		rng := rand.New(rand.NewPCG(seed, 17))
+		p := randomExact(rng, k)
+		for i := range min(len(values)/8, len(p.x), len(p.w)) {
+			p.x[i] = math.Float32frombits(binary.LittleEndian.Uint32(values[8*i:]))
+			w := binary.LittleEndian.Uint32(values[8*i+4:])
+			if bits := max(p.lines.bits, 8*p.lines.plain.Size()); p.lines.bits > 0 || bits == 16 {
+				w &= 1<<bits - 1
+			}
+			p.w[i] = w
+		}
+		newMemory(t).runExact(rng, k, p)
+	})
+}
