@@ -166,6 +166,9 @@ func (w *w4) line(i int, first bool) {
 		}
 	}
 	from := i * w.bytes()
+	if !w.unpacked {
+		w.PREFETCHT0(at(intW, from+aheadAVX2))
+	}
 	load(from, w.low)
 	if w.unpacked {
 		w.products(w.low, 8*i, first)

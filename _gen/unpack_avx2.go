@@ -46,6 +46,7 @@ func init() {
 		f.MOVBQZX(at(block, blockSegments), left)
 		f.IMULQ(left, lines)
 		f.Label("line")
+		f.PREFETCHT0(at(from, aheadAVX2))
 		for _, h := range halves {
 			f.VMOVDQA(at(from, 32*h), ymm[h])
 			f.VPSRLW(operand.Imm(4), ymm[h], ymm[2+h])

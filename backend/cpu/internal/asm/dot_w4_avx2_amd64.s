@@ -18,7 +18,7 @@
 #include "textflag.h"
 
 // func DotW4AVX2x1(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4AVX2x1(SB), NOSPLIT, $216-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -86,6 +86,7 @@ segment:
 	JCS  few
 
 four:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -102,6 +103,7 @@ four:
 	VPMADDUBSW   Y14, Y11, Y14
 	VPADDW       Y15, Y4, Y4
 	VPADDW       Y14, Y5, Y5
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -120,6 +122,7 @@ four:
 	VPMADDUBSW   Y14, Y11, Y14
 	VPADDW       Y15, Y4, Y4
 	VPADDW       Y14, Y5, Y5
+	PREFETCHT0   2176(AX)
 	VMOVDQA      128(AX), Y12
 	VMOVDQA      160(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -138,6 +141,7 @@ four:
 	VPMADDUBSW   Y14, Y11, Y14
 	VPADDW       Y15, Y4, Y4
 	VPADDW       Y14, Y5, Y5
+	PREFETCHT0   2240(AX)
 	VMOVDQA      192(AX), Y12
 	VMOVDQA      224(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -222,6 +226,7 @@ few:
 	VPXOR Y5, Y5, Y5
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -287,7 +292,7 @@ scaled:
 	JMP          converted
 
 // func DotW4AVX2x2(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4AVX2x2(SB), NOSPLIT, $280-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -355,6 +360,7 @@ segment:
 	JCS  few
 
 four:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -379,6 +385,7 @@ four:
 	VPMADDUBSW   Y14, Y11, Y14
 	VPADDW       Y15, Y6, Y6
 	VPADDW       Y14, Y7, Y7
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -407,6 +414,7 @@ four:
 	VPMADDUBSW   Y14, Y11, Y14
 	VPADDW       Y15, Y6, Y6
 	VPADDW       Y14, Y7, Y7
+	PREFETCHT0   2176(AX)
 	VMOVDQA      128(AX), Y12
 	VMOVDQA      160(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -435,6 +443,7 @@ four:
 	VPMADDUBSW   Y14, Y11, Y14
 	VPADDW       Y15, Y6, Y6
 	VPADDW       Y14, Y7, Y7
+	PREFETCHT0   2240(AX)
 	VMOVDQA      192(AX), Y12
 	VMOVDQA      224(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -546,6 +555,7 @@ few:
 	VPXOR Y7, Y7, Y7
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -635,7 +645,7 @@ scaled:
 	JMP          converted
 
 // func DotW4AVX2x3(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4AVX2x3(SB), NOSPLIT, $344-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -700,6 +710,7 @@ segment:
 	JCS  few
 
 four:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -732,6 +743,7 @@ four:
 	VPMADDUBSW   Y14, Y7, Y14
 	VPADDW       Y15, Y4, Y4
 	VPADDW       Y14, Y5, Y5
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -770,6 +782,7 @@ four:
 	VPMADDUBSW   Y14, Y7, Y14
 	VPADDW       Y15, Y4, Y4
 	VPADDW       Y14, Y5, Y5
+	PREFETCHT0   2176(AX)
 	VMOVDQA      128(AX), Y12
 	VMOVDQA      160(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -808,6 +821,7 @@ four:
 	VPMADDUBSW   Y14, Y7, Y14
 	VPADDW       Y15, Y4, Y4
 	VPADDW       Y14, Y5, Y5
+	PREFETCHT0   2240(AX)
 	VMOVDQA      192(AX), Y12
 	VMOVDQA      224(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -959,6 +973,7 @@ few:
 	VPXOR Y5, Y5, Y5
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -1070,7 +1085,7 @@ scaled:
 	JMP          converted
 
 // func DotW4AVX2x4(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4AVX2x4(SB), NOSPLIT, $408-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -1137,6 +1152,7 @@ segment:
 	JCS  few
 
 four:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y8
@@ -1177,6 +1193,7 @@ four:
 	VPMADDUBSW   Y14, Y9, Y14
 	VPADDW       Y15, Y6, Y6
 	VPADDW       Y14, Y7, Y7
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y8
@@ -1225,6 +1242,7 @@ four:
 	VPMADDUBSW   Y14, Y9, Y14
 	VPADDW       Y15, Y6, Y6
 	VPADDW       Y14, Y7, Y7
+	PREFETCHT0   2176(AX)
 	VMOVDQA      128(AX), Y12
 	VMOVDQA      160(AX), Y13
 	VPSRLW       $0x04, Y12, Y8
@@ -1273,6 +1291,7 @@ four:
 	VPMADDUBSW   Y14, Y9, Y14
 	VPADDW       Y15, Y6, Y6
 	VPADDW       Y14, Y7, Y7
+	PREFETCHT0   2240(AX)
 	VMOVDQA      192(AX), Y12
 	VMOVDQA      224(AX), Y13
 	VPSRLW       $0x04, Y12, Y8
@@ -1458,6 +1477,7 @@ few:
 	VPXOR Y7, Y7, Y7
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y8
@@ -1598,7 +1618,7 @@ scaled:
 	JMP          converted
 
 // func DotW4AVX2x5(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4AVX2x5(SB), NOSPLIT, $472-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -1665,6 +1685,7 @@ segment:
 	JCS  few
 
 four:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPAND        Y10, Y12, Y12
@@ -1715,6 +1736,7 @@ four:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPADDW       Y15, Y8, Y8
 	VPADDW       Y14, Y9, Y9
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPAND        Y10, Y12, Y12
@@ -1775,6 +1797,7 @@ four:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPADDW       Y15, Y8, Y8
 	VPADDW       Y14, Y9, Y9
+	PREFETCHT0   2176(AX)
 	VMOVDQA      128(AX), Y12
 	VMOVDQA      160(AX), Y13
 	VPAND        Y10, Y12, Y12
@@ -1835,6 +1858,7 @@ four:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPADDW       Y15, Y8, Y8
 	VPADDW       Y14, Y9, Y9
+	PREFETCHT0   2240(AX)
 	VMOVDQA      192(AX), Y12
 	VMOVDQA      224(AX), Y13
 	VPAND        Y10, Y12, Y12
@@ -2051,6 +2075,7 @@ few:
 	VPXOR Y9, Y9, Y9
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPAND        Y10, Y12, Y12
@@ -2215,7 +2240,7 @@ scaled:
 	JMP          converted
 
 // func DotW4AVX2x6(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4AVX2x6(SB), NOSPLIT, $536-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -2282,6 +2307,7 @@ segment:
 	JCS  few
 
 four:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPAND        384(DI), Y12, Y12
@@ -2340,6 +2366,7 @@ four:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPADDW       Y15, Y10, Y10
 	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPAND        384(DI), Y12, Y12
@@ -2410,6 +2437,7 @@ four:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPADDW       Y15, Y10, Y10
 	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2176(AX)
 	VMOVDQA      128(AX), Y12
 	VMOVDQA      160(AX), Y13
 	VPAND        384(DI), Y12, Y12
@@ -2480,6 +2508,7 @@ four:
 	VPMADDUBSW   Y14, Y13, Y14
 	VPADDW       Y15, Y10, Y10
 	VPADDW       Y14, Y11, Y11
+	PREFETCHT0   2240(AX)
 	VMOVDQA      192(AX), Y12
 	VMOVDQA      224(AX), Y13
 	VPAND        384(DI), Y12, Y12
@@ -2725,6 +2754,7 @@ few:
 	VPXOR Y11, Y11, Y11
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPAND        384(DI), Y12, Y12

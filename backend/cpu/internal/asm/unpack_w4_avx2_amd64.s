@@ -9,7 +9,7 @@
 #include "textflag.h"
 
 // func UnpackW4AVX2(dst unsafe.Pointer, c *Call)
-// Requires: AVX, AVX2, CMOV
+// Requires: AVX, AVX2, CMOV, MMX+
 TEXT ·UnpackW4AVX2(SB), NOSPLIT, $0-16
 	MOVQ      dst+0(FP), BX
 	MOVQ      c+8(FP), AX
@@ -51,24 +51,25 @@ header:
 	IMULQ   DI, R8
 
 line:
-	VMOVDQA (AX), Y0
-	VPSRLW  $0x04, Y0, Y2
-	VPAND   Y15, Y0, Y0
-	VPAND   Y15, Y2, Y2
-	VMOVDQA Y0, (BX)
-	VMOVDQA Y2, 64(BX)
-	VMOVDQA 32(AX), Y1
-	VPSRLW  $0x04, Y1, Y3
-	VPAND   Y15, Y1, Y1
-	VPAND   Y15, Y3, Y3
-	VMOVDQA Y1, 32(BX)
-	VMOVDQA Y3, 96(BX)
-	ADDQ    $0x40, AX
-	SUBQ    $-128, BX
-	DECQ    R8
-	JNE     line
-	ADDQ    $0x08, DX
-	DECQ    CX
-	JNE     block
+	PREFETCHT0 2048(AX)
+	VMOVDQA    (AX), Y0
+	VPSRLW     $0x04, Y0, Y2
+	VPAND      Y15, Y0, Y0
+	VPAND      Y15, Y2, Y2
+	VMOVDQA    Y0, (BX)
+	VMOVDQA    Y2, 64(BX)
+	VMOVDQA    32(AX), Y1
+	VPSRLW     $0x04, Y1, Y3
+	VPAND      Y15, Y1, Y1
+	VPAND      Y15, Y3, Y3
+	VMOVDQA    Y1, 32(BX)
+	VMOVDQA    Y3, 96(BX)
+	ADDQ       $0x40, AX
+	SUBQ       $-128, BX
+	DECQ       R8
+	JNE        line
+	ADDQ       $0x08, DX
+	DECQ       CX
+	JNE        block
 	VZEROUPPER
 	RET
