@@ -42,7 +42,9 @@ func (p *problem) model(t testing.TB) []float32 {
 			a, sum := int64(0), &y[r*p.kernel.columns+c]
 			for s := range p.segments() {
 				a += p.segmentSum(r, s, c)
-				require.Equal(t, a, int64(int32(a)), "the case leaves int32")
+				if a != int64(int32(a)) { // the fast way: this runs emulated, too
+					t.Fatalf("the case leaves int32: %d", a)
+				}
 				if !ends[s] {
 					continue
 				}

@@ -1,0 +1,81 @@
+package main
+
+import "fmt"
+
+const w8VNNIHead = `
+8-bit weights by int8 x: see package asm for the layout and the sums.
+
+Maths: codes are unsigned, x is signed, as vpdpbusd takes them: four products and
+the sum of before, in int32 without saturation. Kernels of one tile take x from
+memory in vpdpbusd itself; kernels of two tiles load it once for both.
+` + vnniRegisters
+
+const w8VNNIRest = `after them weights, and for two tiles x.`
+
+const p4VNNIHead = `
+4-bit weights, unpacked by UnpackW4VNNI, by int8 x: see package asm for the sums.
+
+Maths: a line is two lines of 8-bit codes, and its sums are theirs.
+` + vnniRegisters
+
+func init() {
+	register(asmDir, "dot_w8_vnni", w8VNNIHead+w8VNNIRest, func(f *file) {
+		for rows := 1; rows <= 12; rows++ {
+			byteCodes(f, "DotW8VNNI", "8-bit codes", rows, 1, 1)
+		}
+		for rows := 1; rows <= 6; rows++ {
+			byteCodes(f, "DotW8VNNI", "8-bit codes", rows, 2, 1)
+		}
+	})
+	register(asmDir, "dot_p4_vnni", p4VNNIHead+w8VNNIRest, func(f *file) {
+		for tiles := 1; tiles <= 2; tiles++ {
+			for rows := 1; rows <= 6; rows++ {
+				byteCodes(f, "DotP4VNNI", "unpacked 4-bit codes", rows, tiles, 2)
+			}
+		}
+	})
+}
+
+// byteCodes emits a kernel for lines of a code in each byte, each line of the
+// panel being so many of them.
+func byteCodes(f *file, family, codes string, rows, tiles, lines int) {
+	name, what := fmt.Sprintf("%sx%d", family, rows), "a tile"
+	k := &intVNNI{file: f, rows: rows, tiles: tiles, chains: vnniChains(rows)}
+	if tiles == 2 {
+		name, what = name+"x2", "two tiles"
+		k.chains = vnniChains(2 * rows)
+	}
+	k.lines = func() {
+		k.MOVL(at(vnniBlock, blockLines), vnniLines.As32())
+		if lines == 2 {
+			k.ADDL(vnniLines.As32(), vnniLines.As32())
+		}
+		k.byteLines()
+	}
+	k.write(name, fmt.Sprintf("%s adds the products of %d rows of int8 and %s of %s to Y.", name, rows, what, codes))
+}
+
+func (k *intVNNI) byteLines() {
+	spare := k.spare()
+	k.unrolled(4, 4, func(i int) {
+		w := spare[i%2*k.tiles:][:k.tiles]
+		for t := range w {
+			k.VMOVDQA64(inTile(t, vnniW, 64*i), w[t])
+		}
+		chain := i % k.chains
+		if k.tiles == 1 {
+			for r := range k.rows {
+				k.VPDPBUSD_BCST(k.x(r, 4*i), w[0], k.sum(r, 0, chain))
+			}
+			return
+		}
+		x := spare[2*k.tiles:]
+		for r := range k.rows {
+			to := x[(i*k.rows+r)%len(x)]
+			k.VPBROADCASTD(k.x(r, 4*i), to)
+			for t := range w {
+				k.VPDPBUSD(to, w[t], k.sum(r, t, chain))
+			}
+		}
+	})
+}
