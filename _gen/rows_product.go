@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -15,148 +17,189 @@ const (
 	productB     = 32
 	productK     = 40
 	productRows  = 48
+	productCNext = 56
+	productBNext = 64
 )
 
-// productTile rows of 16 columns, productLine bytes each, are the tile of a
-// product: twelve sums, two vectors of B, one value of A and one product.
-const productTile, productLine = 6, 64
+// productLine is the bytes of a row of B.
+const productLine = 64
+
+// product is a kernel that multiplies a matrix with 16 columns of another one,
+// in two registers of AVX2, or with 32, in two registers of AVX-512.
+type product struct {
+	fused bool
+	wide  bool
+	rows  int // of a tile: twelve sums, or sixteen
+}
 
 func init() {
-	for _, fused := range []bool{true, false} {
-		name, path, maths, sum := "RowProductFusedAVX2", "rowproductfused_avx2", "s = fma(A[i][k], B[k][j], s)", "rounded once for each k"
-		if !fused {
-			name, path, maths, sum = "RowProductApartAVX2", "rowproductapart_avx2", "s = s + round(A[i][k]·B[k][j])", "product and sum rounded for each k"
+	for _, p := range []product{{true, false, 6}, {false, false, 6}, {true, true, 8}, {false, true, 8}} {
+		name, maths, sum := "RowProductFused", "s = fma(A[i][k], B[k][j], s)", "rounded once for each k"
+		if !p.fused {
+			name, maths, sum = "RowProductApart", "s = s + round(A[i][k]·B[k][j])", "product and sum rounded for each k"
 		}
-		register(asmDir, path, `
-The product of a matrix with 16 columns of another one.
+		columns, together, tier, sums := "16", "Six", "AVX2", "twelve sums"
+		if p.wide {
+			columns, together, tier, sums = "32", "Eight", "AVX512", "sixteen sums"
+		}
+		register(asmDir, strings.ToLower(name+"_"+tier), `
+The product of a matrix with `+columns+` columns of another one.
 
 Maths: C[i][j] = s after `+maths+`, k ascending from s = 0, float32, for all rows i
-and 16 columns j. Six rows go together; the last six overlap those before them
-where six does not divide the rows, which computes the same again.
-Registers: twelve sums, two vectors of B, one value of A in every lane`+map[bool]string{true: ".", false: ", one\nproduct."}[fused]+`
+and `+columns+` columns j. `+together+` rows go together; the last ones overlap those before
+them where there are fewer, which computes the same again.
+Registers: `+sums+`, two vectors of B, one value of A in every lane and one
+product where it is rounded.
 `, func(f *file) {
-			f.function(name, "c *Product", name+" multiplies with 16 columns, "+sum+".")
-			f.product(fused)
+			f.function(name+tier, "c *Product", name+tier+" multiplies with "+columns+" columns, "+sum+".")
+			p.emit(f)
 		})
 	}
 }
 
-func (f *file) product(fused bool) {
-	arg := f.GP64()
-	f.Load(f.Param("c"), arg)
-	field := func(offset int) reg.GPVirtual {
-		r := f.GP64()
-		f.MOVQ(at(arg, offset), r)
-		return r
+// productRegisters are the general registers of a product.
+type productRegisters struct {
+	arg, c, cStep, a, aStep, b, k, left reg.GPVirtual
+	cNext, bNext                        reg.GPVirtual // wide only: bytes to the second 16 columns
+}
+
+func (p product) vector(f *file) reg.VecVirtual {
+	if p.wide {
+		return f.ZMM()
 	}
-	c, cStep, a, aStep, rows := field(productC), field(productCStep), field(productA), field(productAStep), field(productRows)
-	b, k := f.GP64(), f.GP64()
-	f.CMPQ(rows, operand.U8(productTile))
+	return f.YMM()
+}
+
+func (p product) emit(f *file) {
+	r := &productRegisters{arg: f.GP64(), b: f.GP64(), k: f.GP64()}
+	f.Load(f.Param("c"), r.arg)
+	field := func(offset int) reg.GPVirtual {
+		g := f.GP64()
+		f.MOVQ(at(r.arg, offset), g)
+		return g
+	}
+	r.c, r.cStep, r.a, r.aStep, r.left = field(productC), field(productCStep), field(productA), field(productAStep), field(productRows)
+	if p.wide {
+		r.cNext, r.bNext = field(productCNext), field(productBNext)
+	}
+	f.CMPQ(r.left, operand.U8(p.rows))
 	f.JCS(operand.LabelRef("one"))
 
 	f.Label("tile")
-	f.tile(fused, productTile, arg, c, cStep, a, aStep, b, k)
-	f.SUBQ(operand.U8(productTile), rows)
+	p.tile(f, r, p.rows, "rows")
+	f.SUBQ(operand.U8(p.rows), r.left)
 	f.JEQ(operand.LabelRef("done"))
-	f.CMPQ(rows, operand.U8(productTile))
+	f.CMPQ(r.left, operand.U8(p.rows))
 	f.JCC(operand.LabelRef("tile"))
-	// Fewer than six are left: back so far that six are.
+	// Fewer are left than go together: back by what is missing.
 	back := f.GP64()
-	f.SUBQ(operand.U8(productTile), rows)
-	for _, m := range [][2]reg.GPVirtual{{c, cStep}, {a, aStep}} {
-		f.MOVQ(rows, back)
+	f.SUBQ(operand.U8(p.rows), r.left)
+	for _, m := range [][2]reg.GPVirtual{{r.c, r.cStep}, {r.a, r.aStep}} {
+		f.MOVQ(r.left, back)
 		f.IMULQ(m[1], back)
 		f.ADDQ(back, m[0])
 	}
-	f.MOVQ(operand.U32(productTile), rows)
+	f.MOVQ(operand.U32(p.rows), r.left)
 	f.JMP(operand.LabelRef("tile"))
 
 	f.Label("one")
-	f.tile(fused, 1, arg, c, cStep, a, aStep, b, k)
-	f.DECQ(rows)
+	p.tile(f, r, 1, "row")
+	f.DECQ(r.left)
 	f.JNE(operand.LabelRef("one"))
 	f.Label("done")
 	f.VZEROUPPER()
 	f.RET()
 }
 
-// tile computes n rows of 16 columns and moves a and c behind them.
-func (f *file) tile(fused bool, n int, arg, c, cStep, a, aStep, b, k reg.GPVirtual) {
-	name := map[int]string{1: "row", productTile: "rows"}[n]
-	var sums [][2]reg.VecVirtual
-	for range n {
-		sums = append(sums, [2]reg.VecVirtual{f.zeroed(), f.zeroed()})
-	}
-	f.MOVQ(at(arg, productB), b)
-	f.MOVQ(at(arg, productK), k)
-	// Rows 0 to 2 are at a, 3 to 5 at far.
-	far := f.GP64()
-	if n > 1 {
-		f.LEAQ(indexed(a, aStep, 2, 0), far)
-		f.ADDQ(aStep, far)
-	}
-	b0, b1, v, t := f.YMM(), f.YMM(), f.YMM(), f.YMM()
-	turn := func(i int) {
-		f.VMOVUPS(at(b, i*productLine), b0)
-		f.VMOVUPS(at(b, i*productLine+32), b1)
-		for m := range n {
-			base := a
-			if m >= 3 {
-				base = far
+// tile computes n rows and moves a and c behind them.
+func (p product) tile(f *file, r *productRegisters, n int, name string) {
+	sums := make([][2]reg.VecVirtual, n)
+	for i := range sums {
+		for j := range sums[i] {
+			s := p.vector(f)
+			if p.wide {
+				f.VPXORD(s, s, s)
+			} else {
+				f.VPXOR(s, s, s)
 			}
-			from := at(base, 4*i)
+			sums[i][j] = s
+		}
+	}
+	f.MOVQ(at(r.arg, productB), r.b)
+	f.MOVQ(at(r.arg, productK), r.k)
+	// Every third row has a pointer, the others are one or two steps from it.
+	rows := []reg.GPVirtual{r.a}
+	for m := 3; m < n; m += 3 {
+		next := f.GP64()
+		f.LEAQ(indexed(rows[len(rows)-1], r.aStep, 2, 0), next)
+		f.ADDQ(r.aStep, next)
+		rows = append(rows, next)
+	}
+	b0, b1, v, t := p.vector(f), p.vector(f), p.vector(f), p.vector(f)
+	once := func(i int) {
+		f.VMOVUPS(at(r.b, i*productLine), b0)
+		if p.wide {
+			f.VMOVUPS(indexed(r.b, r.bNext, 1, i*productLine), b1)
+		} else {
+			f.VMOVUPS(at(r.b, i*productLine+productLine/2), b1)
+		}
+		for m, s := range sums {
+			from := at(rows[m/3], 4*i)
 			if m%3 > 0 {
-				from = indexed(base, aStep, m%3, 4*i)
+				from = indexed(rows[m/3], r.aStep, m%3, 4*i)
 			}
 			f.VBROADCASTSS(from, v)
-			if fused {
-				f.VFMADD231PS(b0, v, sums[m][0])
-				f.VFMADD231PS(b1, v, sums[m][1])
+			if p.fused {
+				f.VFMADD231PS(b0, v, s[0])
+				f.VFMADD231PS(b1, v, s[1])
 				continue
 			}
 			f.VMULPS(b0, v, t)
-			f.VADDPS(t, sums[m][0], sums[m][0])
+			f.VADDPS(t, s[0], s[0])
 			f.VMULPS(b1, v, v)
-			f.VADDPS(v, sums[m][1], sums[m][1])
+			f.VADDPS(v, s[1], s[1])
 		}
 	}
 	const unroll = 4
-	next := func(n int) {
-		f.ADDQ(operand.U32(4*n), a)
-		if len(sums) > 1 {
-			f.ADDQ(operand.U32(4*n), far)
+	on := func(n int) {
+		for _, a := range rows {
+			f.ADDQ(operand.U32(4*n), a)
 		}
-		f.ADDQ(operand.U32(productLine*n), b)
+		f.ADDQ(operand.U32(productLine*n), r.b)
 	}
-	f.SUBQ(operand.U8(unroll), k)
+	f.SUBQ(operand.U8(unroll), r.k)
 	f.JCS(operand.LabelRef(name + "_rest"))
 	f.Label(name + "_turn")
 	for i := range unroll {
-		turn(i)
+		once(i)
 	}
-	next(unroll)
-	f.SUBQ(operand.U8(unroll), k)
+	on(unroll)
+	f.SUBQ(operand.U8(unroll), r.k)
 	f.JCC(operand.LabelRef(name + "_turn"))
 	f.Label(name + "_rest")
-	f.ADDQ(operand.U8(unroll), k)
+	f.ADDQ(operand.U8(unroll), r.k)
 	f.JEQ(operand.LabelRef(name + "_store"))
 	f.Label(name + "_one")
-	turn(0)
-	next(1)
-	f.DECQ(k)
+	once(0)
+	on(1)
+	f.DECQ(r.k)
 	f.JNE(operand.LabelRef(name + "_one"))
 
 	f.Label(name + "_store")
-	for m := range n {
-		f.VMOVUPS(sums[m][0], at(c, 0))
-		f.VMOVUPS(sums[m][1], at(c, 32))
-		f.ADDQ(cStep, c)
+	for _, s := range sums {
+		f.VMOVUPS(s[0], at(r.c, 0))
+		if p.wide {
+			f.VMOVUPS(s[1], indexed(r.c, r.cNext, 1, 0))
+		} else {
+			f.VMOVUPS(s[1], at(r.c, productLine/2))
+		}
+		f.ADDQ(r.cStep, r.c)
 	}
 	// a is K values on in its row.
-	f.MOVQ(at(arg, productK), k)
-	f.SHLQ(operand.U8(2), k)
-	f.SUBQ(k, a)
+	f.MOVQ(at(r.arg, productK), r.k)
+	f.SHLQ(operand.U8(2), r.k)
+	f.SUBQ(r.k, r.a)
 	for range n {
-		f.ADDQ(aStep, a)
+		f.ADDQ(r.aStep, r.a)
 	}
 }
