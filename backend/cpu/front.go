@@ -77,17 +77,16 @@ func valuesOf(s *backend.Spec, p *panel) rows.Values {
 	return rows.Int8
 }
 
-// frontScratch is one worker's scratch for preparing rows: x as float32, its
-// codes and scales, and two more rows of float32 for a transform.
+// frontScratch is one worker's scratch for preparing rows.
 func frontScratch(s *backend.Spec, r *rowShape) int {
-	n := align(s.K * 4)
+	groups, left, right := 0, 0, 0
 	if s.Recipe.Kind != quant.Exact {
-		n += align(s.K) + align(r.segments*4)
+		groups = r.segments // at most
 	}
-	if s.Transform != nil {
-		n += 2 * align(s.K*4)
+	if t := s.Transform; t != nil {
+		left, right = t.L, t.R
 	}
-	return n
+	return rows.Scratch(s.K, r.width, r.segments, groups, left, right)
 }
 
 // newFront keeps nothing of l: the matrices and the order are copied to mem.
