@@ -252,6 +252,8 @@ func sampleCells(o Options) []cell {
 		with(func(c *cell) { c.recipe.Kind, c.bits = quant.Int8TokenAscend, 8 }),
 		with(func(c *cell) { c.recipe.Kind, c.size = quant.Int8Group, 64 }),
 		with(func(c *cell) { c.recipe.Kind, c.kind = quant.Int4FlatQuant, quant.PerChannel }),
+		with(func(c *cell) { c.bits, c.size = 8, 64 }),
+		with(func(c *cell) { c.recipe.Kind, c.bits = quant.Int4FlatQuant, 8 }),
 	}
 	for i := range cells {
 		cells[i].seed += uint64(i)

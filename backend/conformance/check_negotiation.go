@@ -129,7 +129,9 @@ func checkRefusals(r *rig) {
 	for _, k := range r.kernels {
 		base, l, found := r.acceptedBase(k)
 		if !found {
-			r.fail(nil, "kernel %s accepts no sample at all", k.Name())
+			if !r.unsuited(k) {
+				r.fail(nil, "kernel %s accepts no sample at all, and not for one reason that is in every refusal, as an instruction that the device lacks would be", k.Name())
+			}
 			continue
 		}
 		for _, v := range variants() {
@@ -148,6 +150,26 @@ func checkRefusals(r *rig) {
 			r.typed(k, k.Supports(r.info, spec), c.short())
 		}
 	}
+}
+
+// unsuited reports whether k refuses every sample for the same reason, among
+// others: that is one of the device, not of the layer.
+func (r *rig) unsuited(k backend.Kernel) bool {
+	var common []backend.Reason
+	for i, c := range sampleCells(r.o) {
+		c.x, c.y = types[0], types[0]
+		spec, err := backend.NewSpec(c.build(), c.request())
+		r.must(err, "NewSpec")
+		refusal := k.Supports(r.info, spec)
+		switch {
+		case refusal == nil:
+			return false
+		case i == 0:
+			common = slices.Clone(refusal.Reasons)
+		}
+		common = slices.DeleteFunc(common, func(reason backend.Reason) bool { return !slices.Contains(refusal.Reasons, reason) })
+	}
+	return len(common) > 0
 }
 
 func (r *rig) checkRefusal(k backend.Kernel, v variant, s backend.Spec, l *quant.Linear) {

@@ -90,6 +90,11 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	if i.Family != "cpu" {
 		r = r.Add(k.name, "device", i.Family, "cpu", "")
 	}
+	if k.unit != nil {
+		if missing := k.unit.missing(i.Features); missing != nil {
+			r = r.Add(k.name, "processor", "without "+strings.Join(missing, ", "), "with them", "see "+MaskVariable+" if it has them")
+		}
+	}
 	switch {
 	case s.Plain.Valid() && !k.plain:
 		r = r.Add(k.name, "weights", "plain "+s.Plain.String(), "integer codes", "")
@@ -121,7 +126,7 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	if what, has := absurd(&s); what != "" {
 		return r.Add(k.name, what, has, "what a layer can have", "derive the Spec with backend.NewSpec")
 	}
-	if r = k.forUnit(r, i, &s); r != nil {
+	if r = k.forUnit(r, &s); r != nil {
 		return r
 	}
 	if n := needsOf(&s, k.panel(&s)); n.row > (math.MaxInt>>1)/s.MaxRows-lineBytes {
@@ -134,12 +139,9 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 const widestPanel = 1 << 24
 
 // forUnit adds what a kernel of a unit refuses and plain Go does not.
-func (k *kernel) forUnit(r *backend.Refusal, i backend.DeviceInfo, s *backend.Spec) *backend.Refusal {
+func (k *kernel) forUnit(r *backend.Refusal, s *backend.Spec) *backend.Refusal {
 	if k.unit == nil {
 		return r
-	}
-	if missing := k.unit.missing(i.Features); missing != nil {
-		r = r.Add(k.name, "processor", "without "+strings.Join(missing, ", "), "with them", "see BITLANE_CPU if it has them")
 	}
 	if !k.plain && !zerosFit(s) {
 		r = r.Add(k.name, "zero points", fmt.Sprintf("%d..%d", s.ZeroMin, s.ZeroMax), "0..255", "")

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"unsafe"
+
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
@@ -35,6 +37,29 @@ var units = []*unit{
 				wide: []step{
 					{6, asm.DotP4AVX2x6}, {5, asm.DotP4AVX2x5}, {4, asm.DotP4AVX2x4},
 					{3, asm.DotP4AVX2x3}, {2, asm.DotP4AVX2x2}, {1, asm.DotP4AVX2x1},
+				},
+			},
+			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+		},
+	},
+	{
+		name:  "fma",
+		needs: []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C},
+		rows:  rows.AVX2,
+		exact: true,
+		functions: functions{
+			exact: exactKernels{
+				gemv: [weightKinds]func(*asm.Call){
+					weight4: asm.GemvW4FMA, weight8: asm.GemvW8FMA,
+					weightF32: asm.GemvF32FMA, weightF16: asm.GemvF16FMA, weightBF16: asm.GemvBF16FMA,
+				},
+				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
+					weight4: asm.UnpackW4FMA, weight8: asm.UnpackW8FMA,
+					weightF32: asm.UnpackF32FMA, weightF16: asm.UnpackF16FMA, weightBF16: asm.UnpackBF16FMA,
+				},
+				gemm: []step{
+					{6, asm.GemmFMAx6}, {5, asm.GemmFMAx5}, {4, asm.GemmFMAx4},
+					{3, asm.GemmFMAx3}, {2, asm.GemmFMAx2}, {1, asm.GemmFMAx1},
 				},
 			},
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},

@@ -1,6 +1,7 @@
 package redtest
 
 import (
+	"os"
 	"slices"
 	"testing"
 
@@ -9,6 +10,13 @@ import (
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/conformance"
 )
+
+// TestMain leaves the kernels in plain Go: the sets of checks do not depend on
+// the processor.
+func TestMain(m *testing.M) {
+	_ = os.Setenv("BITLANE_CPU", "go")
+	os.Exit(m.Run())
+}
 
 // computed are the checks that hold numbers to the reference in layers of every
 // kind: those that a wrong scheme or recipe fails.

@@ -36,8 +36,8 @@ func negotiation() []mutant {
 	return []mutant{
 		{name: "everything is refused",
 			fails: []string{"arguments-device", "arguments-shape", "arguments-type", "busy", "close-twice", "close-under-load", "exact-cells", "floor", "leaks", "refusals", "supports-prepare", "use-after-close"},
-			supports: func(k *kernel, _ backend.DeviceInfo, _ backend.Spec, r *backend.Refusal) *backend.Refusal {
-				return r.Add(k.Name(), "layer", "any", "none", "")
+			supports: func(k *kernel, _ backend.DeviceInfo, s backend.Spec, r *backend.Refusal) *backend.Refusal {
+				return r.Add(k.Name(), "layer", s.Scheme(), "none", "")
 			}},
 		{name: "4-bit weights with exact activations are refused",
 			fails: []string{"floor"},
