@@ -187,10 +187,14 @@ func (b *block) columns(tile int) int {
 		steps, tiles = wider, 2
 	}
 	clear(sums[:b.rows*tiles*tileColumns])
+	half := len(unpacked) / 2 &^ (lineBytes - 1)
 	for _, r := range b.runs {
-		half := len(unpacked) / 2 &^ (lineBytes - 1)
+		if unpack == nil { // as they are, but a run at a time for all rows
+			b.sweep(steps, r, unsafe.Pointer(&b.data[tile*b.tileBytes()+b.offset[r.from]]), b.tileBytes(), sums, tiles)
+			continue
+		}
 		for i := range tiles {
-			b.call.W = unsafe.Pointer(unsafe.SliceData(b.data[(tile+i)*b.tileBytes()+b.offset[r.from]:]))
+			b.call.W = unsafe.Pointer(&b.data[(tile+i)*b.tileBytes()+b.offset[r.from]])
 			b.call.Blocks, b.call.Count = &b.blocks[r.from], uintptr(r.to-r.from)
 			unpack(unsafe.Pointer(unsafe.SliceData(unpacked[i*half:])), b.call)
 		}

@@ -55,8 +55,9 @@ type step struct {
 type integerKernels struct {
 	direct []step // from packed weights, most rows first, the last for one
 
-	// From so many rows on, weights are unpacked once for all rows and wide
-	// used instead of direct. 0: never.
+	// From so many rows on, a run of blocks is multiplied with all rows before
+	// the next one, unpacked first where unpack is not nil, and wide is used
+	// instead of direct. 0: never.
 	wideFrom int
 	unpack   func(dst unsafe.Pointer, c *asm.Call)
 	wide     []step // of one tile

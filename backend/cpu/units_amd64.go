@@ -22,11 +22,63 @@ var tiers = []tier{
 // units are the instruction sets of amd64, best first.
 var units = []*unit{
 	{
+		name: "vnni",
+		needs: []cpuid.FeatureID{
+			cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI,
+		},
+		rows:  rows.AVX512,
+		four:  offer{true, bytePanel},
+		eight: offer{true, bytePanel},
+		functions: functions{
+			codes4: integerKernels{
+				direct: []step{
+					{12, asm.DotW4VNNIx12}, {11, asm.DotW4VNNIx11}, {10, asm.DotW4VNNIx10}, {9, asm.DotW4VNNIx9},
+					{8, asm.DotW4VNNIx8}, {7, asm.DotW4VNNIx7}, {6, asm.DotW4VNNIx6}, {5, asm.DotW4VNNIx5},
+					{4, asm.DotW4VNNIx4}, {3, asm.DotW4VNNIx3}, {2, asm.DotW4VNNIx2}, {1, asm.DotW4VNNIx1},
+				},
+				wideFrom: 24,
+				unpack:   asm.UnpackW4VNNI,
+				wide: []step{
+					{6, asm.DotP4VNNIx6}, {5, asm.DotP4VNNIx5}, {4, asm.DotP4VNNIx4},
+					{3, asm.DotP4VNNIx3}, {2, asm.DotP4VNNIx2}, {1, asm.DotP4VNNIx1},
+				},
+				wider: []step{
+					{6, asm.DotP4VNNIx6x2}, {5, asm.DotP4VNNIx5x2}, {4, asm.DotP4VNNIx4x2},
+					{3, asm.DotP4VNNIx3x2}, {2, asm.DotP4VNNIx2x2}, {1, asm.DotP4VNNIx1x2},
+				},
+			},
+			codes8: integerKernels{
+				direct: []step{
+					{12, asm.DotW8VNNIx12}, {11, asm.DotW8VNNIx11}, {10, asm.DotW8VNNIx10}, {9, asm.DotW8VNNIx9},
+					{8, asm.DotW8VNNIx8}, {7, asm.DotW8VNNIx7}, {6, asm.DotW8VNNIx6}, {5, asm.DotW8VNNIx5},
+					{4, asm.DotW8VNNIx4}, {3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
+				},
+				wideFrom: 24,
+				wide: []step{
+					{12, asm.DotW8VNNIx12}, {6, asm.DotW8VNNIx6}, {5, asm.DotW8VNNIx5}, {4, asm.DotW8VNNIx4},
+					{3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
+				},
+				wider: []step{
+					{6, asm.DotW8VNNIx6x2}, {5, asm.DotW8VNNIx5x2}, {4, asm.DotW8VNNIx4x2},
+					{3, asm.DotW8VNNIx3x2}, {2, asm.DotW8VNNIx2x2}, {1, asm.DotW8VNNIx1x2},
+				},
+			},
+			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+		},
+	},
+	{
 		name:  "avx2",
 		needs: []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C},
 		rows:  rows.AVX2,
 		four:  offer{true, bytePanel},
+		eight: offer{true, wordPanel},
 		functions: functions{
+			codes8: integerKernels{
+				direct: []step{
+					{6, asm.DotW8AVX2x6}, {5, asm.DotW8AVX2x5}, {4, asm.DotW8AVX2x4},
+					{3, asm.DotW8AVX2x3}, {2, asm.DotW8AVX2x2}, {1, asm.DotW8AVX2x1},
+				},
+			},
 			codes4: integerKernels{
 				direct: []step{
 					{6, asm.DotW4AVX2x6}, {5, asm.DotW4AVX2x5}, {4, asm.DotW4AVX2x4},
