@@ -74,13 +74,17 @@ func w4AVX2(k *intAVX2, unpacked bool) *intAVX2 {
 	case 5:
 		w.mask, w.ones, w.high = reg.Y10, reg.Y11, w.low
 	case 6:
-		w.mask, w.ones, w.high = k.constant(0), k.constant(1), w.low
+		w.mask, w.ones, w.high = k.vector(0), k.vector(1), w.low
 	}
 	if w.inFrame {
-		k.keep = func() { w.keepInFrame() }
+		k.vectors = 2 + 2*k.rows
+		k.keep = w.keepInFrame
 	}
 	return k
 }
+
+// place is a sum's in the frame, behind two constants.
+func (w *w4) place(row, half int) operand.Mem { return w.vector(2 + 2*row + half) }
 
 // fill makes the constants.
 func (w *w4) fill() {

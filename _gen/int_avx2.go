@@ -44,7 +44,8 @@ var (
 // Y15, and what the sums leave, to themselves.
 type intAVX2 struct {
 	*file
-	rows int
+	rows    int
+	vectors int // of 32 bytes in the frame
 
 	constants func()            // fills registers and the frame's constants; R8 is free
 	lines     func()            // adds the segment's lines, R8 > 0 of them, to sum
@@ -58,10 +59,9 @@ type intAVX2 struct {
 
 func (k *intAVX2) sum(row, half int) reg.VecPhysical { return ymm[2*row+half] }
 
-// The frame: a place for each sum, two constants, scalars.
-func (k *intAVX2) place(row, half int) operand.Mem { return at(intFrame, 64*row+32*half) }
-func (k *intAVX2) constant(i int) operand.Mem      { return at(intFrame, 64*k.rows+32*i) }
-func (k *intAVX2) scalar(offset int) operand.Mem   { return at(intFrame, 64*k.rows+64+offset) }
+// The frame: scalars, then vectors.
+func (k *intAVX2) scalar(offset int) operand.Mem { return at(intFrame, offset) }
+func (k *intAVX2) vector(i int) operand.Mem      { return at(intFrame, frameVectors+32*i) }
 
 const (
 	frameSegments  = 8 * iota // left in the block
@@ -70,8 +70,8 @@ const (
 	frameScaleStep            // bytes of a segment's scales
 	frameZeroStep             // bytes of its zeros
 	frameBlocks               // left
-	frameStarted              // 1: places hold sums of the run of integers
-	frameScalars
+	frameStarted              // 1: vectors hold sums of the run of integers
+	frameVectors   = 64
 
 	frameScaled = 1 << 8 // in frameForm: there are scales of x
 )
@@ -165,7 +165,7 @@ func (k *intAVX2) later(f func()) { k.aside = append(k.aside, f) }
 
 // begin reads the Call.
 func (k *intAVX2) begin() {
-	frame := k.AllocLocal(64*k.rows + 64 + frameScalars + 32)
+	frame := k.AllocLocal(frameVectors + 32*k.vectors + 24) // 8-byte aligned
 	k.Load(k.Param("c"), intW)
 	k.LEAQ(frame, intFrame)
 	k.ADDQ(operand.Imm(31), intFrame)

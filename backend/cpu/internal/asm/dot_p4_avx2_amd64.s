@@ -17,7 +17,7 @@
 
 // func DotP4AVX2x1(c *Call)
 // Requires: AVX, AVX2, CMOV, F16C, FMA3
-TEXT ·DotP4AVX2x1(SB), NOSPLIT, $216-8
+TEXT ·DotP4AVX2x1(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
 	ADDQ $0x1f, DI
@@ -31,20 +31,20 @@ TEXT ·DotP4AVX2x1(SB), NOSPLIT, $216-8
 	MOVL      $0x00000020, R10
 	TESTL     $0x00000003, R8
 	CMOVLNE   R10, R9
-	MOVQ      R9, 152(DI)
+	MOVQ      R9, 24(DI)
 	MOVL      R8, R9
 	ANDL      $0x0000000c, R9
 	SHLL      $0x02, R9
 	MOVL      $0x00000040, R10
 	CMPL      R9, $0x00000010
 	CMOVLHI   R10, R9
-	MOVQ      R9, 160(DI)
+	MOVQ      R9, 32(DI)
 	XORL      R9, R9
 	TESTQ     R12, R12
 	SETNE     R9
 	SHLL      $0x08, R9
 	ORL       R9, R8
-	MOVQ      R8, 144(DI)
+	MOVQ      R8, 16(DI)
 	VPCMPEQW  Y12, Y12, Y12
 	VPSRLW    $0x0f, Y12, Y12
 	VMOVDQU   Y12, Y9
@@ -53,7 +53,7 @@ TEXT ·DotP4AVX2x1(SB), NOSPLIT, $216-8
 	VPACKUSWB Y12, Y12, Y12
 	VMOVDQU   Y12, Y8
 	MOVQ      40(AX), R8
-	MOVQ      R8, 168(DI)
+	MOVQ      R8, 40(DI)
 	MOVQ      16(AX), BX
 	MOVQ      24(AX), DX
 	MOVQ      32(AX), SI
@@ -69,14 +69,14 @@ TEXT ·DotP4AVX2x1(SB), NOSPLIT, $216-8
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
-	MOVQ    152(DI), R8
+	MOVQ    24(DI), R8
 	LEAQ    (AX)(R8*4), R10
-	MOVQ    160(DI), R8
+	MOVQ    32(DI), R8
 	LEAQ    (R10)(R8*4), AX
 	MOVBQZX 4(SI), R8
-	MOVQ    R8, 128(DI)
+	MOVQ    R8, (DI)
 	MOVBQZX 5(SI), R8
-	MOVQ    R8, 136(DI)
+	MOVQ    R8, 8(DI)
 
 segment:
 	MOVL (SI), R8
@@ -149,16 +149,16 @@ fold:
 	VPADDD       Y5, Y1, Y1
 	TESTQ        R8, R8
 	JNE          more
-	TESTL        $0x0000000c, 144(DI)
+	TESTL        $0x0000000c, 16(DI)
 	JNE          zeros
 	VPBROADCASTD (R11), Y14
 	VPADDD       Y14, Y0, Y0
 	VPADDD       Y14, Y1, Y1
 
 corrected:
-	SHRQ      $0x01, 136(DI)
+	SHRQ      $0x01, 8(DI)
 	JCC       goes_on
-	MOVL      144(DI), R8
+	MOVL      16(DI), R8
 	ANDL      $0x00000003, R8
 	CMPL      R8, $0x00000001
 	JNE       not_f16
@@ -168,7 +168,7 @@ corrected:
 scales:
 	VCVTDQ2PS   Y0, Y0
 	VCVTDQ2PS   Y1, Y1
-	TESTL       $0x00000100, 144(DI)
+	TESTL       $0x00000100, 16(DI)
 	JNE         scaled
 	VFMADD231PS Y12, Y0, Y2
 	VFMADD231PS Y13, Y1, Y3
@@ -178,14 +178,14 @@ converted:
 	VPXOR Y1, Y1, Y1
 
 segment_end:
-	ADDQ    152(DI), R9
-	ADDQ    160(DI), R10
+	ADDQ    24(DI), R9
+	ADDQ    32(DI), R10
 	ADDQ    $0x04, R11
 	ADDQ    $0x04, R12
-	DECQ    128(DI)
+	DECQ    (DI)
 	JNE     segment
 	ADDQ    $0x08, SI
-	DECQ    168(DI)
+	DECQ    40(DI)
 	JNE     block
 	VMOVUPS Y2, (R14)
 	VMOVUPS Y3, 32(R14)
@@ -225,7 +225,7 @@ one:
 	JMP          fold
 
 zeros:
-	TESTL     $0x00000008, 144(DI)
+	TESTL     $0x00000008, 16(DI)
 	JNE       pairs
 	VPMOVZXBD (R10), Y12
 	VPMOVZXBD 8(R10), Y13
@@ -266,7 +266,7 @@ scaled:
 
 // func DotP4AVX2x2(c *Call)
 // Requires: AVX, AVX2, CMOV, F16C, FMA3
-TEXT ·DotP4AVX2x2(SB), NOSPLIT, $280-8
+TEXT ·DotP4AVX2x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
 	ADDQ $0x1f, DI
@@ -280,20 +280,20 @@ TEXT ·DotP4AVX2x2(SB), NOSPLIT, $280-8
 	MOVL      $0x00000020, R10
 	TESTL     $0x00000003, R8
 	CMOVLNE   R10, R9
-	MOVQ      R9, 216(DI)
+	MOVQ      R9, 24(DI)
 	MOVL      R8, R9
 	ANDL      $0x0000000c, R9
 	SHLL      $0x02, R9
 	MOVL      $0x00000040, R10
 	CMPL      R9, $0x00000010
 	CMOVLHI   R10, R9
-	MOVQ      R9, 224(DI)
+	MOVQ      R9, 32(DI)
 	XORL      R9, R9
 	TESTQ     R12, R12
 	SETNE     R9
 	SHLL      $0x08, R9
 	ORL       R9, R8
-	MOVQ      R8, 208(DI)
+	MOVQ      R8, 16(DI)
 	VPCMPEQW  Y12, Y12, Y12
 	VPSRLW    $0x0f, Y12, Y12
 	VMOVDQU   Y12, Y9
@@ -302,7 +302,7 @@ TEXT ·DotP4AVX2x2(SB), NOSPLIT, $280-8
 	VPACKUSWB Y12, Y12, Y12
 	VMOVDQU   Y12, Y8
 	MOVQ      40(AX), R8
-	MOVQ      R8, 232(DI)
+	MOVQ      R8, 40(DI)
 	MOVQ      16(AX), BX
 	MOVQ      24(AX), DX
 	MOVQ      32(AX), SI
@@ -318,14 +318,14 @@ TEXT ·DotP4AVX2x2(SB), NOSPLIT, $280-8
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
-	MOVQ    216(DI), R8
+	MOVQ    24(DI), R8
 	LEAQ    (AX)(R8*4), R10
-	MOVQ    224(DI), R8
+	MOVQ    32(DI), R8
 	LEAQ    (R10)(R8*4), AX
 	MOVBQZX 4(SI), R8
-	MOVQ    R8, 192(DI)
+	MOVQ    R8, (DI)
 	MOVBQZX 5(SI), R8
-	MOVQ    R8, 200(DI)
+	MOVQ    R8, 8(DI)
 
 segment:
 	MOVL (SI), R8
@@ -440,7 +440,7 @@ fold:
 	VPADDD       Y7, Y3, Y3
 	TESTQ        R8, R8
 	JNE          more
-	TESTL        $0x0000000c, 208(DI)
+	TESTL        $0x0000000c, 16(DI)
 	JNE          zeros
 	VPBROADCASTD (R11), Y14
 	VPADDD       Y14, Y0, Y0
@@ -450,9 +450,9 @@ fold:
 	VPADDD       Y14, Y3, Y3
 
 corrected:
-	SHRQ      $0x01, 200(DI)
+	SHRQ      $0x01, 8(DI)
 	JCC       goes_on
-	MOVL      208(DI), R8
+	MOVL      16(DI), R8
 	ANDL      $0x00000003, R8
 	CMPL      R8, $0x00000001
 	JNE       not_f16
@@ -464,7 +464,7 @@ scales:
 	VCVTDQ2PS   Y1, Y1
 	VCVTDQ2PS   Y2, Y2
 	VCVTDQ2PS   Y3, Y3
-	TESTL       $0x00000100, 208(DI)
+	TESTL       $0x00000100, 16(DI)
 	JNE         scaled
 	VFMADD213PS (R14), Y12, Y0
 	VMOVUPS     Y0, (R14)
@@ -482,14 +482,14 @@ converted:
 	VPXOR Y3, Y3, Y3
 
 segment_end:
-	ADDQ 216(DI), R9
-	ADDQ 224(DI), R10
+	ADDQ 24(DI), R9
+	ADDQ 32(DI), R10
 	ADDQ $0x04, R11
 	ADDQ $0x04, R12
-	DECQ 192(DI)
+	DECQ (DI)
 	JNE  segment
 	ADDQ $0x08, SI
-	DECQ 232(DI)
+	DECQ 40(DI)
 	JNE  block
 	VZEROUPPER
 	RET
@@ -539,7 +539,7 @@ one:
 	JMP          fold
 
 zeros:
-	TESTL     $0x00000008, 208(DI)
+	TESTL     $0x00000008, 16(DI)
 	JNE       pairs
 	VPMOVZXBD (R10), Y12
 	VPMOVZXBD 8(R10), Y13
@@ -608,20 +608,20 @@ TEXT ·DotP4AVX2x3(SB), NOSPLIT, $344-8
 	MOVL      $0x00000020, R10
 	TESTL     $0x00000003, R8
 	CMOVLNE   R10, R9
-	MOVQ      R9, 280(DI)
+	MOVQ      R9, 24(DI)
 	MOVL      R8, R9
 	ANDL      $0x0000000c, R9
 	SHLL      $0x02, R9
 	MOVL      $0x00000040, R10
 	CMPL      R9, $0x00000010
 	CMOVLHI   R10, R9
-	MOVQ      R9, 288(DI)
+	MOVQ      R9, 32(DI)
 	XORL      R9, R9
 	TESTQ     R12, R12
 	SETNE     R9
 	SHLL      $0x08, R9
 	ORL       R9, R8
-	MOVQ      R8, 272(DI)
+	MOVQ      R8, 16(DI)
 	VPCMPEQW  Y12, Y12, Y12
 	VPSRLW    $0x0f, Y12, Y12
 	VMOVDQU   Y12, Y11
@@ -630,7 +630,7 @@ TEXT ·DotP4AVX2x3(SB), NOSPLIT, $344-8
 	VPACKUSWB Y12, Y12, Y12
 	VMOVDQU   Y12, Y10
 	MOVQ      40(AX), R8
-	MOVQ      R8, 296(DI)
+	MOVQ      R8, 40(DI)
 	MOVQ      16(AX), BX
 	MOVQ      24(AX), DX
 	MOVQ      32(AX), SI
@@ -638,19 +638,19 @@ TEXT ·DotP4AVX2x3(SB), NOSPLIT, $344-8
 	MOVQ      72(AX), R14
 	MOVQ      80(AX), R15
 	MOVQ      (AX), AX
-	MOVQ      $+0, 304(DI)
+	MOVQ      $+0, 48(DI)
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
-	MOVQ    280(DI), R8
+	MOVQ    24(DI), R8
 	LEAQ    (AX)(R8*4), R10
-	MOVQ    288(DI), R8
+	MOVQ    32(DI), R8
 	LEAQ    (R10)(R8*4), AX
 	MOVBQZX 4(SI), R8
-	MOVQ    R8, 256(DI)
+	MOVQ    R8, (DI)
 	MOVBQZX 5(SI), R8
-	MOVQ    R8, 264(DI)
+	MOVQ    R8, 8(DI)
 
 segment:
 	MOVL (SI), R8
@@ -799,19 +799,19 @@ fold:
 	VPMADDWD Y11, Y3, Y3
 	VPMADDWD Y11, Y4, Y4
 	VPMADDWD Y11, Y5, Y5
-	CMPQ     304(DI), $0x00
+	CMPQ     48(DI), $0x00
 	JEQ      folded
-	VPADDD   (DI), Y0, Y0
-	VPADDD   32(DI), Y1, Y1
-	VPADDD   64(DI), Y2, Y2
-	VPADDD   96(DI), Y3, Y3
-	VPADDD   128(DI), Y4, Y4
-	VPADDD   160(DI), Y5, Y5
+	VPADDD   128(DI), Y0, Y0
+	VPADDD   160(DI), Y1, Y1
+	VPADDD   192(DI), Y2, Y2
+	VPADDD   224(DI), Y3, Y3
+	VPADDD   256(DI), Y4, Y4
+	VPADDD   288(DI), Y5, Y5
 
 folded:
 	TESTQ        R8, R8
 	JNE          more
-	TESTL        $0x0000000c, 272(DI)
+	TESTL        $0x0000000c, 16(DI)
 	JNE          zeros
 	VPBROADCASTD (R11), Y14
 	VPADDD       Y14, Y0, Y0
@@ -824,9 +824,9 @@ folded:
 	VPADDD       Y14, Y5, Y5
 
 corrected:
-	SHRQ      $0x01, 264(DI)
+	SHRQ      $0x01, 8(DI)
 	JCC       goes_on
-	MOVL      272(DI), R8
+	MOVL      16(DI), R8
 	ANDL      $0x00000003, R8
 	CMPL      R8, $0x00000001
 	JNE       not_f16
@@ -840,7 +840,7 @@ scales:
 	VCVTDQ2PS   Y3, Y3
 	VCVTDQ2PS   Y4, Y4
 	VCVTDQ2PS   Y5, Y5
-	TESTL       $0x00000100, 272(DI)
+	TESTL       $0x00000100, 16(DI)
 	JNE         scaled
 	VFMADD213PS (R14), Y12, Y0
 	VMOVUPS     Y0, (R14)
@@ -856,39 +856,39 @@ scales:
 	VMOVUPS     Y5, 32(R14)(R15*2)
 
 converted:
-	MOVQ $+0, 304(DI)
+	MOVQ $+0, 48(DI)
 
 segment_end:
-	ADDQ 280(DI), R9
-	ADDQ 288(DI), R10
+	ADDQ 24(DI), R9
+	ADDQ 32(DI), R10
 	ADDQ $0x04, R11
 	ADDQ $0x04, R12
-	DECQ 256(DI)
+	DECQ (DI)
 	JNE  segment
 	ADDQ $0x08, SI
-	DECQ 296(DI)
+	DECQ 40(DI)
 	JNE  block
 	VZEROUPPER
 	RET
 
 goes_on:
-	VMOVDQA Y0, (DI)
-	VMOVDQA Y1, 32(DI)
-	VMOVDQA Y2, 64(DI)
-	VMOVDQA Y3, 96(DI)
-	VMOVDQA Y4, 128(DI)
-	VMOVDQA Y5, 160(DI)
-	MOVQ    $+1, 304(DI)
+	VMOVDQA Y0, 128(DI)
+	VMOVDQA Y1, 160(DI)
+	VMOVDQA Y2, 192(DI)
+	VMOVDQA Y3, 224(DI)
+	VMOVDQA Y4, 256(DI)
+	VMOVDQA Y5, 288(DI)
+	MOVQ    $+1, 48(DI)
 	JMP     segment_end
 
 more:
-	VMOVDQA Y0, (DI)
-	VMOVDQA Y1, 32(DI)
-	VMOVDQA Y2, 64(DI)
-	VMOVDQA Y3, 96(DI)
-	VMOVDQA Y4, 128(DI)
-	VMOVDQA Y5, 160(DI)
-	MOVQ    $+1, 304(DI)
+	VMOVDQA Y0, 128(DI)
+	VMOVDQA Y1, 160(DI)
+	VMOVDQA Y2, 192(DI)
+	VMOVDQA Y3, 224(DI)
+	VMOVDQA Y4, 256(DI)
+	VMOVDQA Y5, 288(DI)
+	MOVQ    $+1, 48(DI)
 	CMPQ    R8, $0x04
 	JCC     four
 
@@ -942,7 +942,7 @@ one:
 	JMP          fold
 
 zeros:
-	TESTL     $0x00000008, 272(DI)
+	TESTL     $0x00000008, 16(DI)
 	JNE       pairs
 	VPMOVZXBD (R10), Y12
 	VPMOVZXBD 8(R10), Y13
@@ -1023,20 +1023,20 @@ TEXT ·DotP4AVX2x4(SB), NOSPLIT, $408-8
 	MOVL      $0x00000020, R10
 	TESTL     $0x00000003, R8
 	CMOVLNE   R10, R9
-	MOVQ      R9, 344(DI)
+	MOVQ      R9, 24(DI)
 	MOVL      R8, R9
 	ANDL      $0x0000000c, R9
 	SHLL      $0x02, R9
 	MOVL      $0x00000040, R10
 	CMPL      R9, $0x00000010
 	CMOVLHI   R10, R9
-	MOVQ      R9, 352(DI)
+	MOVQ      R9, 32(DI)
 	XORL      R9, R9
 	TESTQ     R12, R12
 	SETNE     R9
 	SHLL      $0x08, R9
 	ORL       R9, R8
-	MOVQ      R8, 336(DI)
+	MOVQ      R8, 16(DI)
 	VPCMPEQW  Y12, Y12, Y12
 	VPSRLW    $0x0f, Y12, Y12
 	VMOVDQU   Y12, Y11
@@ -1045,7 +1045,7 @@ TEXT ·DotP4AVX2x4(SB), NOSPLIT, $408-8
 	VPACKUSWB Y12, Y12, Y12
 	VMOVDQU   Y12, Y10
 	MOVQ      40(AX), R8
-	MOVQ      R8, 360(DI)
+	MOVQ      R8, 40(DI)
 	MOVQ      16(AX), BX
 	MOVQ      24(AX), DX
 	LEAQ      (BX)(DX*2), CX
@@ -1055,19 +1055,19 @@ TEXT ·DotP4AVX2x4(SB), NOSPLIT, $408-8
 	MOVQ      72(AX), R14
 	MOVQ      80(AX), R15
 	MOVQ      (AX), AX
-	MOVQ      $+0, 368(DI)
+	MOVQ      $+0, 48(DI)
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
-	MOVQ    344(DI), R8
+	MOVQ    24(DI), R8
 	LEAQ    (AX)(R8*4), R10
-	MOVQ    352(DI), R8
+	MOVQ    32(DI), R8
 	LEAQ    (R10)(R8*4), AX
 	MOVBQZX 4(SI), R8
-	MOVQ    R8, 320(DI)
+	MOVQ    R8, (DI)
 	MOVBQZX 5(SI), R8
-	MOVQ    R8, 328(DI)
+	MOVQ    R8, 8(DI)
 
 segment:
 	MOVL (SI), R8
@@ -1257,21 +1257,21 @@ fold:
 	VPMADDWD Y11, Y5, Y5
 	VPMADDWD Y11, Y6, Y6
 	VPMADDWD Y11, Y7, Y7
-	CMPQ     368(DI), $0x00
+	CMPQ     48(DI), $0x00
 	JEQ      folded
-	VPADDD   (DI), Y0, Y0
-	VPADDD   32(DI), Y1, Y1
-	VPADDD   64(DI), Y2, Y2
-	VPADDD   96(DI), Y3, Y3
-	VPADDD   128(DI), Y4, Y4
-	VPADDD   160(DI), Y5, Y5
-	VPADDD   192(DI), Y6, Y6
-	VPADDD   224(DI), Y7, Y7
+	VPADDD   128(DI), Y0, Y0
+	VPADDD   160(DI), Y1, Y1
+	VPADDD   192(DI), Y2, Y2
+	VPADDD   224(DI), Y3, Y3
+	VPADDD   256(DI), Y4, Y4
+	VPADDD   288(DI), Y5, Y5
+	VPADDD   320(DI), Y6, Y6
+	VPADDD   352(DI), Y7, Y7
 
 folded:
 	TESTQ        R8, R8
 	JNE          more
-	TESTL        $0x0000000c, 336(DI)
+	TESTL        $0x0000000c, 16(DI)
 	JNE          zeros
 	LEAQ         (R11)(R13*2), R8
 	ADDQ         R13, R8
@@ -1289,9 +1289,9 @@ folded:
 	VPADDD       Y14, Y7, Y7
 
 corrected:
-	SHRQ      $0x01, 328(DI)
+	SHRQ      $0x01, 8(DI)
 	JCC       goes_on
-	MOVL      336(DI), R8
+	MOVL      16(DI), R8
 	ANDL      $0x00000003, R8
 	CMPL      R8, $0x00000001
 	JNE       not_f16
@@ -1307,7 +1307,7 @@ scales:
 	VCVTDQ2PS   Y5, Y5
 	VCVTDQ2PS   Y6, Y6
 	VCVTDQ2PS   Y7, Y7
-	TESTL       $0x00000100, 336(DI)
+	TESTL       $0x00000100, 16(DI)
 	JNE         scaled
 	LEAQ        (R14)(R15*2), BP
 	ADDQ        R15, BP
@@ -1329,43 +1329,43 @@ scales:
 	VMOVUPS     Y7, 32(BP)
 
 converted:
-	MOVQ $+0, 368(DI)
+	MOVQ $+0, 48(DI)
 
 segment_end:
-	ADDQ 344(DI), R9
-	ADDQ 352(DI), R10
+	ADDQ 24(DI), R9
+	ADDQ 32(DI), R10
 	ADDQ $0x04, R11
 	ADDQ $0x04, R12
-	DECQ 320(DI)
+	DECQ (DI)
 	JNE  segment
 	ADDQ $0x08, SI
-	DECQ 360(DI)
+	DECQ 40(DI)
 	JNE  block
 	VZEROUPPER
 	RET
 
 goes_on:
-	VMOVDQA Y0, (DI)
-	VMOVDQA Y1, 32(DI)
-	VMOVDQA Y2, 64(DI)
-	VMOVDQA Y3, 96(DI)
-	VMOVDQA Y4, 128(DI)
-	VMOVDQA Y5, 160(DI)
-	VMOVDQA Y6, 192(DI)
-	VMOVDQA Y7, 224(DI)
-	MOVQ    $+1, 368(DI)
+	VMOVDQA Y0, 128(DI)
+	VMOVDQA Y1, 160(DI)
+	VMOVDQA Y2, 192(DI)
+	VMOVDQA Y3, 224(DI)
+	VMOVDQA Y4, 256(DI)
+	VMOVDQA Y5, 288(DI)
+	VMOVDQA Y6, 320(DI)
+	VMOVDQA Y7, 352(DI)
+	MOVQ    $+1, 48(DI)
 	JMP     segment_end
 
 more:
-	VMOVDQA Y0, (DI)
-	VMOVDQA Y1, 32(DI)
-	VMOVDQA Y2, 64(DI)
-	VMOVDQA Y3, 96(DI)
-	VMOVDQA Y4, 128(DI)
-	VMOVDQA Y5, 160(DI)
-	VMOVDQA Y6, 192(DI)
-	VMOVDQA Y7, 224(DI)
-	MOVQ    $+1, 368(DI)
+	VMOVDQA Y0, 128(DI)
+	VMOVDQA Y1, 160(DI)
+	VMOVDQA Y2, 192(DI)
+	VMOVDQA Y3, 224(DI)
+	VMOVDQA Y4, 256(DI)
+	VMOVDQA Y5, 288(DI)
+	VMOVDQA Y6, 320(DI)
+	VMOVDQA Y7, 352(DI)
+	MOVQ    $+1, 48(DI)
 	CMPQ    R8, $0x04
 	JCC     four
 
@@ -1432,7 +1432,7 @@ one:
 	JMP          fold
 
 zeros:
-	TESTL     $0x00000008, 336(DI)
+	TESTL     $0x00000008, 16(DI)
 	JNE       pairs
 	VPMOVZXBD (R10), Y12
 	VPMOVZXBD 8(R10), Y13
@@ -1531,20 +1531,20 @@ TEXT ·DotP4AVX2x5(SB), NOSPLIT, $472-8
 	MOVL      $0x00000020, R10
 	TESTL     $0x00000003, R8
 	CMOVLNE   R10, R9
-	MOVQ      R9, 408(DI)
+	MOVQ      R9, 24(DI)
 	MOVL      R8, R9
 	ANDL      $0x0000000c, R9
 	SHLL      $0x02, R9
 	MOVL      $0x00000040, R10
 	CMPL      R9, $0x00000010
 	CMOVLHI   R10, R9
-	MOVQ      R9, 416(DI)
+	MOVQ      R9, 32(DI)
 	XORL      R9, R9
 	TESTQ     R12, R12
 	SETNE     R9
 	SHLL      $0x08, R9
 	ORL       R9, R8
-	MOVQ      R8, 400(DI)
+	MOVQ      R8, 16(DI)
 	VPCMPEQW  Y12, Y12, Y12
 	VPSRLW    $0x0f, Y12, Y12
 	VMOVDQU   Y12, Y11
@@ -1553,7 +1553,7 @@ TEXT ·DotP4AVX2x5(SB), NOSPLIT, $472-8
 	VPACKUSWB Y12, Y12, Y12
 	VMOVDQU   Y12, Y10
 	MOVQ      40(AX), R8
-	MOVQ      R8, 424(DI)
+	MOVQ      R8, 40(DI)
 	MOVQ      16(AX), BX
 	MOVQ      24(AX), DX
 	LEAQ      (BX)(DX*2), CX
@@ -1563,19 +1563,19 @@ TEXT ·DotP4AVX2x5(SB), NOSPLIT, $472-8
 	MOVQ      72(AX), R14
 	MOVQ      80(AX), R15
 	MOVQ      (AX), AX
-	MOVQ      $+0, 432(DI)
+	MOVQ      $+0, 48(DI)
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
-	MOVQ    408(DI), R8
+	MOVQ    24(DI), R8
 	LEAQ    (AX)(R8*4), R10
-	MOVQ    416(DI), R8
+	MOVQ    32(DI), R8
 	LEAQ    (R10)(R8*4), AX
 	MOVBQZX 4(SI), R8
-	MOVQ    R8, 384(DI)
+	MOVQ    R8, (DI)
 	MOVBQZX 5(SI), R8
-	MOVQ    R8, 392(DI)
+	MOVQ    R8, 8(DI)
 
 segment:
 	MOVL (SI), R8
@@ -1805,23 +1805,23 @@ fold:
 	VPMADDWD Y11, Y7, Y7
 	VPMADDWD Y11, Y8, Y8
 	VPMADDWD Y11, Y9, Y9
-	CMPQ     432(DI), $0x00
+	CMPQ     48(DI), $0x00
 	JEQ      folded
-	VPADDD   (DI), Y0, Y0
-	VPADDD   32(DI), Y1, Y1
-	VPADDD   64(DI), Y2, Y2
-	VPADDD   96(DI), Y3, Y3
-	VPADDD   128(DI), Y4, Y4
-	VPADDD   160(DI), Y5, Y5
-	VPADDD   192(DI), Y6, Y6
-	VPADDD   224(DI), Y7, Y7
-	VPADDD   256(DI), Y8, Y8
-	VPADDD   288(DI), Y9, Y9
+	VPADDD   128(DI), Y0, Y0
+	VPADDD   160(DI), Y1, Y1
+	VPADDD   192(DI), Y2, Y2
+	VPADDD   224(DI), Y3, Y3
+	VPADDD   256(DI), Y4, Y4
+	VPADDD   288(DI), Y5, Y5
+	VPADDD   320(DI), Y6, Y6
+	VPADDD   352(DI), Y7, Y7
+	VPADDD   384(DI), Y8, Y8
+	VPADDD   416(DI), Y9, Y9
 
 folded:
 	TESTQ        R8, R8
 	JNE          more
-	TESTL        $0x0000000c, 400(DI)
+	TESTL        $0x0000000c, 16(DI)
 	JNE          zeros
 	LEAQ         (R11)(R13*2), R8
 	ADDQ         R13, R8
@@ -1842,9 +1842,9 @@ folded:
 	VPADDD       Y14, Y9, Y9
 
 corrected:
-	SHRQ      $0x01, 392(DI)
+	SHRQ      $0x01, 8(DI)
 	JCC       goes_on
-	MOVL      400(DI), R8
+	MOVL      16(DI), R8
 	ANDL      $0x00000003, R8
 	CMPL      R8, $0x00000001
 	JNE       not_f16
@@ -1862,7 +1862,7 @@ scales:
 	VCVTDQ2PS   Y7, Y7
 	VCVTDQ2PS   Y8, Y8
 	VCVTDQ2PS   Y9, Y9
-	TESTL       $0x00000100, 400(DI)
+	TESTL       $0x00000100, 16(DI)
 	JNE         scaled
 	LEAQ        (R14)(R15*2), BP
 	ADDQ        R15, BP
@@ -1888,47 +1888,47 @@ scales:
 	VMOVUPS     Y9, 32(R14)(R15*4)
 
 converted:
-	MOVQ $+0, 432(DI)
+	MOVQ $+0, 48(DI)
 
 segment_end:
-	ADDQ 408(DI), R9
-	ADDQ 416(DI), R10
+	ADDQ 24(DI), R9
+	ADDQ 32(DI), R10
 	ADDQ $0x04, R11
 	ADDQ $0x04, R12
-	DECQ 384(DI)
+	DECQ (DI)
 	JNE  segment
 	ADDQ $0x08, SI
-	DECQ 424(DI)
+	DECQ 40(DI)
 	JNE  block
 	VZEROUPPER
 	RET
 
 goes_on:
-	VMOVDQA Y0, (DI)
-	VMOVDQA Y1, 32(DI)
-	VMOVDQA Y2, 64(DI)
-	VMOVDQA Y3, 96(DI)
-	VMOVDQA Y4, 128(DI)
-	VMOVDQA Y5, 160(DI)
-	VMOVDQA Y6, 192(DI)
-	VMOVDQA Y7, 224(DI)
-	VMOVDQA Y8, 256(DI)
-	VMOVDQA Y9, 288(DI)
-	MOVQ    $+1, 432(DI)
+	VMOVDQA Y0, 128(DI)
+	VMOVDQA Y1, 160(DI)
+	VMOVDQA Y2, 192(DI)
+	VMOVDQA Y3, 224(DI)
+	VMOVDQA Y4, 256(DI)
+	VMOVDQA Y5, 288(DI)
+	VMOVDQA Y6, 320(DI)
+	VMOVDQA Y7, 352(DI)
+	VMOVDQA Y8, 384(DI)
+	VMOVDQA Y9, 416(DI)
+	MOVQ    $+1, 48(DI)
 	JMP     segment_end
 
 more:
-	VMOVDQA Y0, (DI)
-	VMOVDQA Y1, 32(DI)
-	VMOVDQA Y2, 64(DI)
-	VMOVDQA Y3, 96(DI)
-	VMOVDQA Y4, 128(DI)
-	VMOVDQA Y5, 160(DI)
-	VMOVDQA Y6, 192(DI)
-	VMOVDQA Y7, 224(DI)
-	VMOVDQA Y8, 256(DI)
-	VMOVDQA Y9, 288(DI)
-	MOVQ    $+1, 432(DI)
+	VMOVDQA Y0, 128(DI)
+	VMOVDQA Y1, 160(DI)
+	VMOVDQA Y2, 192(DI)
+	VMOVDQA Y3, 224(DI)
+	VMOVDQA Y4, 256(DI)
+	VMOVDQA Y5, 288(DI)
+	VMOVDQA Y6, 320(DI)
+	VMOVDQA Y7, 352(DI)
+	VMOVDQA Y8, 384(DI)
+	VMOVDQA Y9, 416(DI)
+	MOVQ    $+1, 48(DI)
 	CMPQ    R8, $0x04
 	JCC     four
 
@@ -2007,7 +2007,7 @@ one:
 	JMP          fold
 
 zeros:
-	TESTL     $0x00000008, 400(DI)
+	TESTL     $0x00000008, 16(DI)
 	JNE       pairs
 	VPMOVZXBD (R10), Y12
 	VPMOVZXBD 8(R10), Y13
@@ -2118,29 +2118,29 @@ TEXT ·DotP4AVX2x6(SB), NOSPLIT, $536-8
 	MOVL      $0x00000020, R10
 	TESTL     $0x00000003, R8
 	CMOVLNE   R10, R9
-	MOVQ      R9, 472(DI)
+	MOVQ      R9, 24(DI)
 	MOVL      R8, R9
 	ANDL      $0x0000000c, R9
 	SHLL      $0x02, R9
 	MOVL      $0x00000040, R10
 	CMPL      R9, $0x00000010
 	CMOVLHI   R10, R9
-	MOVQ      R9, 480(DI)
+	MOVQ      R9, 32(DI)
 	XORL      R9, R9
 	TESTQ     R12, R12
 	SETNE     R9
 	SHLL      $0x08, R9
 	ORL       R9, R8
-	MOVQ      R8, 464(DI)
+	MOVQ      R8, 16(DI)
 	VPCMPEQW  Y12, Y12, Y12
 	VPSRLW    $0x0f, Y12, Y12
-	VMOVDQU   Y12, 416(DI)
+	VMOVDQU   Y12, 96(DI)
 	VPCMPEQW  Y12, Y12, Y12
 	VPSRLW    $0x0c, Y12, Y12
 	VPACKUSWB Y12, Y12, Y12
-	VMOVDQU   Y12, 384(DI)
+	VMOVDQU   Y12, 64(DI)
 	MOVQ      40(AX), R8
-	MOVQ      R8, 488(DI)
+	MOVQ      R8, 40(DI)
 	MOVQ      16(AX), BX
 	MOVQ      24(AX), DX
 	LEAQ      (BX)(DX*2), CX
@@ -2150,19 +2150,19 @@ TEXT ·DotP4AVX2x6(SB), NOSPLIT, $536-8
 	MOVQ      72(AX), R14
 	MOVQ      80(AX), R15
 	MOVQ      (AX), AX
-	MOVQ      $+0, 496(DI)
+	MOVQ      $+0, 48(DI)
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
-	MOVQ    472(DI), R8
+	MOVQ    24(DI), R8
 	LEAQ    (AX)(R8*4), R10
-	MOVQ    480(DI), R8
+	MOVQ    32(DI), R8
 	LEAQ    (R10)(R8*4), AX
 	MOVBQZX 4(SI), R8
-	MOVQ    R8, 448(DI)
+	MOVQ    R8, (DI)
 	MOVBQZX 5(SI), R8
-	MOVQ    R8, 456(DI)
+	MOVQ    R8, 8(DI)
 
 segment:
 	MOVL (SI), R8
@@ -2420,37 +2420,37 @@ four:
 	SUBQ         $0x04, R8
 
 fold:
-	VPMADDWD 416(DI), Y0, Y0
-	VPMADDWD 416(DI), Y1, Y1
-	VPMADDWD 416(DI), Y2, Y2
-	VPMADDWD 416(DI), Y3, Y3
-	VPMADDWD 416(DI), Y4, Y4
-	VPMADDWD 416(DI), Y5, Y5
-	VPMADDWD 416(DI), Y6, Y6
-	VPMADDWD 416(DI), Y7, Y7
-	VPMADDWD 416(DI), Y8, Y8
-	VPMADDWD 416(DI), Y9, Y9
-	VPMADDWD 416(DI), Y10, Y10
-	VPMADDWD 416(DI), Y11, Y11
-	CMPQ     496(DI), $0x00
+	VPMADDWD 96(DI), Y0, Y0
+	VPMADDWD 96(DI), Y1, Y1
+	VPMADDWD 96(DI), Y2, Y2
+	VPMADDWD 96(DI), Y3, Y3
+	VPMADDWD 96(DI), Y4, Y4
+	VPMADDWD 96(DI), Y5, Y5
+	VPMADDWD 96(DI), Y6, Y6
+	VPMADDWD 96(DI), Y7, Y7
+	VPMADDWD 96(DI), Y8, Y8
+	VPMADDWD 96(DI), Y9, Y9
+	VPMADDWD 96(DI), Y10, Y10
+	VPMADDWD 96(DI), Y11, Y11
+	CMPQ     48(DI), $0x00
 	JEQ      folded
-	VPADDD   (DI), Y0, Y0
-	VPADDD   32(DI), Y1, Y1
-	VPADDD   64(DI), Y2, Y2
-	VPADDD   96(DI), Y3, Y3
-	VPADDD   128(DI), Y4, Y4
-	VPADDD   160(DI), Y5, Y5
-	VPADDD   192(DI), Y6, Y6
-	VPADDD   224(DI), Y7, Y7
-	VPADDD   256(DI), Y8, Y8
-	VPADDD   288(DI), Y9, Y9
-	VPADDD   320(DI), Y10, Y10
-	VPADDD   352(DI), Y11, Y11
+	VPADDD   128(DI), Y0, Y0
+	VPADDD   160(DI), Y1, Y1
+	VPADDD   192(DI), Y2, Y2
+	VPADDD   224(DI), Y3, Y3
+	VPADDD   256(DI), Y4, Y4
+	VPADDD   288(DI), Y5, Y5
+	VPADDD   320(DI), Y6, Y6
+	VPADDD   352(DI), Y7, Y7
+	VPADDD   384(DI), Y8, Y8
+	VPADDD   416(DI), Y9, Y9
+	VPADDD   448(DI), Y10, Y10
+	VPADDD   480(DI), Y11, Y11
 
 folded:
 	TESTQ        R8, R8
 	JNE          more
-	TESTL        $0x0000000c, 464(DI)
+	TESTL        $0x0000000c, 16(DI)
 	JNE          zeros
 	LEAQ         (R11)(R13*2), R8
 	ADDQ         R13, R8
@@ -2474,9 +2474,9 @@ folded:
 	VPADDD       Y14, Y11, Y11
 
 corrected:
-	SHRQ      $0x01, 456(DI)
+	SHRQ      $0x01, 8(DI)
 	JCC       goes_on
-	MOVL      464(DI), R8
+	MOVL      16(DI), R8
 	ANDL      $0x00000003, R8
 	CMPL      R8, $0x00000001
 	JNE       not_f16
@@ -2496,7 +2496,7 @@ scales:
 	VCVTDQ2PS   Y9, Y9
 	VCVTDQ2PS   Y10, Y10
 	VCVTDQ2PS   Y11, Y11
-	TESTL       $0x00000100, 464(DI)
+	TESTL       $0x00000100, 16(DI)
 	JNE         scaled
 	LEAQ        (R14)(R15*2), BP
 	ADDQ        R15, BP
@@ -2526,51 +2526,51 @@ scales:
 	VMOVUPS     Y11, 32(BP)(R15*2)
 
 converted:
-	MOVQ $+0, 496(DI)
+	MOVQ $+0, 48(DI)
 
 segment_end:
-	ADDQ 472(DI), R9
-	ADDQ 480(DI), R10
+	ADDQ 24(DI), R9
+	ADDQ 32(DI), R10
 	ADDQ $0x04, R11
 	ADDQ $0x04, R12
-	DECQ 448(DI)
+	DECQ (DI)
 	JNE  segment
 	ADDQ $0x08, SI
-	DECQ 488(DI)
+	DECQ 40(DI)
 	JNE  block
 	VZEROUPPER
 	RET
 
 goes_on:
-	VMOVDQA Y0, (DI)
-	VMOVDQA Y1, 32(DI)
-	VMOVDQA Y2, 64(DI)
-	VMOVDQA Y3, 96(DI)
-	VMOVDQA Y4, 128(DI)
-	VMOVDQA Y5, 160(DI)
-	VMOVDQA Y6, 192(DI)
-	VMOVDQA Y7, 224(DI)
-	VMOVDQA Y8, 256(DI)
-	VMOVDQA Y9, 288(DI)
-	VMOVDQA Y10, 320(DI)
-	VMOVDQA Y11, 352(DI)
-	MOVQ    $+1, 496(DI)
+	VMOVDQA Y0, 128(DI)
+	VMOVDQA Y1, 160(DI)
+	VMOVDQA Y2, 192(DI)
+	VMOVDQA Y3, 224(DI)
+	VMOVDQA Y4, 256(DI)
+	VMOVDQA Y5, 288(DI)
+	VMOVDQA Y6, 320(DI)
+	VMOVDQA Y7, 352(DI)
+	VMOVDQA Y8, 384(DI)
+	VMOVDQA Y9, 416(DI)
+	VMOVDQA Y10, 448(DI)
+	VMOVDQA Y11, 480(DI)
+	MOVQ    $+1, 48(DI)
 	JMP     segment_end
 
 more:
-	VMOVDQA Y0, (DI)
-	VMOVDQA Y1, 32(DI)
-	VMOVDQA Y2, 64(DI)
-	VMOVDQA Y3, 96(DI)
-	VMOVDQA Y4, 128(DI)
-	VMOVDQA Y5, 160(DI)
-	VMOVDQA Y6, 192(DI)
-	VMOVDQA Y7, 224(DI)
-	VMOVDQA Y8, 256(DI)
-	VMOVDQA Y9, 288(DI)
-	VMOVDQA Y10, 320(DI)
-	VMOVDQA Y11, 352(DI)
-	MOVQ    $+1, 496(DI)
+	VMOVDQA Y0, 128(DI)
+	VMOVDQA Y1, 160(DI)
+	VMOVDQA Y2, 192(DI)
+	VMOVDQA Y3, 224(DI)
+	VMOVDQA Y4, 256(DI)
+	VMOVDQA Y5, 288(DI)
+	VMOVDQA Y6, 320(DI)
+	VMOVDQA Y7, 352(DI)
+	VMOVDQA Y8, 384(DI)
+	VMOVDQA Y9, 416(DI)
+	VMOVDQA Y10, 448(DI)
+	VMOVDQA Y11, 480(DI)
+	MOVQ    $+1, 48(DI)
 	CMPQ    R8, $0x04
 	JCC     four
 
@@ -2661,7 +2661,7 @@ one:
 	JMP          fold
 
 zeros:
-	TESTL     $0x00000008, 464(DI)
+	TESTL     $0x00000008, 16(DI)
 	JNE       pairs
 	VPMOVZXBD (R10), Y12
 	VPMOVZXBD 8(R10), Y13

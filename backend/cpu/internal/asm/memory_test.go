@@ -183,20 +183,24 @@ func (p *problem) pack(dst []byte, tile int) {
 		}
 		dst = dst[64*(p.form.ScaleBytes()+p.form.ZeroBytesOf()):]
 		for range int(b.Segments) {
-			p.packLines(dst, p.starts[s], p.starts[s+1], tile)
+			p.packLines(dst, s, tile)
 			dst, s = dst[p.kernel.lineBytes()*int(b.Lines):], s+1
 		}
 	}
 }
 
-// packLines writes the lines of features [from, to).
-func (p *problem) packLines(dst []byte, from, to, tile int) {
+// packLines writes the lines of segment s.
+func (p *problem) packLines(dst []byte, s, tile int) {
 	n, line := p.kernel.columns, p.kernel.lineFeatures()
+	from, to := p.starts[s], p.starts[s+1]
 	for k := from; k < to; k++ {
 		j, t := (k-from)/line, (k-from)%line
 		for c := range 16 {
 			u := p.codes[k*n+tile*16+c]
 			switch i := p.kernel.lineBytes()*j + 4*c + t%4; {
+			case p.kernel.apart && p.kernel.wide:
+				i = p.kernel.lineBytes()*j + t/2*64 + 4*c + t%2*2
+				binary.LittleEndian.PutUint16(dst[i:], uint16(int16(u)-p.zeroOf(s, tile*16+c)))
 			case t < 4:
 				dst[i] = u
 			case p.kernel.apart:

@@ -75,11 +75,8 @@ func (p *problem) last() (ends []bool) {
 // included.
 func (p *problem) segmentSum(r, s, c int) (a int64) {
 	n := p.kernel.columns
-	z := int64(p.zeros[s*n+c])
+	z := int64(p.zeroOf(s, c))
 	if p.kernel.wide {
-		if p.form&zeroMask == ZeroConstant {
-			z = int64(p.zero)
-		}
 		for k := p.starts[s]; k < p.starts[s+1]; k++ {
 			a += int64(p.x[r*p.features()+k]) * (int64(p.codes[k*n+c]) - z)
 		}
@@ -98,6 +95,14 @@ func (p *problem) segmentSum(r, s, c int) (a int64) {
 	default:
 		return a + z*lo + int64(p.codeSums[s*n+c])*hi
 	}
+}
+
+// zeroOf is the zero point of segment s and column c.
+func (p *problem) zeroOf(s, c int) int16 {
+	if p.form&zeroMask == ZeroConstant {
+		return int16(p.zero)
+	}
+	return p.zeros[s*p.kernel.columns+c]
 }
 
 // scale is the weight scale of segment s and column c.

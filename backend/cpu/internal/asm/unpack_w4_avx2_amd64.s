@@ -15,11 +15,12 @@ TEXT ·UnpackW4AVX2(SB), NOSPLIT, $0-16
 	MOVQ      c+8(FP), AX
 	MOVQ      40(AX), CX
 	MOVQ      32(AX), DX
-	MOVL      88(AX), SI
-	MOVQ      (AX), AX
+	MOVL      88(AX), R11
 	VPCMPEQW  Y15, Y15, Y15
 	VPSRLW    $0x0c, Y15, Y15
 	VPACKUSWB Y15, Y15, Y15
+	MOVQ      (AX), AX
+	MOVL      R11, SI
 
 	// 64 scales of 4 or 2 bytes, 64 zeros of 0, 1 or 4.
 	MOVL    SI, DI
@@ -33,6 +34,7 @@ TEXT ·UnpackW4AVX2(SB), NOSPLIT, $0-16
 	MOVL    $0x00000100, SI
 	CMOVLNE R8, SI
 	ADDL    DI, SI
+	ANDL    $0x0000000c, R11
 
 block:
 	MOVQ SI, DI
@@ -46,9 +48,9 @@ header:
 	ADDQ    $0x40, BX
 	SUBQ    $0x40, DI
 	JNE     header
+	MOVBQZX 4(DX), R10
 	MOVL    (DX), R8
-	MOVBQZX 4(DX), DI
-	IMULQ   DI, R8
+	IMULQ   R10, R8
 
 line:
 	PREFETCHT0 2048(AX)
