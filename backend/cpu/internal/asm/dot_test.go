@@ -1,11 +1,14 @@
 package asm
 
 import (
+	"flag"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/klauspost/cpuid/v2"
 )
+
+var casesFlag = flag.Int("cases", 0, "random problems for each integer kernel; 0: 600, 150 in short runs")
 
 // Random problems of every form, and some that are long.
 func TestIntegerKernels(t *testing.T) {
@@ -18,7 +21,10 @@ func TestIntegerKernels(t *testing.T) {
 				t.Skipf("the processor lacks one of %v", k.needs)
 			}
 			rng, m, cases := rand.New(rand.NewPCG(5, 6)), newMemory(t), 600
-			if testing.Short() {
+			switch {
+			case *casesFlag > 0:
+				cases = *casesFlag
+			case testing.Short():
 				cases = 150
 			}
 			for range cases {
