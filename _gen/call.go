@@ -19,6 +19,7 @@ const (
 	callYStep  = 80
 	callForm   = 88
 	callZero   = 96
+	callAhead  = 104
 )
 
 // Offsets of the fields of asm.Block, and its size.

@@ -14,7 +14,7 @@ type gemvFMA struct {
 	perLine int // features
 	scaled  bool
 	deep    bool // the frame is larger than a function without a check of the stack may have
-	ahead   int  // bytes that lines are fetched ahead
+	slot    int  // of the frame, where it keeps Call.Ahead; scaled kernels only
 
 	once   func()                                                 // constants; exAny points at the Call
 	block  func()                                                 // what each block's header gives; exW points at it
@@ -73,6 +73,8 @@ func (k gemvFMA) begin() {
 	k.MOVQ(at(exAny, callY), exY)
 	if k.scaled {
 		k.header()
+	} else {
+		k.MOVQ(at(exAny, callAhead), exScale)
 	}
 	k.once()
 }
@@ -80,9 +82,14 @@ func (k gemvFMA) begin() {
 func (k gemvFMA) fourSegments() {
 	k.LEAQ(indexed(exXBytes, exXBytes, 2, 0), exXThree)
 	k.clear()
+	ahead := exScale
+	if k.scaled {
+		ahead = exLeft
+		k.MOVQ(at(exFrame, k.slot), ahead)
+	}
 	k.Label("four")
 	for s := range 4 {
-		k.PREFETCHT0(at(exW, k.ahead+64*s))
+		k.PREFETCHT0(indexed(exW, ahead, 1, 64*s))
 	}
 	k.four(func(s, i int) operand.Mem {
 		switch s {
@@ -189,3 +196,6 @@ func (k gemvFMA) fewerSegments() {
 	}
 	k.JMP(operand.LabelRef("next"))
 }
+
+// gemvAhead is how far ahead of a line kernels fetch that read no Call.Ahead.
+const gemvAhead = 1024

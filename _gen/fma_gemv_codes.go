@@ -12,7 +12,7 @@ One row of float32 times codes of 8 bits.
 masks, Y8 to Y15 sums of four segments. The frame has what is taken from codes,
 [segment][half][field].
 `, func(f *file) {
-		k := &gemvFMA{exactFMA: exactFMA{f}, perLine: codes8.perLine(), scaled: true, ahead: gemvAhead, single: ymm[8:10]}
+		k := &gemvFMA{exactFMA: exactFMA{f}, perLine: codes8.perLine(), scaled: true, single: ymm[8:10]}
 		masks, table := ymm[5:7], k.codes(codes8, 0)
 		constant := k.once
 		k.once = func() {
@@ -59,7 +59,7 @@ sums of y, Y2 scales, Y3 a sum. The frame has the sums of four segments, the mas
 and what is taken from codes, [segment][half][field].
 `, func(f *file) {
 		const sums, masks, zeros = 0, 8 * 32, 12 * 32
-		k := &gemvFMA{exactFMA: exactFMA{f}, perLine: codes4.perLine(), scaled: true, deep: true, ahead: gemvAhead, single: ymm[0:2]}
+		k := &gemvFMA{exactFMA: exactFMA{f}, perLine: codes4.perLine(), scaled: true, deep: true, single: ymm[0:2]}
 		sum := func(s, h int) operand.Mem { return at(exFrame, sums+32*(2*s+h)) }
 		mask := func(j int) operand.Mem { return at(exFrame, masks+32*j) }
 		table := k.codes(codes4, zeros)
@@ -133,19 +133,19 @@ and what is taken from codes, [segment][half][field].
 	})
 }
 
-// gemvAhead is how far ahead of a line memory is fetched.
-const gemvAhead = 1024
-
 // codes prepares what codes need: a frame of which zeros bytes are the kernel's
-// own, and behind them a table of what is taken from codes. One of fewer
-// segments is segment 0 of a table that moves on.
+// own, and behind them a table of what is taken from codes and Call.Ahead. One
+// of fewer segments is segment 0 of a table that moves on.
 func (k *gemvFMA) codes(c codeBits, zeros int) (table func(s, h, j int) operand.Mem) {
 	half := 32 * c.inWord()
 	table = func(s, h, j int) operand.Mem { return at(exTable, 2*half*s+half*h+32*j) }
 	first := func() { k.LEAQ(at(exFrame, zeros), exTable) }
+	k.slot = zeros + 4*2*half
 	k.once = func() {
 		k.constantZero()
-		k.frame(zeros + 4*2*half)
+		k.frame(k.slot + 8)
+		k.MOVQ(at(exAny, callAhead), exLeft)
+		k.MOVQ(exLeft, at(exFrame, k.slot))
 		first()
 		k.zeroTable(c, func() {}, func(s, h int) {}, table)
 	}

@@ -68,7 +68,7 @@ weights, Y8 to Y15 sums of four segments.
 
 // gemvPlain is a kernel of plain weights; line adds one line to two sums.
 func gemvPlain(f *file, perLine int, fix func(reg.VecPhysical), line func(k exactFMA, w func(h int) operand.Mem, x func(i int) operand.Mem, sum []reg.VecPhysical)) *gemvFMA {
-	k := &gemvFMA{exactFMA: exactFMA{f}, perLine: perLine, ahead: gemvAhead, fix: fix, once: func() {}, single: ymm[8:10]}
+	k := &gemvFMA{exactFMA: exactFMA{f}, perLine: perLine, fix: fix, once: func() {}, single: ymm[8:10]}
 	k.clear = k.clearRegisters
 	k.sum = k.registerSum
 	k.four = func(x func(s, i int) operand.Mem) {

@@ -62,5 +62,6 @@ type Call struct {
 	Y      *float32       // [rows][16 or 32] sums, which the call adds to
 	YStep  uintptr        // from row to row
 	Form   Form
-	Zero   uint64 // exact kernels and integer kernels of 16-bit x: the zero point of ZeroConstant
+	Zero   uint64  // exact kernels and integer kernels of 16-bit x: the zero point of ZeroConstant
+	Ahead  uintptr // Gemv kernels: how far ahead of what they read they fetch, whether it is there or not; 0: they do not
 }

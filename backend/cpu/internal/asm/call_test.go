@@ -13,12 +13,13 @@ func TestOffsets(t *testing.T) {
 	for i, at := range []uintptr{
 		unsafe.Offsetof(c.W), unsafe.Offsetof(c.WStep), unsafe.Offsetof(c.X), unsafe.Offsetof(c.XStep),
 		unsafe.Offsetof(c.Blocks), unsafe.Offsetof(c.Count), unsafe.Offsetof(c.Side), unsafe.Offsetof(c.Scales),
-		unsafe.Offsetof(c.SStep), unsafe.Offsetof(c.Y), unsafe.Offsetof(c.YStep), unsafe.Offsetof(c.Form), unsafe.Offsetof(c.Zero),
+		unsafe.Offsetof(c.SStep), unsafe.Offsetof(c.Y), unsafe.Offsetof(c.YStep), unsafe.Offsetof(c.Form), unsafe.Offsetof(c.Zero), unsafe.Offsetof(c.Ahead),
 	} {
 		require.Equal(t, uintptr(8*i), at)
 	}
 	var b Block
 	require.Equal(t, uintptr(4), unsafe.Offsetof(b.Segments))
 	require.Equal(t, uintptr(5), unsafe.Offsetof(b.Ends))
+	require.Equal(t, uintptr(6), unsafe.Offsetof(b.Features))
 	require.Equal(t, uintptr(8), unsafe.Sizeof(b))
 }

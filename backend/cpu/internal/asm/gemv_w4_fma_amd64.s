@@ -17,7 +17,7 @@
 
 // func GemvW4FMA(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·GemvW4FMA(SB), $1432-8
+TEXT ·GemvW4FMA(SB), $1440-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -42,6 +42,8 @@ headed:
 	LEAQ         (SP), DI
 	ADDQ         $0x1f, DI
 	ANDQ         $-32, DI
+	MOVQ         104(DX), R12
+	MOVQ         R12, 1408(DI)
 	LEAQ         384(DI), BP
 	MOVL         $0x4b000000, DX
 	VMOVD        DX, X1
@@ -255,12 +257,13 @@ zeros:
 	VMOVAPS Y0, 160(DI)
 	VMOVAPS Y0, 192(DI)
 	VMOVAPS Y0, 224(DI)
+	MOVQ    1408(DI), R12
 
 four:
-	PREFETCHT0   1024(AX)
-	PREFETCHT0   1088(AX)
-	PREFETCHT0   1152(AX)
-	PREFETCHT0   1216(AX)
+	PREFETCHT0   (AX)(R12*1)
+	PREFETCHT0   64(AX)(R12*1)
+	PREFETCHT0   128(AX)(R12*1)
+	PREFETCHT0   192(AX)(R12*1)
 	VMOVAPS      (DI), Y0
 	VMOVAPS      32(DI), Y1
 	VMOVAPS      64(DI), Y2

@@ -18,7 +18,7 @@
 
 // func GemvW8FMA(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·GemvW8FMA(SB), NOSPLIT, $536-8
+TEXT ·GemvW8FMA(SB), NOSPLIT, $544-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -43,6 +43,8 @@ headed:
 	LEAQ         (SP), DI
 	ADDQ         $0x1f, DI
 	ANDQ         $-32, DI
+	MOVQ         104(DX), R12
+	MOVQ         R12, 512(DI)
 	LEAQ         (DI), BP
 	MOVL         $0x4b000000, DX
 	VMOVD        DX, X1
@@ -169,12 +171,13 @@ zeros:
 	VXORPS Y13, Y13, Y13
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
+	MOVQ   512(DI), R12
 
 four:
-	PREFETCHT0   1024(AX)
-	PREFETCHT0   1088(AX)
-	PREFETCHT0   1152(AX)
-	PREFETCHT0   1216(AX)
+	PREFETCHT0   (AX)(R12*1)
+	PREFETCHT0   64(AX)(R12*1)
+	PREFETCHT0   128(AX)(R12*1)
+	PREFETCHT0   192(AX)(R12*1)
 	VPBLENDW     $0x55, (AX), Y4, Y0
 	VPBLENDW     $0x55, 32(AX), Y4, Y1
 	VBROADCASTSS (BX), Y3
