@@ -13,7 +13,7 @@ import (
 
 func TestRowProducts(t *testing.T) {
 	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
-		t.Skip("the processor has no AVX2")
+		t.Skip("the processor lacks AVX2")
 	}
 	testProducts(t, RowProductFusedAVX2, true, false)
 	testProducts(t, RowProductApartAVX2, false, false)
@@ -21,7 +21,7 @@ func TestRowProducts(t *testing.T) {
 
 func TestRowProductsOf32(t *testing.T) {
 	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {
-		t.Skip("the processor has no AVX-512")
+		t.Skip("the processor lacks AVX-512")
 	}
 	testProducts(t, RowProductFusedAVX512, true, true)
 	testProducts(t, RowProductApartAVX512, false, true)

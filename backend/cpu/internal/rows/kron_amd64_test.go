@@ -18,7 +18,7 @@ import (
 // reference's bit for bit, for values around the limits of fused products.
 func TestTransformedValues(t *testing.T) {
 	if !hasAVX2() {
-		t.Skip("the processor has no AVX2")
+		t.Skip("the processor lacks AVX2")
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	floats := []dtype.DType{dtype.F32, dtype.F16, dtype.BF16}
@@ -85,7 +85,7 @@ func TestSignificand(t *testing.T) {
 // products beyond float32 whose sum is not.
 func TestTransformedValuesThatAreNotTame(t *testing.T) {
 	if !hasAVX2() {
-		t.Skip("the processor has no AVX2")
+		t.Skip("the processor lacks AVX2")
 	}
 	columns := func(n int, v float32) []float32 { // the first column of [n, n]
 		p := make([]float32, n*n)
