@@ -10,6 +10,7 @@ WORK     := $(CURDIR)/.tools
 TOOLS    ?= $(WORK)
 VENV     := $(TOOLS)/venv
 PYTHON   := $(VENV)/bin/python
+PEERS    := $(TOOLS)/venv-peers
 STATICCHECK_VERSION := v0.8.2
 STATICCHECK := $(TOOLS)/bin/staticcheck-$(STATICCHECK_VERSION)
 
@@ -30,7 +31,7 @@ QEMU     := qemu-aarch64 -cpu max
 # The parts that read the working tree alone; none writes into it.
 PARTS := cover race qemu tiers bochs v3 tags cross interop real bundled fuzz lint
 
-.PHONY: all test tools ci ci-tools generate generated $(PARTS) fmt vet staticcheck tidy clean
+.PHONY: all test tools ci ci-tools bench-peers generate generated $(PARTS) fmt vet staticcheck tidy clean
 
 all: test
 
@@ -114,9 +115,12 @@ tiers: ci-tools
 	    ./backend/cpu ./backend/cpu/internal/asm ./internal/workers -run 'Test[^CG]|TestExactCells' || exit 1; \
 	done
 
-# Kernels for instructions that this machine may lack, on an emulated CPU.
+# Kernels for instructions that this machine may lack, on an emulated CPU that
+# has them all: nothing is excused here. It is slow, so they get few problems.
 bochs: ci-tools
-	@CGO_ENABLED=0 GOARCH=amd64 $(GOTEST) -part bochs-avx512 -- -short -timeout 20m -exec '$(WORK)/ci/bochs -cpu corei7_icelake_u' ./backend/cpu/internal/asm
+	@CGO_ENABLED=0 GOARCH=amd64 $(WORK)/ci/gotest $(STRICT) -counts '$(COUNTS)' -part bochs-avx512 -- -short -timeout 30m \
+	  -exec '$(WORK)/ci/bochs -cpu corei7_icelake_u' ./backend/cpu/internal/asm \
+	  -run 'TestOffsets|TestUnpackW4VNNI|TestIntegerKernels/([^X]VNNIx|VNNI256)' -cases 8
 
 # Golden bits where the compiler may use FMA on amd64.
 v3: ci-tools
@@ -143,6 +147,21 @@ real: $(VENV)/.done
 # Files and numbers of the Python packages against ours, bit for bit.
 interop: ci-tools $(VENV)/.done
 	@BITLANE_PYTHON=$(PYTHON) $(GOTEST) -part interop -- -count=1 -tags interop ./interop/...
+
+# ---- measurements ---------------------------------------------------------
+
+# Other libraries beside ours, in one run on this machine; minutes. PEERFLAGS are
+# those of interop/peers/run.py. Writes docs/measurements/peers-<processor>.md.
+PEERFLAGS ?=
+bench-peers: $(PEERS)/.done
+	@CGO_ENABLED=0 $(GO) build -o $(WORK)/peers ./interop/peers
+	@$(PEERS)/bin/python interop/peers/run.py --binary $(WORK)/peers $(PEERFLAGS)
+
+# torch comes with its CUDA libraries here, too.
+$(PEERS)/.done: interop/peers/requirements.txt
+	python3 -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r interop/peers/requirements.txt
+	@touch $@
 
 # ---- generated files ------------------------------------------------------
 
