@@ -3,6 +3,8 @@ package cpu
 import (
 	"unsafe"
 
+	"github.com/klauspost/cpuid/v2"
+
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -23,6 +25,8 @@ type product struct {
 	data []byte    // tiles
 	bias []float32 // of whole tiles; nil: none
 	runs []run     // of blocks that are unpacked together
+
+	ahead uintptr // how far ahead weights are fetched, in bytes
 }
 
 // run is blocks that are unpacked, and their sums finished, together.
@@ -32,6 +36,7 @@ var _ packable = (*product)(nil)
 
 func newProduct(p *panel, u *unit, mem []byte, at *layout, l *quant.Linear) *product {
 	w := &product{panel: p, f: u.kernels(), data: mem[at.rows:][:p.tiles()*p.tileBytes()], runs: p.divide()}
+	w.ahead = fetchAhead(cpuid.CPU.VendorID, cpuid.CPU.Family, cpuid.CPU.Model, p.weights())
 	if l.HasBias() {
 		w.bias = view[float32](mem[at.bias:], p.tiles()*tileColumns)
 		clear(w.bias[copy(w.bias, l.Bias):])
@@ -124,7 +129,7 @@ func (w *product) multiply(c *call, p *part, worker, portion int) {
 	}
 	t.rows = min(g.rows, c.rows-t.row)
 	t.tiles = min(g.tiles, w.panel.tiles()-t.tile)
-	*t.call = asm.Call{XStep: uintptr(c.l.stride), SStep: uintptr(c.l.stride), Form: w.form, Zero: uint64(w.zero)}
+	*t.call = asm.Call{XStep: uintptr(c.l.stride), SStep: uintptr(c.l.stride), Form: w.form, Zero: uint64(w.zero), Ahead: w.ahead}
 	for i := 0; i < t.tiles; {
 		i += t.columns(t.tile + i)
 	}

@@ -78,6 +78,12 @@ var units = []*unit{
 					{6, asm.DotW8AVX2x6}, {5, asm.DotW8AVX2x5}, {4, asm.DotW8AVX2x4},
 					{3, asm.DotW8AVX2x3}, {2, asm.DotW8AVX2x2}, {1, asm.DotW8AVX2x1},
 				},
+				wideFrom: 12,
+				unpack:   asm.UnpackW8AVX2,
+				wide: []step{
+					{6, asm.DotP8AVX2x6}, {5, asm.DotP8AVX2x5}, {4, asm.DotP8AVX2x4},
+					{3, asm.DotP8AVX2x3}, {2, asm.DotP8AVX2x2}, {1, asm.DotP8AVX2x1},
+				},
 			},
 			codes4: integerKernels{
 				direct: []step{
