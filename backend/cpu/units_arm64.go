@@ -1,9 +1,12 @@
 package cpu
 
 import (
+	"unsafe"
+
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/dtype"
 )
 
 // tiers are the steps of arm64, best first.
@@ -18,11 +21,18 @@ var units = []*unit{
 	{
 		name:  "i8mm",
 		needs: []cpuid.FeatureID{cpuid.ASIMD, cpuid.ASIMDDP, cpuid.I8MM},
+		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
 		functions: functions{
+			codes4: integerKernels{direct: []step{
+				{8, asm.DotW4I8MMx8},
+				{4, asm.DotW4DotProdx4}, {3, asm.DotW4DotProdx3}, {2, asm.DotW4DotProdx2}, {1, asm.DotW4DotProdx1},
+			}},
 			codes8: integerKernels{direct: []step{
+				{8, asm.DotW8I8MMx8},
 				{4, asm.DotW8I8MMx4}, {3, asm.DotW8I8MMx3}, {2, asm.DotW8I8MMx2}, {1, asm.DotW8I8MMx1},
 			}},
+			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32NEON, dtype.F16: asm.FinishF16NEON, dtype.BF16: asm.FinishBF16NEON},
 		},
 	},
 	{
@@ -37,6 +47,7 @@ var units = []*unit{
 			codes8: integerKernels{direct: []step{
 				{4, asm.DotW8DotProdx4}, {3, asm.DotW8DotProdx3}, {2, asm.DotW8DotProdx2}, {1, asm.DotW8DotProdx1},
 			}},
+			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32NEON, dtype.F16: asm.FinishF16NEON, dtype.BF16: asm.FinishBF16NEON},
 		},
 	},
 	{
@@ -44,6 +55,7 @@ var units = []*unit{
 		needs: []cpuid.FeatureID{cpuid.ASIMD},
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
+		exact: true,
 		functions: functions{
 			codes4: integerKernels{direct: []step{
 				{4, asm.DotW4NEONx4}, {3, asm.DotW4NEONx3}, {2, asm.DotW4NEONx2}, {1, asm.DotW4NEONx1},
@@ -51,6 +63,21 @@ var units = []*unit{
 			codes8: integerKernels{direct: []step{
 				{4, asm.DotW8NEONx4}, {3, asm.DotW8NEONx3}, {2, asm.DotW8NEONx2}, {1, asm.DotW8NEONx1},
 			}},
+			exact: exactKernels{
+				gemv: [weightKinds]func(*asm.Call){
+					weight4: asm.GemvW4NEON, weight8: asm.GemvW8NEON,
+					weightF32: asm.GemvF32NEON, weightF16: asm.GemvF16NEON, weightBF16: asm.GemvBF16NEON,
+				},
+				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
+					weight4: asm.UnpackW4NEON, weight8: asm.UnpackW8NEON,
+					weightF32: asm.UnpackF32NEON, weightF16: asm.UnpackF16NEON, weightBF16: asm.UnpackBF16NEON,
+				},
+				gemm: []step{
+					{6, asm.GemmNEONx6}, {5, asm.GemmNEONx5}, {4, asm.GemmNEONx4},
+					{3, asm.GemmNEONx3}, {2, asm.GemmNEONx2}, {1, asm.GemmNEONx1},
+				},
+			},
+			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32NEON, dtype.F16: asm.FinishF16NEON, dtype.BF16: asm.FinishBF16NEON},
 		},
 	},
 }
