@@ -67,6 +67,39 @@ var units = []*unit{
 		},
 	},
 	{
+		name:  "avxvnni",
+		needs: []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVXVNNI},
+		rows:  rows.AVX2,
+		four:  offer{true, bytePanel},
+		eight: offer{true, bytePanel},
+		functions: functions{
+			codes4: integerKernels{
+				direct: []step{
+					{6, asm.DotW4AVXVNNIx6}, {5, asm.DotW4AVXVNNIx5}, {4, asm.DotW4AVXVNNIx4},
+					{3, asm.DotW4AVXVNNIx3}, {2, asm.DotW4AVXVNNIx2}, {1, asm.DotW4AVXVNNIx1},
+				},
+				wideFrom: 12,
+				unpack:   asm.UnpackW4AVX2,
+				wide: []step{
+					{6, asm.DotP4AVXVNNIx6}, {5, asm.DotP4AVXVNNIx5}, {4, asm.DotP4AVXVNNIx4},
+					{3, asm.DotP4AVXVNNIx3}, {2, asm.DotP4AVXVNNIx2}, {1, asm.DotP4AVXVNNIx1},
+				},
+			},
+			codes8: integerKernels{
+				direct: []step{
+					{6, asm.DotW8AVXVNNIx6}, {5, asm.DotW8AVXVNNIx5}, {4, asm.DotW8AVXVNNIx4},
+					{3, asm.DotW8AVXVNNIx3}, {2, asm.DotW8AVXVNNIx2}, {1, asm.DotW8AVXVNNIx1},
+				},
+				wideFrom: 12,
+				wide: []step{
+					{6, asm.DotW8AVXVNNIx6}, {5, asm.DotW8AVXVNNIx5}, {4, asm.DotW8AVXVNNIx4},
+					{3, asm.DotW8AVXVNNIx3}, {2, asm.DotW8AVXVNNIx2}, {1, asm.DotW8AVXVNNIx1},
+				},
+			},
+			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+		},
+	},
+	{
 		name:  "avx2",
 		needs: []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C},
 		rows:  rows.AVX2,
