@@ -171,7 +171,7 @@ func (w *w4) line(i int, first bool) {
 	}
 	from := i * w.bytes()
 	if !w.unpacked {
-		w.PREFETCHT0(at(intW, from+aheadAVX2))
+		w.fetch(from)
 	}
 	load(from, w.low)
 	if w.unpacked {

@@ -146,7 +146,7 @@ func (w *w8) line(i int) {
 	weights, x := ymm[12:14], reg.Y14
 	product := []reg.VecPhysical{reg.Y15, x}
 	if !w.unpacked {
-		w.PREFETCHT0(at(intW, 64*i+aheadAVX2))
+		w.fetch(64 * i)
 	}
 	for p := range w.pair {
 		for _, h := range halves {

@@ -8,15 +8,16 @@ import (
 // intRegisters is the part of the heads of AVX2's integer kernels that is the
 // same for all.
 const intRegisters = `
-Registers: AX next line, BX and CX x of rows 0 and 3, DX step of x, SI next
-Block, DI frame (32-byte aligned), R8 lines left in the segment, R9 and R10 its
-scales and zeros, R11 and R12 Side and Scales of row 0, R13 their step, R14 Y,
-R15 its step, BP row 3 of it; Y0 to Y(2·rows−1) sums, two for each row, Y12 and Y13 weights,
-then scales, Y14 x, Y15 product;
+Registers: AX next line, BX and CX x of rows 0 and 3, or CX Call.Ahead up to three
+rows, DX step of x, SI next Block, DI frame (32-byte aligned), R8 lines left in
+the segment, R9 and R10 its scales and zeros, R11 and R12 Side and Scales of row
+0, R13 their step, R14 Y, R15 its step, BP row 3 of it; Y0 to Y(2·rows−1) sums,
+two for each row, Y12 and Y13 weights, then scales, Y14 x, Y15 product;
 `
 
 var (
 	intW, intX, intX3, intXStep = reg.RAX, reg.RBX, reg.RCX, reg.RDX
+	intAhead                    = reg.RCX // instead of intX3
 	intBlock, intFrame          = reg.RSI, reg.RDI
 	intLines                    = reg.R8 // free between the lines of two segments
 	intScale, intZero           = reg.R9, reg.R10
@@ -24,10 +25,11 @@ var (
 	intY, intYStep, intY3       = reg.R14, reg.R15, reg.RBP
 )
 
-// aheadAVX2 is how far ahead of their reads kernels of AVX2 ask for packed
-// weights, bytes. Zen 3, 22 GB/s, cold weights, DotW4AVX2x1 at groups of 32, part
-// of the read bandwidth without asking: 0.74; at 512 bytes 0.81, 1024 0.89,
-// 1536 0.94, 2048 0.95, 3072 0.88, 4096 0.86.
+// aheadAVX2 is how far ahead of their reads kernels of four rows and more, and
+// those that unpack, ask for packed weights, in bytes; up to three rows take
+// Call.Ahead. Zen 3, 22 GB/s, cold weights, DotW4AVX2x1 at groups of 32, part of
+// the read bandwidth without asking: 0.74; at 512 bytes 0.81, 1024 0.89, 1536
+// 0.94, 2048 0.95, 3072 0.88, 4096 0.86.
 const aheadAVX2 = 2048
 
 var (
@@ -96,6 +98,15 @@ func (k *intAVX2) threeRows(base, step, to reg.Register) {
 	if k.rows > 3 {
 		k.LEAQ(indexed(base, step, 2, 0), to)
 		k.ADDQ(step, to)
+	}
+}
+
+// fetch asks for what comes ahead of the line disp bytes behind intW.
+func (k *intAVX2) fetch(disp int) {
+	if k.rows > 3 {
+		k.PREFETCHT0(at(intW, disp+aheadAVX2))
+	} else {
+		k.PREFETCHT0(indexed(intW, intAhead, 1, disp))
 	}
 }
 
@@ -179,6 +190,9 @@ func (k *intAVX2) begin() {
 	k.MOVQ(at(intW, callX), intX)
 	k.MOVQ(at(intW, callXStep), intXStep)
 	k.threeRows(intX, intXStep, intX3)
+	if k.rows <= 3 {
+		k.MOVQ(at(intW, callAhead), intAhead)
+	}
 	k.MOVQ(at(intW, callBlocks), intBlock)
 	k.MOVQ(at(intW, callSStep), intSideStep)
 	k.MOVQ(at(intW, callY), intY)

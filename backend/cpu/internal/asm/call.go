@@ -63,5 +63,5 @@ type Call struct {
 	YStep  uintptr        // from row to row
 	Form   Form
 	Zero   uint64  // exact kernels and integer kernels of 16-bit x: the zero point of ZeroConstant
-	Ahead  uintptr // Gemv kernels: how far ahead of what they read they fetch, whether it is there or not; 0: they do not
+	Ahead  uintptr // kernels of few rows of packed weights: how far ahead of what they read they fetch, whether it is there or not; 0: they do not
 }

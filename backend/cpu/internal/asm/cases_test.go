@@ -43,6 +43,13 @@ func (k kernel) lineBytes() int {
 	return 64
 }
 
+func (k kernel) rangeOfX() (least, largest int32) {
+	if k.wide {
+		return -255, 255
+	}
+	return -128, 127
+}
+
 func (k kernel) mostCode() uint8 { return 1<<k.bits - 1 }
 
 func (p *problem) String() string {
@@ -120,10 +127,7 @@ func (s shape) fill(rng *rand.Rand) *problem {
 	}
 	segments, features := p.segments(), p.features()
 	p.x, p.codes = make([]int32, k.rows*features), make([]uint8, features*n)
-	least, largest := int32(-128), int32(127)
-	if k.wide {
-		least, largest = -255, 255
-	}
+	least, largest := k.rangeOfX()
 	anyX, anyCode := pattern(rng, least, largest), pattern(rng, 0, int32(k.mostCode()))
 	for s := range segments {
 		for at := p.starts[s]; at < p.ends[s]; at++ {

@@ -6,11 +6,11 @@
 // Maths: as for packed weights, DotW8AVX2, with lines of int16: 16 columns by two
 // features each.
 //
-// Registers: AX next line, BX and CX x of rows 0 and 3, DX step of x, SI next
-// Block, DI frame (32-byte aligned), R8 lines left in the segment, R9 and R10 its
-// scales and zeros, R11 and R12 Side and Scales of row 0, R13 their step, R14 Y,
-// R15 its step, BP row 3 of it; Y0 to Y(2·rows−1) sums, two for each row, Y12 and Y13 weights,
-// then scales, Y14 x, Y15 product;
+// Registers: AX next line, BX and CX x of rows 0 and 3, or CX Call.Ahead up to three
+// rows, DX step of x, SI next Block, DI frame (32-byte aligned), R8 lines left in
+// the segment, R9 and R10 its scales and zeros, R11 and R12 Side and Scales of row
+// 0, R13 their step, R14 Y, R15 its step, BP row 3 of it; Y0 to Y(2·rows−1) sums,
+// two for each row, Y12 and Y13 weights, then scales, Y14 x, Y15 product;
 
 #include "textflag.h"
 
@@ -48,6 +48,7 @@ TEXT ·DotP8AVX2x1(SB), NOSPLIT, $216-8
 	MOVQ    R8, 40(DI)
 	MOVQ    16(AX), BX
 	MOVQ    24(AX), DX
+	MOVQ    104(AX), CX
 	MOVQ    32(AX), SI
 	MOVQ    64(AX), R13
 	MOVQ    72(AX), R14
@@ -200,6 +201,7 @@ TEXT ·DotP8AVX2x2(SB), NOSPLIT, $216-8
 	MOVQ    R8, 40(DI)
 	MOVQ    16(AX), BX
 	MOVQ    24(AX), DX
+	MOVQ    104(AX), CX
 	MOVQ    32(AX), SI
 	MOVQ    64(AX), R13
 	MOVQ    72(AX), R14
@@ -389,6 +391,7 @@ TEXT ·DotP8AVX2x3(SB), NOSPLIT, $216-8
 	MOVQ    R8, 40(DI)
 	MOVQ    16(AX), BX
 	MOVQ    24(AX), DX
+	MOVQ    104(AX), CX
 	MOVQ    32(AX), SI
 	MOVQ    64(AX), R13
 	MOVQ    72(AX), R14

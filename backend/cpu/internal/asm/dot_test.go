@@ -33,6 +33,9 @@ func TestIntegerKernels(t *testing.T) {
 			for _, s := range longShapes(k) {
 				m.run(rng, s.fill(rng))
 			}
+			for _, p := range extremes(rng, k) {
+				m.run(rng, p)
+			}
 		})
 	}
 }
@@ -54,6 +57,24 @@ func longShapes(k kernel) (shapes []shape) {
 		shape{kernel: k, blocks: []Block{{Lines: 4 * lines, Segments: 1, Ends: 1}}},
 		shape{kernel: k, blocks: []Block{{Lines: lines, Segments: 4, Ends: 8}}},
 		shape{kernel: k, blocks: []Block{{Lines: lines, Segments: 4}, {Lines: lines / 2 &^ 1, Segments: 1, Ends: 1}}})
+}
+
+// extremes are problems with the largest products there are, all of one sign.
+func extremes(rng *rand.Rand, k kernel) (problems []*problem) {
+	eight := uint32(8 / k.lineFeatures()) // lines of eight features
+	s := shape{kernel: k, blocks: []Block{{Lines: 9 * eight, Segments: 3, Ends: 5}, {Lines: 4 * eight, Segments: 1, Ends: 1}}}
+	least, largest := k.rangeOfX()
+	for _, x := range []int32{least, largest} {
+		p := s.fill(rng)
+		for i := range p.x {
+			p.x[i] = x
+		}
+		for i := range p.codes {
+			p.codes[i] = s.kernel.mostCode()
+		}
+		problems = append(problems, p)
+	}
+	return problems
 }
 
 // Values of x and codes come from the bytes of the input, the rest from its

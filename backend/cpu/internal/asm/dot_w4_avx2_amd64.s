@@ -6,11 +6,11 @@
 // within ±2·15·128, and eight of them, those of four lines, within int16: they are
 // added as int16, then as pairs to int32.
 //
-// Registers: AX next line, BX and CX x of rows 0 and 3, DX step of x, SI next
-// Block, DI frame (32-byte aligned), R8 lines left in the segment, R9 and R10 its
-// scales and zeros, R11 and R12 Side and Scales of row 0, R13 their step, R14 Y,
-// R15 its step, BP row 3 of it; Y0 to Y(2·rows−1) sums, two for each row, Y12 and Y13 weights,
-// then scales, Y14 x, Y15 product;
+// Registers: AX next line, BX and CX x of rows 0 and 3, or CX Call.Ahead up to three
+// rows, DX step of x, SI next Block, DI frame (32-byte aligned), R8 lines left in
+// the segment, R9 and R10 its scales and zeros, R11 and R12 Side and Scales of row
+// 0, R13 their step, R14 Y, R15 its step, BP row 3 of it; Y0 to Y(2·rows−1) sums,
+// two for each row, Y12 and Y13 weights, then scales, Y14 x, Y15 product;
 // one or two rows: Y4 to Y7 int16 sums, Y8 low nibbles' mask, Y9 ones, Y10 and Y11
 // weights' high nibbles; more: Y0 and up are int16, then int32 sums, kept in the
 // frame from line to line, Y10 and Y11 mask and ones, or the frame's constants.
@@ -58,6 +58,7 @@ TEXT ·DotW4AVX2x1(SB), NOSPLIT, $88-8
 	MOVQ      R8, 40(DI)
 	MOVQ      16(AX), BX
 	MOVQ      24(AX), DX
+	MOVQ      104(AX), CX
 	MOVQ      32(AX), SI
 	MOVQ      64(AX), R13
 	MOVQ      72(AX), R14
@@ -86,7 +87,7 @@ segment:
 	JCS  few
 
 four:
-	PREFETCHT0   2048(AX)
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -103,7 +104,7 @@ four:
 	VPMADDUBSW   Y14, Y11, Y14
 	VPADDW       Y15, Y4, Y4
 	VPADDW       Y14, Y5, Y5
-	PREFETCHT0   2112(AX)
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -122,7 +123,7 @@ four:
 	VPMADDUBSW   Y14, Y11, Y14
 	VPADDW       Y15, Y4, Y4
 	VPADDW       Y14, Y5, Y5
-	PREFETCHT0   2176(AX)
+	PREFETCHT0   128(AX)(CX*1)
 	VMOVDQA      128(AX), Y12
 	VMOVDQA      160(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -141,7 +142,7 @@ four:
 	VPMADDUBSW   Y14, Y11, Y14
 	VPADDW       Y15, Y4, Y4
 	VPADDW       Y14, Y5, Y5
-	PREFETCHT0   2240(AX)
+	PREFETCHT0   192(AX)(CX*1)
 	VMOVDQA      192(AX), Y12
 	VMOVDQA      224(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -226,7 +227,7 @@ few:
 	VPXOR Y5, Y5, Y5
 
 one:
-	PREFETCHT0   2048(AX)
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -332,6 +333,7 @@ TEXT ·DotW4AVX2x2(SB), NOSPLIT, $88-8
 	MOVQ      R8, 40(DI)
 	MOVQ      16(AX), BX
 	MOVQ      24(AX), DX
+	MOVQ      104(AX), CX
 	MOVQ      32(AX), SI
 	MOVQ      64(AX), R13
 	MOVQ      72(AX), R14
@@ -360,7 +362,7 @@ segment:
 	JCS  few
 
 four:
-	PREFETCHT0   2048(AX)
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -385,7 +387,7 @@ four:
 	VPMADDUBSW   Y14, Y11, Y14
 	VPADDW       Y15, Y6, Y6
 	VPADDW       Y14, Y7, Y7
-	PREFETCHT0   2112(AX)
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -414,7 +416,7 @@ four:
 	VPMADDUBSW   Y14, Y11, Y14
 	VPADDW       Y15, Y6, Y6
 	VPADDW       Y14, Y7, Y7
-	PREFETCHT0   2176(AX)
+	PREFETCHT0   128(AX)(CX*1)
 	VMOVDQA      128(AX), Y12
 	VMOVDQA      160(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -443,7 +445,7 @@ four:
 	VPMADDUBSW   Y14, Y11, Y14
 	VPADDW       Y15, Y6, Y6
 	VPADDW       Y14, Y7, Y7
-	PREFETCHT0   2240(AX)
+	PREFETCHT0   192(AX)(CX*1)
 	VMOVDQA      192(AX), Y12
 	VMOVDQA      224(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -555,7 +557,7 @@ few:
 	VPXOR Y7, Y7, Y7
 
 one:
-	PREFETCHT0   2048(AX)
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -685,6 +687,7 @@ TEXT ·DotW4AVX2x3(SB), NOSPLIT, $344-8
 	MOVQ      R8, 40(DI)
 	MOVQ      16(AX), BX
 	MOVQ      24(AX), DX
+	MOVQ      104(AX), CX
 	MOVQ      32(AX), SI
 	MOVQ      64(AX), R13
 	MOVQ      72(AX), R14
@@ -710,7 +713,7 @@ segment:
 	JCS  few
 
 four:
-	PREFETCHT0   2048(AX)
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -743,7 +746,7 @@ four:
 	VPMADDUBSW   Y14, Y7, Y14
 	VPADDW       Y15, Y4, Y4
 	VPADDW       Y14, Y5, Y5
-	PREFETCHT0   2112(AX)
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -782,7 +785,7 @@ four:
 	VPMADDUBSW   Y14, Y7, Y14
 	VPADDW       Y15, Y4, Y4
 	VPADDW       Y14, Y5, Y5
-	PREFETCHT0   2176(AX)
+	PREFETCHT0   128(AX)(CX*1)
 	VMOVDQA      128(AX), Y12
 	VMOVDQA      160(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -821,7 +824,7 @@ four:
 	VPMADDUBSW   Y14, Y7, Y14
 	VPADDW       Y15, Y4, Y4
 	VPADDW       Y14, Y5, Y5
-	PREFETCHT0   2240(AX)
+	PREFETCHT0   192(AX)(CX*1)
 	VMOVDQA      192(AX), Y12
 	VMOVDQA      224(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -973,7 +976,7 @@ few:
 	VPXOR Y5, Y5, Y5
 
 one:
-	PREFETCHT0   2048(AX)
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y6

@@ -6,11 +6,11 @@
 // Maths: codes widen to int16 and lose their zero point, two features of a column
 // beside each other; vpmaddwd multiplies them by two features of x, exactly.
 //
-// Registers: AX next line, BX and CX x of rows 0 and 3, DX step of x, SI next
-// Block, DI frame (32-byte aligned), R8 lines left in the segment, R9 and R10 its
-// scales and zeros, R11 and R12 Side and Scales of row 0, R13 their step, R14 Y,
-// R15 its step, BP row 3 of it; Y0 to Y(2·rows−1) sums, two for each row, Y12 and Y13 weights,
-// then scales, Y14 x, Y15 product;
+// Registers: AX next line, BX and CX x of rows 0 and 3, or CX Call.Ahead up to three
+// rows, DX step of x, SI next Block, DI frame (32-byte aligned), R8 lines left in
+// the segment, R9 and R10 its scales and zeros, R11 and R12 Side and Scales of row
+// 0, R13 their step, R14 Y, R15 its step, BP row 3 of it; Y0 to Y(2·rows−1) sums,
+// two for each row, Y12 and Y13 weights, then scales, Y14 x, Y15 product;
 // Y12 and Y13 are weights of two features; shuffles and zero points are in Y8 to
 // Y11 or in the frame.
 
@@ -71,6 +71,7 @@ TEXT ·DotW8AVX2x1(SB), NOSPLIT, $216-8
 	MOVQ         R8, 40(DI)
 	MOVQ         16(AX), BX
 	MOVQ         24(AX), DX
+	MOVQ         104(AX), CX
 	MOVQ         32(AX), SI
 	MOVQ         64(AX), R13
 	MOVQ         72(AX), R14
@@ -99,7 +100,7 @@ segment:
 	JNE   zeros
 
 lines:
-	PREFETCHT0   2048(AX)
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VPSHUFB      Y8, Y12, Y12
 	VPSUBW       Y10, Y12, Y12
@@ -122,7 +123,7 @@ lines:
 	VPMADDWD     Y14, Y13, Y14
 	VPADDD       Y15, Y0, Y0
 	VPADDD       Y14, Y1, Y1
-	PREFETCHT0   2112(AX)
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VPSHUFB      Y8, Y12, Y12
 	VPSUBW       Y10, Y12, Y12
@@ -275,6 +276,7 @@ TEXT ·DotW8AVX2x2(SB), NOSPLIT, $216-8
 	MOVQ         R8, 40(DI)
 	MOVQ         16(AX), BX
 	MOVQ         24(AX), DX
+	MOVQ         104(AX), CX
 	MOVQ         32(AX), SI
 	MOVQ         64(AX), R13
 	MOVQ         72(AX), R14
@@ -303,7 +305,7 @@ segment:
 	JNE   zeros
 
 lines:
-	PREFETCHT0   2048(AX)
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VPSHUFB      Y8, Y12, Y12
 	VPSUBW       Y10, Y12, Y12
@@ -336,7 +338,7 @@ lines:
 	VPMADDWD     Y14, Y13, Y14
 	VPADDD       Y15, Y2, Y2
 	VPADDD       Y14, Y3, Y3
-	PREFETCHT0   2112(AX)
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VPSHUFB      Y8, Y12, Y12
 	VPSUBW       Y10, Y12, Y12
@@ -516,6 +518,7 @@ TEXT ·DotW8AVX2x3(SB), NOSPLIT, $216-8
 	MOVQ         R8, 40(DI)
 	MOVQ         16(AX), BX
 	MOVQ         24(AX), DX
+	MOVQ         104(AX), CX
 	MOVQ         32(AX), SI
 	MOVQ         64(AX), R13
 	MOVQ         72(AX), R14
@@ -546,7 +549,7 @@ segment:
 	JNE   zeros
 
 lines:
-	PREFETCHT0   2048(AX)
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VPSHUFB      Y8, Y12, Y12
 	VPSUBW       Y10, Y12, Y12
@@ -589,7 +592,7 @@ lines:
 	VPMADDWD     Y14, Y13, Y14
 	VPADDD       Y15, Y4, Y4
 	VPADDD       Y14, Y5, Y5
-	PREFETCHT0   2112(AX)
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VPSHUFB      Y8, Y12, Y12
 	VPSUBW       Y10, Y12, Y12

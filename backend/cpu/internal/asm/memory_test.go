@@ -108,7 +108,7 @@ func (m *memory) lay(rng *rand.Rand, p *problem) *Call {
 		W: pointer(m.w), WStep: uintptr(m.ws), X: pointer(m.x), XStep: uintptr(m.xs),
 		Blocks: (*Block)(pointer(m.blocks)), Count: uintptr(len(p.blocks)),
 		Side: pointer(m.side), SStep: uintptr(m.ss),
-		Y: (*float32)(pointer(m.y)), YStep: uintptr(m.ys), Form: p.form, Zero: uint64(p.zero),
+		Y: (*float32)(pointer(m.y)), YStep: uintptr(m.ys), Form: p.form, Zero: uint64(p.zero), Ahead: uintptr(rng.Uint32N(3) << 12),
 	}
 	if p.sx != nil {
 		c.Scales = pointer(m.sx)
