@@ -16,6 +16,7 @@ const (
 	tilesTogether = 4    // of a portion with unpacked weights
 	tilesStream   = 16   // of a portion straight from packed weights: a stream of some 100 KB
 	runFeatures   = 1024 // about so many features are unpacked at a time
+	gemmFrom      = 4    // rows from which unpacking to float32 takes less time than reading packed weights for each
 )
 
 // product is a panel with its weights, multiplied by the kernels of a unit.
@@ -146,6 +147,36 @@ type block struct {
 	scratch     []byte
 	row, rows   int
 	tile, tiles int
+
+	coming [2][]byte // packed weights of the next run, of each tile, that are not fetched yet
+	share  int       // lines of each that are fetched with a step
+}
+
+// soon names the run of blocks that comes next, of the same tiles or of those
+// after them: its packed weights are fetched while the units are busy with this
+// one, a share with each step, and are in the second cache when they are
+// unpacked.
+func (b *block) soon(tile, tiles, next, rows int) {
+	b.coming, b.share = [2][]byte{}, 0
+	if next == len(b.runs) {
+		next, tile = 0, tile+tiles
+	}
+	r := b.runs[next]
+	steps := (b.rows + rows - 1) / rows
+	for i := range min(tiles, b.tile+b.tiles-tile) {
+		b.coming[i] = b.data[(tile+i)*b.tileBytes()+b.offset[r.from] : (tile+i)*b.tileBytes()+b.offset[r.to]]
+		b.share = (len(b.coming[i])/lineBytes + steps - 1) / steps
+	}
+}
+
+// fetch asks for the share of a step.
+func (b *block) fetch() {
+	for i, w := range b.coming {
+		if lines := min(b.share, len(w)/lineBytes); lines > 0 && b.f.fetch != nil {
+			b.f.fetch(unsafe.Pointer(unsafe.SliceData(w)), uintptr(lines))
+			b.coming[i] = w[lines*lineBytes:]
+		}
+	}
 }
 
 // from is the number of rows from which weights are unpacked once for all of
@@ -159,7 +190,7 @@ func (w *product) from() int {
 		case e.gemv[w.weights()] == nil:
 			return 1
 		}
-		return 2
+		return gemmFrom
 	}
 	if k := w.integers(); k.wideFrom > 0 {
 		return k.wideFrom
@@ -193,7 +224,8 @@ func (b *block) columns(tile int) int {
 	}
 	clear(sums[:b.rows*tiles*tileColumns])
 	half := len(unpacked) / 2 &^ (lineBytes - 1)
-	for _, r := range b.runs {
+	for i, r := range b.runs {
+		b.soon(tile, tiles, i+1, steps[0].rows)
 		if unpack == nil { // as they are, but a run at a time for all rows
 			b.sweep(steps, r, unsafe.Pointer(&b.data[tile*b.tileBytes()+b.offset[r.from]]), b.tileBytes(), sums, tiles)
 			continue
@@ -248,6 +280,7 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 		}
 		c.Y = &sums[m*tiles*tileColumns]
 		s.run(c)
+		b.fetch()
 		m += s.rows
 	}
 }

@@ -33,7 +33,8 @@ type offer struct {
 type functions struct {
 	codes4, codes8 integerKernels
 	exact          exactKernels
-	finish         [4]func(*asm.Output) // by dtype.DType, sums to outputs; nil: in Go
+	finish         [4]func(*asm.Output)                  // by dtype.DType, sums to outputs; nil: in Go
+	fetch          func(p unsafe.Pointer, lines uintptr) // nil: nothing is fetched ahead
 }
 
 // kernels returns the functions of u. A processor that lacks what they need

@@ -64,6 +64,7 @@ var units = []*unit{
 				},
 			},
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			fetch:  asm.Fetch,
 		},
 	},
 	{
@@ -97,6 +98,7 @@ var units = []*unit{
 				},
 			},
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			fetch:  asm.Fetch,
 		},
 	},
 	{
@@ -111,7 +113,7 @@ var units = []*unit{
 					{6, asm.DotW8AVX2x6}, {5, asm.DotW8AVX2x5}, {4, asm.DotW8AVX2x4},
 					{3, asm.DotW8AVX2x3}, {2, asm.DotW8AVX2x2}, {1, asm.DotW8AVX2x1},
 				},
-				wideFrom: 12,
+				wideFrom: 40,
 				unpack:   asm.UnpackW8AVX2,
 				wide: []step{
 					{6, asm.DotP8AVX2x6}, {5, asm.DotP8AVX2x5}, {4, asm.DotP8AVX2x4},
@@ -123,7 +125,7 @@ var units = []*unit{
 					{6, asm.DotW4AVX2x6}, {5, asm.DotW4AVX2x5}, {4, asm.DotW4AVX2x4},
 					{3, asm.DotW4AVX2x3}, {2, asm.DotW4AVX2x2}, {1, asm.DotW4AVX2x1},
 				},
-				wideFrom: 12,
+				wideFrom: 32,
 				unpack:   asm.UnpackW4AVX2,
 				wide: []step{
 					{6, asm.DotP4AVX2x6}, {5, asm.DotP4AVX2x5}, {4, asm.DotP4AVX2x4},
@@ -131,6 +133,7 @@ var units = []*unit{
 				},
 			},
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			fetch:  asm.Fetch,
 		},
 	},
 	{
@@ -154,6 +157,7 @@ var units = []*unit{
 				},
 			},
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			fetch:  asm.Fetch,
 		},
 	},
 }
