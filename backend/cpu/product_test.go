@@ -32,3 +32,27 @@ func TestGridCoversEverything(t *testing.T) {
 		}
 	}
 }
+
+func TestPickDividesEvenly(t *testing.T) {
+	all := func(most int) (steps []step) {
+		for i := most; i > 0; i-- {
+			steps = append(steps, step{rows: i})
+		}
+		return steps
+	}
+	for _, c := range []struct {
+		steps []step
+		rows  int
+		want  []int
+	}{
+		{all(6), 1, []int{1}}, {all(6), 6, []int{6}}, {all(6), 7, []int{4, 3}}, {all(6), 13, []int{5, 4, 4}}, {all(6), 24, []int{6, 6, 6, 6}},
+		{all(12), 13, []int{7, 6}}, {[]step{{rows: 8}, {rows: 4}, {rows: 3}, {rows: 2}, {rows: 1}}, 9, []int{4, 4, 1}},
+		{[]step{{rows: 1}}, 3, []int{1, 1, 1}},
+	} {
+		var got []int
+		for left := c.rows; left > 0; left -= got[len(got)-1] {
+			got = append(got, pick(c.steps, left).rows)
+		}
+		require.Equal(t, c.want, got, "%d rows", c.rows)
+	}
+}
