@@ -18,7 +18,10 @@ Registers: SI address, CX bytes left, 0 to 7 what was read.
 `
 	peakProbing = `
 A loop that keeps the load, the multiply and the integer ports of a core busy at
-once, from the first cache: whatever else the core does makes it slower.
+once, from the first cache: whatever else the core does makes it slower. Its
+vectors have 128 bits, as these fill the ports as well as wider ones do: Zen 3
+takes 256-bit products with memory at full speed only after some 100 us of them,
+and would seem disturbed wherever the probe follows anything else.
 
 Maths: none; the memory holds 0.
 Registers: BX memory, DX offset in it, SI both, CX turns left, 0 to 11 sums,
@@ -30,8 +33,8 @@ func init() {
 	peakReadLoop("scan", "Scan", peakX, 16, func(f *file, m operand.Mem, r reg.VecPhysical) { f.MOVUPS(m, r) })
 	peakReadLoop("scan_avx2", "ScanAVX2", peakY, 32, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU(m, r) })
 	peakReadLoop("scan_avx512", "ScanAVX512", peakZ, 64, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU64(m, r) })
-	peakProbe("busy", "Busy", peakX, 16, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.ADDPS(m, sum) })
-	peakProbe("busy_fma", "BusyFMA", peakY, 32, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.VFMADD231PS(m, reg.Y12, sum) })
+	peakProbe("busy", "Busy", peakX, 16, false, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.ADDPS(m, sum) })
+	peakProbe("busy_fma", "BusyFMA", peakX, 16, true, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.VFMADD231PS(m, reg.X12, sum) })
 	register(peakDir, "chain", `
 Additions that wait for each other: one a cycle on every processor.
 
@@ -72,7 +75,7 @@ func peakReadLoop(name, symbol string, regs []reg.VecPhysical, size int, load fu
 
 // peakProbe does 16 times op on memory and eight additions of integers in a
 // turn. op may use register 12, which holds 0.
-func peakProbe(name, symbol string, regs []reg.VecPhysical, size int, op func(*file, operand.Mem, reg.VecPhysical)) {
+func peakProbe(name, symbol string, regs []reg.VecPhysical, size int, avx bool, op func(*file, operand.Mem, reg.VecPhysical)) {
 	register(peakDir, name, peakProbing, func(f *file) {
 		f.function(symbol, "p *byte, n uintptr",
 			symbol+" does 16n sums or products with memory, which is 8192 bytes of 0 at a multiple of 64, and 8n additions.")
@@ -84,10 +87,10 @@ func peakProbe(name, symbol string, regs []reg.VecPhysical, size int, op func(*f
 			f.XORQ(r, r)
 		}
 		for _, r := range regs[:13] {
-			if size == 16 {
-				f.XORPS(r, r)
-			} else {
+			if avx {
 				f.VPXOR(r, r, r)
+			} else {
+				f.XORPS(r, r)
 			}
 		}
 		f.Label("turn")
@@ -101,9 +104,6 @@ func peakProbe(name, symbol string, regs []reg.VecPhysical, size int, op func(*f
 		f.ADDQ(operand.I32(16*size), reg.RDX)
 		f.ANDQ(operand.I32(peakBuffer-16*size), reg.RDX)
 		f.peakEnd()
-		if size > 16 {
-			f.VZEROUPPER()
-		}
 		f.RET()
 	})
 }

@@ -31,8 +31,9 @@ type Crowd struct {
 }
 
 // windows is how many times in the time allowed callers call, each until its
-// last Apply ends: few and long, for many of them take turns on few cores.
-const windows = 16
+// last Apply ends, and applies how many of one caller are to fit into one: long
+// enough that the end, when not all of them are left, does not count.
+const windows, applies = 16, 24
 
 // A crowd is callers on threads of their own: the first on the first CPU, as a
 // caller alone is, the others wherever the system puts them among the CPUs.
@@ -54,6 +55,7 @@ func newCrowd(dev backend.Device, st *Stack, n int, cpus []int) (c *crowd, err e
 			c = nil
 		}
 	}()
+	there := make(chan struct{})
 	for i := range n {
 		caller, err := st.Caller(dev)
 		if err != nil {
@@ -71,11 +73,13 @@ func newCrowd(dev backend.Device, st *Stack, n int, cpus []int) (c *crowd, err e
 			defer c.ended.Done()
 			runtime.LockOSThread()
 			_ = bindTo(on) // whether threads can be bound was found out when the gang began
+			there <- struct{}{}
 			for range wake {
 				c.call(i)
 				c.left.Done()
 			}
 		}()
+		<-there
 	}
 	return c, nil
 }
@@ -92,39 +96,30 @@ func (c *crowd) close() error {
 	return errors.Join(errs...)
 }
 
-// sample lets the first n callers call for a while. Its amount is the sum of
-// what each did in its own time, scaled to the longest.
+// sample lets the first n callers call for a while, from one moment on. It
+// lasts until the last of them is done.
 func (c *crowd) sample(ctx context.Context, st *Stack, n, rows int) (sample, error) {
-	speeds, times := make([]float64, n), make([]float64, n)
-	var next atomic.Int64
+	var calls, next atomic.Int64
+	start := time.Now()
 	c.call = func(caller int) {
-		calls := 0
-		start := time.Now()
-		for calls == 0 || time.Since(start) < c.window && ctx.Err() == nil {
+		for first := true; first || time.Since(start) < c.window && ctx.Err() == nil; first = false {
 			l := st.copies[int(next.Add(1))%len(st.copies)]
 			if err := c.callers[caller].Apply(ctx, l, rows); err != nil {
 				c.failed.Store(&err)
-				break
+				return
 			}
-			calls++
+			calls.Add(1)
 		}
-		times[caller] = time.Since(start).Seconds()
-		speeds[caller] = float64(calls) / times[caller]
 	}
 	c.left.Add(n)
 	for _, w := range c.wake[:n] {
 		w <- struct{}{}
 	}
 	c.left.Wait()
+	s := sample{amount: float64(calls.Load()), seconds: time.Since(start).Seconds()}
 	if err := c.failed.Load(); err != nil {
-		return sample{}, *err
+		return s, *err
 	}
-	s := sample{}
-	for i := range n {
-		s.amount += speeds[i]
-		s.seconds = max(s.seconds, times[i])
-	}
-	s.amount *= s.seconds
 	return s, nil
 }
 
@@ -139,11 +134,22 @@ func (m *machine) crowd(ctx context.Context, dev backend.Device, st *Stack, call
 		return out, err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	c.window = budget / windows
-	of := func(name string, n int) work {
-		return work{name: name, do: func() (sample, error) { return c.sample(ctx, st, n, rows) }}
+	alone, err := c.sample(ctx, st, 1, rows) // its window is 0: one Apply
+	if err != nil {
+		return out, err
 	}
-	t, err := m.meter.run(ctx, []work{of("all", callers), of("one", 1)}, budget)
+	c.window = max(budget/windows, time.Duration(applies*alone.seconds*1e9))
+	w := newWaiting()
+	defer w.close()
+	all := work{name: "all", do: func() (sample, error) { return c.sample(ctx, st, callers, rows) }}
+	one := work{name: "one", do: func() (sample, error) {
+		// A caller alone waits for no other; what it waits is not of its making.
+		waited := w.seconds()
+		s, err := c.sample(ctx, st, 1, rows)
+		s.waited = w.seconds() - waited
+		return s, err
+	}}
+	t, err := m.meter.run(ctx, []work{all, one}, budget)
 	if err != nil {
 		return out, err
 	}

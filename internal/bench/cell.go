@@ -46,7 +46,7 @@ type Cell struct {
 
 	ClockGHz float64 `json:"clock_ghz"`
 	Samples  int     `json:"samples"`           // taken of the layer
-	Dropped  int     `json:"dropped_disturbed"` // of them: a probe beside it was slow
+	Dropped  int     `json:"dropped_disturbed"` // of them: a probe beside it was slow, or other programs had its CPUs
 	State    string  `json:"state"`
 	Why      string  `json:"why,omitempty"`
 }
@@ -82,8 +82,9 @@ func newCell(s Shape, f Form, rows, threads int) Cell {
 }
 
 // applyWork is Apply on one copy after another, as many times as fit into a
-// sample; amounts are Applies.
-func applyWork(ctx context.Context, name string, c *Caller, rows int, apply func() error) (work, error) {
+// sample; amounts are Applies. A long Apply can lose its CPUs and have them back
+// between the probes, so that w is asked, too.
+func applyWork(ctx context.Context, name string, w *waiting, c *Caller, rows int, apply func() error) (work, error) {
 	once := func() (float64, error) {
 		var err error
 		c.warm(rows)
@@ -107,13 +108,14 @@ func applyWork(ctx context.Context, name string, c *Caller, rows int, apply func
 	n := max(1, int(sampleTime/best))
 	return work{name: name, do: func() (sample, error) {
 		var err error
+		waited := w.seconds()
 		c.warm(rows)
 		t := stopwatch(func() {
 			for i := 0; i < n && err == nil; i++ {
 				err = apply()
 			}
 		})
-		return sample{float64(n), t}, err
+		return sample{float64(n), t, w.seconds() - waited}, err
 	}}, nil
 }
 
@@ -122,7 +124,9 @@ func applyWork(ctx context.Context, name string, c *Caller, rows int, apply func
 func (m *machine) cell(ctx context.Context, st *Stack, c *Caller, info backend.DeviceInfo, rows int, budget time.Duration) (Cell, error) {
 	cell := newCell(st.Shape, st.Form, rows, m.gang.threads)
 	cell.Kernel, cell.Scheme, cell.Copies, cell.Cold = st.Kernel.Name(), st.Spec.Scheme(), st.Copies(), st.Cold
-	layer, err := applyWork(ctx, cell.Kernel, c, rows, func() error { return c.Turn(ctx, st, rows) })
+	w := newWaiting()
+	defer w.close()
+	layer, err := applyWork(ctx, cell.Kernel, w, c, rows, func() error { return c.Turn(ctx, st, rows) })
 	if err != nil {
 		return cell, err
 	}

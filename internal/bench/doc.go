@@ -10,8 +10,11 @@
 // probe: a loop that keeps the load, multiply and integer ports busy from the
 // first cache, and a chain of additions that counts cycles. A sample counts only
 // if both probes beside it are within 3 % of the best of the trial: a neighbour
-// on the same core, a lower clock and a pause all make a probe slower. How many
-// samples did not count is reported.
+// on the same core, a lower clock and a pause all make a probe slower. A long Apply
+// can lose its CPU and have it back between probes: where the system tells how
+// long the process's threads waited for one, 3 % of waiting drops a sample, too.
+// How many samples did not count is reported. Only callers that are compared with
+// one caller have longer samples: many of them take turns on few cores.
 //
 // A sample of a unit's peak counts only if it is also within 3 % of ports ×
 // clock, the ports from the table in package peak. Where most do not, the limit

@@ -32,7 +32,7 @@ func (w *world) meter() *meter {
 func (w *world) work(d time.Duration) work {
 	return work{do: func() (sample, error) {
 		w.time += d
-		return sample{1, d.Seconds()}, nil
+		return sample{amount: 1, seconds: d.Seconds()}, nil
 	}}
 }
 
@@ -94,7 +94,7 @@ func TestMeterStopsWhenAsked(t *testing.T) {
 		if rounds++; rounds == 5 {
 			cancel()
 		}
-		return sample{1, 1}, nil
+		return sample{amount: 1, seconds: 1}, nil
 	}}
 	_, err := w.meter().run(ctx, []work{stop}, time.Hour)
 	require.ErrorIs(t, err, context.Canceled)
@@ -110,7 +110,7 @@ func TestMeterReturnsErrors(t *testing.T) {
 			if left--; left < 0 {
 				return sample{}, broken
 			}
-			return sample{1, 1}, nil
+			return sample{amount: 1, seconds: 1}, nil
 		}}}, time.Hour)
 		require.ErrorIs(t, err, broken)
 	}

@@ -123,11 +123,13 @@ func (m *machine) apart(ctx context.Context, dev backend.Device, set Set, s *set
 		return out, err
 	}
 	callers = append(callers, one)
-	grouped, err := applyWork(ctx, "grouped", one, rows, func() error { return one.Apply(ctx, s.grouped[s.turn()], rows) })
+	w := newWaiting()
+	defer w.close()
+	grouped, err := applyWork(ctx, "grouped", w, one, rows, func() error { return one.Apply(ctx, s.grouped[s.turn()], rows) })
 	if err != nil {
 		return out, err
 	}
-	separate, err := applyWork(ctx, "separate", callers[0], rows, func() error {
+	separate, err := applyWork(ctx, "separate", w, callers[0], rows, func() error {
 		i := s.turn()
 		for j, st := range s.stacks {
 			if err := callers[j].Apply(ctx, st.copies[i], rows); err != nil {

@@ -134,7 +134,7 @@ func (p *Printer) together(t *Together) {
 		return
 	}
 	p.row(setColumns, t.Set, t.Scheme, t.DType, t.Kernel, fmt.Sprint(t.Threads), fmt.Sprint(t.M), seconds(t.SecondsOne), seconds(t.SecondsEach),
-		fmt.Sprintf("%.3f", t.Gain), counted(t.Samples-t.Dropped, t.Samples, t.State, t.Why))
+		ratio(t.Gain), counted(t.Samples-t.Dropped, t.Samples, t.State, t.Why))
 }
 
 func (p *Printer) crowd(c *Crowd) {
@@ -144,7 +144,7 @@ func (p *Printer) crowd(c *Crowd) {
 		return
 	}
 	p.row(crowdColumns, c.Shape, c.Scheme, c.DType, c.Kernel, fmt.Sprint(c.Threads), fmt.Sprint(c.M), fmt.Sprint(c.Callers), number(c.One), number(c.All),
-		fmt.Sprintf("%.3f", c.Ratio), counted(c.Samples-c.Dropped, c.Samples, c.State, c.Why))
+		ratio(c.Ratio), counted(c.Samples-c.Dropped, c.Samples, c.State, c.Why))
 }
 
 // End writes what is left to say of a report.
@@ -181,6 +181,14 @@ func share(s *Share) string {
 		return fmt.Sprintf("%.1f %%", s.Of*100)
 	}
 	return fmt.Sprintf("%.0f %%", s.Of*100)
+}
+
+// ratio writes three decimals.
+func ratio(v float64) string {
+	if v == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", v)
 }
 
 // number writes three digits.

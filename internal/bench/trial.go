@@ -18,7 +18,10 @@ type probing struct {
 }
 
 // A sample is one timed piece of work.
-type sample struct{ amount, seconds float64 }
+type sample struct {
+	amount, seconds float64
+	waited          float64 // seconds, of all threads, in which other programs had their CPUs; 0 where nobody looked
+}
 
 func (s sample) speed() float64 { return s.amount / s.seconds }
 
@@ -58,7 +61,7 @@ type outcome struct {
 type workOutcome struct {
 	seconds   []float64 // for an amount of 1, of the samples that count
 	perCycle  []float64 // of a unit: instructions per cycle and thread, of all samples between quiet probes
-	disturbed int       // samples beside a probe that was slow
+	disturbed int       // samples beside a probe that was slow, or that had to wait
 	offPeak   int       // samples of a unit that were not ports × clock
 }
 
@@ -80,7 +83,7 @@ func (t *trial) reduce() outcome {
 		for i, s := range r.samples {
 			w := &out.works[i]
 			before, after := r.probes[i], r.probes[i+1]
-			if !before.quiet(best) || !after.quiet(best) {
+			if !before.quiet(best) || !after.quiet(best) || s.waited > tolerance*s.seconds {
 				w.disturbed++
 				continue
 			}

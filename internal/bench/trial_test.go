@@ -20,11 +20,11 @@ func roundOf(probes []probing, samples ...sample) round { return round{probes, s
 
 func TestReduceKeepsQuietSamples(t *testing.T) {
 	tr := &trial{works: make([]work, 2), cycles: quietCycles, rounds: []round{
-		roundOf([]probing{quiet, quiet, quiet}, sample{1, 100e-6}, sample{1000, 50e-6}),
-		roundOf([]probing{quiet, slowed(1.029, 1.029), quiet}, sample{1, 120e-6}, sample{1000, 50e-6}),
-		roundOf([]probing{quiet, slowed(1.031, 1), quiet}, sample{1, 900e-6}, sample{1000, 900e-6}), // a neighbour
-		roundOf([]probing{slowed(1, 1.031), quiet, quiet}, sample{1, 900e-6}, sample{1000, 60e-6}),  // a slower clock
-		roundOf([]probing{quiet, quiet, slowed(50, 50)}, sample{1, 110e-6}, sample{1000, 900e-6}),   // a pause
+		roundOf([]probing{quiet, quiet, quiet}, sample{amount: 1, seconds: 100e-6}, sample{amount: 1000, seconds: 50e-6}),
+		roundOf([]probing{quiet, slowed(1.029, 1.029), quiet}, sample{amount: 1, seconds: 120e-6}, sample{amount: 1000, seconds: 50e-6}),
+		roundOf([]probing{quiet, slowed(1.031, 1), quiet}, sample{amount: 1, seconds: 900e-6}, sample{amount: 1000, seconds: 900e-6}), // a neighbour
+		roundOf([]probing{slowed(1, 1.031), quiet, quiet}, sample{amount: 1, seconds: 900e-6}, sample{amount: 1000, seconds: 60e-6}),  // a slower clock
+		roundOf([]probing{quiet, quiet, slowed(50, 50)}, sample{amount: 1, seconds: 110e-6}, sample{amount: 1000, seconds: 900e-6}),   // a pause
 	}}
 	o := tr.reduce()
 	require.InDeltaSlice(t, []float64{100e-6, 120e-6, 110e-6}, o.works[0].seconds, 1e-12)
@@ -38,18 +38,30 @@ func TestReduceKeepsQuietSamples(t *testing.T) {
 	require.InDelta(t, 6000, o.busy, 1e-6)
 }
 
+// An Apply that lost its CPU to another program between quiet probes does not
+// count.
+func TestReduceDropsWhatWaited(t *testing.T) {
+	tr := &trial{works: make([]work, 1), cycles: quietCycles}
+	for _, waited := range []float64{0, 0.29e-3, 0.31e-3, 4e-3} {
+		tr.rounds = append(tr.rounds, roundOf([]probing{quiet, quiet}, sample{1, 10e-3, waited}))
+	}
+	o := tr.reduce()
+	require.Len(t, o.works[0].seconds, 2)
+	require.Equal(t, 2, o.works[0].disturbed)
+}
+
 // A unit's samples count only where they are ports × clock.
 func TestReduceChecksUnits(t *testing.T) {
 	unit := work{rate: peak.Rate{PerCycle: []float64{2}, Known: true}, threads: 2}
 	at := func(perCycle float64) sample { // of two threads at 3 GHz
-		return sample{perCycle * 2 * 3e9 * 50e-6, 50e-6}
+		return sample{amount: perCycle * 2 * 3e9 * 50e-6, seconds: 50e-6}
 	}
 	var rounds []round
 	for _, perCycle := range []float64{2, 1.95, 1.93, 2.05, 2.07, 1} {
-		rounds = append(rounds, roundOf([]probing{quiet, quiet, quiet}, sample{1, 100e-6}, at(perCycle)))
+		rounds = append(rounds, roundOf([]probing{quiet, quiet, quiet}, sample{amount: 1, seconds: 100e-6}, at(perCycle)))
 	}
 	// With a slower clock the same speed would be too many in a cycle.
-	rounds = append(rounds, roundOf([]probing{quiet, slowed(1.02, 1.02), slowed(1.02, 1.02)}, sample{1, 100e-6}, at(2.02)))
+	rounds = append(rounds, roundOf([]probing{quiet, slowed(1.02, 1.02), slowed(1.02, 1.02)}, sample{amount: 1, seconds: 100e-6}, at(2.02)))
 	o := (&trial{works: []work{{}, unit}, cycles: quietCycles, rounds: rounds}).reduce()
 	require.Equal(t, 3, len(o.works[1].seconds))
 	require.Equal(t, 4, o.works[1].offPeak)
@@ -64,8 +76,8 @@ func TestReduceChecksUnits(t *testing.T) {
 // best of an earlier trial tells.
 func TestReduceRemembersTheBest(t *testing.T) {
 	tr := &trial{works: make([]work, 1), cycles: quietCycles, rounds: []round{
-		roundOf([]probing{slowed(1.2, 1), slowed(1.2, 1)}, sample{1, 1}),
-		roundOf([]probing{slowed(1.2, 1), slowed(1.21, 1)}, sample{1, 1}),
+		roundOf([]probing{slowed(1.2, 1), slowed(1.2, 1)}, sample{amount: 1, seconds: 1}),
+		roundOf([]probing{slowed(1.2, 1), slowed(1.21, 1)}, sample{amount: 1, seconds: 1}),
 	}}
 	require.Len(t, tr.reduce().works[0].seconds, 2)
 	tr.least = 6000
@@ -75,6 +87,6 @@ func TestReduceRemembersTheBest(t *testing.T) {
 	require.InDelta(t, 7200, o.busy, 1e-6)
 
 	// A clock that is slower throughout is no neighbour.
-	tr.rounds = []round{roundOf([]probing{slowed(1.2, 1.2), slowed(1.2, 1.2)}, sample{1, 1})}
+	tr.rounds = []round{roundOf([]probing{slowed(1.2, 1.2), slowed(1.2, 1.2)}, sample{amount: 1, seconds: 1})}
 	require.Len(t, tr.reduce().works[0].seconds, 1)
 }
