@@ -101,6 +101,7 @@ func newPanel(r *Report, threads int) *panel {
 	used := map[string]bool{}
 	byName := map[string]*series{}
 	var order []string
+	var reads []float64 // next to each layer: memory is not equally fast all the time
 	for i := range r.Cells {
 		c := &r.Cells[i]
 		if c.Threads != threads || c.Gops == 0 || c.Bytes == 0 {
@@ -108,6 +109,9 @@ func newPanel(r *Report, threads int) *panel {
 		}
 		if c.Peak != nil {
 			used[c.Peak.Limit] = true
+		}
+		if c.Read != nil {
+			reads = append(reads, c.Read.Speed)
 		}
 		name := c.Scheme + ", " + c.DType + ": " + c.Kernel
 		s := byName[name]
@@ -132,6 +136,9 @@ func newPanel(r *Report, threads int) *panel {
 		case used[l.Name] || len(used) == 0:
 			q.roofs = append(q.roofs, roof{l.Name, l.P50})
 		}
+	}
+	if len(reads) > 0 {
+		q.read = median(reads)
 	}
 	slices.SortFunc(q.roofs, func(a, b roof) int { return int(math.Copysign(1, b.gops-a.gops)) })
 	q.scale()
