@@ -120,7 +120,7 @@ tiers: ci-tools
 bochs: ci-tools
 	@CGO_ENABLED=0 GOARCH=amd64 $(WORK)/ci/gotest $(STRICT) -counts '$(COUNTS)' -part bochs-avx512 -- -short -timeout 30m \
 	  -exec '$(WORK)/ci/bochs -cpu corei7_icelake_u' ./backend/cpu/internal/asm \
-	  -run 'TestOffsets|TestUnpackW4VNNI|TestIntegerKernels/([^X]VNNIx|VNNI256)' -cases 8
+	  -run 'TestOffsets|TestUnpackW4VNNI|TestRowProducts|TestIntegerKernels/([^X]VNNIx|VNNI256)' -cases 16
 
 # Golden bits where the compiler may use FMA on amd64.
 v3: ci-tools

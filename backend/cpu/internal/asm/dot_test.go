@@ -8,7 +8,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 )
 
-var casesFlag = flag.Int("cases", 0, "random problems for each integer kernel; 0: 600, 150 in short runs")
+var casesFlag = flag.Int("cases", 0, "random problems for each integer kernel, and few long ones; 0: 600, 150 in short runs")
 
 // Random problems of every form, and some that are long.
 func TestIntegerKernels(t *testing.T) {
@@ -30,7 +30,12 @@ func TestIntegerKernels(t *testing.T) {
 			for range cases {
 				m.run(rng, randomProblem(rng, k))
 			}
-			for _, s := range longShapes(k) {
+			long := longShapes(k)
+			if *casesFlag > 0 { // some of them
+				rng.Shuffle(len(long), func(i, j int) { long[i], long[j] = long[j], long[i] })
+				long = long[:3]
+			}
+			for _, s := range long {
 				m.run(rng, s.fill(rng))
 			}
 			for _, p := range extremes(rng, k) {

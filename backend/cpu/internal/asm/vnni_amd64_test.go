@@ -63,8 +63,11 @@ func TestUnpackW4VNNI(t *testing.T) {
 	if !cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI) {
 		t.Skip("the processor lacks AVX-512 VNNI")
 	}
-	rng, m := rand.New(rand.NewPCG(10, 11)), newMemory(t)
-	for range 300 {
+	rng, m, cases := rand.New(rand.NewPCG(10, 11)), newMemory(t), 300
+	if *casesFlag > 0 {
+		cases = *casesFlag
+	}
+	for range cases {
 		p := randomProblem(rng, kernel{bits: 4, rows: 1, columns: 16})
 		c := m.lay(rng, p)
 		p.kernel.apart = true
