@@ -51,7 +51,7 @@ type GroupSpec struct {
 // Bound returns the boundary before group i of K features: group i is
 // [Bound(i), Bound(i+1)) of the features in the order of the groups.
 func (g *GroupSpec) Bound(i, k int) int {
-	if g.Bounds != nil {
+	if len(g.Bounds) > 0 {
 		return int(g.Bounds[i])
 	}
 	return min(i*g.Longest, k)

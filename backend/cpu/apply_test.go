@@ -273,6 +273,33 @@ func testHugeInput(t *testing.T, b *bench) {
 	}
 }
 
+// TestHugeBesideTiny has an x near the largest float32 that meets a weight of
+// zero, and one near the smallest that does not: what the first needs must not
+// cost the second more than is stated.
+func TestHugeBesideTiny(t *testing.T) { everywhere(t, backend.OpenOptions{}, testHugeBesideTiny) }
+
+func testHugeBesideTiny(t *testing.T, b *bench) {
+	for _, plain := range []bool{true, false} {
+		l := &quant.Linear{Name: "huge beside tiny"}
+		if plain {
+			require.NoError(t, l.Weight.Reset(quant.Form{N: 1, K: 8, Plain: dtype.F32}))
+			dtype.F32.Put(l.Weight.Row(0), 1, 1)
+		} else {
+			require.NoError(t, l.Weight.Reset(quant.Form{N: 1, K: 8, Bits: 4, Scales: dtype.F32, Zeros: true, Groups: quant.OneGroup(8)}))
+			l.Weight.SetScale(0, 0, 1)
+			l.Weight.PackRow(0, []uint8{0, 1, 0, 0, 0, 0, 0, 0})
+		}
+		layer, k := b.prepare(l, backend.Request{X: dtype.F32, MaxRows: 4})
+		x := []float32{
+			0x1p100, 0x1.6789abp-80, 0, 0, 0, 0, 0, 0,
+			0x1p120, 0x1.6789abp-90, 0, 0, 0, 0, 0, 0,
+			0x1p126, 0x1.6789abp-112, 0, 0, 0, 0, 0, 0,
+			0x1p-130, 0x1.6789abp-100, 0, 0, 0, 0, 0, 0,
+		}
+		b.accepted(layer, k, l, x, b.apply(layer, x, 4), 4)
+	}
+}
+
 func TestNonFiniteRows(t *testing.T) { everywhere(t, backend.OpenOptions{}, testNonFiniteRows) }
 
 func testNonFiniteRows(t *testing.T, b *bench) {

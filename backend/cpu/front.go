@@ -5,6 +5,7 @@ import (
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
+	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -48,7 +49,7 @@ func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
 	}
 	r.row = align(r.width * valuesOf(s, p).Size())
 	if s.Recipe.Kind == quant.Exact {
-		if p != nil {
+		if tamed(s, p) {
 			r.scales, r.scalesAt, r.perRow = 1, r.row, true
 			r.row += align(4)
 		}
@@ -154,14 +155,22 @@ func (f *front) prepare(dst, x, scratch []byte) {
 	f.plan.Row(to, x, scratch)
 }
 
-// A panel's exact sums are of x·(u−z), which leave float32 for x near its
-// largest values although y does not. Such rows are computed 2⁻⁶⁴ times as
-// large: what is lost of their smallest elements is 2⁻¹⁵⁰ of the largest.
+// Exact sums over a panel of codes are of x·(u−z), up to 2¹⁵ times as large as x:
+// for x near the largest values of its type they leave float32 although y does
+// not. Rows with such x are computed 2⁻¹⁶ times as large, which is exact but for
+// elements below 2⁻¹¹⁰: those lose up to 2⁻¹³⁴ each, which Numerics states.
 const (
-	hugeBits = (127 + 96) << 23 // 2⁹⁶
-	infBits  = 0xff << 23
-	shrink   = 1.0 / (1 << 64)
+	hugeBits   = (127 + 112) << 23 // 2¹¹²
+	infBits    = 0xff << 23
+	shrink     = 1.0 / (1 << 16)
+	flushBelow = 0x1p-110 // 2⁻¹³⁴·(u−z)·s for scales up to 2¹⁶
 )
+
+// tamed reports whether rows may be computed smaller than they are. Values of
+// float16 are never that large, and plain weights are not larger than they are.
+func tamed(s *backend.Spec, p *panel) bool {
+	return p != nil && p.kind == floatPanel && p.bits > 0 && s.X != dtype.F16
+}
 
 // tame returns what the sums of a row are to be multiplied with, a power of
 // two, after it has divided the row by that.

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,10 +29,38 @@ var golden = map[string]uint64{
 	"int4-flatquant":    0xc18206a82b075594,
 }
 
+// goldenPanels are those of the kernels over panels.
+var goldenPanels = map[string]uint64{
+	"plain":             0x634edcb3adcf31cc,
+	"exact":             0x3c2096d7d4234c08,
+	"int8-token-asym":   0xfbda275f8db6a8be,
+	"int8-token":        0x90ccee20771cc383,
+	"int8-token-xpu":    0x9fe9fdc2afd54ef2,
+	"int8-token-ascend": 0x655db22033df69c1,
+	"int8-group":        0x1dbceb2eb9e231cb,
+	"int4-flatquant":    0xd99275049035dea8,
+}
+
 // TestGoldenBits makes its numbers from integers, so that no compiler can make
 // them differ.
-func TestGoldenBits(t *testing.T) {
-	b := open(t, backend.OpenOptions{})
+func TestGoldenBits(t *testing.T) { testGoldenBits(t, open(t, backend.OpenOptions{}), golden) }
+
+// TestGoldenBitsOfUnits: those of panels are the same for every unit of every
+// architecture.
+func TestGoldenBitsOfUnits(t *testing.T) {
+	for _, u := range units {
+		t.Run(u.name, func(t *testing.T) {
+			b := open(t, backend.OpenOptions{})
+			if missing := u.missing(b.dev.Info().Features); missing != nil {
+				t.Skipf("the processor lacks %v", missing)
+			}
+			b.table = tableOf([]*unit{u})[:len(tableOf([]*unit{u}))-len(plainGo)]
+			testGoldenBits(t, b, goldenPanels)
+		})
+	}
+}
+
+func testGoldenBits(t *testing.T, b *bench, golden map[string]uint64) {
 	const n, k, m = 13, 84, 3
 	rng := rand.New(rand.NewPCG(2024, 7))
 	number := func(span int, unit float32) float32 { return float32(rng.IntN(2*span+1)-span) / unit }
@@ -48,6 +77,11 @@ func TestGoldenBits(t *testing.T) {
 	}
 	p1, p2 := square(7), square(12)
 	check := func(name string, l *quant.Linear, r quant.Recipe) {
+		spec, err := backend.NewSpec(l, backend.Request{Recipe: &r, X: dtype.F16, Y: dtype.F32, MaxRows: m})
+		require.NoError(t, err)
+		if !slices.ContainsFunc(b.table, func(k *kernel) bool { return k.Supports(b.dev.Info(), spec) == nil }) {
+			return // not among the kernels of this unit
+		}
 		layer, _ := b.prepare(l, backend.Request{Recipe: &r, X: dtype.F16, Y: dtype.F32, MaxRows: m})
 		h := fnv.New64a()
 		for _, v := range b.apply(layer, x, m) {

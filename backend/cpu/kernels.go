@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/bitlane/bitlane/backend"
@@ -43,7 +44,7 @@ type activations uint8
 
 const (
 	exact     activations = iota // float32 values
-	int8Codes                    // int16: code − zero point, and scales
+	int8Codes                    // int8 codes, or int16 code − zero point, and scales
 	int4Codes                    // the same after FlatQuant's transform
 )
 
@@ -129,7 +130,7 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	if r = k.forUnit(r, &s); r != nil {
 		return r
 	}
-	if n := needsOf(&s, k.panel(&s)); n.row > (math.MaxInt>>1)/s.MaxRows-lineBytes {
+	if n := needsOf(&s, k.panel(&s), k.unit); n.row > (math.MaxInt>>1)/s.MaxRows-lineBytes {
 		r = r.Add(k.name, "MaxRows", fmt.Sprint(s.MaxRows), "a workspace that can be addressed", "ask for fewer rows")
 	}
 	return r
@@ -150,8 +151,14 @@ func (k *kernel) forUnit(r *backend.Refusal, s *backend.Spec) *backend.Refusal {
 		return r.Add(k.name, "K", fmt.Sprint(s.K), fmt.Sprintf("at most %d", widestPanel), "")
 	}
 	most := s.K/8 + 32 // roundings of a sum
-	if z := sizesOf(s); z.segments > most || r == nil && k.panel(s).depth() > most {
-		r = r.Add(k.name, "groups", fmt.Sprintf("%d of %d features", z.segments, s.K), "8 features in each, on average", "")
+	if z := sizesOf(s); z.segments > most {
+		return r.Add(k.name, "groups", fmt.Sprintf("%d of %d features", z.segments, s.K), "8 features in each, on average", "")
+	}
+	if r != nil {
+		return r
+	}
+	if depth := k.panel(s).depth(); depth > most {
+		r = r.Add(k.name, "groups", fmt.Sprintf("%d of up to %d features: sums of %d roundings", s.Groups.Count, s.Groups.Longest, depth), fmt.Sprintf("sums of at most %d", most), "")
 	}
 	return r
 }
@@ -185,15 +192,26 @@ func absurd(s *backend.Spec) (field, has string) {
 		return "groups", fmt.Sprint(g.Count)
 	case !s.Plain.Valid() && g.Kind == quant.Uniform && !within(g.Size, s.K):
 		return "group size", fmt.Sprint(g.Size)
+	case !s.Plain.Valid() && !within(g.Longest, s.K):
+		return "longest group", fmt.Sprint(g.Longest)
+	case !s.Plain.Valid() && !bounded(g, s.K):
+		return "group boundaries", fmt.Sprintf("%d that do not divide %d features into %d groups", len(g.Bounds), s.K, g.Count)
 	case s.Transform != nil && !(within(s.Transform.L, s.K) && within(s.Transform.R, s.K)):
 		return "transform", fmt.Sprintf("%d x %d", s.Transform.L, s.Transform.R)
 	}
 	return "", ""
 }
 
+// bounded reports whether the boundaries of groups, where there are any, are
+// ascending from 0 to K.
+func bounded(g *backend.GroupSpec, k int) bool {
+	b := g.Bounds
+	return len(b) == 0 || len(b) == g.Count+1 && b[0] == 0 && int(b[g.Count]) == k && slices.IsSorted(b)
+}
+
 func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footprint {
 	p := k.panel(&s)
-	at, n := layoutOf(&s, p), needsOf(&s, p)
+	at, n := layoutOf(&s, p), needsOf(&s, p, k.unit)
 	return backend.Footprint{
 		Weights:   int64(at.total),
 		Workspace: int64(n.workspace(&s, i.Units, s.MaxRows)),
@@ -209,7 +227,11 @@ func (k *kernel) Numerics(s backend.Spec) backend.Numerics {
 	n := backend.Numerics{BatchInvariant: true}
 	switch segments := sizesOf(&s).segments; {
 	case k.unit != nil:
-		n.Depth = k.panel(&s).depth()
+		p := k.panel(&s)
+		n.Depth = p.depth()
+		if tamed(&s, p) {
+			n.FlushBelow = flushBelow
+		}
 	case k.act == exact:
 		n.Depth = (s.K+7)/8 + 6
 	case inLanes(&s, segments):

@@ -80,18 +80,18 @@ func tileScratch(s *backend.Spec) int {
 
 // rowStride is the distance of prepared rows whose parts take so many bytes:
 // an odd multiple of 64, so that rows spread over the sets of a cache.
-func rowStride(bytes int) int { return align(bytes)/64*64 | 64 }
+func rowStride(bytes int) int { return align(bytes) | 64 }
 
 // needs is what a layer takes besides its packed weights, in bytes.
 type needs struct{ row, scratch int }
 
-func needsOf(s *backend.Spec, p *panel) needs {
+func needsOf(s *backend.Spec, p *panel, u *unit) needs {
 	shape := shapeOfRow(s, p)
 	own := 0
 	if p == nil {
 		own = tileScratch(s)
 	} else {
-		own = productScratch(p)
+		own = productScratch(p, u.kernels())
 	}
 	return needs{shape.row, align(max(own, frontScratch(s, &shape)))}
 }

@@ -79,6 +79,12 @@ func TestRefusals(t *testing.T) {
 		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) { s.MaxRows = -1 }, []string{"MaxRows"}},
 		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) { s.Groups.Count = 0 }, []string{"groups"}},
 		{a8, func(s *backend.Spec, _ *backend.DeviceInfo) { s.Recipe.Kind, s.Groups.Size = quant.Int8Group, 0 }, []string{"group size"}},
+		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) { s.Groups.Longest = 0 }, []string{"longest group"}},
+		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) { s.Groups.Bounds = []int32{0, 128} }, []string{"group boundaries"}},
+		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) { s.Groups.Bounds = []int32{0, -5, 7, 9, 128} }, []string{"group boundaries"}},
+		{a16, func(s *backend.Spec, _ *backend.DeviceInfo) {
+			s.Groups.Bounds = []int32{0, 1 << 30, 1 << 30, 1 << 30, 1<<31 - 1}
+		}, []string{"group boundaries"}},
 		{a4, func(s *backend.Spec, _ *backend.DeviceInfo) {
 			s.Recipe.Kind, s.Transform = quant.Int4FlatQuant, &backend.TransformSpec{L: 1 << 40, R: 1 << 40}
 		}, []string{"transform"}},

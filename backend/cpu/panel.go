@@ -116,24 +116,19 @@ func (p *panel) cut(s *backend.Spec) {
 		short = longestPair
 	}
 	run := s.Recipe.ActGroup()
-	perRun := run > 0
-	if !perRun {
+	if run == 0 {
 		run = p.k
 	}
-	act := int32(0)
 	group := func(g, lo, hi int) {
 		for from := lo; from < hi; from += run {
 			end := min(hi, from+run)
 			stop := min(end, from+sum)
 			for at := from; at < end; {
 				to := min(stop, at+short)
-				p.pieces = append(p.pieces, piece{lo: int32(at), hi: int32(to), group: int32(g), act: act, ends: to == stop})
+				p.pieces = append(p.pieces, piece{lo: int32(at), hi: int32(to), group: int32(g), ends: to == stop})
 				if at = to; at == stop {
 					stop = min(end, at+sum)
 				}
-			}
-			if perRun {
-				act++
 			}
 		}
 	}
@@ -151,6 +146,7 @@ func (p *panel) cut(s *backend.Spec) {
 func (p *panel) stack() {
 	header := p.header()
 	bytes := func(features int) int { return features / p.perLine * lineBytes }
+	features := 0 // since sums last ended with a block
 	for i := 0; i < len(p.pieces); {
 		longest, n := 0, 0
 		for n < inBlock && i+n < len(p.pieces) {
@@ -160,6 +156,12 @@ func (p *panel) stack() {
 				break
 			}
 			longest, n = most, n+1
+		}
+		if features += longest * n; features >= runFeatures {
+			n = p.untilEnd(i, n) // so that a run of blocks can end here
+		}
+		if p.pieces[i+n-1].ends {
+			features = 0
 		}
 		b := asm.Block{Lines: uint32(longest / p.perLine), Segments: uint8(n), Features: uint16(longest)}
 		p.first = append(p.first, int32(i))
@@ -181,6 +183,17 @@ func (p *panel) stack() {
 		i += n
 	}
 	p.first = append(p.first, int32(len(p.pieces)))
+}
+
+// untilEnd shortens a block of n pieces to one that ends with a sum, if any of
+// them does.
+func (p *panel) untilEnd(first, n int) int {
+	for i := n; i > 0; i-- {
+		if p.pieces[first+i-1].ends {
+			return i
+		}
+	}
+	return n
 }
 
 func (s *piece) padded() int { return (int(s.hi-s.lo) + lineUnit - 1) / lineUnit * lineUnit }

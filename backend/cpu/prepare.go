@@ -44,7 +44,7 @@ func (k *kernel) prepare(ctx context.Context, dev *Device, l *quant.Linear, s *b
 	if err := pack(ctx, dev.pool, m, &l.Weight, f.order, s); err != nil {
 		return nil, errors.Join(err, base.Close())
 	}
-	return newLayer(base, dev, []*front{f}, []part{{matrix: m}}, needsOf(s, p).scratch, nil), nil
+	return newLayer(base, dev, []*front{f}, []part{{matrix: m}}, needsOf(s, p, k.unit).scratch, nil), nil
 }
 
 // packable is a matrix that is being packed, a chunk at a time.

@@ -12,9 +12,9 @@ import (
 // Blocking of the products, in rows of x and in tiles of W.
 const (
 	rowsTogether  = 240  // of a portion: their sums fit the first cache
-	rowsStep      = 12   // of which it has a multiple: what the largest steps divide
+	rowsLeast     = 12   // of a portion where rows are divided among threads
 	tilesTogether = 4    // of a portion with unpacked weights
-	tilesStream   = 16   // of a portion straight from packed weights: a stream of some 100 KB
+	tilesStream   = 16   // of a portion straight from packed weights: one long stream
 	runFeatures   = 1024 // about so many features are unpacked at a time
 	gemmFrom      = 4    // rows from which unpacking to float32 takes less time than reading packed weights for each
 )
@@ -65,28 +65,43 @@ func (p *panel) divide() (out []run) {
 	return out
 }
 
-// unpackedBytes is the most that a run of two tiles takes unpacked.
+// unpackedBytes is the most that a run of one tile takes unpacked.
 func (p *panel) unpackedBytes() int {
 	most := 0
 	for _, r := range p.divide() {
-		bytes := 0
-		for _, b := range p.blocks[r.from:r.to] {
-			features := int(b.Segments) * int(b.Lines) * p.perLine
-			switch p.kind {
-			case floatPanel:
-				bytes += inBlock*tileColumns*4 + features*tileColumns*4
-			default:
-				bytes += p.header() + features*tileColumns*2
+		blocks := p.blocks[r.from:r.to]
+		bytes := asm.UnpackedBytes(blocks)
+		if p.kind != floatPanel {
+			bytes = 0
+			for _, b := range blocks {
+				value := 1 // byte of a code
+				if p.kind == wordPanel {
+					value = 2
+				}
+				bytes += p.header() + int(b.Segments)*int(b.Features)*tileColumns*value
 			}
 		}
 		most = max(most, bytes)
 	}
-	return 2 * align(most)
+	return align(most)
 }
 
-// scratch is one worker's scratch for products: sums, and unpacked weights.
-func productScratch(p *panel) int {
-	return align(rowsTogether*2*tileColumns*4) + p.unpackedBytes()
+// productScratch is one worker's scratch for products with the functions f:
+// sums, and the weights of two tiles where they are unpacked.
+func productScratch(p *panel, f functions) int {
+	unpacks := f.exact.gemm != nil
+	switch {
+	case p.kind == floatPanel:
+	case p.bits == 4:
+		unpacks = f.codes4.unpack != nil
+	default:
+		unpacks = f.codes8.unpack != nil
+	}
+	n := align(rowsTogether * 2 * tileColumns * 4)
+	if unpacks {
+		n += 2 * p.unpackedBytes()
+	}
+	return n
 }
 
 func (w *product) outputs() int { return w.n }
@@ -97,7 +112,7 @@ type grid struct{ rows, tiles, rowGroups, tileGroups int }
 func (w *product) grid(rows, threads int) (g grid) {
 	g.rows = rowsTogether
 	g.tiles = tilesStream
-	if rows >= w.from() {
+	if from := w.from(); from <= rowsTogether && rows >= from {
 		g.tiles = tilesTogether
 	}
 	up := func(a, b int) int { return (a + b - 1) / b }
@@ -105,11 +120,12 @@ func (w *product) grid(rows, threads int) (g grid) {
 	g.rowGroups = up(rows, g.rows)
 	if threads > 1 { // so many portions that none waits long for the last
 		g.tiles = max(1, min(g.tiles, tiles*g.rowGroups/(threads*8)))
-		for few := up(tiles, g.tiles); g.rowGroups*few < 2*threads && rows/g.rowGroups >= 2*rowsStep; {
+		groups := up(tiles, g.tiles)
+		for g.rowGroups*groups < 2*threads && rows/g.rowGroups >= 2*rowsLeast {
 			g.rowGroups++
 		}
 	}
-	g.rows = up(up(rows, g.rowGroups), rowsStep) * rowsStep
+	g.rows = up(rows, g.rowGroups)
 	g.rowGroups = up(rows, g.rows)
 	g.tileGroups = up(tiles, g.tiles)
 	return g
@@ -223,7 +239,7 @@ func (b *block) columns(tile int) int {
 		steps, tiles = wider, 2
 	}
 	clear(sums[:b.rows*tiles*tileColumns])
-	half := len(unpacked) / 2 &^ (lineBytes - 1)
+	half := b.unpackedBytes() // to the second tile
 	for i, r := range b.runs {
 		b.soon(tile, tiles, i+1, steps[0].rows)
 		if unpack == nil { // as they are, but a run at a time for all rows

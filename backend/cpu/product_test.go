@@ -26,7 +26,7 @@ func TestGridCoversEverything(t *testing.T) {
 				require.GreaterOrEqual(t, g.tiles*g.tileGroups, w.panel.tiles())
 				require.Less(t, g.tiles*(g.tileGroups-1), w.panel.tiles())
 				require.Equal(t, g.rowGroups*g.tileGroups, w.portions(rows, threads))
-				most := w.panel.tiles() * max(1, rows/(2*rowsStep)) // portions that can be
+				most := w.panel.tiles() * max(1, rows/(2*rowsLeast)) // portions that can be
 				require.GreaterOrEqual(t, w.portions(rows, threads), min(threads, most), "%d x %d for %d threads: %+v", rows, n, threads, g)
 			}
 		}
