@@ -5,11 +5,11 @@
 // Maths: codes are unsigned, x is signed, as vpdpbusd takes them: four products and
 // the sum of before, in int32 without saturation.
 //
-// Registers: AX next line, BX and CX x of rows 0 and 3, DX step of x, SI next
-// Block, DI frame (32-byte aligned), R8 lines left in the segment, R9 and R10 its
-// scales and zeros, R11 and R12 Side and Scales of row 0, R13 their step, R14 Y,
-// R15 its step, BP row 3 of it; Y0 to Y(2·rows−1) sums, two for each row, Y12 and Y13 weights,
-// then scales, Y14 x, Y15 product;
+// Registers: AX next line, BX and CX x of rows 0 and 3, or CX Call.Ahead up to three
+// rows, DX step of x, SI next Block, DI frame (32-byte aligned), R8 lines left in
+// the segment, R9 and R10 its scales and zeros, R11 and R12 Side and Scales of row
+// 0, R13 their step, R14 Y, R15 its step, BP row 3 of it; Y0 to Y(2·rows−1) sums,
+// two for each row, Y12 and Y13 weights, then scales, Y14 x, Y15 product;
 // Y12 and Y13 are weights of a half of 8 columns each, Y14 x; one or two rows have as
 // many sums again, added at the end of a segment. 4-bit codes: the two registers
 // behind the sums, or Y10 and Y11, are high codes, Y8, Y10, Y9 or Y15 the low nibbles' mask.
@@ -50,6 +50,7 @@ TEXT ·DotW8AVXVNNIx1(SB), NOSPLIT, $88-8
 	MOVQ    R8, 40(DI)
 	MOVQ    16(AX), BX
 	MOVQ    24(AX), DX
+	MOVQ    104(AX), CX
 	MOVQ    32(AX), SI
 	MOVQ    64(AX), R13
 	MOVQ    72(AX), R14
@@ -268,6 +269,7 @@ TEXT ·DotW8AVXVNNIx2(SB), NOSPLIT, $88-8
 	MOVQ    R8, 40(DI)
 	MOVQ    16(AX), BX
 	MOVQ    24(AX), DX
+	MOVQ    104(AX), CX
 	MOVQ    32(AX), SI
 	MOVQ    64(AX), R13
 	MOVQ    72(AX), R14
@@ -560,6 +562,7 @@ TEXT ·DotW8AVXVNNIx3(SB), NOSPLIT, $88-8
 	MOVQ    R8, 40(DI)
 	MOVQ    16(AX), BX
 	MOVQ    24(AX), DX
+	MOVQ    104(AX), CX
 	MOVQ    32(AX), SI
 	MOVQ    64(AX), R13
 	MOVQ    72(AX), R14
