@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"unsafe"
@@ -90,7 +91,8 @@ func (l *layer) Apply(s backend.Stream, dst, x backend.Tensor, ws backend.Span) 
 
 // Close implements backend.Layer.
 func (l *layer) Close() error {
-	if err := l.Layer.Close(); err != nil {
+	err := l.Layer.Close()
+	if errors.Is(err, backend.ErrBusy) {
 		return err
 	}
 	l.release.Do(func() {
@@ -98,7 +100,7 @@ func (l *layer) Close() error {
 			h.Release()
 		}
 	})
-	return nil
+	return err
 }
 
 func (l *layer) whole() *layer { return l }

@@ -15,7 +15,7 @@ type packer struct {
 	order []int32 // of the features, nil: as they are
 }
 
-// spare is the bytes that packing a tile takes besides: a row of codes, and to
+// packSpare is the bytes that packing a tile takes besides: a row of codes, and to
 // put them in another order a second one.
 func (p *panel) packSpare(order bool) int {
 	switch {

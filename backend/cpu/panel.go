@@ -94,7 +94,13 @@ func panelForm(kind panelKind, s *backend.Spec) asm.Form {
 	if s.Plain.Valid() {
 		return asm.ScalesNone
 	}
-	form := map[dtype.DType]asm.Form{dtype.F32: asm.ScalesF32, dtype.F16: asm.ScalesF16, dtype.BF16: asm.ScalesBF16}[s.Scales]
+	form := asm.ScalesF32
+	switch s.Scales {
+	case dtype.F16:
+		form = asm.ScalesF16
+	case dtype.BF16:
+		form = asm.ScalesBF16
+	}
 	switch {
 	case kind == bytePanel && s.Recipe.Kind == quant.Int8TokenAsym:
 		return form | asm.ZeroPairs

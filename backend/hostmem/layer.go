@@ -131,16 +131,19 @@ func (l *Layer) Release() {
 // Close implements backend.Layer: it refuses new Applies, waits for those that
 // run and frees the memory. ErrBusy while a group holds the layer.
 func (l *Layer) Close() error {
+	if err := l.busy(); err != nil { // without waiting for Applies
+		return err
+	}
 	l.running.Lock()
 	defer l.running.Unlock()
 	if l.closed {
 		return nil
 	}
+	if err := l.busy(); err != nil {
+		return err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.holds > 0 {
-		return quant.Errorf(backend.ErrBusy, "layer", "", "its groups closed first", "in %d groups", l.holds)
-	}
 	l.closed = true
 	var errs []error
 	for _, b := range l.blocks {
@@ -153,4 +156,14 @@ func (l *Layer) Close() error {
 	l.dev.alive.Layers--
 	l.dev.mu.Unlock()
 	return errors.Join(errs...)
+}
+
+// busy is ErrBusy while a group holds the layer.
+func (l *Layer) busy() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.holds > 0 {
+		return quant.Errorf(backend.ErrBusy, "layer", "", "its groups closed first", "in %d groups", l.holds)
+	}
+	return nil
 }

@@ -107,7 +107,7 @@ func (p *Plan) quantizeAVX2(dst Dst, x, scratch []byte) (zero int32) {
 	f := &p.form
 	c := asm.Row{Runs: &p.runs[0], Count: uintptr(len(p.runs)), Type: elementOf(f.X)}
 	size := f.X.Size()
-	whole := scratch
+	given, whole := x, scratch
 	if f.Transform != nil {
 		var b []byte
 		b, scratch = p.kron.applyAVX2(f.X, x, scratch)
@@ -141,7 +141,7 @@ func (p *Plan) quantizeAVX2(dst Dst, x, scratch []byte) (zero int32) {
 		case f.Recipe.Kind == quant.Int8TokenAsym:
 			asm.RowAsymAVX2(&c)
 		case f.Transform != nil && s.factor > math.MaxFloat32:
-			return p.plainRow(dst, x, whole)
+			return p.plainRow(dst, given, whole)
 		case f.Transform != nil:
 			asm.RowFlatAVX2(&c)
 		case f.Recipe.Kind == quant.Int8Token && f.X != dtype.F32:
