@@ -113,7 +113,7 @@ var units = []*unit{
 					{6, asm.DotW8AVX2x6}, {5, asm.DotW8AVX2x5}, {4, asm.DotW8AVX2x4},
 					{3, asm.DotW8AVX2x3}, {2, asm.DotW8AVX2x2}, {1, asm.DotW8AVX2x1},
 				},
-				wideFrom: 40,
+				wideFrom: 48,
 				unpack:   asm.UnpackW8AVX2,
 				wide: []step{
 					{6, asm.DotP8AVX2x6}, {5, asm.DotP8AVX2x5}, {4, asm.DotP8AVX2x4},
@@ -125,7 +125,7 @@ var units = []*unit{
 					{6, asm.DotW4AVX2x6}, {5, asm.DotW4AVX2x5}, {4, asm.DotW4AVX2x4},
 					{3, asm.DotW4AVX2x3}, {2, asm.DotW4AVX2x2}, {1, asm.DotW4AVX2x1},
 				},
-				wideFrom: 32,
+				wideFrom: 48,
 				unpack:   asm.UnpackW4AVX2,
 				wide: []step{
 					{6, asm.DotP4AVX2x6}, {5, asm.DotP4AVX2x5}, {4, asm.DotP4AVX2x4},
