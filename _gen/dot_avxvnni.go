@@ -136,6 +136,9 @@ func (k *avxVNNI) line(i, disp int) {
 			k.VMOVDQA(at(intW, 64*i+32*h), to[h])
 		}
 	}
+	if k.perLine == 1 {
+		k.fetch(64 * i)
+	}
 	load(k.low)
 	if k.bits == 8 {
 		k.products(k.low, disp, i)

@@ -36,12 +36,8 @@ func vnniChains(rows int) int {
 	return 1
 }
 
-// vnniPrefetch is how many bytes ahead of the weights a kernel of few rows
-// prefetches. 0 is none, which is best where it was measured: see cpu.md.
-const vnniPrefetch = 0
-
 func w4VNNI(f *file, rows int) *intVNNI {
-	k := &intVNNI{file: f, rows: rows, tiles: 1, chains: vnniChains(rows)}
+	k := &intVNNI{file: f, rows: rows, tiles: 1, chains: vnniChains(rows), packed: true}
 	codes, mask := k.spare(), zmm[31]
 	k.constants = func() {
 		k.MOVL(operand.U32(0x0f0f0f0f), reg.R8L)
@@ -58,9 +54,7 @@ func w4VNNI(f *file, rows int) *intVNNI {
 			if i%2 == 1 && len(codes) > 4 {
 				low, high = codes[2], codes[3]
 			}
-			if vnniPrefetch > 0 {
-				k.PREFETCHT0(at(vnniW, 64*i+vnniPrefetch))
-			}
+			k.fetch(64 * i)
 			k.VMOVDQA64(at(vnniW, 64*i), low)
 			k.VPSRLW(operand.Imm(4), low, high)
 			k.VPANDD(mask, low, low)

@@ -40,7 +40,7 @@ func init() {
 // panel being so many of them.
 func byteCodes(f *file, family, codes string, rows, tiles, lines int) {
 	name, what := fmt.Sprintf("%sx%d", family, rows), "a tile"
-	k := &intVNNI{file: f, rows: rows, tiles: tiles, chains: vnniChains(rows)}
+	k := &intVNNI{file: f, rows: rows, tiles: tiles, chains: vnniChains(rows), packed: tiles == 1 && lines == 1}
 	if tiles == 2 {
 		name, what = name+"x2", "two tiles"
 		k.chains = vnniChains(2 * rows)
@@ -58,6 +58,7 @@ func byteCodes(f *file, family, codes string, rows, tiles, lines int) {
 func (k *intVNNI) byteLines() {
 	spare := k.spare()
 	k.unrolled(4, 4, func(i int) {
+		k.fetch(64 * i)
 		w := spare[i%2*k.tiles:][:k.tiles]
 		for t := range w {
 			k.VMOVDQA64(inTile(t, vnniW, 64*i), w[t])

@@ -9,7 +9,8 @@ import (
 // same for all.
 const vnniRegisters = `
 Registers: AX next line, CX bytes to the second tile, BX x of row 0, DX x of row 7,
-SI, DI and BP one, three and five steps of x, R8 lines left in the segment, R9 and R10
+SI, DI and BP one, three and five steps of x, up to three rows of packed weights DI
+Call.Ahead, R8 lines left in the segment, R9 and R10
 its scales and zeros, R11 Side of row 0, R12 from there to Scales, R13 the step of
 both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 int32 sums, then as many float sums as rows and tiles need;
@@ -19,12 +20,18 @@ var (
 	vnniW, vnniWStep          = reg.RAX, reg.RCX
 	vnniX, vnniX7             = reg.RBX, reg.RDX
 	vnniXStep, vnniX3, vnniX5 = reg.RSI, reg.RDI, reg.RBP
-	vnniLines                 = reg.R8 // free between the lines of two segments
+	vnniAhead                 = reg.RDI // instead of vnniX3
+	vnniLines                 = reg.R8  // free between the lines of two segments
 	vnniScale, vnniZero       = reg.R9, reg.R10
 	vnniSide, vnniToScales    = reg.R11, reg.R12
 	vnniSideStep              = reg.R13
 	vnniBlock, vnniEnds       = reg.R14, reg.R15
 )
+
+// aheadVNNI is how far ahead of their reads kernels of four rows and more, and
+// the one that unpacks, ask for packed weights; those of fewer rows have
+// Call.Ahead. Zen 4, cold weights, eight rows: a fifth faster than without.
+const aheadVNNI = 4608
 
 var zmm = []reg.VecPhysical{
 	reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7,
@@ -42,6 +49,7 @@ var zmm = []reg.VecPhysical{
 type intVNNI struct {
 	*file
 	rows, tiles, chains int
+	packed              bool // weights come from memory, once or a few times
 
 	constants func() // fills registers before the first block; nil: none
 	lines     func() // adds the segment's lines to sum; R8 is free
@@ -114,6 +122,16 @@ func (k *intVNNI) nextX(n int) {
 	}
 }
 
+// fetch asks for what comes ahead of the line disp bytes behind vnniW.
+func (k *intVNNI) fetch(disp int) {
+	switch {
+	case k.packed && k.rows > 3:
+		k.PREFETCHT0(at(vnniW, disp+aheadVNNI))
+	case k.packed:
+		k.PREFETCHT0(indexed(vnniW, vnniAhead, 1, disp))
+	}
+}
+
 // inTile is memory of the first or the second tile.
 func inTile(tile int, base reg.Register, disp int) operand.Mem {
 	if tile == 1 {
@@ -180,6 +198,8 @@ func (k *intVNNI) begin() {
 	k.MOVQ(at(c, callXStep), vnniXStep)
 	if k.rows > 3 {
 		k.LEAQ(indexed(vnniXStep, vnniXStep, 2, 0), vnniX3)
+	} else if k.packed {
+		k.MOVQ(at(c, callAhead), vnniAhead)
 	}
 	if k.rows > 5 {
 		k.LEAQ(indexed(vnniXStep, vnniXStep, 4, 0), vnniX5)

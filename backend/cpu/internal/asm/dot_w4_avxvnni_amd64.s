@@ -17,7 +17,7 @@
 #include "textflag.h"
 
 // func DotW4AVXVNNIx1(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4AVXVNNIx1(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -84,6 +84,7 @@ segment:
 	JCS   few
 
 many:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -122,6 +123,7 @@ many:
 	BYTE         $0x45
 	BYTE         $0x50
 	BYTE         $0xee
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -219,6 +221,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -302,7 +305,7 @@ scaled:
 	JMP          converted
 
 // func DotW4AVXVNNIx2(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4AVXVNNIx2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -371,6 +374,7 @@ segment:
 	JCS   few
 
 many:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y8
@@ -439,6 +443,7 @@ many:
 	BYTE         $0x35
 	BYTE         $0x50
 	BYTE         $0xfe
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y8
@@ -579,6 +584,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y8
@@ -706,7 +712,7 @@ scaled:
 	JMP          converted
 
 // func DotW4AVXVNNIx3(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4AVXVNNIx3(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -773,6 +779,7 @@ segment:
 	JCS  few
 
 many:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -871,6 +878,7 @@ many:
 	BYTE         $0x25
 	BYTE         $0x50
 	BYTE         $0xee
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -1048,6 +1056,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -1217,7 +1226,7 @@ scaled:
 	JMP          converted
 
 // func DotW4AVXVNNIx4(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4AVXVNNIx4(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -1287,6 +1296,7 @@ segment:
 	JCS  few
 
 many:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -1415,6 +1425,7 @@ many:
 	BYTE         $0x25
 	BYTE         $0x50
 	BYTE         $0xfe
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -1638,6 +1649,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -1856,7 +1868,7 @@ scaled:
 	JMP          converted
 
 // func DotW4AVXVNNIx5(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4AVXVNNIx5(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -1928,6 +1940,7 @@ segment:
 	JCS       few
 
 many:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -2086,6 +2099,7 @@ many:
 	BYTE         $0x25
 	BYTE         $0x50
 	BYTE         $0xce
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -2350,6 +2364,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -2610,7 +2625,7 @@ scaled:
 	JMP          converted
 
 // func DotW4AVXVNNIx6(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4AVXVNNIx6(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -2684,6 +2699,7 @@ segment:
 	JCS       few
 
 many:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPAND        Y15, Y12, Y12
@@ -2874,6 +2890,7 @@ many:
 	BYTE         $0x15
 	BYTE         $0x50
 	BYTE         $0xde
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPAND        Y15, Y12, Y12
@@ -3181,6 +3198,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPAND        Y15, Y12, Y12

@@ -17,7 +17,7 @@
 #include "textflag.h"
 
 // func DotW4VNNI256x1(c *Call)
-// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4VNNI256x1(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -84,6 +84,7 @@ segment:
 	JCS   few
 
 many:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -98,6 +99,7 @@ many:
 	VPBROADCASTD 4(BX), Y14
 	VPDPBUSD     Y14, Y6, Y4
 	VPDPBUSD     Y14, Y7, Y5
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -171,6 +173,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y6
@@ -230,7 +233,7 @@ scaled:
 	JMP          converted
 
 // func DotW4VNNI256x2(c *Call)
-// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4VNNI256x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -299,6 +302,7 @@ segment:
 	JCS   few
 
 many:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y8
@@ -319,6 +323,7 @@ many:
 	VPBROADCASTD 4(BX)(DX*1), Y14
 	VPDPBUSD     Y14, Y8, Y6
 	VPDPBUSD     Y14, Y9, Y7
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y8
@@ -411,6 +416,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y8
@@ -490,7 +496,7 @@ scaled:
 	JMP          converted
 
 // func DotW4VNNI256x3(c *Call)
-// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4VNNI256x3(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -557,6 +563,7 @@ segment:
 	JCS  few
 
 many:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -583,6 +590,7 @@ many:
 	VPBROADCASTD 4(BX)(DX*2), Y14
 	VPDPBUSD     Y14, Y10, Y4
 	VPDPBUSD     Y14, Y11, Y5
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -688,6 +696,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -785,7 +794,7 @@ scaled:
 	JMP          converted
 
 // func DotW4VNNI256x4(c *Call)
-// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4VNNI256x4(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -855,6 +864,7 @@ segment:
 	JCS  few
 
 many:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -887,6 +897,7 @@ many:
 	VPBROADCASTD 4(CX), Y14
 	VPDPBUSD     Y14, Y10, Y6
 	VPDPBUSD     Y14, Y11, Y7
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -1014,6 +1025,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -1136,7 +1148,7 @@ scaled:
 	JMP          converted
 
 // func DotW4VNNI256x5(c *Call)
-// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4VNNI256x5(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -1208,6 +1220,7 @@ segment:
 	JCS       few
 
 many:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -1246,6 +1259,7 @@ many:
 	VPBROADCASTD 4(BX)(DX*4), Y14
 	VPDPBUSD     Y14, Y10, Y8
 	VPDPBUSD     Y14, Y11, Y9
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -1390,6 +1404,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPSRLW       $0x04, Y12, Y10
@@ -1530,7 +1545,7 @@ scaled:
 	JMP          converted
 
 // func DotW4VNNI256x6(c *Call)
-// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW4VNNI256x6(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -1604,6 +1619,7 @@ segment:
 	JCS       few
 
 many:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPAND        Y15, Y12, Y12
@@ -1650,6 +1666,7 @@ many:
 	VPBROADCASTD 4(CX)(DX*2), Y14
 	VPDPBUSD     Y14, Y12, Y10
 	VPDPBUSD     Y14, Y13, Y11
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPAND        Y15, Y12, Y12
@@ -1813,6 +1830,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPAND        Y15, Y12, Y12

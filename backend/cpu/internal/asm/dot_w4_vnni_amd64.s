@@ -6,7 +6,8 @@
 // the sum of before, in int32 without saturation. A line is two of its operands.
 //
 // Registers: AX next line, CX bytes to the second tile, BX x of row 0, DX x of row 7,
-// SI, DI and BP one, three and five steps of x, R8 lines left in the segment, R9 and R10
+// SI, DI and BP one, three and five steps of x, up to three rows of packed weights DI
+// Call.Ahead, R8 lines left in the segment, R9 and R10
 // its scales and zeros, R11 Side of row 0, R12 from there to Scales, R13 the step of
 // both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 // int32 sums, then as many float sums as rows and tiles need;
@@ -15,7 +16,7 @@
 #include "textflag.h"
 
 // func DotW4VNNIx1(c *Call)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
 TEXT ·DotW4VNNIx1(SB), NOSPLIT, $56-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
@@ -47,6 +48,7 @@ TEXT ·DotW4VNNIx1(SB), NOSPLIT, $56-8
 	MOVQ         R8, 8(SP)
 	MOVQ         16(AX), BX
 	MOVQ         24(AX), SI
+	MOVQ         104(AX), DI
 	MOVQ         48(AX), R11
 	MOVQ         56(AX), R12
 	SUBQ         R11, R12
@@ -85,24 +87,28 @@ lines:
 	JCS  few
 
 many:
+	PREFETCHT0    (AX)(DI*1)
 	VMOVDQA64     (AX), Z5
 	VPSRLW        $0x04, Z5, Z6
 	VPANDD        Z31, Z5, Z5
 	VPANDD        Z31, Z6, Z6
 	VPDPBUSD.BCST (BX), Z5, Z0
 	VPDPBUSD.BCST 4(BX), Z6, Z1
+	PREFETCHT0    64(AX)(DI*1)
 	VMOVDQA64     64(AX), Z7
 	VPSRLW        $0x04, Z7, Z8
 	VPANDD        Z31, Z7, Z7
 	VPANDD        Z31, Z8, Z8
 	VPDPBUSD.BCST 8(BX), Z7, Z2
 	VPDPBUSD.BCST 12(BX), Z8, Z3
+	PREFETCHT0    128(AX)(DI*1)
 	VMOVDQA64     128(AX), Z5
 	VPSRLW        $0x04, Z5, Z6
 	VPANDD        Z31, Z5, Z5
 	VPANDD        Z31, Z6, Z6
 	VPDPBUSD.BCST 16(BX), Z5, Z0
 	VPDPBUSD.BCST 20(BX), Z6, Z1
+	PREFETCHT0    192(AX)(DI*1)
 	VMOVDQA64     192(AX), Z7
 	VPSRLW        $0x04, Z7, Z8
 	VPANDD        Z31, Z7, Z7
@@ -198,6 +204,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
+	PREFETCHT0    (AX)(DI*1)
 	VMOVDQA64     (AX), Z5
 	VPSRLW        $0x04, Z5, Z6
 	VPANDD        Z31, Z5, Z5
@@ -228,7 +235,7 @@ scaled:
 	JMP              converted
 
 // func DotW4VNNIx2(c *Call)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
 TEXT ·DotW4VNNIx2(SB), NOSPLIT, $56-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
@@ -260,6 +267,7 @@ TEXT ·DotW4VNNIx2(SB), NOSPLIT, $56-8
 	MOVQ         R8, 8(SP)
 	MOVQ         16(AX), BX
 	MOVQ         24(AX), SI
+	MOVQ         104(AX), DI
 	MOVQ         48(AX), R11
 	MOVQ         56(AX), R12
 	SUBQ         R11, R12
@@ -300,6 +308,7 @@ lines:
 	JCS  few
 
 many:
+	PREFETCHT0    (AX)(DI*1)
 	VMOVDQA64     (AX), Z6
 	VPSRLW        $0x04, Z6, Z7
 	VPANDD        Z31, Z6, Z6
@@ -308,6 +317,7 @@ many:
 	VPDPBUSD.BCST (BX)(SI*1), Z6, Z2
 	VPDPBUSD.BCST 4(BX), Z7, Z1
 	VPDPBUSD.BCST 4(BX)(SI*1), Z7, Z3
+	PREFETCHT0    64(AX)(DI*1)
 	VMOVDQA64     64(AX), Z8
 	VPSRLW        $0x04, Z8, Z9
 	VPANDD        Z31, Z8, Z8
@@ -316,6 +326,7 @@ many:
 	VPDPBUSD.BCST 8(BX)(SI*1), Z8, Z2
 	VPDPBUSD.BCST 12(BX), Z9, Z1
 	VPDPBUSD.BCST 12(BX)(SI*1), Z9, Z3
+	PREFETCHT0    128(AX)(DI*1)
 	VMOVDQA64     128(AX), Z6
 	VPSRLW        $0x04, Z6, Z7
 	VPANDD        Z31, Z6, Z6
@@ -324,6 +335,7 @@ many:
 	VPDPBUSD.BCST 16(BX)(SI*1), Z6, Z2
 	VPDPBUSD.BCST 20(BX), Z7, Z1
 	VPDPBUSD.BCST 20(BX)(SI*1), Z7, Z3
+	PREFETCHT0    192(AX)(DI*1)
 	VMOVDQA64     192(AX), Z8
 	VPSRLW        $0x04, Z8, Z9
 	VPANDD        Z31, Z8, Z8
@@ -426,6 +438,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
+	PREFETCHT0    (AX)(DI*1)
 	VMOVDQA64     (AX), Z6
 	VPSRLW        $0x04, Z6, Z7
 	VPANDD        Z31, Z6, Z6
@@ -460,7 +473,7 @@ scaled:
 	JMP              converted
 
 // func DotW4VNNIx3(c *Call)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
 TEXT ·DotW4VNNIx3(SB), NOSPLIT, $56-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
@@ -492,6 +505,7 @@ TEXT ·DotW4VNNIx3(SB), NOSPLIT, $56-8
 	MOVQ         R8, 8(SP)
 	MOVQ         16(AX), BX
 	MOVQ         24(AX), SI
+	MOVQ         104(AX), DI
 	MOVQ         48(AX), R11
 	MOVQ         56(AX), R12
 	SUBQ         R11, R12
@@ -535,6 +549,7 @@ lines:
 	JCS  few
 
 many:
+	PREFETCHT0    (AX)(DI*1)
 	VMOVDQA64     (AX), Z9
 	VPSRLW        $0x04, Z9, Z10
 	VPANDD        Z31, Z9, Z9
@@ -545,6 +560,7 @@ many:
 	VPDPBUSD.BCST 4(BX), Z10, Z1
 	VPDPBUSD.BCST 4(BX)(SI*1), Z10, Z3
 	VPDPBUSD.BCST 4(BX)(SI*2), Z10, Z5
+	PREFETCHT0    64(AX)(DI*1)
 	VMOVDQA64     64(AX), Z11
 	VPSRLW        $0x04, Z11, Z12
 	VPANDD        Z31, Z11, Z11
@@ -555,6 +571,7 @@ many:
 	VPDPBUSD.BCST 12(BX), Z12, Z1
 	VPDPBUSD.BCST 12(BX)(SI*1), Z12, Z3
 	VPDPBUSD.BCST 12(BX)(SI*2), Z12, Z5
+	PREFETCHT0    128(AX)(DI*1)
 	VMOVDQA64     128(AX), Z9
 	VPSRLW        $0x04, Z9, Z10
 	VPANDD        Z31, Z9, Z9
@@ -565,6 +582,7 @@ many:
 	VPDPBUSD.BCST 20(BX), Z10, Z1
 	VPDPBUSD.BCST 20(BX)(SI*1), Z10, Z3
 	VPDPBUSD.BCST 20(BX)(SI*2), Z10, Z5
+	PREFETCHT0    192(AX)(DI*1)
 	VMOVDQA64     192(AX), Z11
 	VPSRLW        $0x04, Z11, Z12
 	VPANDD        Z31, Z11, Z11
@@ -677,6 +695,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
+	PREFETCHT0    (AX)(DI*1)
 	VMOVDQA64     (AX), Z9
 	VPSRLW        $0x04, Z9, Z10
 	VPANDD        Z31, Z9, Z9
@@ -715,7 +734,7 @@ scaled:
 	JMP              converted
 
 // func DotW4VNNIx4(c *Call)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
 TEXT ·DotW4VNNIx4(SB), NOSPLIT, $56-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
@@ -799,6 +818,7 @@ lines:
 	JCS  few
 
 many:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z12
 	VPSRLW        $0x04, Z12, Z13
 	VPANDD        Z31, Z12, Z12
@@ -811,6 +831,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(SI*1), Z13, Z3
 	VPDPBUSD.BCST 4(BX)(SI*2), Z13, Z5
 	VPDPBUSD.BCST 4(BX)(DI*1), Z13, Z7
+	PREFETCHT0    4672(AX)
 	VMOVDQA64     64(AX), Z14
 	VPSRLW        $0x04, Z14, Z15
 	VPANDD        Z31, Z14, Z14
@@ -937,6 +958,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z12
 	VPSRLW        $0x04, Z12, Z13
 	VPANDD        Z31, Z12, Z12
@@ -980,7 +1002,7 @@ scaled:
 	JMP              converted
 
 // func DotW4VNNIx5(c *Call)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
 TEXT ·DotW4VNNIx5(SB), NOSPLIT, $56-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
@@ -1067,6 +1089,7 @@ lines:
 	JCS  few
 
 many:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z15
 	VPSRLW        $0x04, Z15, Z16
 	VPANDD        Z31, Z15, Z15
@@ -1081,6 +1104,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(SI*2), Z16, Z5
 	VPDPBUSD.BCST 4(BX)(DI*1), Z16, Z7
 	VPDPBUSD.BCST 4(BX)(SI*4), Z16, Z9
+	PREFETCHT0    4672(AX)
 	VMOVDQA64     64(AX), Z17
 	VPSRLW        $0x04, Z17, Z18
 	VPANDD        Z31, Z17, Z17
@@ -1217,6 +1241,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z15
 	VPSRLW        $0x04, Z15, Z16
 	VPANDD        Z31, Z15, Z15
@@ -1264,7 +1289,7 @@ scaled:
 	JMP              converted
 
 // func DotW4VNNIx6(c *Call)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
 TEXT ·DotW4VNNIx6(SB), NOSPLIT, $56-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
@@ -1355,6 +1380,7 @@ lines:
 	JCS  few
 
 many:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z18
 	VPSRLW        $0x04, Z18, Z19
 	VPANDD        Z31, Z18, Z18
@@ -1371,6 +1397,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(DI*1), Z19, Z7
 	VPDPBUSD.BCST 4(BX)(SI*4), Z19, Z9
 	VPDPBUSD.BCST 4(BX)(BP*1), Z19, Z11
+	PREFETCHT0    4672(AX)
 	VMOVDQA64     64(AX), Z20
 	VPSRLW        $0x04, Z20, Z21
 	VPANDD        Z31, Z20, Z20
@@ -1517,6 +1544,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z18
 	VPSRLW        $0x04, Z18, Z19
 	VPANDD        Z31, Z18, Z18
@@ -1568,7 +1596,7 @@ scaled:
 	JMP              converted
 
 // func DotW4VNNIx7(c *Call)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
 TEXT ·DotW4VNNIx7(SB), NOSPLIT, $56-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
@@ -1664,6 +1692,7 @@ lines:
 	JCS  few
 
 many:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z21
 	VPSRLW        $0x04, Z21, Z22
 	VPANDD        Z31, Z21, Z21
@@ -1682,6 +1711,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(SI*4), Z22, Z9
 	VPDPBUSD.BCST 4(BX)(BP*1), Z22, Z11
 	VPDPBUSD.BCST 4(BX)(DI*2), Z22, Z13
+	PREFETCHT0    4672(AX)
 	VMOVDQA64     64(AX), Z23
 	VPSRLW        $0x04, Z23, Z24
 	VPANDD        Z31, Z23, Z23
@@ -1841,6 +1871,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z21
 	VPSRLW        $0x04, Z21, Z22
 	VPANDD        Z31, Z21, Z21
@@ -1897,7 +1928,7 @@ scaled:
 	JMP              converted
 
 // func DotW4VNNIx8(c *Call)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
 TEXT ·DotW4VNNIx8(SB), NOSPLIT, $56-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
@@ -1998,6 +2029,7 @@ lines:
 	JCS  few
 
 many:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z24
 	VPSRLW        $0x04, Z24, Z25
 	VPANDD        Z31, Z24, Z24
@@ -2018,6 +2050,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(BP*1), Z25, Z11
 	VPDPBUSD.BCST 4(BX)(DI*2), Z25, Z13
 	VPDPBUSD.BCST 4(DX), Z25, Z15
+	PREFETCHT0    4672(AX)
 	VMOVDQA64     64(AX), Z26
 	VPSRLW        $0x04, Z26, Z27
 	VPANDD        Z31, Z26, Z26
@@ -2188,6 +2221,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z24
 	VPSRLW        $0x04, Z24, Z25
 	VPANDD        Z31, Z24, Z24
@@ -2249,7 +2283,7 @@ scaled:
 	JMP              converted
 
 // func DotW4VNNIx9(c *Call)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
 TEXT ·DotW4VNNIx9(SB), NOSPLIT, $56-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
@@ -2353,6 +2387,7 @@ lines:
 	JCS  few
 
 many:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z27
 	VPSRLW        $0x04, Z27, Z28
 	VPANDD        Z31, Z27, Z27
@@ -2375,6 +2410,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(DI*2), Z28, Z13
 	VPDPBUSD.BCST 4(DX), Z28, Z15
 	VPDPBUSD.BCST 4(BX)(SI*8), Z28, Z17
+	PREFETCHT0    4672(AX)
 	VMOVDQA64     64(AX), Z29
 	VPSRLW        $0x04, Z29, Z30
 	VPANDD        Z31, Z29, Z29
@@ -2555,6 +2591,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z27
 	VPSRLW        $0x04, Z27, Z28
 	VPANDD        Z31, Z27, Z27
@@ -2620,7 +2657,7 @@ scaled:
 	JMP              converted
 
 // func DotW4VNNIx10(c *Call)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
 TEXT ·DotW4VNNIx10(SB), NOSPLIT, $56-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
@@ -2719,6 +2756,7 @@ lines:
 	JCS  few
 
 many:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z20
 	VPSRLW        $0x04, Z20, Z21
 	VPANDD        Z31, Z20, Z20
@@ -2743,6 +2781,7 @@ many:
 	VPDPBUSD.BCST 4(DX), Z21, Z7
 	VPDPBUSD.BCST 4(BX)(SI*8), Z21, Z8
 	VPDPBUSD.BCST 4(DX)(SI*2), Z21, Z9
+	PREFETCHT0    4672(AX)
 	VMOVDQA64     64(AX), Z22
 	VPSRLW        $0x04, Z22, Z23
 	VPANDD        Z31, Z22, Z22
@@ -2916,6 +2955,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z20
 	VPSRLW        $0x04, Z20, Z21
 	VPANDD        Z31, Z20, Z20
@@ -2986,7 +3026,7 @@ scaled:
 	JMP              converted
 
 // func DotW4VNNIx11(c *Call)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
 TEXT ·DotW4VNNIx11(SB), NOSPLIT, $56-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
@@ -3087,6 +3127,7 @@ lines:
 	JCS  few
 
 many:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z22
 	VPSRLW        $0x04, Z22, Z23
 	VPANDD        Z31, Z22, Z22
@@ -3113,6 +3154,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(SI*8), Z23, Z8
 	VPDPBUSD.BCST 4(DX)(SI*2), Z23, Z9
 	VPDPBUSD.BCST 4(BX)(BP*2), Z23, Z10
+	PREFETCHT0    4672(AX)
 	VMOVDQA64     64(AX), Z24
 	VPSRLW        $0x04, Z24, Z25
 	VPANDD        Z31, Z24, Z24
@@ -3294,6 +3336,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z22
 	VPSRLW        $0x04, Z22, Z23
 	VPANDD        Z31, Z22, Z22
@@ -3368,7 +3411,7 @@ scaled:
 	JMP              converted
 
 // func DotW4VNNIx12(c *Call)
-// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
 TEXT ·DotW4VNNIx12(SB), NOSPLIT, $56-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
@@ -3471,6 +3514,7 @@ lines:
 	JCS  few
 
 many:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z24
 	VPSRLW        $0x04, Z24, Z25
 	VPANDD        Z31, Z24, Z24
@@ -3499,6 +3543,7 @@ many:
 	VPDPBUSD.BCST 4(DX)(SI*2), Z25, Z9
 	VPDPBUSD.BCST 4(BX)(BP*2), Z25, Z10
 	VPDPBUSD.BCST 4(DX)(SI*4), Z25, Z11
+	PREFETCHT0    4672(AX)
 	VMOVDQA64     64(AX), Z26
 	VPSRLW        $0x04, Z26, Z27
 	VPANDD        Z31, Z26, Z26
@@ -3688,6 +3733,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
+	PREFETCHT0    4608(AX)
 	VMOVDQA64     (AX), Z24
 	VPSRLW        $0x04, Z24, Z25
 	VPANDD        Z31, Z24, Z24

@@ -17,7 +17,7 @@
 #include "textflag.h"
 
 // func DotW8AVXVNNIx1(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW8AVXVNNIx1(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -81,6 +81,7 @@ segment:
 	JCS   few
 
 many:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -98,6 +99,7 @@ many:
 	BYTE         $0x15
 	BYTE         $0x50
 	BYTE         $0xce
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPBROADCASTD 4(BX), Y14
@@ -174,6 +176,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -236,7 +239,7 @@ scaled:
 	JMP          converted
 
 // func DotW8AVXVNNIx2(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW8AVXVNNIx2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -302,6 +305,7 @@ segment:
 	JCS   few
 
 many:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -334,6 +338,7 @@ many:
 	BYTE         $0x15
 	BYTE         $0x50
 	BYTE         $0xde
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPBROADCASTD 4(BX), Y14
@@ -438,6 +443,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -529,7 +535,7 @@ scaled:
 	JMP          converted
 
 // func DotW8AVXVNNIx3(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW8AVXVNNIx3(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -593,6 +599,7 @@ segment:
 	JCS  few
 
 many:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -640,6 +647,7 @@ many:
 	BYTE         $0x15
 	BYTE         $0x50
 	BYTE         $0xee
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPBROADCASTD 4(BX), Y14
@@ -766,6 +774,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -884,7 +893,7 @@ scaled:
 	JMP          converted
 
 // func DotW8AVXVNNIx4(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW8AVXVNNIx4(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -951,6 +960,7 @@ segment:
 	JCS  few
 
 many:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -1013,6 +1023,7 @@ many:
 	BYTE         $0x15
 	BYTE         $0x50
 	BYTE         $0xfe
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPBROADCASTD 4(BX), Y14
@@ -1170,6 +1181,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -1322,7 +1334,7 @@ scaled:
 	JMP          converted
 
 // func DotW8AVXVNNIx5(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW8AVXVNNIx5(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -1391,6 +1403,7 @@ segment:
 	JCS  few
 
 many:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -1468,6 +1481,7 @@ many:
 	BYTE         $0x15
 	BYTE         $0x50
 	BYTE         $0xce
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPBROADCASTD 4(BX), Y14
@@ -1651,6 +1665,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -1830,7 +1845,7 @@ scaled:
 	JMP          converted
 
 // func DotW8AVXVNNIx6(c *Call)
-// Requires: AVX, AVX2, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW8AVXVNNIx6(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -1901,6 +1916,7 @@ segment:
 	JCS  few
 
 many:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -1993,6 +2009,7 @@ many:
 	BYTE         $0x15
 	BYTE         $0x50
 	BYTE         $0xde
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPBROADCASTD 4(BX), Y14
@@ -2202,6 +2219,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14

@@ -17,7 +17,7 @@
 #include "textflag.h"
 
 // func DotW8VNNI256x1(c *Call)
-// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW8VNNI256x1(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -81,11 +81,13 @@ segment:
 	JCS   few
 
 many:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
 	VPDPBUSD     Y14, Y12, Y0
 	VPDPBUSD     Y14, Y13, Y1
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPBROADCASTD 4(BX), Y14
@@ -150,6 +152,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -200,7 +203,7 @@ scaled:
 	JMP          converted
 
 // func DotW8VNNI256x2(c *Call)
-// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW8VNNI256x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -266,6 +269,7 @@ segment:
 	JCS   few
 
 many:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -274,6 +278,7 @@ many:
 	VPBROADCASTD (BX)(DX*1), Y14
 	VPDPBUSD     Y14, Y12, Y2
 	VPDPBUSD     Y14, Y13, Y3
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPBROADCASTD 4(BX), Y14
@@ -354,6 +359,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -421,7 +427,7 @@ scaled:
 	JMP          converted
 
 // func DotW8VNNI256x3(c *Call)
-// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW8VNNI256x3(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -485,6 +491,7 @@ segment:
 	JCS  few
 
 many:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -496,6 +503,7 @@ many:
 	VPBROADCASTD (BX)(DX*2), Y14
 	VPDPBUSD     Y14, Y12, Y4
 	VPDPBUSD     Y14, Y13, Y5
+	PREFETCHT0   64(AX)(CX*1)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPBROADCASTD 4(BX), Y14
@@ -586,6 +594,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   (AX)(CX*1)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -668,7 +677,7 @@ scaled:
 	JMP          converted
 
 // func DotW8VNNI256x4(c *Call)
-// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW8VNNI256x4(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -735,6 +744,7 @@ segment:
 	JCS  few
 
 many:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -749,6 +759,7 @@ many:
 	VPBROADCASTD (CX), Y14
 	VPDPBUSD     Y14, Y12, Y6
 	VPDPBUSD     Y14, Y13, Y7
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPBROADCASTD 4(BX), Y14
@@ -858,6 +869,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -962,7 +974,7 @@ scaled:
 	JMP          converted
 
 // func DotW8VNNI256x5(c *Call)
-// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW8VNNI256x5(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -1031,6 +1043,7 @@ segment:
 	JCS  few
 
 many:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -1048,6 +1061,7 @@ many:
 	VPBROADCASTD (BX)(DX*4), Y14
 	VPDPBUSD     Y14, Y12, Y8
 	VPDPBUSD     Y14, Y13, Y9
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPBROADCASTD 4(BX), Y14
@@ -1171,6 +1185,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -1290,7 +1305,7 @@ scaled:
 	JMP          converted
 
 // func DotW8VNNI256x6(c *Call)
-// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3
+// Requires: AVX, AVX2, AVX512VL, AVX512VNNI, CMOV, F16C, FMA3, MMX+
 TEXT ·DotW8VNNI256x6(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	LEAQ (SP), DI
@@ -1361,6 +1376,7 @@ segment:
 	JCS  few
 
 many:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
@@ -1381,6 +1397,7 @@ many:
 	VPBROADCASTD (CX)(DX*2), Y14
 	VPDPBUSD     Y14, Y12, Y10
 	VPDPBUSD     Y14, Y13, Y11
+	PREFETCHT0   2112(AX)
 	VMOVDQA      64(AX), Y12
 	VMOVDQA      96(AX), Y13
 	VPBROADCASTD 4(BX), Y14
@@ -1518,6 +1535,7 @@ goes_on:
 	JMP segment_end
 
 one:
+	PREFETCHT0   2048(AX)
 	VMOVDQA      (AX), Y12
 	VMOVDQA      32(AX), Y13
 	VPBROADCASTD (BX), Y14
