@@ -49,7 +49,6 @@ func chainOf(k int) int {
 type piece struct {
 	lo, hi int32
 	group  int32 // weight group
-	act    int32 // activation group
 	at     int32 // where it begins in a prepared row
 	ends   bool  // the integer sum ends with it
 }
