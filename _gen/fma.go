@@ -5,8 +5,23 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// exactFMA is a kernel of float32 rows for AVX2 and FMA while it is written.
-type exactFMA struct{ *file }
+// exactFMA is a kernel of float32 rows while it is written, for AVX2 and FMA or
+// for AVX-512.
+type exactFMA struct {
+	*file
+	vectors []reg.VecPhysical // ymm or zmm
+}
+
+// parts counts the vectors of 16 columns.
+func (k exactFMA) parts() []int {
+	if k.vectors[0] == zmm[0] {
+		return []int{0}
+	}
+	return halves
+}
+
+// part is the bytes of one.
+func (k exactFMA) part() int { return 64 / len(k.parts()) }
 
 // Registers that these kernels use alike. A kernel may give another meaning to
 // those that it does not need.
@@ -83,9 +98,9 @@ func (k exactFMA) byScales(label string, body func(form int)) {
 	k.Label(label + "_scaled")
 }
 
-// scales makes y the eight scales of half h of segment s after exScale.
+// scales makes y the scales of part h of segment s after exScale.
 func (k exactFMA) scales(form, s, h int, y reg.VecPhysical) {
-	i := 16*s + 8*h
+	i := 16*s + k.part()/4*h
 	switch form {
 	case formF32:
 		k.VMOVUPS(at(exScale, 4*i), y)
@@ -181,16 +196,17 @@ func (k exactFMA) zeroTable(c codeBits, begin func(), z func(s, h int), table fu
 	}
 }
 
-// constantZero makes Y0 the Call's zero point. exAny points at the Call.
+// constantZero makes the first vector the Call's zero point. exAny points at the
+// Call.
 func (k exactFMA) constantZero() {
-	k.VXORPS(ymm[0].AsX(), ymm[0].AsX(), ymm[0].AsX())
-	k.VCVTSI2SSQ(at(exAny, callZero), ymm[0].AsX(), ymm[0].AsX())
-	k.VBROADCASTSS(ymm[0].AsX(), ymm[0])
+	x := ymm[0].AsX()
+	k.VXORPS(x, x, x)
+	k.VCVTSI2SSQ(at(exAny, callZero), x, x)
+	k.VBROADCASTSS(x, k.vectors[0])
 }
 
-// byteZeros makes Y0 the zero points of half h of segment s; exAny points at
-// those of the block.
-func (k exactFMA) byteZeros(s, h int) {
-	k.VPMOVZXBD(at(exAny, 16*s+8*h), ymm[0])
-	k.VCVTDQ2PS(ymm[0], ymm[0])
+// byteZeros makes y the zero points at m.
+func (k exactFMA) byteZeros(m operand.Mem, y reg.VecPhysical) {
+	k.VPMOVZXBD(m, y)
+	k.VCVTDQ2PS(y, y)
 }

@@ -40,7 +40,7 @@ weights, then scales, Y14 x.
 `, func(f *file) {
 		for rows := 1; rows <= 6; rows++ {
 			together := map[int]int{1: 4, 2: 2, 3: 2}[rows]
-			k := gemmFMA{exactFMA: exactFMA{f}, rows: rows, together: max(1, together)}
+			k := gemmFMA{exactFMA: exactFMA{f, ymm}, rows: rows, together: max(1, together)}
 			k.write()
 		}
 	})

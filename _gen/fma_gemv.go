@@ -7,25 +7,69 @@ import (
 
 // gemvFMA is a kernel for one row straight from packed weights. The walk over
 // blocks and segments is here; lines are the kernels' own. A block of four
-// segments runs eight sums at once, one of fewer runs its segments one by one,
-// two sums at a time.
+// segments runs all their sums at once, one of fewer its segments one by one.
 type gemvFMA struct {
 	exactFMA
 	perLine int // features
 	scaled  bool
 	deep    bool // the frame is larger than a function without a check of the stack may have
-	slot    int  // of the frame, where it keeps Call.Ahead; scaled kernels only
 
 	once   func()                                                 // constants; exAny points at the Call
 	block  func()                                                 // what each block's header gives; exW points at it
-	clear  func()                                                 // the eight sums
+	ahead  func() reg.Register                                    // holds Call.Ahead while four segments are added
+	clear  func()                                                 // the sums of four segments
 	four   func(x func(s, i int) operand.Mem)                     // adds line s, at exW + 64s, to sum s
+	sum    func(s, h int) reg.VecPhysical                         // one of these sums; the first three vectors are taken
+	fewer  func()                                                 // before fewer segments; exXBytes is free from here on
+	begin1 func()                                                 // before one of fewer segments
 	one    func(x func(i int) operand.Mem, sum []reg.VecPhysical) // adds the line at exW; exAny is taken
-	sum    func(s, h int) reg.VecPhysical                         // one of the eight; Y0 to Y2 are taken
-	single []reg.VecPhysical                                      // the two sums of one
-	next   func()                                                 // after one of fewer segments
+	single []reg.VecPhysical                                      // the sum of one
+	end1   func()                                                 // after one of fewer segments; exAny is free
 	last   func()                                                 // after the last of them
-	fix    func(y reg.VecPhysical)                                // puts the columns of a sum in order; nil: they are
+	fix    func(y reg.VecPhysical)                                // puts the columns of a sum in order
+}
+
+// gemv is a kernel with what most have.
+func gemv(f *file, vectors []reg.VecPhysical, perLine int) *gemvFMA {
+	k := &gemvFMA{exactFMA: exactFMA{f, vectors}, perLine: perLine}
+	nothing := func() {}
+	k.once, k.block, k.fewer, k.begin1, k.end1, k.last = nothing, nothing, nothing, nothing, nothing, nothing
+	k.fix = func(reg.VecPhysical) {}
+	sums := vectors[len(vectors)-4*len(k.parts()):]
+	k.clear = func() {
+		for _, y := range sums {
+			k.VXORPS(y, y, y)
+		}
+	}
+	k.sum = func(s, h int) reg.VecPhysical { return sums[len(k.parts())*s+h] }
+	k.single = sums[:len(k.parts())]
+	return k
+}
+
+// lines makes line, which adds a line of segment s, four and one.
+func (k *gemvFMA) lines(line func(s int, w func(h int) operand.Mem, x func(i int) operand.Mem, sum []reg.VecPhysical)) {
+	k.four = func(x func(s, i int) operand.Mem) {
+		for s := range 4 {
+			var sum []reg.VecPhysical
+			for _, h := range k.parts() {
+				sum = append(sum, k.sum(s, h))
+			}
+			line(s, func(h int) operand.Mem { return at(exW, 64*s+k.part()*h) }, func(i int) operand.Mem { return x(s, i) }, sum)
+		}
+	}
+	k.one = func(x func(i int) operand.Mem, sum []reg.VecPhysical) {
+		line(0, func(h int) operand.Mem { return at(exW, k.part()*h) }, x, sum)
+	}
+}
+
+// aheadIn keeps Call.Ahead in a register that the kernel has no other use for.
+func (k *gemvFMA) aheadIn(r reg.GPPhysical) {
+	once := k.once
+	k.once = func() {
+		k.MOVQ(at(exAny, callAhead), r)
+		once()
+	}
+	k.ahead = func() reg.Register { return r }
 }
 
 func (k gemvFMA) write(name string, doc ...string) {
@@ -73,8 +117,6 @@ func (k gemvFMA) begin() {
 	k.MOVQ(at(exAny, callY), exY)
 	if k.scaled {
 		k.header()
-	} else {
-		k.MOVQ(at(exAny, callAhead), exScale)
 	}
 	k.once()
 }
@@ -82,11 +124,7 @@ func (k gemvFMA) begin() {
 func (k gemvFMA) fourSegments() {
 	k.LEAQ(indexed(exXBytes, exXBytes, 2, 0), exXThree)
 	k.clear()
-	ahead := exScale
-	if k.scaled {
-		ahead = exLeft
-		k.MOVQ(at(exFrame, k.slot), ahead)
-	}
+	ahead := k.ahead()
 	k.Label("four")
 	for s := range 4 {
 		k.PREFETCHT0(indexed(exW, ahead, 1, 64*s))
@@ -106,13 +144,13 @@ func (k gemvFMA) fourSegments() {
 	k.JNE(operand.LabelRef("four"))
 	k.ADDQ(exXThree, exX)
 
-	y := ymm[:2]
-	for _, h := range halves {
-		k.VMOVUPS(at(exY, 32*h), y[h])
+	y := k.vectors[:2]
+	for _, h := range k.parts() {
+		k.VMOVUPS(at(exY, k.part()*h), y[h])
 	}
 	add := func(form int) {
 		for s := range 4 {
-			for _, h := range halves {
+			for _, h := range k.parts() {
 				k.add(form, s, h, k.sum(s, h), y[h])
 			}
 		}
@@ -122,19 +160,17 @@ func (k gemvFMA) fourSegments() {
 	} else {
 		add(0)
 	}
-	for _, h := range halves {
-		k.VMOVUPS(y[h], at(exY, 32*h))
+	for _, h := range k.parts() {
+		k.VMOVUPS(y[h], at(exY, k.part()*h))
 	}
 }
 
 // add adds a sum to y. Y2 is lost.
 func (k gemvFMA) add(form, s, h int, sum, y reg.VecPhysical) {
-	if k.fix != nil {
-		k.fix(sum)
-	}
+	k.fix(sum)
 	if k.scaled {
-		k.scales(form, s, h, ymm[2])
-		k.VFMADD231PS(ymm[2], sum, y)
+		k.scales(form, s, h, k.vectors[2])
+		k.VFMADD231PS(k.vectors[2], sum, y)
 	} else {
 		k.VADDPS(sum, y, y)
 	}
@@ -147,11 +183,13 @@ func (k gemvFMA) fewerSegments() {
 	k.MOVQ(exLeft, step)
 	k.SHLQ(operand.Imm(6), step)
 	k.MOVQ(exW, first)
+	k.fewer()
 	k.Label("segment")
-	for _, h := range halves {
+	for _, h := range k.parts() {
 		k.VXORPS(k.single[h], k.single[h], k.single[h])
 	}
 	k.MOVL(at(exBlock, blockLines), exLines.As32())
+	k.begin1()
 	k.Label("one")
 	k.one(func(i int) operand.Mem { return at(exX, 4*i) }, k.single)
 	k.ADDQ(step, exW)
@@ -159,17 +197,15 @@ func (k gemvFMA) fewerSegments() {
 	k.DECQ(exLines)
 	k.JNE(operand.LabelRef("one"))
 	add := func(form int) {
-		for _, h := range halves {
-			if k.fix != nil {
-				k.fix(k.single[h])
-			}
+		for _, h := range k.parts() {
+			k.fix(k.single[h])
 			if !k.scaled {
-				k.VADDPS(at(exY, 32*h), k.single[h], k.single[h])
+				k.VADDPS(at(exY, k.part()*h), k.single[h], k.single[h])
 			} else {
-				k.scales(form, 0, h, ymm[2])
-				k.VFMADD213PS(at(exY, 32*h), ymm[2], k.single[h])
+				k.scales(form, 0, h, k.vectors[2])
+				k.VFMADD213PS(at(exY, k.part()*h), k.vectors[2], k.single[h])
 			}
-			k.VMOVUPS(k.single[h], at(exY, 32*h))
+			k.VMOVUPS(k.single[h], at(exY, k.part()*h))
 		}
 		if k.scaled {
 			k.ADDQ(operand.Imm(uint64(scaleBytes(form))), exScale)
@@ -177,7 +213,7 @@ func (k gemvFMA) fewerSegments() {
 	}
 	if k.scaled {
 		k.byScales("one", add)
-		k.next()
+		k.end1()
 		k.MOVBQZX(at(exBlock, blockSegments), step)
 		k.SHLQ(operand.Imm(6), step)
 	} else {
@@ -191,11 +227,6 @@ func (k gemvFMA) fewerSegments() {
 	k.Label("fewer_end")
 	k.SUBQ(step, exW)
 	k.ADDQ(operand.Imm(64), exW)
-	if k.scaled {
-		k.last()
-	}
+	k.last()
 	k.JMP(operand.LabelRef("next"))
 }
-
-// gemvAhead is how far ahead of a line kernels fetch that read no Call.Ahead.
-const gemvAhead = 1024

@@ -12,7 +12,7 @@ One row of float32 times codes of 8 bits.
 masks, Y8 to Y15 sums of four segments. The frame has what is taken from codes,
 [segment][half][field].
 `, func(f *file) {
-		k := &gemvFMA{exactFMA: exactFMA{f}, perLine: codes8.perLine(), scaled: true, single: ymm[8:10]}
+		k := gemv(f, ymm, codes8.perLine())
 		masks, table := ymm[5:7], k.codes(codes8, 0)
 		constant := k.once
 		k.once = func() {
@@ -22,8 +22,7 @@ masks, Y8 to Y15 sums of four segments. The frame has what is taken from codes,
 				k.fill(codes8.mask(j), m)
 			}
 		}
-		k.clear, k.sum = k.clearRegisters, k.registerSum
-		line := func(s int, w func(h int) operand.Mem, x func(i int) operand.Mem, sum []reg.VecPhysical) {
+		k.lines(func(s int, w func(h int) operand.Mem, x func(i int) operand.Mem, sum []reg.VecPhysical) {
 			for i := range codes8.perLine() {
 				high, j := codes8.at(i)
 				for _, h := range halves {
@@ -40,15 +39,7 @@ masks, Y8 to Y15 sums of four segments. The frame has what is taken from codes,
 					k.VFMADD231PS(ymm[2], ymm[3], sum[h])
 				}
 			}
-		}
-		k.four = func(x func(s, i int) operand.Mem) {
-			for s := range 4 {
-				line(s, func(h int) operand.Mem { return at(exW, 64*s+32*h) }, func(i int) operand.Mem { return x(s, i) }, ymm[8+2*s:])
-			}
-		}
-		k.one = func(x func(i int) operand.Mem, sum []reg.VecPhysical) {
-			line(0, func(h int) operand.Mem { return at(exW, 32*h) }, x, sum)
-		}
+		})
 		k.write("GemvW8FMA", "GemvW8FMA multiplies one row with codes of 8 bits.")
 	})
 	register(asmDir, "gemv_w4_fma", `
@@ -59,7 +50,8 @@ sums of y, Y2 scales, Y3 a sum. The frame has the sums of four segments, the mas
 and what is taken from codes, [segment][half][field].
 `, func(f *file) {
 		const sums, masks, zeros = 0, 8 * 32, 12 * 32
-		k := &gemvFMA{exactFMA: exactFMA{f}, perLine: codes4.perLine(), scaled: true, deep: true, single: ymm[0:2]}
+		k := gemv(f, ymm, codes4.perLine())
+		k.deep, k.single = true, ymm[0:2]
 		sum := func(s, h int) operand.Mem { return at(exFrame, sums+32*(2*s+h)) }
 		mask := func(j int) operand.Mem { return at(exFrame, masks+32*j) }
 		table := k.codes(codes4, zeros)
@@ -140,30 +132,28 @@ func (k *gemvFMA) codes(c codeBits, zeros int) (table func(s, h, j int) operand.
 	half := 32 * c.inWord()
 	table = func(s, h, j int) operand.Mem { return at(exTable, 2*half*s+half*h+32*j) }
 	first := func() { k.LEAQ(at(exFrame, zeros), exTable) }
-	k.slot = zeros + 4*2*half
+	k.scaled = true
+	slot := zeros + 4*2*half
 	k.once = func() {
 		k.constantZero()
-		k.frame(k.slot + 8)
+		k.frame(slot + 8)
 		k.MOVQ(at(exAny, callAhead), exLeft)
-		k.MOVQ(exLeft, at(exFrame, k.slot))
+		k.MOVQ(exLeft, at(exFrame, slot))
 		first()
 		k.zeroTable(c, func() {}, func(s, h int) {}, table)
 	}
 	k.block = func() {
 		k.TESTQ(operand.I32(formBytes), exForm)
 		k.JEQ(operand.LabelRef("zeros"))
-		k.zeroTable(c, func() { k.LEAQ(indexed(exW, exHead, 1, -4*16), exAny) }, k.byteZeros, table)
+		zeros := func(s, h int) { k.byteZeros(at(exAny, 16*s+8*h), ymm[0]) }
+		k.zeroTable(c, func() { k.LEAQ(indexed(exW, exHead, 1, -4*16), exAny) }, zeros, table)
 		k.Label("zeros")
 	}
-	k.next = func() { k.ADDQ(operand.I32(uint64(2*half)), exTable) }
+	k.ahead = func() reg.Register {
+		k.MOVQ(at(exFrame, slot), exLeft)
+		return exLeft
+	}
+	k.end1 = func() { k.ADDQ(operand.I32(uint64(2*half)), exTable) }
 	k.last = first
 	return table
 }
-
-func (k *gemvFMA) clearRegisters() {
-	for _, y := range ymm[8:16] {
-		k.VXORPS(y, y, y)
-	}
-}
-
-func (k *gemvFMA) registerSum(s, h int) reg.VecPhysical { return ymm[8+2*s+h] }

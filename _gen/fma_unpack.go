@@ -49,7 +49,7 @@ func (k unpackFMA) write(name string, doc ...string) {
 	if k.once != nil {
 		k.once()
 	}
-	one := ymm[3]
+	one := k.vectors[3]
 	if !k.scaled {
 		k.fill(0x3f800000, one)
 	}
@@ -57,13 +57,13 @@ func (k unpackFMA) write(name string, doc ...string) {
 	k.Label("block")
 	scales := func(form int) {
 		for s := range 4 {
-			for _, h := range halves {
+			for _, h := range k.parts() {
 				y := one
 				if k.scaled {
-					y = ymm[0]
+					y = k.vectors[0]
 					k.scales(form, s, h, y)
 				}
-				k.VMOVAPS(y, at(unpackTo, 64*s+32*h))
+				k.VMOVAPS(y, at(unpackTo, 64*s+k.part()*h))
 			}
 		}
 	}
@@ -89,11 +89,11 @@ func (k unpackFMA) write(name string, doc ...string) {
 	}
 	k.Label("line")
 	features := 0
-	for _, h := range halves {
-		weights := k.line(h, at(exW, 32*h))
+	for _, h := range k.parts() {
+		weights := k.line(h, at(exW, k.part()*h))
 		features = len(weights)
 		for i, w := range weights {
-			k.VMOVAPS(w(), at(unpackTo, 64*i+32*h))
+			k.VMOVAPS(w(), at(unpackTo, 64*i+k.part()*h))
 		}
 	}
 	k.ADDQ(unpackStep, exW)
@@ -125,7 +125,7 @@ Plain `+what+` weights as an unpacked panel with scales of 1.
 Maths: every weight as float32, exactly.
 `+unpackRegisters+`Y0 to Y2 weights, Y3 ones, Y4 a mask.
 `, func(f *file) {
-			k := unpackFMA{exactFMA: exactFMA{f}}
+			k := unpackFMA{exactFMA: exactFMA{f, ymm}}
 			k.line = func(h int, w operand.Mem) []func() reg.VecPhysical { return line(k.exactFMA, h, w) }
 			if once != nil {
 				k.once = func() { once(k.exactFMA) }
@@ -171,7 +171,7 @@ func registerUnpackCodes(c codeBits, name, kernel, vectors string) {
 Codes of `+bits+` bits as an unpacked panel.
 `+codeMaths+unpackRegisters+vectors+`
 `, func(f *file) {
-		k := unpackFMA{exactFMA: exactFMA{f}, scaled: true}
+		k := unpackFMA{exactFMA: exactFMA{f, ymm}, scaled: true}
 		fields := c.inWord()
 		mask := func(j int) operand.Mem { return at(exFrame, 32*j) }
 		one := func(j int) operand.Mem { return at(exFrame, 32*(fields+j)) }
@@ -201,8 +201,7 @@ Codes of `+bits+` bits as an unpacked panel.
 			k.TESTQ(operand.I32(formBytes), exForm)
 			k.JEQ(operand.LabelRef("zeros"))
 			for _, h := range halves {
-				k.VPMOVZXBD(at(unpackZero, 8*h), ymm[4+h])
-				k.VCVTDQ2PS(ymm[4+h], ymm[4+h])
+				k.byteZeros(at(unpackZero, 8*h), ymm[4+h])
 			}
 			k.ADDQ(operand.Imm(16), unpackZero)
 			take()

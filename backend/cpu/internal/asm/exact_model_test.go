@@ -91,14 +91,17 @@ func (p *exactProblem) scale(s, c int) float32 {
 
 // model returns what the call leaves in Y.
 func (p *exactProblem) model() []float32 {
-	y := append([]float32(nil), p.y...)
-	for r := range p.rows {
-		for c := range p.columns() {
-			sum := &y[r*p.columns()+c]
-			for s := range p.segments() {
-				a := float32(0)
-				for k := p.starts[s]; k < p.starts[s+1]; k++ {
-					a = fma32(p.x[r*p.features()+k], p.weight(s, k, c), a)
+	y, w := append([]float32(nil), p.y...), make([]float32, p.features())
+	for c := range p.columns() {
+		for s := range p.segments() {
+			from, to := p.starts[s], p.starts[s+1]
+			for k := from; k < to; k++ {
+				w[k] = p.weight(s, k, c)
+			}
+			for r := range p.rows {
+				sum, a := &y[r*p.columns()+c], float32(0)
+				for k, x := range p.x[r*p.features():][from:to] {
+					a = fma32(x, w[from+k], a)
 				}
 				if p.form&scaleMask == ScalesNone {
 					*sum += a

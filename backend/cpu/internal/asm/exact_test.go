@@ -18,16 +18,14 @@ func TestExactKernels(t *testing.T) {
 		t.Run(k.name, func(t *testing.T) {
 			requireFeatures(t, k.needs)
 			rng, m, cases := rand.New(rand.NewPCG(11, 12)), newMemory(t), 400
-			if testing.Short() {
-				cases = 100
+			if testing.Short() { // for emulators, where the model takes the time
+				cases = max(10, 60/(k.rows*k.tiles))
 			}
 			for range cases {
 				m.runExact(rng, k, randomExact(rng, k))
 			}
-			for _, lines := range k.lines {
-				for _, s := range longExact(k, lines) {
-					m.runExact(rng, k, s.fill(rng))
-				}
+			for _, s := range longExact(k, k.lines[0]) {
+				m.runExact(rng, k, s.fill(rng))
 			}
 		})
 	}
@@ -40,8 +38,11 @@ func TestUnpackKernels(t *testing.T) {
 	for _, k := range unpackKernels {
 		t.Run(k.name, func(t *testing.T) {
 			requireFeatures(t, k.needs)
-			rng, m := rand.New(rand.NewPCG(13, 14)), newMemory(t)
-			for range 300 {
+			rng, m, cases := rand.New(rand.NewPCG(13, 14)), newMemory(t), 300
+			if testing.Short() {
+				cases = 60
+			}
+			for range cases {
 				m.runUnpack(rng, k, randomExact(rng, exactKernel{lines: []lineKind{k.lines}, rows: 1, tiles: 1}))
 			}
 			for _, s := range longExact(exactKernel{rows: 1, tiles: 1}, k.lines) {
@@ -51,13 +52,17 @@ func TestUnpackKernels(t *testing.T) {
 	}
 }
 
-// longExact are matrices as models have them: groups of 32, 64 and 128, with a
-// last block that is not full.
+// longExact are matrices as models have them, or in short tests of a quarter of
+// the length: groups of 32, 64 and 128, with a last block that is not full.
 func longExact(k exactKernel, lines lineKind) (shapes []exactShape) {
+	length := 2048
+	if testing.Short() {
+		length = 512
+	}
 	for i, features := range []int{32, 64, 128} {
 		forms := lines.forms()
 		s := exactShape{lines: lines, form: forms[i%len(forms)], rows: k.rows, tiles: k.tiles}
-		for range 1024 / features / 4 {
+		for range length / features / 4 {
 			s.blocks = append(s.blocks, s.block(4, features/lines.features()))
 		}
 		s.blocks = append(s.blocks, s.block(1+i, features/lines.features()))
@@ -131,8 +136,11 @@ func TestExactRowsApart(t *testing.T) {
 		}
 		t.Run(k.name, func(t *testing.T) {
 			requireFeatures(t, k.needs)
-			rng, m := rand.New(rand.NewPCG(15, 16)), newMemory(t)
-			for range 30 {
+			rng, m, cases := rand.New(rand.NewPCG(15, 16)), newMemory(t), 30
+			if testing.Short() {
+				cases = 3
+			}
+			for range cases {
 				p := randomExact(rng, k)
 				bad := rng.IntN(p.rows)
 				p.x[bad*p.features()+rng.IntN(p.features())] = []float32{float32(math.Inf(1)), float32(math.NaN())}[rng.IntN(2)]

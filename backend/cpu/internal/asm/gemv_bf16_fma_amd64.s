@@ -9,7 +9,7 @@
 // (32-byte aligned), R8 lines left, R9 scales, R10 bytes of a segment of x, R11
 // three times that, R12 segments left, R13 Form, R14 Y, R15 bytes of a header,
 // BP what is taken from codes;
-// Y0 and Y1 sums of y, Y2 weights, Y3 x, Y4 a mask of upper halves, Y5 to Y7
+// Y0 and Y1 sums of y, Y2 weights, Y3 x, Y4 a mask of upper halves, Y6 and Y7
 // weights, Y8 to Y15 sums of four segments.
 
 #include "textflag.h"

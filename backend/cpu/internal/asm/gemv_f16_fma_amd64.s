@@ -10,7 +10,7 @@
 // (32-byte aligned), R8 lines left, R9 scales, R10 bytes of a segment of x, R11
 // three times that, R12 segments left, R13 Form, R14 Y, R15 bytes of a header,
 // BP what is taken from codes;
-// Y0 and Y1 sums of y, Y2 weights of one feature, Y3 and Y4 x of two, Y5 to Y6
+// Y0 and Y1 sums of y, Y2 weights of one feature, Y3 and Y4 x of two, Y5 and Y6
 // weights, Y8 to Y15 sums of four segments.
 
 #include "textflag.h"

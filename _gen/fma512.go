@@ -1,0 +1,93 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+const exact512Registers = `
+Registers: AX next line, BX next x, CX blocks left, DX scratch, SI Block, DI how
+far ahead to fetch, R8 lines left, R9 scales, R10 bytes of a segment of x, then
+zero points, R11 three times that, R12 segments left, R13 Form, R14 Y, R15 bytes
+of a header;
+`
+
+const code512Maths = `
+Maths: the package's exact sums. An AND and an OR in one instruction leave one code
+below an exponent in the low word of a dword, 2^e + u, and taking 2^e + z from it
+u−z, both exactly. The high word is shifted down first.
+`
+
+// codes512 is what kernels of codes for AVX-512 have in registers.
+type codes512 struct {
+	exactFMA
+	bits  codeBits
+	masks []reg.VecPhysical // of fields
+	ones  []reg.VecPhysical // 2^(23-..) of fields
+	taken []reg.VecPhysical // 2^(23-..) + z, [segments][fields]
+}
+
+// newCodes512 takes Z4 to Z11 for fields, Z12 on for segments. Z0 to Z2 hold
+// words and weights, Z3 zero points.
+func newCodes512(k exactFMA, c codeBits, segments int) codes512 {
+	n := c.inWord()
+	return codes512{k, c, zmm[4 : 4+n], zmm[8 : 8+n], zmm[12 : 12+n*segments]}
+}
+
+// once fills the registers. exAny points at the Call.
+func (k codes512) once() {
+	k.constantZero()
+	k.VMOVAPS(zmm[0], zmm[3])
+	for j := range k.ones {
+		k.fill(k.bits.one(j), k.ones[j])
+		k.fill(k.bits.one(j)^k.bits.mask(j), k.masks[j])
+	}
+	for s := range len(k.taken) / len(k.ones) {
+		k.take(s)
+	}
+}
+
+// take makes what is taken from segment s's codes of the zero points in Z3.
+func (k codes512) take(s int) {
+	for j, one := range k.ones {
+		k.VADDPS(one, zmm[3], k.taken[s*len(k.ones)+j])
+	}
+}
+
+// weight makes Z2 u−z of feature i of the line at w. Features come in order.
+func (k codes512) weight(s, i int, w operand.Mem) reg.VecPhysical {
+	if i == 0 {
+		k.VMOVDQU32(w, zmm[0])
+		k.VPSRLD(operand.U8(16), zmm[0], zmm[1])
+	}
+	high, j := k.bits.at(i)
+	word := zmm[0]
+	if high {
+		word = zmm[1]
+	}
+	const andOr = 0xea // first and second, or third
+	k.VMOVDQA32(word, zmm[2])
+	k.VPTERNLOGD(operand.U8(andOr), k.ones[j], k.masks[j], zmm[2])
+	k.VSUBPS(k.taken[s*len(k.ones)+j], zmm[2], zmm[2])
+	return zmm[2]
+}
+
+// evenOdd makes index pick, of pairs of columns, first the even and then the odd
+// ones.
+func (k exactFMA) evenOdd(index reg.VecPhysical) {
+	k.MOVQ(operand.U64(0x0705030106040200), exAny)
+	k.VMOVQ(exAny, index.AsX())
+	k.VPMOVZXBQ(index.AsX(), index)
+}
+
+// halfWeights makes Z5 and Z6 the float16 weights at w, and halfWeight Z2 those of
+// feature i: columns 0 1 8 9 2 3 10 11 4 5 12 13 6 7 14 15.
+func (k exactFMA) halfWeights(w operand.Mem) {
+	k.VCVTPH2PS(w, zmm[5])
+	k.VCVTPH2PS(w.Offset(32), zmm[6])
+}
+
+func (k exactFMA) halfWeight(i int) reg.VecPhysical {
+	k.VSHUFPS(operand.U8([]uint8{0x88, 0xdd}[i]), zmm[6], zmm[5], zmm[2])
+	return zmm[2]
+}

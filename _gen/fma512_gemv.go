@@ -1,0 +1,106 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+func init() {
+	register(asmDir, "gemv_f32_avx512", `
+One row of float32 times plain float32 weights.
+`+gemvPlainMaths+exact512Registers+`Z0 sums of y, Z3 x, Z28 to Z31 sums of four segments.
+`, func(f *file) {
+		k := gemv(f, zmm, 1)
+		k.plain512(func(w func(h int) operand.Mem, x func(i int) operand.Mem, sum []reg.VecPhysical) {
+			k.VBROADCASTSS(x(0), zmm[3])
+			k.VFMADD231PS(w(0), zmm[3], sum[0])
+		})
+		k.write("GemvF32AVX512", "GemvF32AVX512 multiplies one row with plain float32 weights.")
+	})
+	register(asmDir, "gemv_bf16_avx512", `
+One row of float32 times plain bfloat16 weights: the upper half of a float32
+each.
+`+gemvPlainMaths+exact512Registers+`Z0 sums of y, Z2 and Z3 weights, Z4 a mask of upper halves, Z28 to Z31 sums of
+four segments.
+`, func(f *file) {
+		k := gemv(f, zmm, 2)
+		k.once = func() { k.fill(0xffff0000, zmm[4]) }
+		k.plain512(func(w func(h int) operand.Mem, x func(i int) operand.Mem, sum []reg.VecPhysical) {
+			k.VPSLLD(operand.U8(16), w(0), zmm[2])
+			k.VFMADD231PS_BCST(x(0), zmm[2], sum[0])
+			k.VPANDD(w(0), zmm[4], zmm[3])
+			k.VFMADD231PS_BCST(x(1), zmm[3], sum[0])
+		})
+		k.write("GemvBF16AVX512", "GemvBF16AVX512 multiplies one row with plain bfloat16 weights.")
+	})
+	register(asmDir, "gemv_f16_avx512", `
+One row of float32 times plain float16 weights. A register of 16 converted
+weights has both features of eight columns; two of them are sorted into one of
+each feature, with pairs of columns from both in turn, which the sums keep to
+their end.
+`+gemvPlainMaths+exact512Registers+`Z0 sums of y, Z2 weights of one feature, Z4 the order of pairs, Z5 and Z6
+weights, Z28 to Z31 sums of four segments.
+`, func(f *file) {
+		k := gemv(f, zmm, 2)
+		k.once = func() { k.evenOdd(zmm[4]) }
+		k.plain512(func(w func(h int) operand.Mem, x func(i int) operand.Mem, sum []reg.VecPhysical) {
+			k.halfWeights(w(0))
+			for i := range 2 {
+				k.VFMADD231PS_BCST(x(i), k.halfWeight(i), sum[0])
+			}
+		})
+		k.fix = func(y reg.VecPhysical) { k.VPERMPD(y, zmm[4], y) }
+		k.write("GemvF16AVX512", "GemvF16AVX512 multiplies one row with plain float16 weights.")
+	})
+	for _, c := range []codeBits{codes4, codes8} {
+		bits := string('0' + rune(c))
+		register(asmDir, "gemv_w"+bits+"_avx512", `
+One row of float32 times codes of `+bits+` bits.
+`+code512Maths+exact512Registers+`Z0 and Z1 codes, then Z0 sums of y, Z2 weights or scales, Z3 zero points, Z4 to
+Z7 masks, Z8 to Z11 powers of two, Z12 to Z27 what is taken from codes of four
+segments, Z28 to Z31 sums of four segments.
+`, func(f *file) {
+			k := gemv(f, zmm, c.perLine())
+			k.scaled = true
+			codes := newCodes512(k.exactFMA, c, 4)
+			k.once = codes.once
+			k.aheadIn(exFrame)
+			zeros := func(label string, body func()) {
+				k.TESTQ(operand.I32(formBytes), exForm)
+				k.JEQ(operand.LabelRef(label))
+				body()
+				k.Label(label)
+			}
+			k.block = func() {
+				zeros("zeros", func() {
+					k.LEAQ(indexed(exW, exHead, 1, -4*16), exAny)
+					for s := range 4 {
+						k.byteZeros(at(exAny, 16*s), zmm[3])
+						codes.take(s)
+					}
+				})
+			}
+			k.fewer = func() { k.LEAQ(at(exW, -4*16), exXBytes) }
+			k.begin1 = func() {
+				zeros("zeros_one", func() {
+					k.byteZeros(at(exXBytes, 0), zmm[3])
+					codes.take(0)
+				})
+			}
+			k.end1 = func() { k.ADDQ(operand.Imm(16), exXBytes) }
+			k.lines(func(s int, w func(h int) operand.Mem, x func(i int) operand.Mem, sum []reg.VecPhysical) {
+				for i := range c.perLine() {
+					k.VFMADD231PS_BCST(x(i), codes.weight(s, i, w(0)), sum[0])
+				}
+			})
+			name := "GemvW" + bits + "AVX512"
+			k.write(name, name+" multiplies one row with codes of "+bits+" bits.")
+		})
+	}
+}
+
+// plain512 makes k a kernel of plain weights for AVX-512.
+func (k *gemvFMA) plain512(line plainLine) {
+	k.plain(line)
+	k.aheadIn(exFrame)
+}
