@@ -27,7 +27,8 @@ type product struct {
 	bias []float32 // of whole tiles; nil: none
 	runs []run     // of blocks that are unpacked together
 
-	ahead uintptr // how far ahead weights are fetched, in bytes
+	second int     // bytes to the second tile that is unpacked
+	ahead  uintptr // how far ahead weights are fetched, in bytes
 }
 
 // run is blocks that are unpacked, and their sums finished, together.
@@ -36,7 +37,7 @@ type run struct{ from, to int }
 var _ packable = (*product)(nil)
 
 func newProduct(p *panel, u *unit, mem []byte, at *layout, l *quant.Linear) *product {
-	w := &product{panel: p, f: u.kernels(), data: mem[at.rows:][:p.tiles()*p.tileBytes()], runs: p.divide()}
+	w := &product{panel: p, f: u.kernels(), data: mem[at.rows:][:p.tiles()*p.tileBytes()], runs: p.divide(), second: p.unpackedBytes()}
 	w.ahead = fetchAhead(cpuid.CPU.VendorID, cpuid.CPU.Family, cpuid.CPU.Model, p.weights())
 	if l.HasBias() {
 		w.bias = view[float32](mem[at.bias:], p.tiles()*tileColumns)
@@ -239,7 +240,6 @@ func (b *block) columns(tile int) int {
 		steps, tiles = wider, 2
 	}
 	clear(sums[:b.rows*tiles*tileColumns])
-	half := b.unpackedBytes() // to the second tile
 	for i, r := range b.runs {
 		b.soon(tile, tiles, i+1, steps[0].rows)
 		if unpack == nil { // as they are, but a run at a time for all rows
@@ -249,9 +249,9 @@ func (b *block) columns(tile int) int {
 		for i := range tiles {
 			b.call.W = unsafe.Pointer(&b.data[(tile+i)*b.tileBytes()+b.offset[r.from]])
 			b.call.Blocks, b.call.Count = &b.blocks[r.from], uintptr(r.to-r.from)
-			unpack(unsafe.Pointer(unsafe.SliceData(unpacked[i*half:])), b.call)
+			unpack(unsafe.Pointer(unsafe.SliceData(unpacked[i*b.second:])), b.call)
 		}
-		b.sweep(steps, r, unsafe.Pointer(unsafe.SliceData(unpacked)), half, sums, tiles)
+		b.sweep(steps, r, unsafe.Pointer(unsafe.SliceData(unpacked)), b.second, sums, tiles)
 	}
 	b.finish(tile, tiles, sums)
 	return tiles
