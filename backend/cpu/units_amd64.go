@@ -137,6 +137,40 @@ var units = []*unit{
 		},
 	},
 	{
+		name: "avx512",
+		needs: []cpuid.FeatureID{
+			cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL,
+		},
+		rows:  rows.AVX512,
+		exact: true,
+		functions: functions{
+			exact: exactKernels{
+				gemv: [weightKinds]func(*asm.Call){
+					weight4: asm.GemvW4AVX512, weight8: asm.GemvW8AVX512,
+					weightF32: asm.GemvF32AVX512, weightF16: asm.GemvF16AVX512, weightBF16: asm.GemvBF16AVX512,
+				},
+				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
+					weight4: asm.UnpackW4AVX512, weight8: asm.UnpackW8AVX512,
+					weightF32: asm.UnpackF32AVX512, weightF16: asm.UnpackF16AVX512, weightBF16: asm.UnpackBF16AVX512,
+				},
+				gemm: []step{
+					{12, asm.GemmAVX512x12}, {11, asm.GemmAVX512x11}, {10, asm.GemmAVX512x10},
+					{9, asm.GemmAVX512x9}, {8, asm.GemmAVX512x8}, {7, asm.GemmAVX512x7},
+					{6, asm.GemmAVX512x6}, {5, asm.GemmAVX512x5}, {4, asm.GemmAVX512x4},
+					{3, asm.GemmAVX512x3}, {2, asm.GemmAVX512x2}, {1, asm.GemmAVX512x1},
+				},
+				wider: []step{
+					{12, asm.GemmAVX512x12x2}, {11, asm.GemmAVX512x11x2}, {10, asm.GemmAVX512x10x2},
+					{9, asm.GemmAVX512x9x2}, {8, asm.GemmAVX512x8x2}, {7, asm.GemmAVX512x7x2},
+					{6, asm.GemmAVX512x6x2}, {5, asm.GemmAVX512x5x2}, {4, asm.GemmAVX512x4x2},
+					{3, asm.GemmAVX512x3x2}, {2, asm.GemmAVX512x2x2}, {1, asm.GemmAVX512x1x2},
+				},
+			},
+			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			fetch:  asm.Fetch,
+		},
+	},
+	{
 		name:  "fma",
 		needs: []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C},
 		rows:  rows.AVX2,
