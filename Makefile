@@ -125,7 +125,7 @@ bochs: ci-tools
 	      -exec '$(WORK)/ci/bochs -cpu corei7_icelake_u' "$$@"; }; \
 	  emulated bochs-avx512 ./backend/cpu/internal/asm \
 	    -run 'TestOffsets|TestUnpackW4VNNI|TestRowProducts|TestIntegerKernels/([^X]VNNIx|VNNI256)' -cases 16 && \
-	  emulated bochs-avx512-unit ./backend/cpu -run '(TestSameBits|TestWideZeroPoints|TestExactCells)/^vnni$$'
+	  emulated bochs-avx512-unit ./backend/cpu -run '(TestSameBits|TestGoldenBitsOfUnits|TestWideZeroPoints|TestExactCells)/^(vnni|avx512)$$'
 
 # Golden bits where the compiler may use FMA on amd64.
 v3: ci-tools
