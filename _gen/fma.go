@@ -57,8 +57,12 @@ func (k exactFMA) fill(bits uint32, y reg.VecPhysical) {
 	k.VPBROADCASTD(y.AsX(), y)
 }
 
-// frame reserves bytes on the stack and points exFrame at a multiple of 32.
+// frame reserves bytes on the stack and points exFrame at a multiple of 32. A
+// large frame is only there for functions that check the stack.
 func (k exactFMA) frame(bytes int) {
+	if bytes > 700 {
+		k.Attributes(0)
+	}
 	k.LEAQ(k.AllocLocal(bytes+24), exFrame)
 	k.ADDQ(operand.Imm(31), exFrame)
 	k.ANDQ(operand.I32(-32), exFrame)
@@ -80,10 +84,10 @@ func (k exactFMA) header() {
 	k.Label("headed")
 }
 
-// byScales emits body for each scale type and runs the one of exForm.
-func (k exactFMA) byScales(label string, body func(form int)) {
+// byScales emits body for each scale type and runs the one of form, a Form.
+func (k exactFMA) byScales(label string, form operand.Op, body func(form int)) {
 	names := []string{formF32: "f32", formF16: "f16", formBF16: "bf16"}
-	k.MOVQ(exForm, exAny)
+	k.MOVQ(form, exAny)
 	k.ANDQ(operand.Imm(formScaleMask), exAny)
 	k.JEQ(operand.LabelRef(label + "_f32"))
 	k.CMPQ(exAny, operand.Imm(formF16))

@@ -12,7 +12,6 @@ type gemvFMA struct {
 	exactFMA
 	perLine int // features
 	scaled  bool
-	deep    bool // the frame is larger than a function without a check of the stack may have
 
 	once   func()                                                 // constants; exAny points at the Call
 	block  func()                                                 // what each block's header gives; exW points at it
@@ -74,9 +73,6 @@ func (k *gemvFMA) aheadIn(r reg.GPPhysical) {
 
 func (k gemvFMA) write(name string, doc ...string) {
 	k.function(name, "c *Call", doc...)
-	if k.deep {
-		k.Attributes(0)
-	}
 	k.begin()
 	k.Label("block")
 	k.MOVL(at(exBlock, blockLines), exLines.As32())
@@ -156,7 +152,7 @@ func (k gemvFMA) fourSegments() {
 		}
 	}
 	if k.scaled {
-		k.byScales("four", add)
+		k.byScales("four", exForm, add)
 	} else {
 		add(0)
 	}
@@ -212,7 +208,7 @@ func (k gemvFMA) fewerSegments() {
 		}
 	}
 	if k.scaled {
-		k.byScales("one", add)
+		k.byScales("one", exForm, add)
 		k.end1()
 		k.MOVBQZX(at(exBlock, blockSegments), step)
 		k.SHLQ(operand.Imm(6), step)

@@ -51,7 +51,7 @@ and what is taken from codes, [segment][half][field].
 `, func(f *file) {
 		const sums, masks, zeros = 0, 8 * 32, 12 * 32
 		k := gemv(f, ymm, codes4.perLine())
-		k.deep, k.single = true, ymm[0:2]
+		k.single = ymm[0:2]
 		sum := func(s, h int) operand.Mem { return at(exFrame, sums+32*(2*s+h)) }
 		mask := func(j int) operand.Mem { return at(exFrame, masks+32*j) }
 		table := k.codes(codes4, zeros)

@@ -69,7 +69,7 @@ func (k unpackFMA) write(name string, doc ...string) {
 	}
 	if k.scaled {
 		k.MOVQ(exW, exScale)
-		k.byScales("block", scales)
+		k.byScales("block", exForm, scales)
 		k.ADDQ(exHead, exW)
 		k.LEAQ(at(exW, -4*16), unpackZero)
 	} else {

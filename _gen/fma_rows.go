@@ -1,0 +1,215 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// rowsFMA is a kernel for some rows straight from packed weights: one segment
+// of a block after the other, or two together. Weights become float32 once for
+// all rows, in registers. The walk over blocks and segments is here; lines are
+// the kernels' own.
+type rowsFMA struct {
+	exactFMA
+	rows, together int
+	perLine        int // features
+	scaled         bool
+
+	once    func()                    // constants; exAny points at the Call
+	segment func(label string, s int) // before segment s of those that go together; scaled kernels only
+	line    func(segments []rowsSegment)
+	fix     func(y reg.VecPhysical) // puts the columns of a sum in order
+}
+
+// rowsSegment is a segment of a line.
+type rowsSegment struct {
+	w   func(h int) operand.Mem
+	x   func(r, i int) operand.Mem
+	sum func(r, h int) reg.VecPhysical
+}
+
+// Registers of rowsFMA, beside exW, exX, exCount, exAny, exBlock, exFrame,
+// exLines, exScale, exLeft and exY. Plain weights have no frame.
+var (
+	rowsXStep = reg.R10 // from row to row
+	rowsFirst = reg.R11 // first line of the segment
+	rowsAhead = reg.R13 // how far ahead to fetch
+	rowsZero  = reg.R15 // next zero points
+	rowsStep  = exAny   // between lines of a segment
+)
+
+// Slots of the frame.
+const (
+	rowsForm = 8 * iota
+	rowsHead
+	rowsYStep
+	rowsSlots = 32
+)
+
+const rowsRegisters = `
+Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
+R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
+left, R13 how far ahead to fetch, R14 Y;
+`
+
+// x2 is x of row 3, or of the second of two segments.
+func (k rowsFMA) x2() reg.GPPhysical {
+	if k.scaled {
+		return exTable
+	}
+	return exFrame
+}
+
+func (k rowsFMA) yStep() operand.Op {
+	if k.scaled {
+		return at(exFrame, rowsYStep)
+	}
+	return exHead
+}
+
+func (k rowsFMA) write(name string, doc ...string) {
+	k.function(name, "c *Call", doc...)
+	k.Load(k.Param("c"), exAny)
+	k.MOVQ(at(exAny, callW), exW)
+	k.MOVQ(at(exAny, callX), exX)
+	k.MOVQ(at(exAny, callXStep), rowsXStep)
+	k.MOVQ(at(exAny, callBlocks), exBlock)
+	k.MOVQ(at(exAny, callCount), exCount)
+	k.MOVQ(at(exAny, callY), exY)
+	if k.scaled {
+		k.header()
+	}
+	if k.once != nil {
+		k.once()
+	}
+	if k.scaled {
+		k.MOVQ(exForm, at(exFrame, rowsForm))
+		k.MOVQ(exHead, at(exFrame, rowsHead))
+	}
+	k.MOVQ(at(exAny, callAhead), rowsAhead)
+	k.MOVQ(at(exAny, callYStep), exLeft)
+	k.MOVQ(exLeft, k.yStep())
+
+	k.Label("block")
+	k.MOVBQZX(at(exBlock, blockSegments), exLeft)
+	if k.scaled {
+		k.MOVQ(exW, exScale)
+		k.ADDQ(at(exFrame, rowsHead), exW)
+		k.LEAQ(at(exW, -4*16), rowsZero)
+	}
+	k.MOVQ(exW, rowsFirst)
+	if k.together == 2 {
+		k.Label("pair")
+		k.CMPQ(exLeft, operand.Imm(2))
+		k.JCS(operand.LabelRef("single"))
+		k.group("pair", 2)
+		k.JNE(operand.LabelRef("pair"))
+		k.JMP(operand.LabelRef("next"))
+	}
+	k.Label("single")
+	k.group("single", 1)
+	k.JNE(operand.LabelRef("single"))
+
+	k.Label("next")
+	k.MOVL(at(exBlock, blockLines), exLines.As32())
+	k.IMULQ(rowsStep, exLines)
+	k.SUBQ(rowsStep, rowsFirst)
+	k.LEAQ(indexed(rowsFirst, exLines, 1, 0), exW)
+	k.ADDQ(operand.Imm(blockSize), exBlock)
+	k.DECQ(exCount)
+	k.JNE(operand.LabelRef("block"))
+	k.VZEROUPPER()
+	k.RET()
+}
+
+// group adds n segments, and leaves the flags of the segments left.
+func (k rowsFMA) group(label string, n int) {
+	sum := func(s, r, h int) reg.VecPhysical { return k.vectors[len(k.parts())*(s*k.rows+r)+h] }
+	x2 := k.x2()
+	k.MOVQ(rowsFirst, exW)
+	k.MOVL(at(exBlock, blockLines), exLines.As32())
+	switch {
+	case n == 2:
+		k.MOVQ(exLines, x2)
+		k.SHLQ(operand.Imm(log2(4*k.perLine)), x2)
+		k.ADDQ(exX, x2)
+	case k.rows > 3:
+		k.LEAQ(indexed(exX, rowsXStep, 2, 0), x2)
+		k.ADDQ(rowsXStep, x2)
+	}
+	if k.scaled {
+		for s := range n {
+			k.segment(fmt.Sprintf("%s_zeros%d", label, s), s)
+		}
+	}
+	k.stepOfLines()
+	for _, y := range k.vectors[:n*k.rows*len(k.parts())] {
+		k.VXORPS(y, y, y)
+	}
+
+	k.Label(label + "_line")
+	var segments []rowsSegment
+	for s := range n {
+		k.PREFETCHT0(indexed(exW, rowsAhead, 1, 64*s))
+		segments = append(segments, rowsSegment{
+			w: func(h int) operand.Mem { return at(exW, 64*s+k.part()*h) },
+			x: func(r, i int) operand.Mem {
+				if s == 1 {
+					return rowOf(x2, x2, rowsXStep, r, 4*i)
+				}
+				return rowOf(exX, x2, rowsXStep, r, 4*i)
+			},
+			sum: func(r, h int) reg.VecPhysical { return sum(s, r, h) },
+		})
+	}
+	k.line(segments)
+	k.ADDQ(rowsStep, exW)
+	k.ADDQ(operand.Imm(uint64(4*k.perLine)), exX)
+	if n == 2 || k.rows > 3 {
+		k.ADDQ(operand.Imm(uint64(4*k.perLine)), x2)
+	}
+	k.DECQ(exLines)
+	k.JNE(operand.LabelRef(label + "_line"))
+	if n == 2 {
+		k.MOVQ(x2, exX)
+	}
+
+	scales := k.vectors[12:]
+	for s := range n {
+		if k.scaled {
+			k.byScales(fmt.Sprintf("%s%d", label, s), at(exFrame, rowsForm), func(form int) {
+				for _, h := range k.parts() {
+					k.scales(form, 0, h, scales[h])
+				}
+				k.ADDQ(operand.Imm(uint64(scaleBytes(form))), exScale)
+			})
+		}
+		for r := range k.rows {
+			if r == 0 {
+				k.MOVQ(exY, exAny)
+			} else {
+				k.ADDQ(k.yStep(), exAny)
+			}
+			for _, h := range k.parts() {
+				y, sum := at(exAny, k.part()*h), sum(s, r, h)
+				k.fix(sum)
+				if k.scaled {
+					k.VFMADD213PS(y, scales[h], sum)
+				} else {
+					k.VADDPS(y, sum, sum)
+				}
+				k.VMOVUPS(sum, y)
+			}
+		}
+	}
+	k.stepOfLines()
+	k.ADDQ(operand.I32(uint64(64*n)), rowsFirst)
+	k.SUBQ(operand.Imm(uint64(n)), exLeft)
+}
+
+func (k rowsFMA) stepOfLines() {
+	k.MOVBQZX(at(exBlock, blockSegments), rowsStep)
+	k.SHLQ(operand.Imm(6), rowsStep)
+}
