@@ -91,3 +91,14 @@ func (k exactFMA) halfWeight(i int) reg.VecPhysical {
 	k.VSHUFPS(operand.U8([]uint8{0x88, 0xdd}[i]), zmm[6], zmm[5], zmm[2])
 	return zmm[2]
 }
+
+// bf16Weight makes Z2 the bfloat16 weights of feature i at w. Z4 has a mask of
+// upper halves.
+func (k exactFMA) bf16Weight(i int, w operand.Mem) reg.VecPhysical {
+	if i == 0 {
+		k.VPSLLD(operand.U8(16), w, zmm[2])
+	} else {
+		k.VPANDD(w, zmm[4], zmm[2])
+	}
+	return zmm[2]
+}

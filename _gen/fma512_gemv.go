@@ -20,16 +20,15 @@ One row of float32 times plain float32 weights.
 	register(asmDir, "gemv_bf16_avx512", `
 One row of float32 times plain bfloat16 weights: the upper half of a float32
 each.
-`+gemvPlainMaths+exact512Registers+`Z0 sums of y, Z2 and Z3 weights, Z4 a mask of upper halves, Z28 to Z31 sums of
+`+gemvPlainMaths+exact512Registers+`Z0 sums of y, Z2 weights, Z4 a mask of upper halves, Z28 to Z31 sums of
 four segments.
 `, func(f *file) {
 		k := gemv(f, zmm, 2)
 		k.once = func() { k.fill(0xffff0000, zmm[4]) }
 		k.plain512(func(w func(h int) operand.Mem, x func(i int) operand.Mem, sum []reg.VecPhysical) {
-			k.VPSLLD(operand.U8(16), w(0), zmm[2])
-			k.VFMADD231PS_BCST(x(0), zmm[2], sum[0])
-			k.VPANDD(w(0), zmm[4], zmm[3])
-			k.VFMADD231PS_BCST(x(1), zmm[3], sum[0])
+			for i := range 2 {
+				k.VFMADD231PS_BCST(x(i), k.bf16Weight(i, w(0)), sum[0])
+			}
 		})
 		k.write("GemvBF16AVX512", "GemvBF16AVX512 multiplies one row with plain bfloat16 weights.")
 	})

@@ -65,12 +65,7 @@ Maths: every weight as float32, exactly.
 		return zmm[2]
 	}, func(exactFMA) {})
 	plain("bf16", "bfloat16", "Z2 weights, Z3 ones, Z4 a mask.", func(k exactFMA, i int, w operand.Mem) reg.VecPhysical {
-		if i == 0 {
-			k.VPSLLD(operand.U8(16), w, zmm[2])
-		} else {
-			k.VPANDD(w, zmm[4], zmm[2])
-		}
-		return zmm[2]
+		return k.bf16Weight(i, w)
 	}, func(k exactFMA) { k.fill(0xffff0000, zmm[4]) })
 	plain("f16", "float16", "Z2 weights, Z3 ones, Z4 the order of pairs of columns,\nZ5 and Z6 weights of two features.", func(k exactFMA, i int, w operand.Mem) reg.VecPhysical {
 		if i == 0 {

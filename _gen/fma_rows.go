@@ -17,10 +17,73 @@ type rowsFMA struct {
 	perLine        int // features
 	scaled         bool
 
+	sums  []reg.VecPhysical // [segments][rows][parts]
+	scale []reg.VecPhysical // [parts]
+
+	// With AVX2, x2 is x of row 3, or of the second of two segments. With
+	// AVX-512 it is x of row 4, or of the second of two segments, and three is
+	// three steps of x.
+	x2, three reg.GPPhysical
+
 	once    func()                    // constants; exAny points at the Call
 	segment func(label string, s int) // before segment s of those that go together; scaled kernels only
 	line    func(segments []rowsSegment)
 	fix     func(y reg.VecPhysical) // puts the columns of a sum in order
+
+	slots operand.Mem // where scaled kernels keep what they have no register for
+}
+
+// rowsKernel is a kernel with what all have.
+func rowsKernel(f *file, vectors []reg.VecPhysical, rows, together, perLine int, scaled bool) *rowsFMA {
+	k := &rowsFMA{exactFMA: exactFMA{f, vectors}, rows: rows, together: max(1, together), perLine: perLine, scaled: scaled}
+	k.fix, k.once = func(reg.VecPhysical) {}, func() {}
+	if k.wide() {
+		k.sums, k.scale, k.three = vectors[20:], vectors[3:4], exFrame
+	} else {
+		k.sums, k.scale = vectors, vectors[12:14]
+	}
+	switch {
+	case scaled:
+		k.x2 = exTable
+	case k.wide():
+		k.x2 = exScale
+	default:
+		k.x2 = exFrame
+	}
+	return k
+}
+
+func (k *rowsFMA) wide() bool { return len(k.parts()) == 1 }
+
+// near is the rows of one segment that need no x2.
+func (k *rowsFMA) near() int {
+	if k.wide() {
+		return 4
+	}
+	return 3
+}
+
+// x is value i of row r in segment s of n that go together.
+func (k *rowsFMA) x(n, s, r, i int) operand.Mem {
+	if !k.wide() {
+		if s == 1 {
+			return rowOf(k.x2, k.x2, rowsXStep, r, 4*i)
+		}
+		return rowOf(exX, k.x2, rowsXStep, r, 4*i)
+	}
+	base := exX
+	if s == 1 {
+		base = k.x2
+	} else if n == 1 && r >= 4 {
+		base, r = k.x2, r-4
+	}
+	switch r {
+	case 0:
+		return at(base, 4*i)
+	case 3:
+		return indexed(base, k.three, 1, 4*i)
+	}
+	return indexed(base, rowsXStep, r, 4*i)
 }
 
 // rowsSegment is a segment of a line.
@@ -54,22 +117,14 @@ R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segme
 left, R13 how far ahead to fetch, R14 Y;
 `
 
-// x2 is x of row 3, or of the second of two segments.
-func (k rowsFMA) x2() reg.GPPhysical {
+func (k *rowsFMA) yStep() operand.Op {
 	if k.scaled {
-		return exTable
-	}
-	return exFrame
-}
-
-func (k rowsFMA) yStep() operand.Op {
-	if k.scaled {
-		return at(exFrame, rowsYStep)
+		return k.slots.Offset(rowsYStep)
 	}
 	return exHead
 }
 
-func (k rowsFMA) write(name string, doc ...string) {
+func (k *rowsFMA) write(name string, doc ...string) {
 	k.function(name, "c *Call", doc...)
 	k.Load(k.Param("c"), exAny)
 	k.MOVQ(at(exAny, callW), exW)
@@ -81,12 +136,17 @@ func (k rowsFMA) write(name string, doc ...string) {
 	if k.scaled {
 		k.header()
 	}
-	if k.once != nil {
-		k.once()
-	}
+	k.once()
 	if k.scaled {
-		k.MOVQ(exForm, at(exFrame, rowsForm))
-		k.MOVQ(exHead, at(exFrame, rowsHead))
+		k.slots = at(exFrame, 0)
+		if k.wide() {
+			k.slots = k.AllocLocal(rowsSlots)
+		}
+		k.MOVQ(exForm, k.slots.Offset(rowsForm))
+		k.MOVQ(exHead, k.slots.Offset(rowsHead))
+	}
+	if k.wide() && k.rows > 3 {
+		k.LEAQ(indexed(rowsXStep, rowsXStep, 2, 0), k.three)
 	}
 	k.MOVQ(at(exAny, callAhead), rowsAhead)
 	k.MOVQ(at(exAny, callYStep), exLeft)
@@ -96,7 +156,7 @@ func (k rowsFMA) write(name string, doc ...string) {
 	k.MOVBQZX(at(exBlock, blockSegments), exLeft)
 	if k.scaled {
 		k.MOVQ(exW, exScale)
-		k.ADDQ(at(exFrame, rowsHead), exW)
+		k.ADDQ(k.slots.Offset(rowsHead), exW)
 		k.LEAQ(at(exW, -4*16), rowsZero)
 	}
 	k.MOVQ(exW, rowsFirst)
@@ -125,9 +185,9 @@ func (k rowsFMA) write(name string, doc ...string) {
 }
 
 // group adds n segments, and leaves the flags of the segments left.
-func (k rowsFMA) group(label string, n int) {
-	sum := func(s, r, h int) reg.VecPhysical { return k.vectors[len(k.parts())*(s*k.rows+r)+h] }
-	x2 := k.x2()
+func (k *rowsFMA) group(label string, n int) {
+	sum := func(s, r, h int) reg.VecPhysical { return k.sums[len(k.parts())*(s*k.rows+r)+h] }
+	x2 := k.x2
 	k.MOVQ(rowsFirst, exW)
 	k.MOVL(at(exBlock, blockLines), exLines.As32())
 	switch {
@@ -135,7 +195,9 @@ func (k rowsFMA) group(label string, n int) {
 		k.MOVQ(exLines, x2)
 		k.SHLQ(operand.Imm(log2(4*k.perLine)), x2)
 		k.ADDQ(exX, x2)
-	case k.rows > 3:
+	case k.rows > k.near() && k.wide():
+		k.LEAQ(indexed(exX, rowsXStep, 4, 0), x2)
+	case k.rows > k.near():
 		k.LEAQ(indexed(exX, rowsXStep, 2, 0), x2)
 		k.ADDQ(rowsXStep, x2)
 	}
@@ -145,7 +207,7 @@ func (k rowsFMA) group(label string, n int) {
 		}
 	}
 	k.stepOfLines()
-	for _, y := range k.vectors[:n*k.rows*len(k.parts())] {
+	for _, y := range k.sums[:n*k.rows*len(k.parts())] {
 		k.VXORPS(y, y, y)
 	}
 
@@ -154,20 +216,15 @@ func (k rowsFMA) group(label string, n int) {
 	for s := range n {
 		k.PREFETCHT0(indexed(exW, rowsAhead, 1, 64*s))
 		segments = append(segments, rowsSegment{
-			w: func(h int) operand.Mem { return at(exW, 64*s+k.part()*h) },
-			x: func(r, i int) operand.Mem {
-				if s == 1 {
-					return rowOf(x2, x2, rowsXStep, r, 4*i)
-				}
-				return rowOf(exX, x2, rowsXStep, r, 4*i)
-			},
+			w:   func(h int) operand.Mem { return at(exW, 64*s+k.part()*h) },
+			x:   func(r, i int) operand.Mem { return k.x(n, s, r, i) },
 			sum: func(r, h int) reg.VecPhysical { return sum(s, r, h) },
 		})
 	}
 	k.line(segments)
 	k.ADDQ(rowsStep, exW)
 	k.ADDQ(operand.Imm(uint64(4*k.perLine)), exX)
-	if n == 2 || k.rows > 3 {
+	if n == 2 || k.rows > k.near() {
 		k.ADDQ(operand.Imm(uint64(4*k.perLine)), x2)
 	}
 	k.DECQ(exLines)
@@ -176,12 +233,11 @@ func (k rowsFMA) group(label string, n int) {
 		k.MOVQ(x2, exX)
 	}
 
-	scales := k.vectors[12:]
 	for s := range n {
 		if k.scaled {
-			k.byScales(fmt.Sprintf("%s%d", label, s), at(exFrame, rowsForm), func(form int) {
+			k.byScales(fmt.Sprintf("%s%d", label, s), k.slots.Offset(rowsForm), func(form int) {
 				for _, h := range k.parts() {
-					k.scales(form, 0, h, scales[h])
+					k.scales(form, 0, h, k.scale[h])
 				}
 				k.ADDQ(operand.Imm(uint64(scaleBytes(form))), exScale)
 			})
@@ -196,7 +252,7 @@ func (k rowsFMA) group(label string, n int) {
 				y, sum := at(exAny, k.part()*h), sum(s, r, h)
 				k.fix(sum)
 				if k.scaled {
-					k.VFMADD213PS(y, scales[h], sum)
+					k.VFMADD213PS(y, k.scale[h], sum)
 				} else {
 					k.VADDPS(y, sum, sum)
 				}
@@ -209,7 +265,7 @@ func (k rowsFMA) group(label string, n int) {
 	k.SUBQ(operand.Imm(uint64(n)), exLeft)
 }
 
-func (k rowsFMA) stepOfLines() {
+func (k *rowsFMA) stepOfLines() {
 	k.MOVBQZX(at(exBlock, blockSegments), rowsStep)
 	k.SHLQ(operand.Imm(6), rowsStep)
 }

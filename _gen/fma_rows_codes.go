@@ -18,7 +18,7 @@ Y14 x or a mask, Y15 exponents. The frame has scalars, masks, powers of two and 
 from codes of two segments.
 `, func(f *file) {
 			for rows := 2; rows <= 6; rows++ {
-				k := &rowsFMA{exactFMA: exactFMA{f, ymm}, rows: rows, perLine: c.perLine(), scaled: true}
+				k := rowsKernel(f, ymm, rows, map[int]int{2: 2}[rows], c.perLine(), true)
 				k.codes(c)
 				name := fmt.Sprintf("RowsW%sFMAx%d", bits, rows)
 				k.write(name, name+" multiplies so many rows with codes of "+bits+" bits.")
@@ -29,8 +29,6 @@ from codes of two segments.
 
 // codes makes k a kernel of codes.
 func (k *rowsFMA) codes(c codeBits) {
-	k.together = map[int]int{2: 2}[k.rows]
-	k.fix = func(reg.VecPhysical) {}
 	fields := c.inWord()
 	mask := func(j int) operand.Mem { return at(exFrame, rowsSlots+32*j) }
 	one := func(j int) operand.Mem { return at(exFrame, rowsSlots+32*(fields+j)) }
@@ -42,10 +40,9 @@ func (k *rowsFMA) codes(c codeBits) {
 			k.VMOVAPS(ymm[1], taken(s, h, j))
 		}
 	}
-	together := max(1, k.together)
 	k.once = func() {
 		k.MOVQ(exAny, exLeft)
-		k.frame(rowsSlots + 32*fields*(2+2*together))
+		k.frame(rowsSlots + 32*fields*(2+2*k.together))
 		for j := range fields {
 			k.fill(c.mask(j), ymm[1])
 			k.VMOVAPS(ymm[1], mask(j))
@@ -55,13 +52,13 @@ func (k *rowsFMA) codes(c codeBits) {
 		k.fill(codeExponents, exponents)
 		k.MOVQ(exLeft, exAny)
 		k.constantZero()
-		for s := range together {
+		for s := range k.together {
 			take(s, 0)
 			take(s, 1)
 		}
 	}
 	k.segment = func(label string, s int) {
-		k.TESTQ(operand.I32(formBytes), at(exFrame, rowsForm))
+		k.TESTQ(operand.I32(formBytes), k.slots.Offset(rowsForm))
 		k.JEQ(operand.LabelRef(label))
 		for _, h := range halves {
 			k.byteZeros(at(rowsZero, 8*h), zeros)

@@ -17,8 +17,7 @@ Two to six rows of float32 times plain `+what+` weights.
 `+gemvPlainMaths+rowsPlainRegisters+vectors+`
 `, func(f *file) {
 			for rows := 2; rows <= 6; rows++ {
-				k := &rowsFMA{exactFMA: exactFMA{f, ymm}, rows: rows, together: together[rows], perLine: perLine}
-				k.fix = func(reg.VecPhysical) {}
+				k := rowsKernel(f, ymm, rows, together[rows], perLine, false)
 				set(k)
 				name := fmt.Sprintf("%sx%d", kernel, rows)
 				k.write(name, name+" multiplies so many rows with plain "+what+" weights.")

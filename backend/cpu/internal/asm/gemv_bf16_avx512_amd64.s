@@ -9,7 +9,7 @@
 // far ahead to fetch, R8 lines left, R9 scales, R10 bytes of a segment of x, then
 // zero points, R11 three times that, R12 segments left, R13 Form, R14 Y, R15 bytes
 // of a header;
-// Z0 sums of y, Z2 and Z3 weights, Z4 a mask of upper halves, Z28 to Z31 sums of
+// Z0 sums of y, Z2 weights, Z4 a mask of upper halves, Z28 to Z31 sums of
 // four segments.
 
 #include "textflag.h"
@@ -49,20 +49,20 @@ four:
 	PREFETCHT0       192(AX)(DI*1)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z28
-	VPANDD           (AX), Z4, Z3
-	VFMADD231PS.BCST 4(BX), Z3, Z28
+	VPANDD           (AX), Z4, Z2
+	VFMADD231PS.BCST 4(BX), Z2, Z28
 	VPSLLD           $0x10, 64(AX), Z2
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z29
-	VPANDD           64(AX), Z4, Z3
-	VFMADD231PS.BCST 4(BX)(R10*1), Z3, Z29
+	VPANDD           64(AX), Z4, Z2
+	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z29
 	VPSLLD           $0x10, 128(AX), Z2
 	VFMADD231PS.BCST (BX)(R10*2), Z2, Z30
-	VPANDD           128(AX), Z4, Z3
-	VFMADD231PS.BCST 4(BX)(R10*2), Z3, Z30
+	VPANDD           128(AX), Z4, Z2
+	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z30
 	VPSLLD           $0x10, 192(AX), Z2
 	VFMADD231PS.BCST (BX)(R11*1), Z2, Z31
-	VPANDD           192(AX), Z4, Z3
-	VFMADD231PS.BCST 4(BX)(R11*1), Z3, Z31
+	VPANDD           192(AX), Z4, Z2
+	VFMADD231PS.BCST 4(BX)(R11*1), Z2, Z31
 	ADDQ             $+256, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -94,8 +94,8 @@ segment:
 one:
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z28
-	VPANDD           (AX), Z4, Z3
-	VFMADD231PS.BCST 4(BX), Z3, Z28
+	VPANDD           (AX), Z4, Z2
+	VFMADD231PS.BCST 4(BX), Z2, Z28
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8

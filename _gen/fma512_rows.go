@@ -1,0 +1,102 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+const rows512Registers = rowsRegisters + `DI three steps of x, `
+
+// rows512Most is the most rows of a kernel, rows512Pairs the most with which two
+// segments go together, so that enough sums keep the units busy.
+const rows512Most, rows512Pairs = 8, 5
+
+func init() {
+	kernel := func(name, doc string, perLine int, scaled bool, set func(k *rowsFMA)) func(*file) {
+		return func(f *file) {
+			for rows := 2; rows <= rows512Most; rows++ {
+				together := 1
+				if rows <= rows512Pairs {
+					together = 2
+				}
+				k := rowsKernel(f, zmm, rows, together, perLine, scaled)
+				set(k)
+				name := fmt.Sprintf("%sx%d", name, rows)
+				k.write(name, name+" multiplies so many rows with "+doc+".")
+			}
+		}
+	}
+	// once keeps the Call in exAny.
+	once := func(k *rowsFMA, f func()) {
+		k.once = func() {
+			k.MOVQ(exAny, exLeft)
+			f()
+			k.MOVQ(exLeft, exAny)
+		}
+	}
+	for _, c := range []codeBits{codes4, codes8} {
+		bits := string('0' + rune(c))
+		register(asmDir, "rows_w"+bits+"_avx512", `
+Two to eight rows of float32 times codes of `+bits+` bits.
+`+code512Maths+rows512Registers+`BP x of row 4 or of the second of
+two segments, R15 zero points; Z0 and Z1 codes, Z2 weights, Z3 zero points, then
+scales, Z4 to Z7 masks, Z8 to Z11 powers of two, Z12 to Z19 what is taken from codes
+of two segments, Z20 to Z31 sums.
+`, kernel("RowsW"+bits+"AVX512", "codes of "+bits+" bits", c.perLine(), true, func(k *rowsFMA) {
+			codes := newCodes512(k.exactFMA, c, 2)
+			once(k, codes.once)
+			k.segment = func(label string, s int) {
+				k.TESTQ(operand.I32(formBytes), k.slots.Offset(rowsForm))
+				k.JEQ(operand.LabelRef(label))
+				k.byteZeros(at(rowsZero, 0), zmm[3])
+				codes.take(s)
+				k.ADDQ(operand.Imm(16), rowsZero)
+				k.Label(label)
+			}
+			k.line512(func(s, i int, w operand.Mem) reg.VecPhysical { return codes.weight(s, i, w) })
+		}))
+	}
+	plain := func(name, weights, what, vectors string, perLine int, set func(k *rowsFMA)) {
+		register(asmDir, "rows_"+name+"_avx512", `
+Two to eight rows of float32 times plain `+what+` weights.
+`+gemvPlainMaths+rows512Registers+`R9 x of row 4 or of the second of
+two segments, R15 step of Y; Z2 weights, `+vectors+`Z20 to Z31 sums.
+`, kernel("Rows"+weights+"AVX512", "plain "+what+" weights", perLine, false, set))
+	}
+	plain("f32", "F32", "float32", "", 1, func(k *rowsFMA) {
+		k.line512(func(_, _ int, w operand.Mem) reg.VecPhysical {
+			k.VMOVUPS(w, zmm[2])
+			return zmm[2]
+		})
+	})
+	plain("bf16", "BF16", "bfloat16", "Z4 a mask of upper halves, ", 2, func(k *rowsFMA) {
+		once(k, func() { k.fill(0xffff0000, zmm[4]) })
+		k.line512(func(_, i int, w operand.Mem) reg.VecPhysical { return k.bf16Weight(i, w) })
+	})
+	plain("f16", "F16", "float16", "Z4 the order of pairs of columns,\nZ5 and Z6 weights of two features; sums have pairs in another order to their end; ", 2, func(k *rowsFMA) {
+		once(k, func() { k.evenOdd(zmm[4]) })
+		k.fix = func(y reg.VecPhysical) { k.VPERMPD(y, zmm[4], y) }
+		k.line512(func(_, i int, w operand.Mem) reg.VecPhysical {
+			if i == 0 {
+				k.halfWeights(w)
+			}
+			return k.halfWeight(i)
+		})
+	})
+}
+
+// line512 makes k.line of weights of feature i in segment s of the line at w.
+func (k *rowsFMA) line512(weights func(s, i int, w operand.Mem) reg.VecPhysical) {
+	k.line = func(segments []rowsSegment) {
+		for s, l := range segments {
+			for i := range k.perLine {
+				w := weights(s, i, l.w(0))
+				for r := range k.rows {
+					k.VFMADD231PS_BCST(l.x(r, i), w, l.sum(r, 0))
+				}
+			}
+		}
+	}
+}
