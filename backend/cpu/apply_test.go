@@ -247,6 +247,40 @@ func testSameBits(t *testing.T, one, many *bench) {
 	}
 }
 
+// TestManyRowsHaveTheBitsOfOne crosses the numbers of rows from which weights
+// are unpacked, which differ between weights.
+func TestManyRowsHaveTheBitsOfOne(t *testing.T) {
+	everywhere(t, backend.OpenOptions{Threads: 3}, testManyRows)
+}
+
+func testManyRows(t *testing.T, b *bench) {
+	const m, n, k = 131, 40, 96
+	rng := rand.New(rand.NewPCG(5, 131))
+	for _, s := range []shape{
+		{bits: 4, scales: dtype.F16, zeros: true}, {bits: 8, scales: dtype.BF16, zeros: true}, {bits: 3, scales: dtype.F32},
+		{plain: dtype.F32}, {plain: dtype.F16}, {plain: dtype.BF16},
+	} {
+		recipes := []quant.RecipeKind{quant.Exact}
+		s.n, s.k = n, k
+		if !s.plain.Valid() {
+			s.groups = uniform(t, k, 32)
+			recipes = append(recipes, quant.Int8Token, quant.Int8Group)
+		}
+		l := s.linear(t, rng)
+		for _, kind := range recipes {
+			layer, kernel := b.prepare(l, backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: dtype.F32, Y: dtype.F32, MaxRows: m})
+			x := input(rng, dtype.F32, m, k)
+			one := make([]float32, 0, m*n)
+			for row := range m {
+				one = append(one, b.apply(layer, x[row*k:(row+1)*k], 1)...)
+			}
+			for _, rows := range []int{2, 7, 25, 40, 100, m} {
+				require.Equal(t, one[:rows*n], b.apply(layer, x[:rows*k], rows), "%s, %v, %d rows", kernel.name, s, rows)
+			}
+		}
+	}
+}
+
 // TestHugeInput has codes times the scale of x beyond float32, and y within it.
 func TestHugeInput(t *testing.T) { everywhere(t, backend.OpenOptions{}, testHugeInput) }
 

@@ -24,7 +24,7 @@ func model(kind panelKind) *unit {
 	u.functions.codes4.direct = steps(4)
 	u.functions.codes8.direct = steps(8)
 	for w := range weightKinds {
-		u.functions.exact.gemv[w] = func(c *asm.Call) { modelExact(c, w) }
+		u.functions.exact.direct[w] = []step{{1, func(c *asm.Call) { modelExact(c, w) }}}
 	}
 	return u
 }

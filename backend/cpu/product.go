@@ -16,7 +16,6 @@ const (
 	tilesTogether = 4    // of a portion with unpacked weights
 	tilesStream   = 16   // of a portion straight from packed weights: one long stream
 	runFeatures   = 1024 // about so many features are unpacked at a time
-	gemmFrom      = 4    // rows from which unpacking to float32 takes less time than reading packed weights for each
 )
 
 // product is a panel with its weights, multiplied by the kernels of a unit.
@@ -200,14 +199,14 @@ func (b *block) fetch() {
 // them.
 func (w *product) from() int {
 	never := rowsTogether + 1
-	if w.kind == floatPanel {
-		switch e := &w.f.exact; {
+	if e := &w.f.exact; w.kind == floatPanel {
+		switch {
 		case e.gemm == nil:
 			return never
-		case e.gemv[w.weights()] == nil:
+		case e.direct[w.weights()] == nil:
 			return 1
 		}
-		return gemmFrom
+		return e.unpackFrom[w.weights()]
 	}
 	if k := w.integers(); k.wideFrom > 0 {
 		return k.wideFrom
@@ -259,7 +258,7 @@ func (b *block) columns(tile int) int {
 
 func (b *block) direct() []step {
 	if b.kind == floatPanel {
-		return []step{{1, b.f.exact.gemv[b.weights()]}}
+		return b.f.exact.direct[b.weights()]
 	}
 	return b.integers().direct
 }

@@ -67,10 +67,13 @@ type integerKernels struct {
 
 // exactKernels multiply float32 rows. The arrays are indexed by weightKind.
 type exactKernels struct {
-	gemv   [weightKinds]func(*asm.Call)                       // one row from packed weights; nil: unpacked as for several
-	unpack [weightKinds]func(dst unsafe.Pointer, c *asm.Call) // to float32
-	gemm   []step                                             // from unpacked weights of one tile, most rows first, the last for one
-	wider  []step                                             // of two tiles; nil: none
+	direct [weightKinds][]step // from packed weights, most rows first, the last for one; nil: unpacked for any
+
+	// From so many rows on, weights are unpacked once for all of them.
+	unpackFrom [weightKinds]int
+	unpack     [weightKinds]func(dst unsafe.Pointer, c *asm.Call) // to float32
+	gemm       []step                                             // from unpacked weights of one tile, most rows first, the last for one
+	wider      []step                                             // of two tiles; nil: none
 }
 
 // weightKind is what lines of a panel hold.

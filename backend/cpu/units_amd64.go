@@ -145,10 +145,29 @@ var units = []*unit{
 		exact: true,
 		functions: functions{
 			exact: exactKernels{
-				gemv: [weightKinds]func(*asm.Call){
-					weight4: asm.GemvW4AVX512, weight8: asm.GemvW8AVX512,
-					weightF32: asm.GemvF32AVX512, weightF16: asm.GemvF16AVX512, weightBF16: asm.GemvBF16AVX512,
+				direct: [weightKinds][]step{
+					weight4: {
+						{8, asm.RowsW4AVX512x8}, {7, asm.RowsW4AVX512x7}, {6, asm.RowsW4AVX512x6}, {5, asm.RowsW4AVX512x5},
+						{4, asm.RowsW4AVX512x4}, {3, asm.RowsW4AVX512x3}, {2, asm.RowsW4AVX512x2}, {1, asm.GemvW4AVX512},
+					},
+					weight8: {
+						{8, asm.RowsW8AVX512x8}, {7, asm.RowsW8AVX512x7}, {6, asm.RowsW8AVX512x6}, {5, asm.RowsW8AVX512x5},
+						{4, asm.RowsW8AVX512x4}, {3, asm.RowsW8AVX512x3}, {2, asm.RowsW8AVX512x2}, {1, asm.GemvW8AVX512},
+					},
+					weightF32: {
+						{8, asm.RowsF32AVX512x8}, {7, asm.RowsF32AVX512x7}, {6, asm.RowsF32AVX512x6}, {5, asm.RowsF32AVX512x5},
+						{4, asm.RowsF32AVX512x4}, {3, asm.RowsF32AVX512x3}, {2, asm.RowsF32AVX512x2}, {1, asm.GemvF32AVX512},
+					},
+					weightF16: {
+						{8, asm.RowsF16AVX512x8}, {7, asm.RowsF16AVX512x7}, {6, asm.RowsF16AVX512x6}, {5, asm.RowsF16AVX512x5},
+						{4, asm.RowsF16AVX512x4}, {3, asm.RowsF16AVX512x3}, {2, asm.RowsF16AVX512x2}, {1, asm.GemvF16AVX512},
+					},
+					weightBF16: {
+						{8, asm.RowsBF16AVX512x8}, {7, asm.RowsBF16AVX512x7}, {6, asm.RowsBF16AVX512x6}, {5, asm.RowsBF16AVX512x5},
+						{4, asm.RowsBF16AVX512x4}, {3, asm.RowsBF16AVX512x3}, {2, asm.RowsBF16AVX512x2}, {1, asm.GemvBF16AVX512},
+					},
 				},
+				unpackFrom: [weightKinds]int{weight4: 22, weight8: 34, weightF32: 128, weightF16: 128, weightBF16: 128},
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
 					weight4: asm.UnpackW4AVX512, weight8: asm.UnpackW8AVX512,
 					weightF32: asm.UnpackF32AVX512, weightF16: asm.UnpackF16AVX512, weightBF16: asm.UnpackBF16AVX512,
@@ -177,10 +196,29 @@ var units = []*unit{
 		exact: true,
 		functions: functions{
 			exact: exactKernels{
-				gemv: [weightKinds]func(*asm.Call){
-					weight4: asm.GemvW4FMA, weight8: asm.GemvW8FMA,
-					weightF32: asm.GemvF32FMA, weightF16: asm.GemvF16FMA, weightBF16: asm.GemvBF16FMA,
+				direct: [weightKinds][]step{
+					weight4: {
+						{6, asm.RowsW4FMAx6}, {5, asm.RowsW4FMAx5}, {4, asm.RowsW4FMAx4},
+						{3, asm.RowsW4FMAx3}, {2, asm.RowsW4FMAx2}, {1, asm.GemvW4FMA},
+					},
+					weight8: {
+						{6, asm.RowsW8FMAx6}, {5, asm.RowsW8FMAx5}, {4, asm.RowsW8FMAx4},
+						{3, asm.RowsW8FMAx3}, {2, asm.RowsW8FMAx2}, {1, asm.GemvW8FMA},
+					},
+					weightF32: {
+						{6, asm.RowsF32FMAx6}, {5, asm.RowsF32FMAx5}, {4, asm.RowsF32FMAx4},
+						{3, asm.RowsF32FMAx3}, {2, asm.RowsF32FMAx2}, {1, asm.GemvF32FMA},
+					},
+					weightF16: {
+						{6, asm.RowsF16FMAx6}, {5, asm.RowsF16FMAx5}, {4, asm.RowsF16FMAx4},
+						{3, asm.RowsF16FMAx3}, {2, asm.RowsF16FMAx2}, {1, asm.GemvF16FMA},
+					},
+					weightBF16: {
+						{6, asm.RowsBF16FMAx6}, {5, asm.RowsBF16FMAx5}, {4, asm.RowsBF16FMAx4},
+						{3, asm.RowsBF16FMAx3}, {2, asm.RowsBF16FMAx2}, {1, asm.GemvBF16FMA},
+					},
 				},
+				unpackFrom: [weightKinds]int{weight4: 22, weight8: 34, weightF32: 128, weightF16: 128, weightBF16: 128},
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
 					weight4: asm.UnpackW4FMA, weight8: asm.UnpackW8FMA,
 					weightF32: asm.UnpackF32FMA, weightF16: asm.UnpackF16FMA, weightBF16: asm.UnpackBF16FMA,

@@ -64,10 +64,11 @@ var units = []*unit{
 				{4, asm.DotW8NEONx4}, {3, asm.DotW8NEONx3}, {2, asm.DotW8NEONx2}, {1, asm.DotW8NEONx1},
 			}},
 			exact: exactKernels{
-				gemv: [weightKinds]func(*asm.Call){
-					weight4: asm.GemvW4NEON, weight8: asm.GemvW8NEON,
-					weightF32: asm.GemvF32NEON, weightF16: asm.GemvF16NEON, weightBF16: asm.GemvBF16NEON,
+				direct: [weightKinds][]step{
+					weight4: {{1, asm.GemvW4NEON}}, weight8: {{1, asm.GemvW8NEON}},
+					weightF32: {{1, asm.GemvF32NEON}}, weightF16: {{1, asm.GemvF16NEON}}, weightBF16: {{1, asm.GemvBF16NEON}},
 				},
+				unpackFrom: [weightKinds]int{weight4: 4, weight8: 4, weightF32: 4, weightF16: 4, weightBF16: 4},
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
 					weight4: asm.UnpackW4NEON, weight8: asm.UnpackW8NEON,
 					weightF32: asm.UnpackF32NEON, weightF16: asm.UnpackF16NEON, weightBF16: asm.UnpackBF16NEON,
