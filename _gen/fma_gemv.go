@@ -7,32 +7,35 @@ import (
 
 // gemvFMA is a kernel for one row straight from packed weights. The walk over
 // blocks and segments is here; lines are the kernels' own. A block of four
-// segments runs all their sums at once, one of fewer its segments one by one.
+// segments runs all their sums at once or two and two, one of fewer its segments
+// one by one.
 type gemvFMA struct {
 	exactFMA
-	perLine int // features
-	scaled  bool
+	perLine  int // features
+	scaled   bool
+	together int // segments of four whose sums run at once: 4 or 2
 
 	once   func()                                                 // constants; exAny points at the Call
 	block  func()                                                 // what each block's header gives; exW points at it
 	ahead  func() reg.Register                                    // holds Call.Ahead while four segments are added
-	clear  func()                                                 // the sums of four segments
+	clear  func()                                                 // the sums of segments that run at once
 	four   func(x func(s, i int) operand.Mem)                     // adds line s, at exW + 64s, to sum s
+	rest   func()                                                 // before those of four segments that do not run with the first ones; exAny is free
 	sum    func(s, h int) reg.VecPhysical                         // one of these sums; the first three vectors are taken
 	fewer  func()                                                 // before fewer segments; exXBytes is free from here on
 	begin1 func()                                                 // before one of fewer segments
 	one    func(x func(i int) operand.Mem, sum []reg.VecPhysical) // adds the line at exW; exAny is taken
 	single []reg.VecPhysical                                      // the sum of one
 	end1   func()                                                 // after one of fewer segments; exAny is free
-	last   func()                                                 // after the last of them
+	last   func()                                                 // after the last of them, and of those after rest
 	fix    func(y reg.VecPhysical)                                // puts the columns of a sum in order
 }
 
 // gemv is a kernel with what most have.
 func gemv(f *file, vectors []reg.VecPhysical, perLine int) *gemvFMA {
-	k := &gemvFMA{exactFMA: exactFMA{f, vectors}, perLine: perLine}
+	k := &gemvFMA{exactFMA: exactFMA{f, vectors}, perLine: perLine, together: 4}
 	nothing := func() {}
-	k.once, k.block, k.fewer, k.begin1, k.end1, k.last = nothing, nothing, nothing, nothing, nothing, nothing
+	k.once, k.block, k.rest, k.fewer, k.begin1, k.end1, k.last = nothing, nothing, nothing, nothing, nothing, nothing, nothing
 	k.fix = func(reg.VecPhysical) {}
 	sums := vectors[len(vectors)-4*len(k.parts()):]
 	k.clear = func() {
@@ -121,10 +124,37 @@ func (k gemvFMA) fourSegments() {
 	k.LEAQ(indexed(exXBytes, exXBytes, 2, 0), exXThree)
 	k.clear()
 	ahead := k.ahead()
-	k.Label("four")
-	for s := range 4 {
-		k.PREFETCHT0(indexed(exW, ahead, 1, 64*s))
+	k.fourLines("four", func() {
+		for s := range 4 {
+			k.PREFETCHT0(indexed(exW, ahead, 1, 64*s))
+		}
+	})
+	if k.together == 4 {
+		k.ADDQ(exXThree, exX)
+		k.fourSums("four", 0)
+		return
 	}
+	k.fourSums("four", 0)
+	// Back to the first line of the third segment.
+	k.MOVL(at(exBlock, blockLines), exLines.As32())
+	k.MOVQ(exLines, exAny)
+	k.SHLQ(operand.Imm(8), exAny)
+	k.SUBQ(exAny, exW)
+	k.ADDQ(operand.I32(2*64), exW)
+	k.ADDQ(exXBytes, exX)
+	k.rest()
+	k.clear()
+	k.fourLines("rest", func() {})
+	k.SUBQ(operand.I32(2*64), exW)
+	k.ADDQ(exXBytes, exX)
+	k.last()
+	k.fourSums("rest", 2)
+}
+
+// fourLines adds all lines of the segments that run at once.
+func (k gemvFMA) fourLines(label string, fetch func()) {
+	k.Label(label)
+	fetch()
 	k.four(func(s, i int) operand.Mem {
 		switch s {
 		case 0:
@@ -137,22 +167,25 @@ func (k gemvFMA) fourSegments() {
 	k.ADDQ(operand.I32(256), exW)
 	k.ADDQ(operand.Imm(uint64(4*k.perLine)), exX)
 	k.DECQ(exLines)
-	k.JNE(operand.LabelRef("four"))
-	k.ADDQ(exXThree, exX)
+	k.JNE(operand.LabelRef(label))
+}
 
+// fourSums adds the sums that ran at once, from those of segment first on, to
+// those at exY.
+func (k gemvFMA) fourSums(label string, first int) {
 	y := k.vectors[:2]
 	for _, h := range k.parts() {
 		k.VMOVUPS(at(exY, k.part()*h), y[h])
 	}
 	add := func(form int) {
-		for s := range 4 {
+		for s := range k.together {
 			for _, h := range k.parts() {
-				k.add(form, s, h, k.sum(s, h), y[h])
+				k.add(form, first+s, h, k.sum(s, h), y[h])
 			}
 		}
 	}
 	if k.scaled {
-		k.byScales("four", exForm, add)
+		k.byScales(label, exForm, add)
 	} else {
 		add(0)
 	}

@@ -44,15 +44,17 @@ masks, Y8 to Y15 sums of four segments. The frame has what is taken from codes,
 	})
 	register(asmDir, "gemv_w4_fma", `
 One row of float32 times codes of 4 bits.
-`+codeMaths+exRegisters+`Y0 to Y3 sums of two segments while their lines are added, Y4 to Y11 their codes,
-Y12 weights, Y13 x, Y14 a mask, Y15 exponents; at the end of segments Y0 and Y1
-sums of y, Y2 scales, Y3 a sum. The frame has the sums of four segments, the masks,
-and what is taken from codes, [segment][half][field].
+`+codeMaths+exRegisters+`Y0 exponents and Y1 a mask while lines are added, then sums of y, Y2 weights, Y3 x,
+Y4 to Y11 codes of two segments, Y12 to Y15 their sums. The frame has exponents,
+the masks, and what is taken from codes, [segment][half][field].
 `, func(f *file) {
-		const sums, masks, zeros = 0, 8 * 32, 12 * 32
+		const exponents, masks, zeros = 0, 32, 5 * 32
 		k := gemv(f, ymm, codes4.perLine())
-		k.single = ymm[0:2]
-		sum := func(s, h int) operand.Mem { return at(exFrame, sums+32*(2*s+h)) }
+		k.together = 2
+		k.single = ymm[12:14]
+		k.sum = func(s, h int) reg.VecPhysical { return ymm[12+2*s+h] }
+		third := 2 * 2 * 32 * codes4.inWord() // bytes of what is taken from two segments
+		k.rest = func() { k.ADDQ(operand.I32(uint64(third)), exTable) }
 		mask := func(j int) operand.Mem { return at(exFrame, masks+32*j) }
 		table := k.codes(codes4, zeros)
 		constant := k.once
@@ -62,22 +64,22 @@ and what is taken from codes, [segment][half][field].
 				k.fill(codes4.mask(j), ymm[0])
 				k.VMOVAPS(ymm[0], mask(j))
 			}
-			k.fill(codeExponents, ymm[15])
+			k.fill(codeExponents, ymm[0])
+			k.VMOVAPS(ymm[0], at(exFrame, exponents))
 		}
 		k.clear = func() {
-			k.VXORPS(ymm[0], ymm[0], ymm[0])
-			for s := range 4 {
-				for _, h := range halves {
-					k.VMOVAPS(ymm[0], sum(s, h))
-				}
+			for _, y := range ymm[12:16] {
+				k.VXORPS(y, y, y)
 			}
+			k.VMOVAPS(at(exFrame, exponents), ymm[0])
 		}
-		k.sum = func(s, h int) reg.VecPhysical {
-			k.VMOVAPS(sum(s, h), ymm[3])
-			return ymm[3]
+		begin1 := k.begin1
+		k.begin1 = func() {
+			begin1()
+			k.VMOVAPS(at(exFrame, exponents), ymm[0])
 		}
 		// Two segments together: their sums wait for each other less.
-		lines := func(first, segments int, x func(s, i int) operand.Mem) {
+		lines := func(segments int, x func(s, i int) operand.Mem) {
 			words := func(s, h int, high bool) reg.VecPhysical {
 				if high {
 					return ymm[6+4*s+h]
@@ -86,40 +88,27 @@ and what is taken from codes, [segment][half][field].
 			}
 			for s := range segments {
 				for _, h := range halves {
-					w := at(exW, 64*(first+s)+32*h)
-					k.lowWord(w, ymm[15], words(s, h, false))
-					k.highWord(w, ymm[15], words(s, h, true))
+					w := at(exW, 64*s+32*h)
+					k.lowWord(w, ymm[0], words(s, h, false))
+					k.highWord(w, ymm[0], words(s, h, true))
 				}
 			}
 			for i := range codes4.perLine() {
 				high, j := codes4.at(i)
-				k.VMOVAPS(mask(j), ymm[14])
+				k.VMOVAPS(mask(j), ymm[1])
 				for s := range segments {
-					k.VBROADCASTSS(x(first+s, i), ymm[13])
+					k.VBROADCASTSS(x(s, i), ymm[3])
 					for _, h := range halves {
-						k.VANDPS(ymm[14], words(s, h, high), ymm[12])
-						k.VSUBPS(table(first+s, h, j), ymm[12], ymm[12])
-						k.VFMADD231PS(ymm[12], ymm[13], ymm[2*s+h])
+						k.VANDPS(ymm[1], words(s, h, high), ymm[2])
+						k.VSUBPS(table(s, h, j), ymm[2], ymm[2])
+						k.VFMADD231PS(ymm[2], ymm[3], k.sum(s, h))
 					}
 				}
 			}
 		}
-		k.four = func(x func(s, i int) operand.Mem) {
-			for first := 0; first < 4; first += 2 {
-				move := func(op func(a, b operand.Op)) {
-					for s := range 2 {
-						for _, h := range halves {
-							op(sum(first+s, h), ymm[2*s+h])
-						}
-					}
-				}
-				move(func(m, y operand.Op) { k.VMOVAPS(m, y) })
-				lines(first, 2, x)
-				move(func(m, y operand.Op) { k.VMOVAPS(y, m) })
-			}
-		}
+		k.four = func(x func(s, i int) operand.Mem) { lines(2, x) }
 		k.one = func(x func(i int) operand.Mem, sum []reg.VecPhysical) {
-			lines(0, 1, func(s, i int) operand.Mem { return x(i) })
+			lines(1, func(s, i int) operand.Mem { return x(i) })
 		}
 		k.write("GemvW4FMA", "GemvW4FMA multiplies one row with codes of 4 bits.")
 	})
