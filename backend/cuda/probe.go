@@ -1,10 +1,40 @@
-//go:build cuda && cgo
+//go:build cuda && cgo && linux
 
 package cuda
 
 import (
-	"github.com/bitlane/bitlane/internal/dl"
-	"github.com/bitlane/bitlane/internal/vendorlib"
+	"fmt"
+	"strings"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
 )
 
-var probe = vendorlib.Library("cuda", dl.Find, "libcuda.so.1")
+// probe asks the driver for its devices, and names them.
+func probe() error {
+	system, err := driver.System()
+	if err != nil {
+		return err
+	}
+	devices, err := system.Devices()
+	if err != nil {
+		return absent(backend.ErrNoDevice, "driver not usable: "+err.Error())
+	}
+	if len(devices) == 0 {
+		return absent(backend.ErrNoDevice, "no device: the driver is there and knows none")
+	}
+	var names []string
+	for _, d := range devices {
+		names = append(names, fmt.Sprintf("%s (sm_%d%d)", d.Name, d.Major, d.Minor))
+	}
+	verb := " is"
+	if len(names) > 1 {
+		verb = " are"
+	}
+	return absent(backend.ErrNotImplemented,
+		"not implemented yet: "+strings.Join(names, ", ")+verb+" there, but this version has no kernels for it")
+}
+
+func absent(class error, why string) error {
+	return &backend.Absence{Class: class, Backend: "cuda", Why: why}
+}
