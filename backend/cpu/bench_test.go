@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -12,33 +11,49 @@ import (
 	"github.com/bitlane/bitlane/quant"
 )
 
-// BenchmarkApply is a 4096×4096 layer, 4 bits in groups of 128, or plain.
-func BenchmarkApply(b *testing.B) {
-	const n, k = 4096, 4096
+// BenchmarkOverhead is what Apply adds to its kernels: a layer of one tile and
+// one row of x, first as a caller has it and then the work alone, on one thread.
+// The speed of layers is measured by bitlane bench.
+func BenchmarkOverhead(b *testing.B) {
+	const n, k = tileColumns, 64
 	rng := rand.New(rand.NewPCG(1, 1))
-	w4 := shape{n: n, k: k, bits: 4, groups: uniform(b, k, 128), scales: dtype.F16}
-	cases := []struct {
-		name   string
-		s      shape
-		recipe quant.Recipe
-	}{
-		{"exact", w4, quant.Recipe{}},
-		{"int8-group", w4, quant.Recipe{Kind: quant.Int8Group}},
-		{"int8-token-asym", w4, quant.Recipe{Kind: quant.Int8TokenAsym}},
-		{"plain", shape{n: n, k: k, plain: dtype.BF16}, quant.Recipe{}},
+	l := shape{n: n, k: k, bits: 4, groups: uniform(b, k, 32), scales: dtype.F16}.linear(b, rng)
+	for _, kind := range []quant.RecipeKind{quant.Exact, quant.Int8Group} {
+		rig := open(b, backend.OpenOptions{Threads: 1})
+		rig.table = kernels
+		made, kernel := rig.prepareBest(l, backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: dtype.BF16, MaxRows: 1})
+		a := rig.args(made, input(rng, dtype.BF16, 1, k), 1)
+		b.Run(kernel.name+"/apply", func(b *testing.B) {
+			for b.Loop() {
+				_ = made.Apply(rig.st, a.y, a.x, a.ws)
+			}
+		})
+		inner := made.(interface{ whole() *layer }).whole()
+		c := rig.dev.borrow()
+		c.l, c.rows = inner, 1
+		c.x, c.xStep, c.y, c.yStep, c.yType = a.x.Host(), 2*k, a.y.Host(), 2*n, a.y.DType
+		c.prepared, c.scratch = a.ws.Host()[:inner.stride], a.ws.Host()[inner.stride:]
+		b.Run(kernel.name+"/work", func(b *testing.B) {
+			for b.Loop() {
+				c.products = false
+				c.Do(0, 0)
+				inner.parts[0].multiply(c, &inner.parts[0], 0, 0)
+			}
+		})
+		rig.dev.giveBack(c)
 	}
-	for _, c := range cases {
-		l := c.s.linear(b, rng)
-		for _, m := range []int{1, 16} {
-			b.Run(fmt.Sprintf("%s/M=%d", c.name, m), func(b *testing.B) {
-				rig := open(b, backend.OpenOptions{})
-				layer, _ := rig.prepare(l, backend.Request{Recipe: &c.recipe, X: dtype.BF16, MaxRows: m})
-				a := rig.args(layer, input(rng, dtype.BF16, m, k), m)
-				b.SetBytes(layer.Bytes())
-				for b.Loop() {
-					require.NoError(b, layer.Apply(rig.st, a.y, a.x, a.ws))
-				}
-			})
+}
+
+// prepareBest is prepare with the best kernel of a table that has several.
+func (b *bench) prepareBest(l *quant.Linear, r backend.Request) (backend.Layer, *kernel) {
+	b.t.Helper()
+	s, err := backend.NewSpec(l, r)
+	require.NoError(b.t, err)
+	for i, k := range b.table {
+		if k.Supports(b.dev.Info(), s) == nil {
+			b.table = b.table[i : i+1]
+			break
 		}
 	}
+	return b.prepare(l, r)
 }
