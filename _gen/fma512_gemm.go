@@ -17,7 +17,7 @@ var (
 	g512X8       = reg.RDI // of row 8
 	g512XStep    = reg.RSI // from row to row
 	g512XThree   = reg.R8  // three times that
-	g512Features = reg.RCX // left in a segment
+	g512Features = reg.RCX // left in a segment; of pairs as many
 	g512Scale    = reg.R9  // next scales of the first tile
 	g512Scale2   = reg.R11 // and of the second
 	g512Left     = reg.R12 // segments
@@ -50,7 +50,7 @@ Z0 to Z23 sums, Z24 and Z25 weights, then scales, Z26 x. The frame counts blocks
 `, func(f *file) {
 			for rows := 1; rows <= 12; rows++ {
 				k := gemm512{exactFMA: exactFMA{f, zmm}, rows: rows, tiles: tiles}
-				k.write()
+				k.write("GemmAVX512")
 			}
 		})
 	}
@@ -60,6 +60,7 @@ Z0 to Z23 sums, Z24 and Z25 weights, then scales, Z26 x. The frame counts blocks
 type gemm512 struct {
 	exactFMA
 	rows, tiles int
+	pairs       bool        // of bfloat16: a dword of x and a line of weights are two features
 	count       operand.Mem // blocks left
 }
 
@@ -82,13 +83,17 @@ func (k gemm512) turn() int {
 	return 4
 }
 
-func (k gemm512) write() {
-	name := fmt.Sprintf("GemmAVX512x%d", k.rows)
-	doc := " multiplies so many rows with an unpacked panel."
+func (k gemm512) write(family string) {
+	name := fmt.Sprintf("%sx%d", family, k.rows)
+	doc, of := "an unpacked panel", ""
+	if k.pairs {
+		of = " of pairs"
+	}
 	if k.tiles == 2 {
 		name += "x2"
-		doc = " multiplies so many rows with two unpacked panels."
+		doc = "two unpacked panels"
 	}
+	doc = " multiplies so many rows with " + doc + of + "."
 	k.function(name, "c *Call", name+doc)
 	k.count = k.AllocLocal(8)
 	c := reg.RDI
@@ -123,7 +128,7 @@ func (k gemm512) write() {
 	}
 	if n := k.together(); n > 1 {
 		k.MOVWQZX(at(g512Block, blockFeatures), g512XBytes)
-		k.SHLQ(operand.Imm(2), g512XBytes)
+		k.SHLQ(operand.Imm(map[bool]uint64{false: 2, true: 1}[k.pairs]), g512XBytes)
 		k.MOVQ(g512XBytes, g512WBytes)
 		k.SHLQ(operand.Imm(4), g512WBytes)
 		if n == 4 {
@@ -163,6 +168,9 @@ func (k gemm512) segments(label string, n int) {
 		xs = append(xs, g512XNext)
 	}
 	k.MOVWQZX(at(g512Block, blockFeatures), g512Features)
+	if k.pairs {
+		k.SHRQ(operand.Imm(1), g512Features)
+	}
 	k.Label(label)
 	for i := range k.turn() {
 		for s := range n {
@@ -170,9 +178,17 @@ func (k gemm512) segments(label string, n int) {
 				k.VMOVUPS(k.w(s, t, 64*i), weights[t])
 			}
 			for r := range k.rows {
+				if k.pairs && k.tiles == 1 {
+					k.dotBF16(k.x(s, r, 4*i), weights[0], sum(s, r, 0))
+					continue
+				}
 				k.VBROADCASTSS(k.x(s, r, 4*i), x)
 				for t := range k.tiles {
-					k.VFMADD231PS(weights[t], x, sum(s, r, t))
+					if k.pairs {
+						k.dotBF16(x, weights[t], sum(s, r, t))
+					} else {
+						k.VFMADD231PS(weights[t], x, sum(s, r, t))
+					}
 				}
 			}
 		}

@@ -22,7 +22,8 @@ type rowsFMA struct {
 
 	// With AVX2, x2 is x of row 3, or of the second of two segments. With
 	// AVX-512 it is x of row 4, or of the second of two segments, and three is
-	// three steps of x.
+	// three steps of x. Where two rows have four segments together it is x of
+	// row 1, exAny is the bytes of a segment of x, and three is three times that.
 	x2, three reg.GPPhysical
 
 	once    func()                    // constants; exAny points at the Call
@@ -76,6 +77,16 @@ func (k *rowsFMA) x(n, s, r, i int) operand.Mem {
 		base = k.x2
 	} else if n == 1 && r >= 4 {
 		base, r = k.x2, r-4
+	}
+	if n == 4 {
+		base := []reg.GPPhysical{exX, k.x2}[r]
+		switch s {
+		case 0:
+			return at(base, 4*i)
+		case 3:
+			return indexed(base, k.three, 1, 4*i)
+		}
+		return indexed(base, exAny, s, 4*i)
 	}
 	switch r {
 	case 0:
@@ -160,7 +171,13 @@ func (k *rowsFMA) write(name string, doc ...string) {
 		k.LEAQ(at(exW, -4*16), rowsZero)
 	}
 	k.MOVQ(exW, rowsFirst)
-	if k.together == 2 {
+	if k.together == 4 {
+		k.CMPQ(exLeft, operand.Imm(4))
+		k.JNE(operand.LabelRef("pair"))
+		k.group("four", 4)
+		k.JMP(operand.LabelRef("next"))
+	}
+	if k.together >= 2 {
 		k.Label("pair")
 		k.CMPQ(exLeft, operand.Imm(2))
 		k.JCS(operand.LabelRef("single"))
@@ -191,6 +208,8 @@ func (k *rowsFMA) group(label string, n int) {
 	k.MOVQ(rowsFirst, exW)
 	k.MOVL(at(exBlock, blockLines), exLines.As32())
 	switch {
+	case n == 4:
+		k.LEAQ(indexed(exX, rowsXStep, 1, 0), x2)
 	case n == 2:
 		k.MOVQ(exLines, x2)
 		k.SHLQ(operand.Imm(log2(4*k.perLine)), x2)
@@ -206,7 +225,13 @@ func (k *rowsFMA) group(label string, n int) {
 			k.segment(fmt.Sprintf("%s_zeros%d", label, s), s)
 		}
 	}
-	k.stepOfLines()
+	if n == 4 {
+		k.MOVQ(exLines, exAny)
+		k.SHLQ(operand.Imm(log2(4*k.perLine)), exAny)
+		k.LEAQ(indexed(exAny, exAny, 2, 0), k.three)
+	} else {
+		k.stepOfLines()
+	}
 	for _, y := range k.sums[:n*k.rows*len(k.parts())] {
 		k.VXORPS(y, y, y)
 	}
@@ -222,15 +247,22 @@ func (k *rowsFMA) group(label string, n int) {
 		})
 	}
 	k.line(segments)
-	k.ADDQ(rowsStep, exW)
+	if n == 4 { // all of the block
+		k.ADDQ(operand.I32(4*64), exW)
+	} else {
+		k.ADDQ(rowsStep, exW)
+	}
 	k.ADDQ(operand.Imm(uint64(4*k.perLine)), exX)
-	if n == 2 || k.rows > k.near() {
+	if n > 1 || k.rows > k.near() {
 		k.ADDQ(operand.Imm(uint64(4*k.perLine)), x2)
 	}
 	k.DECQ(exLines)
 	k.JNE(operand.LabelRef(label + "_line"))
-	if n == 2 {
+	switch n {
+	case 2:
 		k.MOVQ(x2, exX)
+	case 4:
+		k.ADDQ(k.three, exX)
 	}
 
 	for s := range n {

@@ -37,6 +37,7 @@ var tiers = []tier{
 	{"VNNI", amd64, append([]string{"AVX512VNNI"}, avx512...)},
 	{twinTier, amd64, append([]string{"AVX512VNNI"}, avx512...)},
 	{"BF16", amd64, append([]string{"AVX512VNNI", "AVX512BF16"}, avx512...)},
+	{"DPBF16", amd64, append([]string{"AVX512BF16"}, avx512...)}, // vdpbf16ps
 
 	{"NEON", arm64, nil},
 	{"DotProd", arm64, []string{"ASIMDDP"}},

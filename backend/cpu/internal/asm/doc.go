@@ -35,11 +35,13 @@
 // A segment is padded with codes and activations of 0 to a multiple of 8
 // features and to the largest segment of its block, and the last tile with
 // columns of code and scale 0. A prepared row of x has the same order and
-// padding: one byte per feature for integer kernels, float32 for exact ones.
+// padding: one byte per feature for integer kernels, float32 for exact ones,
+// bfloat16 for those of pairs, whose dwords PairsOfLine describes.
 //
 // # Sums
 //
-// Every tier of processors and every number of rows gives the same bits. u is
+// Every number of rows gives the same bits, and every tier of processors does
+// that has a kind of sums; those of pairs are of tier DPBF16 alone. u is
 // a code, q an activation code, z a zero point, s a weight scale.
 //
 //	integer  a = Σ q·u + correction, exact in int32 over the segments up to one
@@ -47,6 +49,16 @@
 //	         y = fma(t, s, y), or with activation scales y = fma(t·s, sx, y)
 //	exact    a = 0; a = fma(x, float32(u−z), a), features ascending;
 //	         y = fma(a, s, y), plain weights y = y + a
+//	pairs    a = 0; for each dword of x, features of PairsOfLine, ascending:
+//	           a = fma(x[1], w[1], a); a = fma(x[0], w[0], a)
+//	         where w = u−z, or the plain weight, as bfloat16, exactly;
+//	         y as for exact sums
+//
+// The fma of pairs are those of the instruction vdpbf16ps (Intel 64 and IA-32
+// Architectures Software Developer's Manual, volume 2): the upper half first,
+// each rounded to nearest even, subnormal operands read as 0, subnormal results
+// made 0, MXCSR without say. So x and a plain weight below 2⁻¹²⁶ count as 0,
+// and a sum that falls below it is lost.
 //
 // No goroutine may change what a call reads, and none else may use its Y.
 package asm

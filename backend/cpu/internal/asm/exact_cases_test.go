@@ -17,6 +17,7 @@ import (
 type exactKernel struct {
 	name     string
 	lines    []lineKind
+	pairs    bool // x is of bfloat16, and sums are of pairs
 	unpacked bool
 	rows     int
 	tiles    int // 1 or 2
@@ -28,6 +29,7 @@ type exactKernel struct {
 type unpackKernel struct {
 	name  string
 	lines lineKind
+	pairs bool // of bfloat16
 	needs []cpuid.FeatureID
 	run   func(unsafe.Pointer, *Call)
 }
@@ -54,6 +56,7 @@ func (p *exactProblem) String() string {
 // exactShape is what a problem is made for; values are random.
 type exactShape struct {
 	lines       lineKind
+	pairs       bool
 	form        Form
 	rows, tiles int
 	blocks      []Block
@@ -74,7 +77,7 @@ func (l lineKind) forms() []Form {
 // randomExact is a problem of any form and shape, mostly short. Segments are
 // whole lines, and where they are unpacked whole eights of features.
 func randomExact(rng *rand.Rand, k exactKernel) *exactProblem {
-	s := exactShape{lines: k.lines[rng.IntN(len(k.lines))], rows: k.rows, tiles: k.tiles}
+	s := exactShape{lines: k.lines[rng.IntN(len(k.lines))], pairs: k.pairs, rows: k.rows, tiles: k.tiles}
 	forms := s.lines.forms()
 	s.form = forms[rng.IntN(len(forms))]
 	longest, unit := 1+rng.IntN(5), 1
@@ -100,7 +103,7 @@ func (s exactShape) block(segments, lines int) Block {
 
 // fill makes a problem of s with random values.
 func (s exactShape) fill(rng *rand.Rand) *exactProblem {
-	p := &exactProblem{lines: s.lines, rows: s.rows, tiles: s.tiles, form: s.form, blocks: s.blocks, starts: []int{0}}
+	p := &exactProblem{lines: s.lines, pairs: s.pairs, rows: s.rows, tiles: s.tiles, form: s.form, blocks: s.blocks, starts: []int{0}}
 	for _, b := range p.blocks {
 		for range b.Segments {
 			p.starts = append(p.starts, p.features()+int(b.Features))
@@ -110,7 +113,11 @@ func (s exactShape) fill(rng *rand.Rand) *exactProblem {
 	for r := range p.rows {
 		x := anyFloat(rng)
 		for i := range p.features() {
-			p.x[r*p.features()+i] = x()
+			v := x()
+			if p.pairs {
+				v = dtype.BF16.Round(v)
+			}
+			p.x[r*p.features()+i] = v
 		}
 	}
 	weight := s.lines.any(rng)
@@ -122,11 +129,17 @@ func (s exactShape) fill(rng *rand.Rand) *exactProblem {
 	p.scales, p.zeros = make([]uint32, p.segments()*p.columns()), make([]uint8, p.segments()*p.columns())
 	for i := range p.scales {
 		p.scales[i], p.zeros[i] = scale(), uint8(rng.Uint32())
+		if p.pairs && s.lines.bits == 4 {
+			p.zeros[i] %= MostPairsZero4 + 1
+		}
 	}
 	if s.lines.bits > 0 && s.form&zeroMask == ZeroConstant {
 		p.zero = []int{0, 1 << (s.lines.bits - 1), rng.IntN(256)}[rng.IntN(3)]
 	}
 	p.y = make([]float32, p.rows*p.columns())
+	if p.pairs && rng.IntN(2) == 0 {
+		return p // from 0, so that what becomes of tiny sums is seen
+	}
 	for i := range p.y {
 		p.y[i] = float32(rng.NormFloat64() * 1000)
 	}

@@ -42,6 +42,7 @@ func (l lineKind) String() string {
 // Segments count through all blocks.
 type exactProblem struct {
 	lines  lineKind
+	pairs  bool // x is of bfloat16, and sums are of pairs
 	rows   int
 	tiles  int
 	form   Form
@@ -100,8 +101,13 @@ func (p *exactProblem) model() []float32 {
 			}
 			for r := range p.rows {
 				sum, a := &y[r*p.columns()+c], float32(0)
-				for k, x := range p.x[r*p.features():][from:to] {
-					a = fma32(x, w[from+k], a)
+				x := p.x[r*p.features():][from:to]
+				if p.pairs {
+					a = p.lines.sumOfPairs(x, w[from:to])
+				} else {
+					for k, x := range x {
+						a = fma32(x, w[from+k], a)
+					}
 				}
 				if p.form&scaleMask == ScalesNone {
 					*sum += a
@@ -124,7 +130,12 @@ func (p *exactProblem) tileBytes() (n int) {
 	return n
 }
 
-func (p *exactProblem) panelBytes() int { return UnpackedBytes(p.blocks) }
+func (p *exactProblem) panelBytes() int {
+	if p.pairs {
+		return UnpackedPairsBytes(p.blocks)
+	}
+	return UnpackedBytes(p.blocks)
+}
 
 // eachBlock calls f with each block and its first segment.
 func (p *exactProblem) eachBlock(f func(b Block, first int)) {
@@ -203,6 +214,10 @@ func (p *exactProblem) unpack(dst []byte, tile int) {
 			}
 		}
 		for s := first; s < first+int(b.Segments); s++ {
+			if p.pairs {
+				dst = p.unpackPairs(dst, s, tile)
+				continue
+			}
 			for k := p.starts[s]; k < p.starts[s+1]; k++ {
 				for c := range 16 {
 					put(p.weight(s, k, 16*tile+c))
@@ -225,11 +240,11 @@ func (m *memory) layExact(p *exactProblem, unpacked, behind bool, spread func(in
 		write(m.w[i*m.ws:][:tile], i)
 	}
 
-	row := 4 * p.features()
+	row := p.xBytes() * p.features()
 	m.xs = row + 4*spread(70)
 	m.x = m.take("x", (p.rows-1)*m.xs+row, behind)
-	for i, v := range p.x {
-		binary.LittleEndian.PutUint32(m.x[i/p.features()*m.xs+i%p.features()*4:], math.Float32bits(v))
+	for r := range p.rows {
+		p.putRow(m.x[r*m.xs:][:row], r)
 	}
 
 	m.blocks = m.take("blocks", int(unsafe.Sizeof(Block{}))*len(p.blocks), behind)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/dtype"
 )
 
 func TestExactKernels(t *testing.T) {
@@ -43,9 +45,9 @@ func TestUnpackKernels(t *testing.T) {
 				cases = 60
 			}
 			for range cases {
-				m.runUnpack(rng, k, randomExact(rng, exactKernel{lines: []lineKind{k.lines}, rows: 1, tiles: 1}))
+				m.runUnpack(rng, k, randomExact(rng, exactKernel{lines: []lineKind{k.lines}, pairs: k.pairs, rows: 1, tiles: 1}))
 			}
-			for _, s := range longExact(exactKernel{rows: 1, tiles: 1}, k.lines) {
+			for _, s := range longExact(exactKernel{pairs: k.pairs, rows: 1, tiles: 1}, k.lines) {
 				m.runUnpack(rng, k, s.fill(rng))
 			}
 		})
@@ -61,7 +63,7 @@ func longExact(k exactKernel, lines lineKind) (shapes []exactShape) {
 	}
 	for i, features := range []int{32, 64, 128} {
 		forms := lines.forms()
-		s := exactShape{lines: lines, form: forms[i%len(forms)], rows: k.rows, tiles: k.tiles}
+		s := exactShape{lines: lines, pairs: k.pairs, form: forms[i%len(forms)], rows: k.rows, tiles: k.tiles}
 		for range length / features / 4 {
 			s.blocks = append(s.blocks, s.block(4, features/lines.features()))
 		}
@@ -121,8 +123,8 @@ func (m *memory) runUnpack(rng *rand.Rand, k unpackKernel, p *exactProblem) {
 	unchanged(m.t, [][]byte{m.w, m.x, m.blocks, m.y}, func() { k.run(pointer(dst), c) })
 	for i := 0; i < len(want); i += 4 {
 		w, got := math.Float32frombits(binary.LittleEndian.Uint32(want[i:])), math.Float32frombits(binary.LittleEndian.Uint32(dst[i:]))
-		if !same(w, got) {
-			m.t.Fatalf("float %d of the panel of %s: %g, want %g", i/4, p, got, w)
+		if !same(w, got) || k.pairs && !bytes.Equal(want[i:i+4], dst[i:i+4]) {
+			m.t.Fatalf("dword %d of the panel of %s: %g, want %g", i/4, p, got, w)
 		}
 	}
 }
@@ -166,6 +168,9 @@ func FuzzExactKernels(f *testing.F) {
 		p := randomExact(rng, k)
 		for i := range min(len(values)/8, len(p.x), len(p.w)) {
 			p.x[i] = math.Float32frombits(binary.LittleEndian.Uint32(values[8*i:]))
+			if p.pairs {
+				p.x[i] = dtype.BF16.Round(p.x[i])
+			}
 			w := binary.LittleEndian.Uint32(values[8*i+4:])
 			if bits := max(p.lines.bits, 8*p.lines.plain.Size()); p.lines.bits > 0 || bits == 16 {
 				w &= 1<<bits - 1

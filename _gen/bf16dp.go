@@ -1,0 +1,222 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+const dotMaths = `
+Maths: the package's sums of pairs. vdpbf16ps adds both products of a pair of
+bfloat16 to a sum of float32, that of the upper half first, each rounded.
+`
+
+// dotBF16 is VDPBF16PS x, w, sum: EVEX.512.F3.0F38.W0 52 /r. x is a register, or
+// memory whose dword goes to all lanes.
+func (f *file) dotBF16(x operand.Op, w, sum reg.VecPhysical) {
+	number := func(r reg.Register) int { return int(r.(reg.Physical).PhysicalIndex()) }
+	high := func(n, bit, at int) byte { return byte(1-n>>bit&1) << at }
+	v, r := number(w), number(sum)
+	p0 := high(r, 3, 7) | high(r, 4, 4) | 2
+	p1 := byte(15-v&15)<<3 | 1<<2 | 2
+	p2 := 2<<5 | high(v, 4, 3)
+	text := ", " + w.Asm() + ", " + sum.Asm()
+	if y, ok := x.(reg.VecPhysical); ok {
+		n := number(y)
+		f.bytes("VDPBF16PS "+y.Asm()+text, []reg.Register{y, w, sum}, []reg.Register{sum},
+			0x62, p0|high(n, 4, 6)|high(n, 3, 5), p1, p2, 0x52, byte(3<<6|r&7<<3|n&7))
+		return
+	}
+	m := x.(operand.Mem)
+	base, reads := number(m.Base), []reg.Register{m.Base, w, sum}
+	rm, sib, index := byte(base&7), []byte(nil), 0
+	if m.Index != nil {
+		index = number(m.Index)
+		rm, sib = 4, []byte{byte(log2(int(m.Scale)))<<6 | byte(index&7<<3|base&7)}
+		reads = append(reads, m.Index)
+	}
+	code := []byte{0x62, p0 | high(index, 3, 6) | high(base, 3, 5), p1, p2 | 1<<4, 0x52}
+	const unit = 4 // of short displacements
+	mod, disp := byte(0), []byte(nil)
+	switch short := m.Disp / unit; {
+	case m.Disp == 0 && base&7 != 5:
+	case m.Disp%unit == 0 && short == int(int8(short)):
+		mod, disp = 1, []byte{byte(short)}
+	default:
+		d := uint32(m.Disp)
+		mod, disp = 2, []byte{byte(d), byte(d >> 8), byte(d >> 16), byte(d >> 24)}
+	}
+	code = append(code, mod<<6|byte(r&7<<3)|rm)
+	f.bytes("VDPBF16PS.BCST "+m.Asm()+text, reads, []reg.Register{sum}, append(append(code, sib...), disp...)...)
+}
+
+// dotLines is a kind of lines, and how they become pairs of bfloat16.
+type dotLines struct {
+	name, what string
+	pairs      int // of a column in a line: dwords of x
+	scaled     bool
+	maths      string
+	vectors    string                                        // Z4 to Z19
+	weights    func(k exactFMA, segments int) (w dotWeights) // constants and zero points from Z4 on; Z0 to Z3 and the last twelve are others'
+}
+
+// dotWeights are the weights of lines in registers.
+type dotWeights struct {
+	once func()                                                    // constants; exAny points at the Call
+	take func(s int, m operand.Mem)                                // the zero points of segment s; it may use Z3
+	pair func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical // pair i of the line at w; pairs come in order
+
+	// apart says that lines with a zero point for each column take other code
+	// than those with one for all.
+	apart bool
+}
+
+// lines breaks a text of a head into lines.
+func lines(text string) string {
+	var out strings.Builder
+	length := 0
+	for _, word := range strings.Fields(text) {
+		if length+1+len(word) > 88 {
+			out.WriteString("\n")
+			length = 0
+		}
+		if length > 0 {
+			out.WriteString(" ")
+			length++
+		}
+		out.WriteString(word)
+		length += len(word)
+	}
+	return out.String() + "\n"
+}
+
+// either emits body for zero points of bytes and for a constant one, and runs
+// the one of form.
+func (w dotWeights) either(k exactFMA, label string, form operand.Op, body func(bytes bool)) {
+	if !w.apart {
+		body(false)
+		return
+	}
+	k.TESTQ(operand.I32(formBytes), form)
+	k.JNE(operand.LabelRef(label + "_bytes"))
+	body(false)
+	k.JMP(operand.LabelRef(label + "_done"))
+	k.Label(label + "_bytes")
+	body(true)
+	k.Label(label + "_done")
+}
+
+var dotKinds = []dotLines{
+	{name: "w4", what: "codes of 4 bits", pairs: 4, scaled: true, weights: dotCodes4, maths: `
+Words of codes, shifted, have a code in their lowest bits and look up its bfloat16 minus
+zero point in a table, twice the same 16. Where each column has a zero point it is taken
+first, from bytes of one code: the table is of -16 to 15, and so are what it looks up.
+Shifts are products with powers of two, of which the upper half is kept: permutations
+and shifts share two units of Zen 4, products have others.
+`, vectors: "Z1 and Z2 indices and weights, Z4 the table, Z5 to Z7 powers of two, Z8 a mask of codes, Z12 to Z15 zero points of segments"},
+	{name: "w8", what: "codes of 8 bits", pairs: 2, scaled: true, weights: dotCodes8, maths: `
+An AND and an OR in one instruction leave one code below an exponent, 2^e + u, and taking
+2^e + z from it u−z, both exactly: it has at most 8 bits, so that the upper half of the
+float32 is its bfloat16.
+`, vectors: "Z1 and Z2 codes and weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z12 to Z19 what is taken from codes of segments"},
+	{name: "bf16", what: "plain bfloat16 weights", pairs: 1, weights: dotPlain, maths: `
+Lines are pairs already.
+`, vectors: "Z2 weights"},
+}
+
+// dotCodes4 looks codes up.
+func dotCodes4(k exactFMA, segments int) dotWeights {
+	table, shifts, mask, zeros := zmm[4], zmm[5:8], zmm[8], zmm[12:12+segments]
+	right := func(bits int, from, to reg.VecPhysical) { k.VPMULHUW(shifts[bits/4-1], from, to) }
+	return dotWeights{
+		apart: true,
+		once: func() {
+			k.constantZero()
+			for i, p := range []uint32{1 << 12, 1 << 8, 1 << 4} {
+				k.fill(p<<16|p, shifts[i])
+			}
+			k.fill(0x0f0f0f0f, mask)
+			low, high, x := zmm[0], zmm[1], zmm[2].AsX()
+			k.VMOVAPS(low, high)
+			k.TESTQ(operand.I32(formBytes), exForm)
+			k.JEQ(operand.LabelRef("table"))
+			k.VXORPS(low, low, low)
+			k.fill(0x41800000, high) // 16
+			k.Label("table")
+			k.MOVQ(operand.U64(0x0706050403020100), exAny)
+			k.VMOVQ(exAny, x)
+			k.MOVQ(operand.U64(0x0f0e0d0c0b0a0908), exAny)
+			k.VPINSRQ(operand.U8(1), exAny, x, x)
+			k.VPMOVZXBD(x, zmm[2])
+			k.VCVTDQ2PS(zmm[2], zmm[2])
+			for _, half := range []reg.VecPhysical{low, high} {
+				k.VSUBPS(half, zmm[2], half)
+				k.VPSRLD(operand.U8(16), half, half)
+				k.VPMOVDW(half, half.AsY())
+			}
+			k.VINSERTI64X4(operand.U8(1), high.AsY(), low, table)
+		},
+		take: func(s int, m operand.Mem) {
+			z := zeros[s]
+			k.VPMOVZXBD(m, z)
+			for _, bits := range []uint8{8, 16} {
+				k.VPSLLD(operand.U8(bits), z, zmm[3])
+				k.VPORD(zmm[3], z, z)
+			}
+		},
+		pair: func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical {
+			if i == 0 {
+				k.VMOVDQU32(w, zmm[0])
+			}
+			from, bits := zmm[0], []int{0, 8, 4, 12}[i]
+			if bytes {
+				from, bits = zmm[1], bits&8
+				if i == 0 || i == 2 {
+					nibbles := zmm[0]
+					if i == 2 {
+						nibbles = from
+						right(4, zmm[0], from)
+					}
+					k.VPANDD(nibbles, mask, from)
+					k.VPSUBB(zeros[s], from, from)
+				}
+			}
+			if bits > 0 {
+				right(bits, from, zmm[2])
+				from = zmm[2]
+			}
+			k.VPERMW(table, from, zmm[2])
+			return zmm[2]
+		},
+	}
+}
+
+// dotCodes8 computes with float32.
+func dotCodes8(k exactFMA, segments int) dotWeights {
+	codes := newCodes512(k, codes8, segments)
+	first := zmm[10]
+	return dotWeights{
+		once: codes.once,
+		take: func(s int, m operand.Mem) {
+			k.byteZeros(m, zmm[3])
+			codes.take(s)
+		},
+		pair: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
+			k.VPSRLD(operand.U8(16), codes.weight(s, 2*i, w), first)
+			y := codes.weight(s, 2*i+1, w)
+			k.VPORD(first, y, y)
+			return y
+		},
+	}
+}
+
+func dotPlain(k exactFMA, _ int) dotWeights {
+	return dotWeights{
+		once: func() {},
+		pair: func(_, _ int, w operand.Mem, _ bool) reg.VecPhysical {
+			k.VMOVDQU32(w, zmm[2])
+			return zmm[2]
+		},
+	}
+}
