@@ -7,7 +7,7 @@
  */
 #if !__has_include(<cuda.h>)
 #error "cuda.h is not found. Set CGO_CPPFLAGS=-I$(go list -tags cuda -f '{{.Dir}}' github.com/bitlane/bitlane/csrc/cuda)"
-#endif
+#else
 #include <cuda.h>
 
 #include <dlfcn.h>
@@ -125,3 +125,5 @@ HIDDEN CUresult cuInit(unsigned int flags) {
 #define BITLANE_NEEDED(name, version, parameters, arguments) TRAMPOLINE(name, NUMBER_##name, parameters, arguments)
 #define BITLANE_OTHER(name, version, parameters, arguments) TRAMPOLINE(name, NUMBER_##name, parameters, arguments)
 #include "../bitlane_cu_functions.h"
+
+#endif

@@ -8,6 +8,9 @@
 #ifndef BITLANE_SHIM_H
 #define BITLANE_SHIM_H
 
+#if !__has_include(<cuda.h>)
+#error "cuda.h is not found. Set CGO_CPPFLAGS=-I$(go list -tags cuda -f '{{.Dir}}' github.com/bitlane/bitlane/csrc/cuda)"
+#endif
 #include <cuda.h>
 #include <stdint.h>
 
