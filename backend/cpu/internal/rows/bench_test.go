@@ -40,6 +40,10 @@ func BenchmarkRow(b *testing.B) {
 			f := tight(quant.Recipe{}, x, rows.Float32, &order, 128)
 			f.ISA, f.Order = isa, nil
 			run(fmt.Sprintf("isa=%d/x=%v/recipe=exact", isa, x), f)
+			if x == dtype.BF16 {
+				f.Values, f.Swapped = rows.BFloat16, true
+				run(fmt.Sprintf("isa=%d/x=%v/recipe=exact/pairs", isa, x), f)
+			}
 			f = tight(quant.Recipe{Kind: quant.Int8Token}, x, rows.Int8, &order, 128)
 			f.ISA = isa
 			run(fmt.Sprintf("isa=%d/x=%v/recipe=int8-token/act-order", isa, x), f)

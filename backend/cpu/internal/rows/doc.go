@@ -8,8 +8,8 @@
 //	  │  transform (FlatQuant)
 //	  │  order (act-order), pieces moved apart by their padding
 //	  ▼
-//	┌ segment 0 ──┬ segment 1 ──┬─ … ┐  Form.Width values: float32, int8 codes or
-//	└─────────────┴─────────────┴─ … ┘  int16 codes minus zero point; padding is 0
+//	┌ segment 0 ──┬ segment 1 ──┬─ … ┐  Form.Width values: float32, bfloat16, int8 codes
+//	└─────────────┴─────────────┴─ … ┘  or int16 codes minus zero point; padding is 0
 //	  side 0        side 1         …    int8 rows: a correction for each segment
 //	  scale                             of the row, or for Int8Group of each segment
 //

@@ -22,8 +22,12 @@ func (p *Plan) fastRow(dst Dst, x, scratch []byte) int32 {
 	if !hasAVX2() {
 		return p.plainRow(dst, x, scratch)
 	}
-	if p.form.Recipe.Kind == quant.Exact {
+	switch p.form.Values {
+	case Float32:
 		p.widenAVX2(dst, x, scratch)
+		return 0
+	case BFloat16:
+		p.swapAVX2(dst.Values[:2*p.form.Width], x)
 		return 0
 	}
 	return p.quantizeAVX2(dst, x, scratch)
@@ -78,6 +82,21 @@ func (p *Plan) widenAVX2(dst Dst, x, scratch []byte) {
 	row, _ := p.placed(x, scratch, 2)
 	to := view[float32](dst.Values, f.Width)
 	asm.RowWidenAVX2(&to[0], &row[0], uintptr(f.Width/step), uintptr(elementOf(f.X)))
+}
+
+// swapAVX2 makes rows of bfloat16.
+//
+//asmcheck:needs AVX2,FMA3,F16C
+func (p *Plan) swapAVX2(row, x []byte) {
+	f := &p.form
+	from := x[:2*f.K]
+	if !f.Swapped || !p.asItIs {
+		p.place(row, from, 2)
+		from = row
+	}
+	if f.Swapped {
+		asm.RowSwapAVX2(&row[0], &from[0], uintptr(f.Width/step))
+	}
 }
 
 //asmcheck:needs AVX2,FMA3,F16C

@@ -19,13 +19,17 @@ const (
 type Values uint8
 
 const (
-	Float32 Values = iota // x itself: the recipe Exact and no other
-	Int8                  // codes; Side is written
-	Int16                 // codes minus the row's zero point
+	Float32  Values = iota // x itself: the recipe Exact
+	Int8                   // codes; Side is written
+	Int16                  // codes minus the row's zero point
+	BFloat16               // x itself, where it is of that type: the recipe Exact
 )
 
+// exact says that rows are x itself.
+func (v Values) exact() bool { return v == Float32 || v == BFloat16 }
+
 // Size returns the bytes of a value.
-func (v Values) Size() int { return [...]int{4, 1, 2}[v] }
+func (v Values) Size() int { return [...]int{4, 1, 2, 2}[v] }
 
 // Segment is a run of features of a prepared row.
 type Segment struct {
@@ -57,6 +61,10 @@ type Form struct {
 
 	Values Values
 
+	// Swapped rows of BFloat16 have the second and third of every four values in
+	// each other's place: the order of asm.PairsOfLine for codes of 4 bits.
+	Swapped bool
+
 	// Zeros is the kind of zero points (ZeroConstant, ZeroBytes or ZeroPairs)
 	// that Side is for, Zero the one of ZeroConstant. For Int8 only.
 	// Int8TokenAsym needs ZeroPairs.
@@ -85,8 +93,12 @@ func (f *Form) check() error {
 		return quant.Errorf(quant.ErrDType, "rows", "type of x", "float32, float16 or bfloat16", "%v", f.X)
 	case f.K < 1 || f.K > quant.MaxDim:
 		return bad("K", "1..2^30", "%d", f.K)
-	case f.Values > Int16 || exact != (f.Values == Float32):
-		return bad("values", "float32 for exact, else int8 or int16", "%d for %v", f.Values, f.Recipe)
+	case f.Values > BFloat16 || exact != f.Values.exact():
+		return bad("values", "float32 or bfloat16 for exact, else int8 or int16", "%d for %v", f.Values, f.Recipe)
+	case f.Values == BFloat16 && f.X != dtype.BF16:
+		return bad("values", "bfloat16 for x of that type", "those of %v", f.X)
+	case f.Swapped && f.Values != BFloat16:
+		return bad("order of pairs", "that of bfloat16", "values %d", f.Values)
 	case !exact && f.Act.K() != f.K:
 		return bad("features of the activation groups", "K", "%d for %d", f.Act.K(), f.K)
 	case (f.Recipe.Kind == quant.Int4FlatQuant) != (f.Transform != nil):

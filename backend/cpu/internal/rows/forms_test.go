@@ -143,6 +143,11 @@ func expect(f *rows.Form, x []float32) (p prepared) {
 			switch f.Values {
 			case rows.Float32:
 				dtype.F32.Put(p.values, at, x[k])
+			case rows.BFloat16:
+				if f.Swapped {
+					at = at&^3 | []int{0, 2, 1, 3}[at&3]
+				}
+				dtype.BF16.Put(p.values, at, x[k])
 			case rows.Int8:
 				p.values[at] = byte(p.codes[k])
 				sum += int32(p.codes[k]) - p.zero

@@ -30,7 +30,11 @@ func FuzzRow(f *testing.F) {
 		if r.Kind != quant.Exact {
 			values = []rows.Values{rows.Int8, rows.Int16}[rng.IntN(2)]
 		}
+		if values == rows.Float32 && x == dtype.BF16 && rng.IntN(2) == 0 {
+			values = rows.BFloat16
+		}
 		fm := form(rng, r, x, values, &weights, 1+rng.IntN(128))
+		fm.Swapped = values == rows.BFloat16 && rng.IntN(2) == 0
 		if r.Kind == quant.Int4FlatQuant {
 			left, right := factors(k)
 			fm.Transform = transform(rng, floats[rng.IntN(3)], left, right)

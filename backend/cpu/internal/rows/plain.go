@@ -1,6 +1,8 @@
 package rows
 
 import (
+	"encoding/binary"
+
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
@@ -9,6 +11,10 @@ import (
 // plainRow is Row in plain Go.
 func (p *Plan) plainRow(dst Dst, x, scratch []byte) (zero int32) {
 	f := &p.form
+	if f.Values == BFloat16 {
+		p.placeHalves(view[uint16](dst.Values, f.Width), x)
+		return 0
+	}
 	b, scratch := cut(scratch, f.K*4)
 	wide := view[float32](b, f.K)
 	dtype.Decode(f.X, wide, x)
@@ -68,6 +74,23 @@ func (p *Plan) placeFloats(row, x []float32) {
 			to[j] = x[in(f.Order, int(s.Lo+j))]
 		}
 		clear(to[s.Hi-s.Lo:])
+	}
+}
+
+// placeHalves reads x, which has no alignment, byte by byte.
+func (p *Plan) placeHalves(row []uint16, x []byte) {
+	f := &p.form
+	for i, s := range f.Segments {
+		to := row[s.At:f.after(i)]
+		for j := range s.Hi - s.Lo {
+			to[j] = binary.LittleEndian.Uint16(x[2*in(f.Order, int(s.Lo+j)):])
+		}
+		clear(to[s.Hi-s.Lo:])
+	}
+	if f.Swapped {
+		for i := 0; i < len(row); i += 4 {
+			row[i+1], row[i+2] = row[i+2], row[i+1]
+		}
 	}
 }
 

@@ -88,7 +88,7 @@ func (p *Plan) Bytes() int {
 // the rows of one can be used for the other.
 func (p *Plan) Same(q *Plan) bool {
 	f, g := &p.form, &q.form
-	return f.Recipe == g.Recipe && f.X == g.X && f.K == g.K && f.Width == g.Width && f.Values == g.Values &&
+	return f.Recipe == g.Recipe && f.X == g.X && f.K == g.K && f.Width == g.Width && f.Values == g.Values && f.Swapped == g.Swapped &&
 		f.Zeros == g.Zeros && f.Zero == g.Zero && slices.Equal(f.Segments, g.Segments) &&
 		slices.Equal(f.Order, g.Order) && f.Transform.Equal(g.Transform) && slices.Equal(p.group, q.group)
 }
@@ -177,7 +177,7 @@ func align(bytes int) int { return (bytes + 63) &^ 63 }
 func cut(b []byte, n int) (first, rest []byte) { return b[:n:n], b[align(n):] }
 
 // view is n values at the start of b, which is aligned for them.
-func view[T int8 | uint8 | int16 | int32 | float32](b []byte, n int) []T {
+func view[T int8 | uint8 | int16 | uint16 | int32 | float32](b []byte, n int) []T {
 	var t T
 	b = b[:n*int(unsafe.Sizeof(t))]
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)

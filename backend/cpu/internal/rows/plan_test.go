@@ -34,7 +34,9 @@ func TestNewRefusesWhatNoRowCanHave(t *testing.T) {
 		"K":                     {good(token, rows.Int8), func(f *rows.Form) { f.K = 0 }},
 		"values":                {good(token, rows.Int8), func(f *rows.Form) { f.Values = rows.Float32 }},
 		"codes of exact":        {good(quant.Recipe{}, rows.Float32), func(f *rows.Form) { f.Values = rows.Int8 }},
-		"no such values":        {good(token, rows.Int8), func(f *rows.Form) { f.Values = 3 }},
+		"no such values":        {good(token, rows.Int8), func(f *rows.Form) { f.Values = 4 }},
+		"values of another x":   {good(quant.Recipe{}, rows.Float32), func(f *rows.Form) { f.Values = rows.BFloat16 }},
+		"swapped":               {good(quant.Recipe{}, rows.Float32), func(f *rows.Form) { f.Swapped = true }},
 		"features":              {good(token, rows.Int8), func(f *rows.Form) { f.Act = quant.OneGroup(39) }},
 		"transform missing":     {good(token, rows.Int8), func(f *rows.Form) { f.Recipe.Kind = quant.Int4FlatQuant }},
 		"transform":             {good(token, rows.Int8), func(f *rows.Form) { f.Transform = &quant.Transform{L: 5, R: 8} }},
@@ -108,6 +110,15 @@ func TestSame(t *testing.T) {
 	q, err := rows.New(base)
 	require.NoError(t, err)
 	require.True(t, p.Same(q))
+
+	base = good(quant.Recipe{}, rows.BFloat16)
+	base.X = dtype.BF16
+	p, err = rows.New(base)
+	require.NoError(t, err)
+	base.Swapped = true
+	q, err = rows.New(base)
+	require.NoError(t, err)
+	require.False(t, p.Same(q))
 }
 
 func TestRowAllocatesNothing(t *testing.T) {
@@ -117,7 +128,7 @@ func TestRowAllocatesNothing(t *testing.T) {
 		for _, kind := range quant.Recipes() {
 			values := rows.Int16
 			if kind == quant.Exact {
-				values = rows.Float32
+				values = rows.BFloat16
 			}
 			f := form(rng, quant.Recipe{Kind: kind}, dtype.BF16, values, &weights, 128)
 			f.ISA = isa

@@ -35,6 +35,12 @@ func TestRowsEqualTheReference(t *testing.T) {
 					}
 				}
 				check(t, form(rng, quant.Recipe{}, x, rows.Float32, &weights, 1+rng.IntN(128)), in)
+				if x == dtype.BF16 {
+					f := form(rng, quant.Recipe{}, x, rows.BFloat16, &weights, 1+rng.IntN(128))
+					check(t, f, in)
+					f.Swapped = true
+					check(t, f, in)
+				}
 			}
 		}
 	}
