@@ -1,0 +1,256 @@
+package device
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"unsafe"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// Device is an open CUDA device. It is safe for use by several goroutines.
+type Device struct {
+	info    backend.DeviceInfo
+	context driver.Context
+	limit   int64 // bytes that may be allocated; 0: what the device has
+
+	mu      sync.Mutex
+	closed  bool
+	lost    error // the first sticky error
+	alive   backend.Alive
+	failIn  int // allocations that still succeed before the injected fault; -1: no fault
+	allocs  int // since the last FailAlloc
+	modules map[string]driver.Module
+}
+
+var (
+	_ backend.Device        = (*Device)(nil)
+	_ backend.FaultInjector = (*Device)(nil)
+	_ backend.Counter       = (*Device)(nil)
+)
+
+// Of returns dev as a *Device, or ErrDevice.
+func Of(dev backend.Device) (*Device, error) {
+	if d, ok := dev.(*Device); ok {
+		return d, nil
+	}
+	if dev == nil {
+		return nil, quant.Errorf(backend.ErrDevice, "device", "", "a CUDA device", "nil")
+	}
+	return nil, quant.Errorf(backend.ErrDevice, dev.Info().String(), "", "a CUDA device", "another")
+}
+
+// Info implements backend.Device; also after Close.
+func (d *Device) Info() backend.DeviceInfo { return d.info }
+
+// Properties returns what the driver says of the device.
+func (d *Device) Properties() driver.Properties { return d.context.Properties() }
+
+func (d *Device) name() string { return d.info.Address() }
+
+// usable is the error of a closed or lost device. Called with mu held.
+func (d *Device) usable() error {
+	if d.closed {
+		return quant.Errorf(backend.ErrClosed, d.name(), "", "an open device", "closed")
+	}
+	return d.lost
+}
+
+// check keeps err where it means that the device is lost, and returns it.
+func (d *Device) check(err error) error {
+	if err == nil || !errors.Is(err, backend.ErrDeviceLost) {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lost == nil {
+		d.lost = fmt.Errorf("%s does not work any more: %w", d.info, err)
+	}
+	return d.lost
+}
+
+// Mem implements backend.Device. Under a memory limit, free is at most what is left of it.
+func (d *Device) Mem() (free, total int64, err error) {
+	d.mu.Lock()
+	err, used := d.usable(), d.alive.Bytes
+	d.mu.Unlock()
+	if err != nil {
+		return 0, 0, err
+	}
+	if free, total, err = d.context.Mem(); err != nil {
+		return 0, 0, d.check(err)
+	}
+	if d.limit > 0 {
+		total = min(total, d.limit)
+		free = min(free, max(0, d.limit-used))
+	}
+	return free, total, nil
+}
+
+// admit counts an allocation of any kind and fails it where a fault was
+// injected. Called with mu held.
+func (d *Device) admit(what string) error {
+	if err := d.usable(); err != nil {
+		return err
+	}
+	d.allocs++
+	if d.failIn < 0 {
+		return nil
+	}
+	d.failIn--
+	if d.failIn < 0 {
+		return quant.Errorf(backend.ErrOutOfMemory, d.name(), what, "", "made to fail")
+	}
+	return nil
+}
+
+// FailAlloc implements backend.FaultInjector. Buffers, streams and events count.
+func (d *Device) FailAlloc(n int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	counted := d.allocs
+	d.allocs, d.failIn = 0, max(n, -1)
+	return counted
+}
+
+// Alive implements backend.Counter. Wrapped buffers and streams count, their
+// bytes do not.
+func (d *Device) Alive() backend.Alive {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.alive
+}
+
+// take allocates device memory and counts it as a buffer.
+func (d *Device) take(what string, bytes int64) (driver.Ptr, error) {
+	if bytes < 0 {
+		return 0, quant.Errorf(backend.ErrShape, d.name(), what, "at least 0 bytes", "%d bytes", bytes)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.admit(what); err != nil {
+		return 0, err
+	}
+	if d.limit > 0 && bytes > d.limit-d.alive.Bytes {
+		return 0, quant.Errorf(backend.ErrOutOfMemory, d.name(), "free memory", fmt.Sprintf("%d bytes", bytes), "%d bytes of the limit", d.limit-d.alive.Bytes)
+	}
+	p, err := d.context.Alloc(bytes)
+	if err != nil {
+		if errors.Is(err, backend.ErrOutOfMemory) {
+			free, total, _ := d.context.Mem()
+			return 0, quant.Errorf(backend.ErrOutOfMemory, d.name(), "free memory", fmt.Sprintf("%d bytes for %s", bytes, what), "%d of %d bytes: %v", free, total, err)
+		}
+		return 0, fmt.Errorf("%s: %s of %d bytes: %w", d.name(), what, bytes, err)
+	}
+	d.alive.Buffers++
+	d.alive.Bytes += bytes
+	return p, nil
+}
+
+// drop frees what take returned.
+func (d *Device) drop(p driver.Ptr, bytes int64) error {
+	d.mu.Lock()
+	d.alive.Buffers--
+	d.alive.Bytes -= bytes
+	d.mu.Unlock()
+	return d.check(d.context.Free(p))
+}
+
+// Alloc implements backend.Device.
+func (d *Device) Alloc(bytes int) (backend.Buffer, error) {
+	p, err := d.take("buffer", int64(bytes))
+	if err != nil {
+		return nil, d.check(err)
+	}
+	return &buffer{dev: d, ptr: p, len: bytes, ours: true}, nil
+}
+
+// WrapBuffer implements backend.Device: ptr is a device address.
+func (d *Device) WrapBuffer(ptr unsafe.Pointer, bytes int) (backend.Buffer, error) {
+	if bytes < 0 || (ptr == nil && bytes > 0) {
+		return nil, quant.Errorf(backend.ErrShape, d.name(), "wrapped buffer", "an address and at least 0 bytes", "%d bytes at %p", bytes, ptr)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(); err != nil {
+		return nil, err
+	}
+	d.alive.Buffers++
+	return &buffer{dev: d, ptr: driver.Ptr(uintptr(ptr)), len: bytes}, nil
+}
+
+// NewStream implements backend.Device.
+func (d *Device) NewStream() (backend.Stream, error) {
+	return d.newStream("stream", true, d.context.NewStream)
+}
+
+// WrapStream implements backend.Device: handle is a CUstream.
+func (d *Device) WrapStream(handle uintptr) (backend.Stream, error) {
+	return d.newStream("wrapped stream", false, func() (driver.Stream, error) { return d.context.WrapStream(handle) })
+}
+
+func (d *Device) newStream(what string, counted bool, open func() (driver.Stream, error)) (backend.Stream, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.usable()
+	if err == nil && counted {
+		err = d.admit(what)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := open()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", d.name(), what, err)
+	}
+	d.alive.Streams++
+	return &Stream{dev: d, stream: s}, nil
+}
+
+// Function returns a kernel of the PTX that ptx returns, loaded once for the
+// device under its name.
+func (d *Device) Function(module string, ptx func() ([]byte, error), kernel string) (driver.Function, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.usable(); err != nil {
+		return nil, err
+	}
+	m := d.modules[module]
+	if m == nil {
+		text, err := ptx()
+		if err != nil {
+			return nil, err
+		}
+		if m, err = d.context.Load(module, text); err != nil {
+			return nil, fmt.Errorf("%s: %w", d.name(), err)
+		}
+		d.modules[module] = m
+	}
+	return m.Function(kernel)
+}
+
+// sync waits for all work of the device.
+func (d *Device) sync() error { return d.check(d.context.Sync()) }
+
+// Close implements backend.Device. ErrBusy says what is still open.
+func (d *Device) Close() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if a := d.alive; a.Buffers+a.Streams+a.Events+a.Layers > 0 {
+		return quant.Errorf(backend.ErrBusy, d.name(), "", "all closed first",
+			"%d layers, %d buffers, %d streams and %d events still open", a.Layers, a.Buffers, a.Streams, a.Events)
+	}
+	if d.closed {
+		return nil
+	}
+	d.closed = true
+	var errs []error
+	for _, m := range d.modules {
+		errs = append(errs, m.Close())
+	}
+	d.modules = nil
+	return errors.Join(append(errs, d.context.Close())...)
+}

@@ -1,0 +1,93 @@
+package device
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// graph is recorded work and the layers in it.
+type graph struct {
+	dev    *Device
+	graph  driver.Graph
+	layers []*Layer
+	closed atomic.Bool
+}
+
+// hold keeps l open for the graph that s records, if it records one.
+func (s *Stream) hold(l *Layer) {
+	if s.capture == nil {
+		return
+	}
+	l.retain()
+	s.capture.layers = append(s.capture.layers, l)
+}
+
+// BeginCapture implements backend.GraphCapture.
+func (s *Stream) BeginCapture() error {
+	if err := s.open(); err != nil {
+		return err
+	}
+	if s.capture != nil {
+		return quant.Errorf(backend.ErrBusy, s.dev.name(), "stream", "EndCapture first", "recording already")
+	}
+	if err := s.dev.check(s.stream.BeginCapture()); err != nil {
+		return fmt.Errorf("%s: %w", s.dev.name(), err)
+	}
+	s.capture = &graph{dev: s.dev}
+	return nil
+}
+
+// EndCapture implements backend.GraphCapture. The graph holds its layers: their
+// Close is ErrBusy before that of the graph.
+func (s *Stream) EndCapture() (backend.Graph, error) {
+	if err := s.open(); err != nil {
+		return nil, err
+	}
+	g := s.capture
+	if g == nil {
+		return nil, quant.Errorf(backend.ErrShape, s.dev.name(), "stream", "BeginCapture first", "not recording")
+	}
+	s.capture = nil
+	var err error
+	if g.graph, err = s.stream.EndCapture(); err != nil {
+		g.free()
+		return nil, fmt.Errorf("%s: %w", s.dev.name(), s.dev.check(err))
+	}
+	return g, nil
+}
+
+func (g *graph) free() {
+	for _, l := range g.layers {
+		l.release()
+	}
+	g.layers = nil
+}
+
+func (g *graph) Launch(st backend.Stream) error {
+	s, ok := st.(*Stream)
+	if !ok || s.dev != g.dev {
+		return quant.Errorf(backend.ErrDevice, "stream", "device", g.dev.info.String(), "another")
+	}
+	if g.closed.Load() {
+		return quant.Errorf(backend.ErrClosed, "graph", "", "an open one", "closed")
+	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	return g.dev.check(g.graph.Launch(s.stream))
+}
+
+// Close waits for launches that are enqueued, as the layers are free after it.
+func (g *graph) Close() error {
+	if g.closed.Swap(true) {
+		return nil
+	}
+	err := g.dev.sync()
+	g.free()
+	return errors.Join(err, g.dev.check(g.graph.Close()))
+}
