@@ -8,6 +8,11 @@ import (
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
+
+	// Go's linker takes packages breadth first. Named here, and not only below,
+	// this one's flags come before those of cu: the linker finds our empty
+	// libcuda.a before a real libcuda.so, which would then be needed to start.
+	_ "github.com/bitlane/bitlane/csrc/cuda/lazy"
 )
 
 // probe asks the driver for its devices, and names them.

@@ -18,6 +18,10 @@
 // package that is linked into it statically gets them, too. Package cu
 // compiles with headers of CUDA 11.8 to 12.9, not with CUDA 13's.
 //
+// A program that imports cu itself may find a real libcuda.so when it is linked,
+// and then need the driver to start, unless its linker drops libraries of which
+// nothing is used, as most are set up to do: CGO_LDFLAGS="-O2 -g -Wl,--as-needed".
+//
 // Go's build cache does not look into headers that are outside of a package.
 // Who changes one here adds something that changes with it, as the Makefile of
 // this module does: CGO_CPPFLAGS="-I… -DBITLANE_TABLES_ID=…".

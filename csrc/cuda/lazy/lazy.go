@@ -4,7 +4,7 @@ package lazy
 
 /*
 #cgo CFLAGS: -I/usr/local/cuda/include -I/usr/local/cuda-11.0/targets/x86_64-linux/include -I/usr/local/cuda-10.2/include/ -I/opt/cuda/include
-#cgo LDFLAGS: -L${SRCDIR} -ldl
+#cgo LDFLAGS: -L${SRCDIR} -Wl,--as-needed -ldl
 #include "lazy.h"
 */
 import "C"
