@@ -11,6 +11,7 @@ TOOLS    ?= $(WORK)
 VENV     := $(TOOLS)/venv
 PYTHON   := $(VENV)/bin/python
 PEERS    := $(TOOLS)/venv-peers
+CUDAVENV := $(TOOLS)/venv-cuda
 STATICCHECK_VERSION := v0.8.2
 STATICCHECK := $(TOOLS)/bin/staticcheck-$(STATICCHECK_VERSION)
 
@@ -27,6 +28,10 @@ TAGSETS  := cuda rocm npu xpu $(ALLTAGS)
 CROSS    := linux/arm64 darwin/arm64 windows/amd64
 BACKENDS := . ./backend/cuda/... ./backend/rocm/... ./backend/npu/... ./backend/xpu/... ./cmd/bitlane
 QEMU     := qemu-aarch64 -cpu max
+
+# What the C compiler is told for -tags cuda with cgo. The number makes Go
+# compile package cu again when the header changes, which it does not see.
+CUDAFLAGS = -I$(CURDIR)/csrc/cuda -DBITLANE_TABLES_ID=0x$(shell cat csrc/cuda/*.h | sha256sum | cut -c1-8)
 
 # The parts that read the working tree alone; none writes into it.
 PARTS := cover race qemu tiers bochs v3 tags cross interop real bundled fuzz lint
@@ -62,7 +67,7 @@ vet:
 	done; done
 
 staticcheck: $(STATICCHECK)
-	@for tags in none interop $(ALLTAGS); do echo "staticcheck $$tags"; $(STATICCHECK) -tags $$tags ./... ./testdata/gen || exit 1; done
+	@export CGO_CPPFLAGS="$(CUDAFLAGS)"; for tags in none interop $(ALLTAGS); do echo "staticcheck $$tags"; $(STATICCHECK) -tags $$tags ./... ./testdata/gen || exit 1; done
 
 tidy:
 	@$(GO) mod tidy -diff
@@ -87,13 +92,17 @@ cover: ci-tools
 	@$(WORK)/ci/covergate -profile $(WORK)/cover.out -min 90 dtype quant checkpoint backend
 
 # Each tag, and all together, with and without cgo: builds, and the tests that
-# a tag can change.
-tags: ci-tools
-	@for cgo in 0 1; do for tags in $(TAGSETS); do \
+# a tag can change. Then what stands between us and the CUDA driver.
+tags: ci-tools $(CUDAVENV)/.done
+	@export CGO_CPPFLAGS="$(CUDAFLAGS)"; \
+	for cgo in 0 1; do for tags in $(TAGSETS); do \
 	  export CGO_ENABLED=$$cgo; echo "tags $$tags, CGO_ENABLED=$$cgo"; \
 	  $(GO) build -tags $$tags ./... && $(GO) vet -tags $$tags ./... && \
 	  $(GOTEST) -part tags-$$tags-cgo$$cgo -- -short -tags $$tags $(BACKENDS) || exit 1; \
-	done; done
+	done; done; \
+	export BITLANE_CUDA_INCLUDE=$$(echo $(CUDAVENV)/lib/python3*/site-packages/nvidia/cuda_runtime/include); \
+	$(GOTEST) -part tags-cuda-header -- -tags cuda ./csrc/cuda/... && \
+	$(GOTEST) -part tags-cuda-race -- -race -tags cuda ./backend/cuda/internal/driver
 
 cross:
 	@for target in $(CROSS); do \
@@ -118,14 +127,19 @@ tiers: ci-tools
 	done
 
 # Kernels for instructions that this machine may lack, on an emulated CPU that
-# has them all: nothing is excused here. It is slow, so they get few problems.
+# has them all but VDPBF16PS, which the tests then replace: nothing is excused
+# here. It is slow, so they get few problems.
 bochs: ci-tools
 	@export CGO_ENABLED=0 GOARCH=amd64; emulated() { \
 	    part=$$1; shift; $(WORK)/ci/gotest $(STRICT) -counts '$(COUNTS)' -part $$part -- -short -timeout 30m \
 	      -exec '$(WORK)/ci/bochs -cpu corei7_icelake_u' "$$@"; }; \
 	  emulated bochs-avx512 ./backend/cpu/internal/asm \
 	    -run 'TestOffsets|TestUnpackW4VNNI|TestRowProducts|TestIntegerKernels/([^X]VNNIx|VNNI256)' -cases 16 && \
-	  emulated bochs-avx512-unit ./backend/cpu -run '(TestSameBits|TestGoldenBitsOfUnits|TestWideZeroPoints|TestExactCells)/^(vnni|avx512)$$'
+	  emulated bochs-avx512-unit ./backend/cpu -run '(TestSameBits|TestGoldenBitsOfUnits|TestWideZeroPoints|TestExactCells)/^(vnni|avx512)$$' && \
+	  export BITLANE_TEST_BF16=emulated && \
+	  emulated bochs-bf16 ./backend/cpu/internal/asm \
+	    -run 'Test(Exact|Unpack)Kernels/^(Gemv.*|Rows.*)DPBF16(x[258])?$$|TestExactKernels/^GemmDPBF16x(1|2|12)(x2)?$$|TestUnpackKernels/DPBF16' && \
+	  emulated bochs-bf16-unit ./backend/cpu -run '(TestSameBits|TestGoldenBitsOfUnits|TestExactCells|TestTinyNumbers|TestHugeInput)/^bf16$$'
 
 # Golden bits where the compiler may use FMA on amd64.
 v3: ci-tools
@@ -182,10 +196,11 @@ generated:
 
 # ---- tools ----------------------------------------------------------------
 
-tools: $(VENV)/.done $(STATICCHECK)
+tools: $(VENV)/.done $(CUDAVENV)/.done $(STATICCHECK)
 	@command -v qemu-aarch64 >/dev/null || { apt-get update && apt-get install -y --no-install-recommends qemu-user; }
 	@ls /usr/bin/bochs-bin /usr/lib/*/bochs/plugins/libbx_term_gui.so /boot/vmlinuz-*-cloud-amd64 >/dev/null 2>&1 || \
 	  { apt-get update && apt-get install -y --no-install-recommends bochs bochs-term linux-image-cloud-amd64; }
+	@command -v clang-19 >/dev/null || { apt-get update && apt-get install -y --no-install-recommends clang-19; }
 	@command -v cc >/dev/null || { apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev; }
 	@$(GO) mod download
 	@$(GO) -C _gen mod download
@@ -194,6 +209,12 @@ $(STATICCHECK):
 	@mkdir -p $(TOOLS)/bin
 	GOBIN=$(TOOLS)/bin $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 	@mv $(TOOLS)/bin/staticcheck $@
+
+$(CUDAVENV)/.done: csrc/cuda/requirements.txt
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { apt-get update && apt-get install -y --no-install-recommends python3-venv; }
+	python3 -m venv $(CUDAVENV)
+	$(CUDAVENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r csrc/cuda/requirements.txt
+	@touch $@
 
 # torch comes with its CUDA libraries: about 6 GB.
 $(VENV)/.done: interop/requirements.txt interop/requirements-nodeps.txt

@@ -115,7 +115,7 @@ func TestExactCells(t *testing.T) { everywhere(t, backend.OpenOptions{}, testExa
 
 func testExactCells(t *testing.T, b *bench) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	recipes := append([]quant.Recipe{{Kind: quant.Exact}}, int8Recipes...)
+	recipes := b.recipes(append([]quant.Recipe{{Kind: quant.Exact}}, int8Recipes...))
 	for _, s := range shapes(t, rng) {
 		for bits := 2; bits <= 8; bits++ {
 			s.bits, s.scales, s.zeros = bits, floats[bits%3], bits%2 == 0
@@ -131,7 +131,7 @@ func testExactCells(t *testing.T, b *bench) {
 				if r.Kind == quant.Int8Token {
 					continue // its scale of a row with maximum 127 is not one
 				}
-				layer, _ := b.prepare(l, backend.Request{Recipe: &r, X: dtype.F32, Y: dtype.F32, MaxRows: m})
+				layer, _ := b.prepare(l, backend.Request{Recipe: &r, X: b.x(), Y: dtype.F32, MaxRows: m})
 				x := make([]float32, m*s.k)
 				for i := range x {
 					x[i] = float32(rng.IntN(255) - 127)
@@ -209,11 +209,11 @@ func testWideZeroPoints(t *testing.T, b *bench) {
 	for n, z := range []int16{-32768, 32767, 255, -1} {
 		l.Weight.ZeroRow(n)[0] = z
 	}
-	for _, r := range append([]quant.Recipe{{Kind: quant.Exact}}, int8Recipes...) {
-		layer, k := b.prepare(l, backend.Request{Recipe: &r, X: dtype.F32, MaxRows: 2})
+	for _, r := range b.recipes(append([]quant.Recipe{{Kind: quant.Exact}}, int8Recipes...)) {
+		layer, k := b.prepare(l, backend.Request{Recipe: &r, X: b.x(), MaxRows: 2})
 		x := make([]float32, 2*s.k)
 		for i := range x {
-			x[i] = 1 + rng.Float32() // all of one sign
+			x[i] = b.x().Round(1 + rng.Float32()) // all of one sign
 		}
 		b.accepted(layer, k, l, x, b.apply(layer, x, 2), 2)
 	}
@@ -232,12 +232,15 @@ func TestSameBits(t *testing.T) {
 func testSameBits(t *testing.T, one, many *bench) {
 	rng := rand.New(rand.NewPCG(11, 12))
 	for _, kind := range quant.Recipes() {
+		if many.pairs() && kind != quant.Exact {
+			continue // nothing that the others do not do
+		}
 		s := shape{n: 90, k: 264, bits: 4, groups: uniform(t, 264, 64), scales: dtype.F16, zeros: true, bias: true, flat: kind == quant.Int4FlatQuant}
 		l := s.linear(t, rng)
-		r := backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: dtype.F32, MaxRows: 20}
+		r := backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: many.x(), MaxRows: 20}
 		a, _ := one.prepare(l, r)
 		b, _ := many.prepare(l, r)
-		x := input(rng, dtype.F32, 20, s.k)
+		x := input(rng, many.x(), 20, s.k)
 		want := one.apply(a, x, 20)
 		require.Equal(t, want, many.apply(b, x, 20), kind)
 		require.Equal(t, want, many.apply(b, x, 20), kind)
@@ -316,19 +319,22 @@ func testHugeBesideTiny(t *testing.T, b *bench) {
 	for _, plain := range []bool{true, false} {
 		l := &quant.Linear{Name: "huge beside tiny"}
 		if plain {
-			require.NoError(t, l.Weight.Reset(quant.Form{N: 1, K: 8, Plain: dtype.F32}))
-			dtype.F32.Put(l.Weight.Row(0), 1, 1)
+			require.NoError(t, l.Weight.Reset(quant.Form{N: 1, K: 8, Plain: b.x()}))
+			b.x().Put(l.Weight.Row(0), 1, 1)
 		} else {
 			require.NoError(t, l.Weight.Reset(quant.Form{N: 1, K: 8, Bits: 4, Scales: dtype.F32, Zeros: true, Groups: quant.OneGroup(8)}))
 			l.Weight.SetScale(0, 0, 1)
 			l.Weight.PackRow(0, []uint8{0, 1, 0, 0, 0, 0, 0, 0})
 		}
-		layer, k := b.prepare(l, backend.Request{X: dtype.F32, MaxRows: 4})
+		layer, k := b.prepare(l, backend.Request{X: b.x(), MaxRows: 4})
 		x := []float32{
 			0x1p100, 0x1.6789abp-80, 0, 0, 0, 0, 0, 0,
 			0x1p120, 0x1.6789abp-90, 0, 0, 0, 0, 0, 0,
 			0x1p126, 0x1.6789abp-112, 0, 0, 0, 0, 0, 0,
 			0x1p-130, 0x1.6789abp-100, 0, 0, 0, 0, 0, 0,
+		}
+		for i, v := range x {
+			x[i] = b.x().Round(v)
 		}
 		b.accepted(layer, k, l, x, b.apply(layer, x, 4), 4)
 	}
@@ -339,14 +345,17 @@ func TestNonFiniteRows(t *testing.T) { everywhere(t, backend.OpenOptions{}, test
 func testNonFiniteRows(t *testing.T, b *bench) {
 	rng := rand.New(rand.NewPCG(13, 14))
 	for _, kind := range quant.Recipes() {
+		if b.pairs() && kind != quant.Exact {
+			continue
+		}
 		for _, order := range []bool{false, true} {
 			s := shape{n: 20, k: 96, bits: 4, groups: uniform(t, 96, 32), scales: dtype.F16, bias: true, flat: kind == quant.Int4FlatQuant}
 			if order {
 				s.groups = actOrder(t, rng, 96, 4)
 			}
 			l := s.linear(t, rng)
-			layer, k := b.prepare(l, backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: dtype.F32, MaxRows: 4})
-			x := input(rng, dtype.F32, 4, s.k)
+			layer, k := b.prepare(l, backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: b.x(), MaxRows: 4})
+			x := input(rng, b.x(), 4, s.k)
 			x[s.k+5] = float32nan()
 			x[3*s.k+95] = float32inf()
 			b.accepted(layer, k, l, x, b.apply(layer, x, 4), 4)

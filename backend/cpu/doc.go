@@ -18,7 +18,9 @@
 //	cpu_wxg_a8_go, cpu_wxg_a4_go, cpu_wxg_a16_go, cpu_wx_a16_go
 //
 // What a unit refuses and plain Go takes: zero points outside 0..255, groups of
-// fewer than about eight features, K above 2^24.
+// fewer than about eight features, K above 2^24. The unit bf16 takes x, and plain
+// weights, of bfloat16 and no others, and codes of up to 4 bits with one zero
+// point or with any of 0..16; the unit avx512 takes the rest.
 //
 // # Apply
 //
@@ -44,8 +46,9 @@
 //
 // All sums depend on the kernel, K and the groups only: a row of y does not
 // depend on what else is in the call (batch invariance). Those of panels are
-// defined by package asm and are the same for every unit. Those in plain Go
-// round every product and every sum on its own:
+// defined by package asm and are the same for every unit but bf16, whose exact
+// sums are of pairs, without subnormal numbers. Those in plain Go round every
+// product and every sum on its own:
 //
 //	exact   w = round(s·(u−z)); lane k mod 8 adds round(x·w), k ascending;
 //	        y = ((l0+l4)+(l2+l6)) + ((l1+l5)+(l3+l7))

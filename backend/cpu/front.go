@@ -70,6 +70,8 @@ func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
 
 func valuesOf(s *backend.Spec, p *panel) rows.Values {
 	switch {
+	case p != nil && p.kind == pairPanel:
+		return rows.BFloat16
 	case s.Recipe.Kind == quant.Exact:
 		return rows.Float32
 	case p == nil || p.kind == wordPanel:
@@ -114,6 +116,7 @@ func newFront(mem []byte, at *layout, l *quant.Linear, s *backend.Spec, p *panel
 		form.Segments = goRowSegments(s)
 	} else {
 		form.Zeros, form.Zero = p.form.Zeros(), int32(p.zero)
+		form.Swapped = p.kind == pairPanel && p.bits == 4
 		for _, e := range p.pieces {
 			form.Segments = append(form.Segments, rows.Segment{Lo: e.lo, Hi: e.hi, At: e.at})
 		}
@@ -144,10 +147,17 @@ func (f *front) prepare(dst, x, scratch []byte) {
 	if f.sideAt > 0 {
 		to.Side = view[int32](dst[f.sideAt:], f.segments)
 	}
-	if f.values == rows.Float32 {
+	switch f.values {
+	case rows.Float32:
 		f.plan.Row(to, x, scratch)
 		if f.scales > 0 {
 			f.rowScales(dst)[0] = tame(f.floats(dst))
+		}
+		return
+	case rows.BFloat16:
+		f.plan.Row(to, x, scratch)
+		if f.scales > 0 {
+			f.rowScales(dst)[0] = tamePairs(to.Values)
 		}
 		return
 	}
@@ -169,7 +179,7 @@ const (
 // tamed reports whether rows may be computed smaller than they are. Values of
 // float16 are never that large, and plain weights are not larger than they are.
 func tamed(s *backend.Spec, p *panel) bool {
-	return p != nil && p.kind == floatPanel && p.bits > 0 && s.X != dtype.F16
+	return p != nil && p.kind.exact() && p.bits > 0 && s.X != dtype.F16
 }
 
 // tame returns what the sums of a row are to be multiplied with, a power of

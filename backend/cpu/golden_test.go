@@ -27,6 +27,7 @@ var golden = map[string]uint64{
 	"int8-token-ascend": 0x8c58e2df8186004a,
 	"int8-group":        0x17f468ecac2d9c22,
 	"int4-flatquant":    0xc18206a82b075594,
+	"exact of 4 bits":   0x39ace0fafcd994eb,
 }
 
 // goldenPanels are those of the kernels over panels.
@@ -39,14 +40,23 @@ var goldenPanels = map[string]uint64{
 	"int8-token-ascend": 0x655db22033df69c1,
 	"int8-group":        0x1dbceb2eb9e231cb,
 	"int4-flatquant":    0xd99275049035dea8,
+	"exact of 4 bits":   0x1f5568a65ef77520,
+}
+
+// goldenPairs are those of the kernels of pairs, for x and plain weights of
+// bfloat16.
+var goldenPairs = map[string]uint64{
+	"plain":           0x563327c43bc4cbaa,
+	"exact":           0x1b99b9bf4df34ad4,
+	"exact of 4 bits": 0x3bcad3ec56ba9140,
 }
 
 // TestGoldenBits makes its numbers from integers, so that no compiler can make
 // them differ.
-func TestGoldenBits(t *testing.T) { testGoldenBits(t, open(t, backend.OpenOptions{}), golden) }
+func TestGoldenBits(t *testing.T) { testGoldenBits(open(t, backend.OpenOptions{}), golden) }
 
 // TestGoldenBitsOfUnits: those of panels are the same for every unit of every
-// architecture.
+// architecture, but for units of pairs, which have their own.
 func TestGoldenBitsOfUnits(t *testing.T) {
 	for _, u := range units {
 		t.Run(u.name, func(t *testing.T) {
@@ -54,13 +64,25 @@ func TestGoldenBitsOfUnits(t *testing.T) {
 			if missing := u.missing(b.dev.Info().Features); missing != nil {
 				t.Skipf("the processor lacks %v", missing)
 			}
-			b.table = tableOf([]*unit{u})[:len(tableOf([]*unit{u}))-len(plainGo)]
-			testGoldenBits(t, b, goldenPanels)
+			b.testGoldenBitsOfUnit(u)
 		})
+	}
+	t.Run("model of pairs", func(t *testing.T) {
+		open(t, backend.OpenOptions{}).testGoldenBitsOfUnit(model(pairPanel))
+	})
+}
+
+func (b *bench) testGoldenBitsOfUnit(u *unit) {
+	b.table = tableOf([]*unit{u})[:len(tableOf([]*unit{u}))-len(plainGo)]
+	if u.pairs {
+		testGoldenBits(b, goldenPairs)
+	} else {
+		testGoldenBits(b, goldenPanels)
 	}
 }
 
-func testGoldenBits(t *testing.T, b *bench, golden map[string]uint64) {
+func testGoldenBits(b *bench, golden map[string]uint64) {
+	t := b.t
 	const n, k, m = 13, 84, 3
 	rng := rand.New(rand.NewPCG(2024, 7))
 	number := func(span int, unit float32) float32 { return float32(rng.IntN(2*span+1)-span) / unit }
@@ -76,13 +98,19 @@ func testGoldenBits(t *testing.T, b *bench, golden map[string]uint64) {
 		return p
 	}
 	p1, p2 := square(7), square(12)
+	xType, plain := dtype.F16, dtype.F32
+	if b.pairs() {
+		xType, plain = dtype.BF16, dtype.BF16
+	}
+	checked := 0
 	check := func(name string, l *quant.Linear, r quant.Recipe) {
-		spec, err := backend.NewSpec(l, backend.Request{Recipe: &r, X: dtype.F16, Y: dtype.F32, MaxRows: m})
+		spec, err := backend.NewSpec(l, backend.Request{Recipe: &r, X: xType, Y: dtype.F32, MaxRows: m})
 		require.NoError(t, err)
 		if !slices.ContainsFunc(b.table, func(k *kernel) bool { return k.Supports(b.dev.Info(), spec) == nil }) {
 			return // not among the kernels of this unit
 		}
-		layer, _ := b.prepare(l, backend.Request{Recipe: &r, X: dtype.F16, Y: dtype.F32, MaxRows: m})
+		checked++
+		layer, _ := b.prepare(l, backend.Request{Recipe: &r, X: xType, Y: dtype.F32, MaxRows: m})
 		h := fnv.New64a()
 		for _, v := range b.apply(layer, x, m) {
 			_ = binary.Write(h, binary.LittleEndian, math.Float32bits(v))
@@ -91,28 +119,31 @@ func testGoldenBits(t *testing.T, b *bench, golden map[string]uint64) {
 	}
 
 	l := &quant.Linear{Name: "plain"}
-	require.NoError(t, l.Weight.Reset(quant.Form{N: n, K: k, Plain: dtype.F32}))
+	require.NoError(t, l.Weight.Reset(quant.Form{N: n, K: k, Plain: plain}))
 	for i := range n {
 		for j := range k {
-			dtype.F32.Put(l.Weight.Row(i), j, number(5000, 3000))
+			plain.Put(l.Weight.Row(i), j, number(5000, 3000))
 		}
 	}
 	check("plain", l, quant.Recipe{})
 
-	l = &quant.Linear{Name: "codes"}
-	g := ragged(t, 0, 1, 9, 50, 84)
-	require.NoError(t, l.Weight.Reset(quant.Form{N: n, K: k, Bits: 5, Scales: dtype.F32, Zeros: true, Groups: g}))
-	codes := make([]uint8, k)
-	for i := range n {
-		for j := range codes {
-			codes[j] = uint8(rng.IntN(32))
-		}
-		l.Weight.PackRow(i, codes)
-		for j := range g.Count() {
-			l.Weight.SetScale(i, j, number(500, 7000))
-			l.Weight.ZeroRow(i)[j] = int16(rng.IntN(33))
+	fill := func(l *quant.Linear, bits int) {
+		g := ragged(t, 0, 1, 9, 50, 84)
+		require.NoError(t, l.Weight.Reset(quant.Form{N: n, K: k, Bits: bits, Scales: dtype.F32, Zeros: true, Groups: g}))
+		codes := make([]uint8, k)
+		for i := range n {
+			for j := range codes {
+				codes[j] = uint8(rng.IntN(1 << bits))
+			}
+			l.Weight.PackRow(i, codes)
+			for j := range g.Count() {
+				l.Weight.SetScale(i, j, number(500, 7000))
+				l.Weight.ZeroRow(i)[j] = int16(rng.IntN(1<<bits + 1))
+			}
 		}
 	}
+	l = &quant.Linear{Name: "codes"}
+	fill(l, 5)
 	l.ResizeBias(n)
 	for i := range l.Bias {
 		l.Bias[i] = number(900, 700)
@@ -124,4 +155,8 @@ func testGoldenBits(t *testing.T, b *bench, golden map[string]uint64) {
 		}
 		check(kind.String(), l, quant.Recipe{Kind: kind, Group: map[bool]int{true: 16}[kind == quant.Int8Group]})
 	}
+	l = &quant.Linear{Name: "few bits"}
+	fill(l, 4)
+	check("exact of 4 bits", l, quant.Recipe{})
+	require.NotZero(t, checked)
 }

@@ -33,7 +33,7 @@ var plainGo = tableOf(nil)
 // come first, plain Go takes what they refuse.
 func everywhere(t *testing.T, o backend.OpenOptions, f func(t *testing.T, b *bench)) {
 	t.Run("go", func(t *testing.T) { f(t, open(t, o)) })
-	models := map[string]*unit{"model of bytes": model(bytePanel), "model of words": model(wordPanel)}
+	models := map[string]*unit{"model of bytes": model(bytePanel), "model of words": model(wordPanel), "model of pairs": model(pairPanel)}
 	if testing.Short() && len(units) > 0 { // where everything is slower, of an emulator for one
 		clear(models)
 	}
@@ -69,6 +69,26 @@ func open(t testing.TB, o backend.OpenOptions) *bench {
 		require.Zero(t, b.dev.Alive())
 	})
 	return b
+}
+
+// pairs says that the kernels under test take bfloat16 x alone.
+func (b *bench) pairs() bool { return b.table[0].unit != nil && b.table[0].unit.pairs }
+
+// x is the type of x of tests that need only one.
+func (b *bench) x() dtype.DType {
+	if b.pairs() {
+		return dtype.BF16
+	}
+	return dtype.F32
+}
+
+// recipes are those of all that the kernels under test have something to do
+// with.
+func (b *bench) recipes(all []quant.Recipe) []quant.Recipe {
+	if b.pairs() {
+		return []quant.Recipe{{Kind: quant.Exact}}
+	}
+	return all
 }
 
 // kernelFor returns the first kernel that supports s. Among those of a unit and

@@ -147,6 +147,9 @@ func (k *kernel) forUnit(r *backend.Refusal, s *backend.Spec) *backend.Refusal {
 	if !k.plain && !zerosFit(s) {
 		r = r.Add(k.name, "zero points", fmt.Sprintf("%d..%d", s.ZeroMin, s.ZeroMax), "0..255", "")
 	}
+	if k.unit.pairs {
+		r = k.forPairs(r, s)
+	}
 	if s.K > widestPanel {
 		return r.Add(k.name, "K", fmt.Sprint(s.K), fmt.Sprintf("at most %d", widestPanel), "")
 	}
@@ -168,6 +171,8 @@ func (k *kernel) panel(s *backend.Spec) *panel {
 	switch {
 	case k.unit == nil:
 		return nil
+	case k.act == exact && k.unit.pairs:
+		return newPanel(pairPanel, s)
 	case k.act == exact:
 		return newPanel(floatPanel, s)
 	case k.most <= 4:
@@ -229,8 +234,11 @@ func (k *kernel) Numerics(s backend.Spec) backend.Numerics {
 	case k.unit != nil:
 		p := k.panel(&s)
 		n.Depth = p.depth()
-		if tamed(&s, p) {
+		switch {
+		case tamed(&s, p):
 			n.FlushBelow = flushBelow
+		case p.kind == pairPanel:
+			n.FlushBelow = flushPairs
 		}
 	case k.act == exact:
 		n.Depth = (s.K+7)/8 + 6

@@ -7,12 +7,13 @@ import (
 
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/internal/bf16emu"
 )
 
 // model is a unit in plain Go, which reads panels as package asm describes
 // them: it shows that packing, rows and blocking are right on any machine.
 // Its sums are rounded once more than those of the assembly where that fuses
-// a product and a sum.
+// a product and a sum, but for those of pairs, which are the same bits.
 func model(kind panelKind) *unit {
 	u := &unit{name: "model", four: offer{true, kind}, eight: offer{true, kind}, exact: true}
 	steps := func(bits int) []step {
@@ -20,6 +21,13 @@ func model(kind panelKind) *unit {
 			{3, func(c *asm.Call) { modelIntegers(c, kind, bits, 3) }},
 			{1, func(c *asm.Call) { modelIntegers(c, kind, bits, 1) }},
 		}
+	}
+	if kind == pairPanel {
+		u.four.is, u.eight.is, u.pairs = false, false, true
+		for _, w := range []weightKind{weight4, weight8, weightBF16} {
+			u.functions.exact.direct[w] = []step{{1, func(c *asm.Call) { modelPairs(c, w) }}}
+		}
+		return u
 	}
 	u.functions.codes4.direct = steps(4)
 	u.functions.codes8.direct = steps(8)
@@ -126,6 +134,39 @@ func modelIntegers(c *asm.Call, kind panelKind, bits, rows int) {
 			}
 		})
 	}
+}
+
+func modelPairs(c *asm.Call, kind weightKind) {
+	bits := [...]int{weight4: 4, weight8: 8, weightBF16: 0}[kind]
+	order := asm.PairsOfLine(bits)
+	features := len(order)
+	y := unsafe.Slice(c.Y, tileColumns)
+	r := reader{c: c}
+	r.each(features, true, func(s, first, step, n int, _ bool) {
+		for col := range tileColumns {
+			z := int32(c.Zero)
+			if c.Form.Zeros() == asm.ZeroBytes {
+				z = int32(r.zeros(s, col)[0])
+			}
+			var a float32
+			for i := range n {
+				i ^= 1 // the upper half of a pair first
+				line, k := first+i/features*step+col*4, order[i%features]
+				var w float32
+				if kind == weightBF16 {
+					w = dtype.BF16.At(r.block[line:], k)
+				} else {
+					w = float32(code(binary.LittleEndian.Uint32(r.block[line:]), features, k) - z)
+				}
+				a = bf16emu.Step(dtype.BF16ToF32(at[uint16](c.X, r.at+i)), w, a)
+			}
+			if kind == weightBF16 {
+				y[col] += a
+			} else {
+				y[col] = bf16emu.Fused(a, r.scale(s, col), y[col])
+			}
+		}
+	})
 }
 
 func modelExact(c *asm.Call, kind weightKind) {

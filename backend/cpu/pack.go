@@ -133,7 +133,7 @@ func (p *panel) walk(dst []byte, f func(s *piece, lines []byte, step int)) {
 		count := int(p.blocks[b].Segments)
 		for i := range count {
 			s := &p.pieces[int(p.first[b])+i]
-			if p.kind == floatPanel {
+			if p.kind.exact() {
 				f(s, lines[i*lineBytes:], count*lineBytes)
 			} else {
 				f(s, lines[i*int(p.blocks[b].Lines)*lineBytes:], lineBytes)

@@ -23,7 +23,11 @@ const (
 	bytePanel  panelKind = iota // x as int8 codes
 	wordPanel                   // x as int16 codes minus zero point
 	floatPanel                  // x as float32
+	pairPanel                   // the same panel, x as pairs of bfloat16
 )
+
+// exact says that x is not codes.
+func (k panelKind) exact() bool { return k == floatPanel || k == pairPanel }
 
 // Lengths of sums in features. A longer group is several sums, each rounded
 // and scaled: the depth stays small, and a run of blocks fits a cache.
@@ -114,7 +118,7 @@ func panelForm(kind panelKind, s *backend.Spec) asm.Form {
 func (p *panel) cut(s *backend.Spec) {
 	sum, short := longestSum, longestSum
 	switch {
-	case p.kind == floatPanel:
+	case p.kind.exact():
 		sum = chainOf(p.k)
 		short = sum
 	case p.kind == bytePanel && p.form.ZeroBytesOf() > 0:
@@ -220,7 +224,7 @@ func (p *panel) tileBytes() int { return p.offset[len(p.offset)-1] }
 // chain, or one for an integer sum; one for each sum that is added to y, one
 // for each activation scale, and one for the bias.
 func (p *panel) depth() int {
-	if p.kind == floatPanel {
+	if p.kind.exact() {
 		chain := 0
 		for _, s := range p.pieces {
 			chain = max(chain, int(s.hi-s.lo))

@@ -70,9 +70,13 @@ func (p *panel) unpackedBytes() int {
 	most := 0
 	for _, r := range p.divide() {
 		blocks := p.blocks[r.from:r.to]
-		bytes := asm.UnpackedBytes(blocks)
-		if p.kind != floatPanel {
-			bytes = 0
+		bytes := 0
+		switch p.kind {
+		case floatPanel:
+			bytes = asm.UnpackedBytes(blocks)
+		case pairPanel:
+			bytes = asm.UnpackedPairsBytes(blocks)
+		default:
 			for _, b := range blocks {
 				value := 1 // byte of a code
 				if p.kind == wordPanel {
@@ -91,7 +95,7 @@ func (p *panel) unpackedBytes() int {
 func productScratch(p *panel, f functions) int {
 	unpacks := f.exact.gemm != nil
 	switch {
-	case p.kind == floatPanel:
+	case p.kind.exact():
 	case p.bits == 4:
 		unpacks = f.codes4.unpack != nil
 	default:
@@ -199,7 +203,7 @@ func (b *block) fetch() {
 // them.
 func (w *product) from() int {
 	never := rowsTogether + 1
-	if e := &w.f.exact; w.kind == floatPanel {
+	if e := &w.f.exact; w.kind.exact() {
 		switch {
 		case e.gemm == nil:
 			return never
@@ -257,14 +261,14 @@ func (b *block) columns(tile int) int {
 }
 
 func (b *block) direct() []step {
-	if b.kind == floatPanel {
+	if b.kind.exact() {
 		return b.f.exact.direct[b.weights()]
 	}
 	return b.integers().direct
 }
 
 func (b *block) wide() (one, two []step, unpack func(unsafe.Pointer, *asm.Call)) {
-	if b.kind == floatPanel {
+	if b.kind.exact() {
 		e := &b.f.exact
 		return e.gemm, e.wider, e.unpack[b.weights()]
 	}

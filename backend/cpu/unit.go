@@ -19,7 +19,8 @@ type unit struct {
 	rows      rows.ISA          // for the rows of x
 	four      offer             // codes of up to 4 bits times codes
 	eight     offer             // codes of up to 8 bits times codes
-	exact     bool              // all weights times float32
+	exact     bool              // weights times x as it is
+	pairs     bool              // with exact, x is bfloat16 and nothing else: codes, and plain weights of that type, times pairs
 	functions functions
 }
 
@@ -65,13 +66,14 @@ type integerKernels struct {
 	wider    []step // of two tiles; nil: none
 }
 
-// exactKernels multiply float32 rows. The arrays are indexed by weightKind.
+// exactKernels multiply rows of float32, or of pairs of bfloat16. The arrays are
+// indexed by weightKind.
 type exactKernels struct {
 	direct [weightKinds][]step // from packed weights, most rows first, the last for one; nil: unpacked for any
 
 	// From so many rows on, weights are unpacked once for all of them.
 	unpackFrom [weightKinds]int
-	unpack     [weightKinds]func(dst unsafe.Pointer, c *asm.Call) // to float32
+	unpack     [weightKinds]func(dst unsafe.Pointer, c *asm.Call) // to float32 or to pairs
 	gemm       []step                                             // from unpacked weights of one tile, most rows first, the last for one
 	wider      []step                                             // of two tiles; nil: none
 }

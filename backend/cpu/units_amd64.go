@@ -137,6 +137,51 @@ var units = []*unit{
 		},
 	},
 	{
+		name: "bf16",
+		needs: []cpuid.FeatureID{
+			cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512BF16,
+		},
+		rows:  rows.AVX512,
+		exact: true,
+		pairs: true,
+		functions: functions{
+			exact: exactKernels{
+				direct: [weightKinds][]step{
+					weight4: {
+						{8, asm.RowsW4DPBF16x8}, {7, asm.RowsW4DPBF16x7}, {6, asm.RowsW4DPBF16x6}, {5, asm.RowsW4DPBF16x5},
+						{4, asm.RowsW4DPBF16x4}, {3, asm.RowsW4DPBF16x3}, {2, asm.RowsW4DPBF16x2}, {1, asm.GemvW4DPBF16},
+					},
+					weight8: {
+						{8, asm.RowsW8DPBF16x8}, {7, asm.RowsW8DPBF16x7}, {6, asm.RowsW8DPBF16x6}, {5, asm.RowsW8DPBF16x5},
+						{4, asm.RowsW8DPBF16x4}, {3, asm.RowsW8DPBF16x3}, {2, asm.RowsW8DPBF16x2}, {1, asm.GemvW8DPBF16},
+					},
+					weightBF16: {
+						{8, asm.RowsBF16DPBF16x8}, {7, asm.RowsBF16DPBF16x7}, {6, asm.RowsBF16DPBF16x6}, {5, asm.RowsBF16DPBF16x5},
+						{4, asm.RowsBF16DPBF16x4}, {3, asm.RowsBF16DPBF16x3}, {2, asm.RowsBF16DPBF16x2}, {1, asm.GemvBF16DPBF16},
+					},
+				},
+				unpackFrom: [weightKinds]int{weight4: 48, weight8: 32, weightBF16: 128}, // estimated for Zen 4
+				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
+					weight4: asm.UnpackW4DPBF16, weight8: asm.UnpackW8DPBF16, weightBF16: asm.UnpackBF16DPBF16,
+				},
+				gemm: []step{
+					{12, asm.GemmDPBF16x12}, {11, asm.GemmDPBF16x11}, {10, asm.GemmDPBF16x10},
+					{9, asm.GemmDPBF16x9}, {8, asm.GemmDPBF16x8}, {7, asm.GemmDPBF16x7},
+					{6, asm.GemmDPBF16x6}, {5, asm.GemmDPBF16x5}, {4, asm.GemmDPBF16x4},
+					{3, asm.GemmDPBF16x3}, {2, asm.GemmDPBF16x2}, {1, asm.GemmDPBF16x1},
+				},
+				wider: []step{
+					{12, asm.GemmDPBF16x12x2}, {11, asm.GemmDPBF16x11x2}, {10, asm.GemmDPBF16x10x2},
+					{9, asm.GemmDPBF16x9x2}, {8, asm.GemmDPBF16x8x2}, {7, asm.GemmDPBF16x7x2},
+					{6, asm.GemmDPBF16x6x2}, {5, asm.GemmDPBF16x5x2}, {4, asm.GemmDPBF16x4x2},
+					{3, asm.GemmDPBF16x3x2}, {2, asm.GemmDPBF16x2x2}, {1, asm.GemmDPBF16x1x2},
+				},
+			},
+			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			fetch:  asm.Fetch,
+		},
+	},
+	{
 		name: "avx512",
 		needs: []cpuid.FeatureID{
 			cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL,

@@ -14,6 +14,8 @@
 // whatever MXCSR says. No register and no flag but the sum changes; 264 bytes
 // below the stack pointer do.
 //
+// Step is the same in Go, for models of kernels.
+//
 // All else in the kernels runs as it is: their loads, tables, loops and
 // addresses, and the bytes of the instruction itself are decoded, not assumed.
 package bf16emu

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/internal/bf16emu"
 )
 
 // exactFault is a mistake that an exact kernel can make.
@@ -198,7 +199,7 @@ func (l lineKind) portablePairs(f exactFault, y *float32, x unsafe.Pointer, feat
 		if f == exactKeepsSubnormals {
 			*sum = fma32(v, w, *sum)
 		} else {
-			*sum = normal(fma32(normal(v), normal(w), normal(*sum)), v, w, *sum)
+			*sum = bf16emu.Step(v, w, *sum)
 		}
 	}
 	if f == exactScalesProducts {
