@@ -28,9 +28,6 @@ type term struct {
 	e int32 // exponent of the leading place, as of 1.f; large and negative for zero
 }
 
-// floatSum computes one element of D.
-type floatSum func(a, b []term, c float32, fraction uint) float32
-
 const zeroExponent = -100000
 
 // decompose splits a float of type t; ok is false for infinities and NaN.
@@ -89,6 +86,12 @@ func execMmaFloat(w *warp, in *inst) {
 		fraction = 14
 	}
 	exact := w.blk.run.m.cfg.MMA == MMAExact
+	var zeros [8][2]bool // blocks of B that are zero, as those of absent tokens are
+	for col := range zeros {
+		for at := 0; at < info.k; at += 8 {
+			zeros[col][at/8] = allZero(b[col][at : at+8])
+		}
+	}
 	var d [16][8]uint64
 	for row := range 16 {
 		for col := range 8 {
@@ -106,6 +109,10 @@ func execMmaFloat(w *warp, in *inst) {
 					c = sumExact(a[row][:info.k], b[col][:info.k], c, fraction)
 				} else {
 					for at := 0; at < info.k; at += 8 {
+						if zeros[col][at/8] {
+							c += 0
+							continue
+						}
 						c = sumTruncated((*[8]term)(a[row][at:]), (*[8]term)(b[col][at:]), c, fraction)
 					}
 				}
@@ -114,6 +121,14 @@ func execMmaFloat(w *warp, in *inst) {
 		}
 	}
 	w.finishMma(in, &d)
+}
+
+func allZero(x []term) bool {
+	m := int32(0)
+	for i := range x {
+		m |= x[i].m
+	}
+	return m == 0
 }
 
 // specialFinite is what sumSpecial gives, as bits, where nothing in the sum is

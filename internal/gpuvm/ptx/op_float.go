@@ -1,6 +1,10 @@
 package ptx
 
-import "math"
+import (
+	"math"
+
+	"github.com/bitlane/bitlane/dtype"
+)
 
 var floatOps = map[string]func(*decoder){
 	"add": decodeAdd, "sub": decodeSub, "mul": decodeMul, "div": decodeDiv, "fma": decodeFma,
@@ -149,6 +153,10 @@ func (d *decoder) multiplyAdd(s floatForm, n int, f func(a, b, c float64) float6
 		if s.typ == BF16 || s.typ == BF16x2 {
 			fm = formats[BF16]
 		}
+		if quick := d.quickHalf(s, n); quick != nil {
+			one = quick
+			break
+		}
 		one = func(a, b, c uint64) uint64 {
 			if s.ftz {
 				a, b, c = flush16(a), flush16(b), flush16(c)
@@ -165,11 +173,11 @@ func (d *decoder) multiplyAdd(s floatForm, n int, f func(a, b, c float64) float6
 			}
 			return r
 		}
-		if s.typ == F16x2 || s.typ == BF16x2 {
-			half := one
-			one = func(a, b, c uint64) uint64 {
-				return half(a&0xffff, b&0xffff, c&0xffff) | half(a>>16, b>>16, c>>16)<<16
-			}
+	}
+	if s.typ == F16x2 || s.typ == BF16x2 {
+		half := one
+		one = func(a, b, c uint64) uint64 {
+			return half(a&0xffff, b&0xffff, c&0xffff) | half(a>>16, b>>16, c>>16)<<16
 		}
 	}
 	if n == 3 {
@@ -180,6 +188,23 @@ func (d *decoder) multiplyAdd(s floatForm, n int, f func(a, b, c float64) float6
 	if s.typ == F16x2 || s.typ == BF16x2 {
 		d.in.prop = throughHalves
 	}
+}
+
+// quickHalf gives the plain sum, difference or product of float16 by way of
+// float32, whose 24 bits are enough (2·11+2) to make the second rounding harmless.
+func (d *decoder) quickHalf(s floatForm, n int) func(a, b, c uint64) uint64 {
+	if n != 2 || !s.bare() || s.typ != F16 && s.typ != F16x2 {
+		return nil
+	}
+	wide := func(v uint64) float32 { return dtype.F16ToF32(uint16(v)) }
+	narrow := func(v float32) uint64 { return canonical16(uint64(dtype.F16FromF32(v)), 0x7c00) }
+	switch d.s.parts[0] {
+	case "add":
+		return func(a, b, _ uint64) uint64 { return narrow(wide(a) + wide(b)) }
+	case "sub":
+		return func(a, b, _ uint64) uint64 { return narrow(wide(a) - wide(b)) }
+	}
+	return func(a, b, _ uint64) uint64 { return narrow(wide(a) * wide(b)) }
 }
 
 // throughHalves keeps the two halves of packed arithmetic apart.

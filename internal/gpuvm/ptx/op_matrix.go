@@ -107,7 +107,6 @@ type mmaInfo struct {
 	aType, bType Type // S8, U8, F16, BF16
 	na, nb       int  // registers of A and B
 	satfinite    bool
-	model        func(MMAModel) floatSum
 }
 
 var mmaShapes = map[string]mmaInfo{

@@ -76,8 +76,7 @@ type barrier struct {
 	arrived  uint32 // warps
 	waiting  uint32 // of them, those that wait
 	expected int    // threads; 0: all of the block
-	kind     uint8
-	count    int // popc
+	count    int    // popc
 	and, or  bool
 	results  [lanes]*inst // by warp: where a red result goes
 	reds     bool

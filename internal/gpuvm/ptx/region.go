@@ -37,7 +37,6 @@ type region struct {
 	state    []byte // one of the byte states per byte
 	readOnly bool
 	tracked  bool // accesses are checked for races
-	origin   map[int]int32
 
 	mu    sync.Mutex
 	pages []*shadowPage

@@ -37,7 +37,7 @@ type access struct {
 
 type cell struct {
 	w, r access
-	more *[]access
+	more []access // if there are any, w and r are among them
 }
 
 type shadowPage struct {
@@ -53,7 +53,11 @@ func (r *region) cellAt(off int) *cell {
 		r.pages[off/pageBytes] = p
 		p.clean = true
 	} else if !p.clean {
-		*p = shadowPage{clean: true}
+		p.clean = true
+		for i := range p.cells {
+			c := &p.cells[i]
+			c.w.lanes, c.r.lanes, c.more = 0, 0, c.more[:0]
+		}
 	}
 	return &p.cells[off%pageBytes/4]
 }
@@ -119,52 +123,46 @@ func (w *warp) before(old *access, lane int, meta uint32) bool {
 
 // record enters an access and gives the one it conflicts with, or nil.
 func (w *warp) record(c *cell, lane int, meta uint32) *access {
+	if len(c.more) > 0 {
+		return w.recordMany(c, lane, meta)
+	}
 	bit := uint32(1) << lane
-	if c.more == nil {
-		cw, cr := &c.w, &c.r
-		wOrdered := cw.lanes == 0 || w.before(cw, lane, meta)
-		if !wOrdered && w.races(cw, meta) || cw.lanes != 0 && meta&metaNC != 0 && cw.meta&meta&metaBytes != 0 {
-			return cw
+	cw, cr := &c.w, &c.r
+	wOrdered := cw.lanes == 0 || w.before(cw, lane, meta)
+	if !wOrdered && w.races(cw, meta) || cw.lanes != 0 && meta&metaNC != 0 && cw.meta&meta&metaBytes != 0 {
+		return cw
+	}
+	if meta&metaWrite == 0 {
+		if cr.warp == w.gid && cr.tick == w.stamp && (cr.meta^meta)&(1<<metaLine-1) == 0 && cr.lanes != 0 {
+			cr.lanes |= bit
+			return nil
 		}
-		if meta&metaWrite == 0 {
-			if cr.warp == w.gid && cr.tick == w.stamp && (cr.meta^meta)&(1<<metaLine-1) == 0 && cr.lanes != 0 {
-				cr.lanes |= bit
-				return nil
-			}
-			if cr.lanes == 0 || cr.meta&metaBytes&^meta == 0 && w.ordered(cr, lane) {
-				*cr = access{bit, w.gid, w.stamp, meta | cr.meta&metaNC}
-				return nil
-			}
-		} else {
-			rOrdered := cr.lanes == 0 || w.ordered(cr, lane)
-			if !rOrdered && w.races(cr, meta) || cr.lanes != 0 && cr.meta&metaNC != 0 && cr.meta&meta&metaBytes != 0 {
-				return cr
-			}
-			if wOrdered && rOrdered && (cw.lanes == 0 || cw.meta&metaBytes&^meta == 0) && (cr.lanes == 0 || cr.meta&metaBytes&^meta == 0) {
-				*cw = access{bit, w.gid, w.stamp, meta}
-				cr.lanes = 0
-				return nil
-			}
+		if cr.lanes == 0 || cr.meta&metaBytes&^meta == 0 && w.ordered(cr, lane) {
+			*cr = access{bit, w.gid, w.stamp, meta | cr.meta&metaNC*uint32(min(cr.lanes, 1))}
+			return nil
 		}
-		c.more = c.spill()
+	} else {
+		rOrdered := cr.lanes == 0 || w.ordered(cr, lane)
+		if !rOrdered && w.races(cr, meta) || cr.lanes != 0 && cr.meta&metaNC != 0 && cr.meta&meta&metaBytes != 0 {
+			return cr
+		}
+		if wOrdered && rOrdered && (cw.lanes == 0 || cw.meta&metaBytes&^meta == 0) && (cr.lanes == 0 || cr.meta&metaBytes&^meta == 0) {
+			*cw = access{bit, w.gid, w.stamp, meta}
+			cr.lanes = 0
+			return nil
+		}
+	}
+	for _, a := range [...]access{*cw, *cr} {
+		if a.lanes != 0 {
+			c.more = append(c.more, a)
+		}
 	}
 	return w.recordMany(c, lane, meta)
 }
 
-// spill moves the two inline accesses to a list.
-func (c *cell) spill() *[]access {
-	list := make([]access, 0, 4)
-	for _, a := range [...]access{c.w, c.r} {
-		if a.lanes != 0 {
-			list = append(list, a)
-		}
-	}
-	return &list
-}
-
 func (w *warp) recordMany(c *cell, lane int, meta uint32) *access {
 	bit := uint32(1) << lane
-	list := *c.more
+	list := c.more
 	kept := list[:0]
 	merged := false
 	for i := range list {
@@ -195,7 +193,8 @@ func (w *warp) recordMany(c *cell, lane int, meta uint32) *access {
 		kept = w.coarse(kept)
 	}
 	if len(kept) == 1 {
-		c.w, c.r, c.more = access{}, access{}, nil
+		// The list keeps its storage: what was shared once will be again.
+		c.w, c.r, c.more = access{}, access{}, kept[:0]
 		if kept[0].meta&metaWrite != 0 {
 			c.w = kept[0]
 		} else {
@@ -203,7 +202,7 @@ func (w *warp) recordMany(c *cell, lane int, meta uint32) *access {
 		}
 		return nil
 	}
-	*c.more = kept
+	c.more = kept
 	return nil
 }
 
