@@ -15,8 +15,6 @@ import (
 	"github.com/bitlane/bitlane/backend"
 )
 
-
-
 func TestUnusableDrivers(t *testing.T) {
 	needsStandIn(t)
 	for told, want := range map[string]string{
