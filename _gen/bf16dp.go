@@ -118,8 +118,8 @@ and shifts share two units of Zen 4, products have others.
 	{name: "w8", what: "codes of 8 bits", pairs: 2, scaled: true, weights: dotCodes8, maths: `
 An AND and an OR in one instruction leave one code below an exponent, 2^e + u, and taking
 2^e + z from it u−z, both exactly: it has at most 8 bits, so that the upper half of the
-float32 is its bfloat16.
-`, vectors: "Z1 and Z2 codes and weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z12 to Z19 what is taken from codes of segments"},
+float32 is its bfloat16. That of the first of a pair goes below that of the second.
+`, vectors: "Z1 and Z2 codes and weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is taken from codes of segments"},
 	{name: "bf16", what: "plain bfloat16 weights", pairs: 1, weights: dotPlain, maths: `
 Lines are pairs already.
 `, vectors: "Z2 weights"},
@@ -195,17 +195,27 @@ func dotCodes4(k exactFMA, segments int) dotWeights {
 // dotCodes8 computes with float32.
 func dotCodes8(k exactFMA, segments int) dotWeights {
 	codes := newCodes512(k, codes8, segments)
-	first := zmm[10]
+	first, upper, lower := zmm[10], zmm[11], reg.K1
 	return dotWeights{
-		once: codes.once,
+		once: func() {
+			codes.once()
+			x := upper.AsX()
+			k.MOVQ(operand.U64(0x00000706_00000302), exAny)
+			k.VMOVQ(exAny, x)
+			k.MOVQ(operand.U64(0x00000f0e_00000b0a), exAny)
+			k.VPINSRQ(operand.U8(1), exAny, x, x)
+			k.VSHUFI32X4(operand.U8(0), upper, upper, upper)
+			k.MOVQ(operand.U64(0x3333333333333333), exAny)
+			k.KMOVQ(exAny, lower)
+		},
 		take: func(s int, m operand.Mem) {
 			k.byteZeros(m, zmm[3])
 			codes.take(s)
 		},
 		pair: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
-			k.VPSRLD(operand.U8(16), codes.weight(s, 2*i, w), first)
+			codes.weightIn(s, 2*i, w, first)
 			y := codes.weight(s, 2*i+1, w)
-			k.VPORD(first, y, y)
+			k.VPSHUFB(upper, first, lower, y)
 			return y
 		},
 	}

@@ -55,7 +55,10 @@ func (k codes512) take(s int) {
 }
 
 // weight makes Z2 u−z of feature i of the line at w. Features come in order.
-func (k codes512) weight(s, i int, w operand.Mem) reg.VecPhysical {
+func (k codes512) weight(s, i int, w operand.Mem) reg.VecPhysical { return k.weightIn(s, i, w, zmm[2]) }
+
+// weightIn makes y u−z of feature i of the line at w.
+func (k codes512) weightIn(s, i int, w operand.Mem, y reg.VecPhysical) reg.VecPhysical {
 	if i == 0 {
 		k.VMOVDQU32(w, zmm[0])
 		k.VPSRLD(operand.U8(16), zmm[0], zmm[1])
@@ -66,10 +69,10 @@ func (k codes512) weight(s, i int, w operand.Mem) reg.VecPhysical {
 		word = zmm[1]
 	}
 	const andOr = 0xea // first and second, or third
-	k.VMOVDQA32(word, zmm[2])
-	k.VPTERNLOGD(operand.U8(andOr), k.ones[j], k.masks[j], zmm[2])
-	k.VSUBPS(k.taken[s*len(k.ones)+j], zmm[2], zmm[2])
-	return zmm[2]
+	k.VMOVDQA32(word, y)
+	k.VPTERNLOGD(operand.U8(andOr), k.ones[j], k.masks[j], y)
+	k.VSUBPS(k.taken[s*len(k.ones)+j], y, y)
+	return y
 }
 
 // evenOdd makes index pick, of pairs of columns, first the even and then the odd

@@ -6,20 +6,20 @@
 // bfloat16 to a sum of float32, that of the upper half first, each rounded.
 // An AND and an OR in one instruction leave one code below an exponent, 2^e + u, and taking
 // 2^e + z from it u−z, both exactly: it has at most 8 bits, so that the upper half of the
-// float32 is its bfloat16.
+// float32 is its bfloat16. That of the first of a pair goes below that of the second.
 //
 // Registers: AX next line, BX next x, CX blocks left, DX scratch, SI Block, DI how
 // far ahead to fetch, R8 lines left, R9 scales, R10 bytes of a segment of x, then
 // zero points, R11 three times that, R12 segments left, R13 Form, R14 Y, R15 bytes
 // of a header;
 // Z0 codes, then sums of y, Z1 and Z2 codes and weights, Z4 and Z5 masks, Z8 and Z9 powers
-// of two, Z10 a first weight, Z12 to Z19 what is taken from codes of segments, Z28 to Z31
-// sums of four segments.
+// of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is
+// taken from codes of segments, Z28 to Z31 sums of four segments.
 
 #include "textflag.h"
 
 // func GemvW8DPBF16(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
 TEXT ·GemvW8DPBF16(SB), NOSPLIT, $0-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
@@ -64,6 +64,13 @@ headed:
 	VADDPS       Z9, Z3, Z17
 	VADDPS       Z8, Z3, Z18
 	VADDPS       Z9, Z3, Z19
+	MOVQ         $0x0000070600000302, DX
+	VMOVQ        DX, X11
+	MOVQ         $0x00000f0e00000b0a, DX
+	VPINSRQ      $0x01, DX, X11, X11
+	VSHUFI32X4   $0x00, Z11, Z11, Z11
+	MOVQ         $0x3333333333333333, DX
+	KMOVQ        DX, K1
 
 block:
 	MOVL      (SI), R8
@@ -108,14 +115,13 @@ four:
 	PREFETCHT0 192(AX)(DI*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z28
 	BYTE       $0x62
@@ -124,14 +130,13 @@ four:
 	BYTE       $0x58
 	BYTE       $0x52
 	BYTE       $0x23
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z28
 	BYTE       $0x62
@@ -143,14 +148,13 @@ four:
 	BYTE       $0x01
 	VMOVDQU32  64(AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z14, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z15, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z29
 	BYTE       $0x62
@@ -160,14 +164,13 @@ four:
 	BYTE       $0x52
 	BYTE       $0x2c
 	BYTE       $0x13
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z14, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z15, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z29
 	BYTE       $0x62
@@ -180,14 +183,13 @@ four:
 	BYTE       $0x01
 	VMOVDQU32  128(AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z16, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z16, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z17, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z30
 	BYTE       $0x62
@@ -197,14 +199,13 @@ four:
 	BYTE       $0x52
 	BYTE       $0x34
 	BYTE       $0x53
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z16, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z16, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z17, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z30
 	BYTE       $0x62
@@ -217,14 +218,13 @@ four:
 	BYTE       $0x01
 	VMOVDQU32  192(AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z18, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z18, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z19, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX)(R11*1), Z2, Z31
 	BYTE       $0x62
@@ -234,14 +234,13 @@ four:
 	BYTE       $0x52
 	BYTE       $0x3c
 	BYTE       $0x1b
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z18, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z18, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z19, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX)(R11*1), Z2, Z31
 	BYTE        $0x62
@@ -328,14 +327,13 @@ zeros_one:
 one:
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z28
 	BYTE       $0x62
@@ -344,14 +342,13 @@ one:
 	BYTE       $0x58
 	BYTE       $0x52
 	BYTE       $0x23
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z28
 	BYTE        $0x62

@@ -6,7 +6,7 @@
 // bfloat16 to a sum of float32, that of the upper half first, each rounded.
 // An AND and an OR in one instruction leave one code below an exponent, 2^e + u, and taking
 // 2^e + z from it u−z, both exactly: it has at most 8 bits, so that the upper half of the
-// float32 is its bfloat16.
+// float32 is its bfloat16. That of the first of a pair goes below that of the second.
 //
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
@@ -14,13 +14,13 @@
 // DI three steps of x, BP x of row 4 or of the second of two segments, R15 zero points; of
 // two rows and four segments that go together DX is the bytes of a segment of x, DI three
 // times that, and R9 or BP x of row 1; Z0 codes, Z3 scales, Z1 and Z2 codes and weights,
-// Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z12 to Z19 what is taken
-// from codes of segments, Z20 to Z31 sums.
+// Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go,
+// K1 below, Z12 to Z19 what is taken from codes of segments, Z20 to Z31 sums.
 
 #include "textflag.h"
 
 // func RowsW8DPBF16x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsW8DPBF16x2(SB), NOSPLIT, $32-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
@@ -66,6 +66,13 @@ headed:
 	VADDPS       Z9, Z3, Z17
 	VADDPS       Z8, Z3, Z18
 	VADDPS       Z9, Z3, Z19
+	MOVQ         $0x0000070600000302, DX
+	VMOVQ        DX, X11
+	MOVQ         $0x00000f0e00000b0a, DX
+	VPINSRQ      $0x01, DX, X11, X11
+	VSHUFI32X4   $0x00, Z11, Z11, Z11
+	MOVQ         $0x3333333333333333, DX
+	KMOVQ        DX, K1
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
@@ -139,14 +146,13 @@ four_line:
 	PREFETCHT0 192(AX)(R13*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -164,14 +170,13 @@ four_line:
 	BYTE       $0x52
 	BYTE       $0x6d
 	BYTE       $0x00
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -192,14 +197,13 @@ four_line:
 	BYTE       $0x01
 	VMOVDQU32  64(AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z14, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z15, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX)(DX*1), Z2, Z22
 	BYTE $0x62
@@ -219,14 +223,13 @@ four_line:
 	BYTE       $0x7c
 	BYTE       $0x15
 	BYTE       $0x00
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z14, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z15, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*1), Z2, Z22
 	BYTE $0x62
@@ -249,14 +252,13 @@ four_line:
 	BYTE       $0x01
 	VMOVDQU32  128(AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z16, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z16, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z17, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -276,14 +278,13 @@ four_line:
 	BYTE       $0x4c
 	BYTE       $0x55
 	BYTE       $0x00
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z16, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z16, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z17, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -306,14 +307,13 @@ four_line:
 	BYTE       $0x01
 	VMOVDQU32  192(AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z18, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z18, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z19, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z26
 	BYTE $0x62
@@ -333,14 +333,13 @@ four_line:
 	BYTE       $0x5c
 	BYTE       $0x3d
 	BYTE       $0x00
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z18, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z18, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z19, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z26
 	BYTE $0x62
@@ -515,14 +514,13 @@ pair_line:
 	PREFETCHT0 64(AX)(R13*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -540,14 +538,13 @@ pair_line:
 	BYTE       $0x52
 	BYTE       $0x2c
 	BYTE       $0x13
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -569,14 +566,13 @@ pair_line:
 	BYTE       $0x01
 	VMOVDQU32  64(AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z14, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z15, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BP), Z2, Z22
 	BYTE $0x62
@@ -596,14 +592,13 @@ pair_line:
 	BYTE       $0x7c
 	BYTE       $0x15
 	BYTE       $0x00
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z14, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z15, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z22
 	BYTE $0x62
@@ -709,14 +704,13 @@ single_line:
 	PREFETCHT0 (AX)(R13*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -734,14 +728,13 @@ single_line:
 	BYTE       $0x52
 	BYTE       $0x2c
 	BYTE       $0x13
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -809,7 +802,7 @@ next:
 	RET
 
 // func RowsW8DPBF16x3(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsW8DPBF16x3(SB), NOSPLIT, $32-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
@@ -851,6 +844,13 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z8, Z3, Z14
 	VADDPS       Z9, Z3, Z15
+	MOVQ         $0x0000070600000302, DX
+	VMOVQ        DX, X11
+	MOVQ         $0x00000f0e00000b0a, DX
+	VPINSRQ      $0x01, DX, X11, X11
+	VSHUFI32X4   $0x00, Z11, Z11, Z11
+	MOVQ         $0x3333333333333333, DX
+	KMOVQ        DX, K1
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
@@ -905,14 +905,13 @@ pair_line:
 	PREFETCHT0 64(AX)(R13*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -939,14 +938,13 @@ pair_line:
 	BYTE       $0x52
 	BYTE       $0x34
 	BYTE       $0x53
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -978,14 +976,13 @@ pair_line:
 	BYTE       $0x01
 	VMOVDQU32  64(AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z14, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z15, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BP), Z2, Z23
 	BYTE $0x62
@@ -1015,14 +1012,13 @@ pair_line:
 	BYTE       $0x4c
 	BYTE       $0x55
 	BYTE       $0x00
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z14, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z15, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z23
 	BYTE $0x62
@@ -1145,14 +1141,13 @@ single_line:
 	PREFETCHT0 (AX)(R13*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -1179,14 +1174,13 @@ single_line:
 	BYTE       $0x52
 	BYTE       $0x34
 	BYTE       $0x53
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -1267,7 +1261,7 @@ next:
 	RET
 
 // func RowsW8DPBF16x4(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsW8DPBF16x4(SB), NOSPLIT, $32-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
@@ -1309,6 +1303,13 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z8, Z3, Z14
 	VADDPS       Z9, Z3, Z15
+	MOVQ         $0x0000070600000302, DX
+	VMOVQ        DX, X11
+	MOVQ         $0x00000f0e00000b0a, DX
+	VPINSRQ      $0x01, DX, X11, X11
+	VSHUFI32X4   $0x00, Z11, Z11, Z11
+	MOVQ         $0x3333333333333333, DX
+	KMOVQ        DX, K1
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
@@ -1366,14 +1367,13 @@ pair_line:
 	PREFETCHT0 64(AX)(R13*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -1409,14 +1409,13 @@ pair_line:
 	BYTE       $0x52
 	BYTE       $0x3c
 	BYTE       $0x3b
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -1458,14 +1457,13 @@ pair_line:
 	BYTE       $0x01
 	VMOVDQU32  64(AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z14, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z15, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BP), Z2, Z24
 	BYTE $0x62
@@ -1505,14 +1503,13 @@ pair_line:
 	BYTE       $0x5c
 	BYTE       $0x3d
 	BYTE       $0x00
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z14, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z15, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z24
 	BYTE $0x62
@@ -1652,14 +1649,13 @@ single_line:
 	PREFETCHT0 (AX)(R13*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -1695,14 +1691,13 @@ single_line:
 	BYTE       $0x52
 	BYTE       $0x3c
 	BYTE       $0x3b
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -1796,7 +1791,7 @@ next:
 	RET
 
 // func RowsW8DPBF16x5(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsW8DPBF16x5(SB), NOSPLIT, $32-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
@@ -1838,6 +1833,13 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z8, Z3, Z14
 	VADDPS       Z9, Z3, Z15
+	MOVQ         $0x0000070600000302, DX
+	VMOVQ        DX, X11
+	MOVQ         $0x00000f0e00000b0a, DX
+	VPINSRQ      $0x01, DX, X11, X11
+	VSHUFI32X4   $0x00, Z11, Z11, Z11
+	MOVQ         $0x3333333333333333, DX
+	KMOVQ        DX, K1
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
@@ -1897,14 +1899,13 @@ pair_line:
 	PREFETCHT0 64(AX)(R13*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -1949,14 +1950,13 @@ pair_line:
 	BYTE       $0x52
 	BYTE       $0x04
 	BYTE       $0x93
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -2008,14 +2008,13 @@ pair_line:
 	BYTE       $0x01
 	VMOVDQU32  64(AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z14, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z15, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BP), Z2, Z25
 	BYTE $0x62
@@ -2065,14 +2064,13 @@ pair_line:
 	BYTE       $0x6c
 	BYTE       $0x95
 	BYTE       $0x00
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z14, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z15, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z25
 	BYTE $0x62
@@ -2230,14 +2228,13 @@ single_line:
 	PREFETCHT0 (AX)(R13*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -2282,14 +2279,13 @@ single_line:
 	BYTE       $0x52
 	BYTE       $0x45
 	BYTE       $0x00
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -2396,7 +2392,7 @@ next:
 	RET
 
 // func RowsW8DPBF16x6(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsW8DPBF16x6(SB), NOSPLIT, $32-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
@@ -2436,6 +2432,13 @@ headed:
 	VPBROADCASTD X5, Z5
 	VADDPS       Z8, Z3, Z12
 	VADDPS       Z9, Z3, Z13
+	MOVQ         $0x0000070600000302, DX
+	VMOVQ        DX, X11
+	MOVQ         $0x00000f0e00000b0a, DX
+	VPINSRQ      $0x01, DX, X11, X11
+	VSHUFI32X4   $0x00, Z11, Z11, Z11
+	MOVQ         $0x3333333333333333, DX
+	KMOVQ        DX, K1
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
@@ -2477,14 +2480,13 @@ single_line:
 	PREFETCHT0 (AX)(R13*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -2539,14 +2541,13 @@ single_line:
 	BYTE       $0x4c
 	BYTE       $0x15
 	BYTE       $0x00
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -2664,7 +2665,7 @@ single0_scaled:
 	RET
 
 // func RowsW8DPBF16x7(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsW8DPBF16x7(SB), NOSPLIT, $32-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
@@ -2704,6 +2705,13 @@ headed:
 	VPBROADCASTD X5, Z5
 	VADDPS       Z8, Z3, Z12
 	VADDPS       Z9, Z3, Z13
+	MOVQ         $0x0000070600000302, DX
+	VMOVQ        DX, X11
+	MOVQ         $0x00000f0e00000b0a, DX
+	VPINSRQ      $0x01, DX, X11, X11
+	VSHUFI32X4   $0x00, Z11, Z11, Z11
+	MOVQ         $0x3333333333333333, DX
+	KMOVQ        DX, K1
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
@@ -2746,14 +2754,13 @@ single_line:
 	PREFETCHT0 (AX)(R13*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -2818,14 +2825,13 @@ single_line:
 	BYTE       $0x54
 	BYTE       $0x55
 	BYTE       $0x00
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -2956,7 +2962,7 @@ single0_scaled:
 	RET
 
 // func RowsW8DPBF16x8(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsW8DPBF16x8(SB), NOSPLIT, $32-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
@@ -2996,6 +3002,13 @@ headed:
 	VPBROADCASTD X5, Z5
 	VADDPS       Z8, Z3, Z12
 	VADDPS       Z9, Z3, Z13
+	MOVQ         $0x0000070600000302, DX
+	VMOVQ        DX, X11
+	MOVQ         $0x00000f0e00000b0a, DX
+	VPINSRQ      $0x01, DX, X11, X11
+	VSHUFI32X4   $0x00, Z11, Z11, Z11
+	MOVQ         $0x3333333333333333, DX
+	KMOVQ        DX, K1
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
@@ -3039,14 +3052,13 @@ single_line:
 	PREFETCHT0 (AX)(R13*1)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -3121,14 +3133,13 @@ single_line:
 	BYTE       $0x5c
 	BYTE       $0x3d
 	BYTE       $0x00
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62

@@ -5,19 +5,19 @@
 // Maths: every weight minus its zero point as bfloat16, exactly.
 // An AND and an OR in one instruction leave one code below an exponent, 2^e + u, and taking
 // 2^e + z from it u−z, both exactly: it has at most 8 bits, so that the upper half of the
-// float32 is its bfloat16.
+// float32 is its bfloat16. That of the first of a pair goes below that of the second.
 //
 // Registers: AX next line, CX blocks left, DX step between lines, SI Block, R8 lines
 // left, R9 scales, R10 zero points, R11 the segment's first line, R12 segments left,
 // R13 Form, R14 where to write, R15 bytes of a header;
 // Z0 scales or codes, Z3 ones, Z1 and Z2 codes and weights, Z4 and Z5 masks, Z8 and Z9
-// powers of two, Z10 a first weight, Z12 to Z19 what is taken from codes of segments, Z20
-// to Z23 pairs.
+// powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what
+// is taken from codes of segments, Z20 to Z23 pairs.
 
 #include "textflag.h"
 
 // func UnpackW8DPBF16(dst unsafe.Pointer, c *Call)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·UnpackW8DPBF16(SB), NOSPLIT, $0-16
 	MOVQ  dst+0(FP), R14
 	MOVQ  c+8(FP), DX
@@ -54,6 +54,13 @@ headed:
 	VPBROADCASTD X5, Z5
 	VADDPS       Z8, Z3, Z12
 	VADDPS       Z9, Z3, Z13
+	MOVQ         $0x0000070600000302, DX
+	VMOVQ        DX, X11
+	MOVQ         $0x00000f0e00000b0a, DX
+	VPINSRQ      $0x01, DX, X11, X11
+	VSHUFI32X4   $0x00, Z11, Z11, Z11
+	MOVQ         $0x3333333333333333, DX
+	KMOVQ        DX, K1
 
 block:
 	MOVQ      AX, R9
@@ -121,23 +128,21 @@ zeros:
 line:
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 	VMOVDQA32  Z2, Z20
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z8, Z4, Z2
-	VSUBPS     Z12, Z2, Z2
-	VPSRLD     $0x10, Z2, Z10
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VPORD      Z10, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 	VMOVDQA32  Z2, Z21
 	VMOVAPS    Z20, (R14)
 	VMOVAPS    Z21, 64(R14)
