@@ -42,7 +42,7 @@ func init() {
 func (p *parser) decodeBody(b *body) error {
 	e := b.entry
 	d := &decoder{p: p, b: b, e: e, index: map[string]int32{}, consts: map[uint64]int32{}, special: map[special]int32{}, relocs: map[string]int32{}}
-	d.sink, d.sinkPred = d.newReg("_"), d.newPred()
+	d.sink, d.sinkPred = d.newReg("_", B64), d.newPred()
 	if len(b.stmts) == 0 {
 		return p.errorf("entry " + e.Name + " has no instructions")
 	}
@@ -155,8 +155,9 @@ func (d *decoder) op(i int) *operand {
 	return &operand{}
 }
 
-func (d *decoder) newReg(name string) int32 {
+func (d *decoder) newReg(name string, t Type) int32 {
 	d.e.regNames = append(d.e.regNames, name)
+	d.e.regMasks = append(d.e.regMasks, mask(t.width()))
 	d.e.nregs++
 	return int32(d.e.nregs - 1)
 }
@@ -184,7 +185,7 @@ func (d *decoder) register(o *operand, t Type, wide bool) (int32, Type) {
 		if rt == Pred {
 			i = d.newPred()
 		} else {
-			i = d.newReg(o.name)
+			i = d.newReg(o.name, rt)
 		}
 		d.index[o.name] = i
 	}
@@ -230,7 +231,7 @@ func (d *decoder) constant(v uint64) int32 {
 	if r, ok := d.consts[v]; ok {
 		return r
 	}
-	r := d.newReg("")
+	r := d.newReg("", B64)
 	d.consts[v] = r
 	d.e.consts = append(d.e.consts, constReg{r, v})
 	return r

@@ -160,7 +160,7 @@ func (w *warp) undefBits(r int32, lane int) uint64 {
 	if b := w.ubits[r]; b != nil {
 		return b[lane]
 	}
-	return ^uint64(0)
+	return w.entry.regMasks[r]
 }
 
 // setUndef sets them; origin is the line that brought them.
@@ -173,7 +173,7 @@ func (w *warp) setUndef(r int32, lane int, b uint64, origin int32) {
 	if ub == nil {
 		ub = new(vreg)
 		for i := range ub {
-			ub[i] = ^uint64(0)
+			ub[i] = w.entry.regMasks[r]
 		}
 		w.ubits[r] = ub
 	}

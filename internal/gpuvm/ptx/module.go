@@ -53,6 +53,7 @@ type Entry struct {
 	specials   []specialReg
 	relocs     []reloc
 	regNames   []string // declared name of each register, "" for constants
+	regMasks   []uint64 // bits that it has
 }
 
 type space uint8

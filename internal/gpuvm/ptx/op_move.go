@@ -106,7 +106,7 @@ func (d *decoder) address(v *variable, add int64) int32 {
 	if r, ok := d.relocs[key]; ok && add == 0 {
 		return r
 	}
-	r := d.newReg("")
+	r := d.newReg("", B64)
 	d.e.relocs = append(d.e.relocs, reloc{r, v, add})
 	if add == 0 {
 		d.relocs[key] = r

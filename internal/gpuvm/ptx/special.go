@@ -45,7 +45,7 @@ var specials = map[string]special{
 func (d *decoder) specialReg(id special) int32 {
 	r, ok := d.special[id]
 	if !ok {
-		r = d.newReg("")
+		r = d.newReg("", B64)
 		d.special[id] = r
 		d.e.specials = append(d.e.specials, specialReg{r, id})
 	}
