@@ -1,0 +1,2 @@
+// Package cuda holds the device code of the backend "cuda".
+package cuda

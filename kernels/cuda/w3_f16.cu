@@ -1,0 +1,15 @@
+// 3-bit weights, x in f16.
+#include "finish.cuh"
+#include "gather.cuh"
+#include "stream.cuh"
+#include "tile.cuh"
+
+KERNEL THREADS(768) w3_f16_n8(LAYER_PARAMETERS) { stream<F16, 3, 8, false>(LAYER_ARGUMENTS); }
+KERNEL THREADS(512) w3_f16_n16(LAYER_PARAMETERS) { stream<F16, 3, 16, false>(LAYER_ARGUMENTS); }
+KERNEL THREADS(384) w3_f16_n32(LAYER_PARAMETERS) { stream<F16, 3, 32, false>(LAYER_ARGUMENTS); }
+KERNEL THREADS(768) w3_f16_n8_gather(LAYER_PARAMETERS) { stream<F16, 3, 8, true>(LAYER_ARGUMENTS); }
+KERNEL THREADS(512) w3_f16_n16_gather(LAYER_PARAMETERS) { stream<F16, 3, 16, true>(LAYER_ARGUMENTS); }
+KERNEL THREADS(128, 2) w3_f16_t64(LAYER_PARAMETERS) { tile<F16, 3, 64>(LAYER_ARGUMENTS); }
+KERNEL THREADS(128, 2) w3_f16_t128(LAYER_PARAMETERS) { tile<F16, 3, 128>(LAYER_ARGUMENTS); }
+FINISH_KERNEL
+GATHER_KERNEL

@@ -1,0 +1,15 @@
+// 4-bit weights, x in bf16.
+#include "finish.cuh"
+#include "gather.cuh"
+#include "stream.cuh"
+#include "tile.cuh"
+
+KERNEL THREADS(768) w4_bf16_n8(LAYER_PARAMETERS) { stream<BF16, 4, 8, false>(LAYER_ARGUMENTS); }
+KERNEL THREADS(512) w4_bf16_n16(LAYER_PARAMETERS) { stream<BF16, 4, 16, false>(LAYER_ARGUMENTS); }
+KERNEL THREADS(384) w4_bf16_n32(LAYER_PARAMETERS) { stream<BF16, 4, 32, false>(LAYER_ARGUMENTS); }
+KERNEL THREADS(768) w4_bf16_n8_gather(LAYER_PARAMETERS) { stream<BF16, 4, 8, true>(LAYER_ARGUMENTS); }
+KERNEL THREADS(512) w4_bf16_n16_gather(LAYER_PARAMETERS) { stream<BF16, 4, 16, true>(LAYER_ARGUMENTS); }
+KERNEL THREADS(128, 2) w4_bf16_t64(LAYER_PARAMETERS) { tile<BF16, 4, 64>(LAYER_ARGUMENTS); }
+KERNEL THREADS(128, 2) w4_bf16_t128(LAYER_PARAMETERS) { tile<BF16, 4, 128>(LAYER_ARGUMENTS); }
+FINISH_KERNEL
+GATHER_KERNEL
