@@ -59,6 +59,9 @@ func (p *parser) decodeBody(b *body) error {
 		return p.errorf("static memory of " + e.Name + " is too large")
 	}
 	e.Opcodes = b.opcodes()
+	for i := range e.code {
+		e.code[i].index = int32(i)
+	}
 	setReconvergence(e.code)
 	return nil
 }

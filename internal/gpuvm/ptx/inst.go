@@ -37,6 +37,7 @@ type inst struct {
 	target   int32
 	reconv   int32 // where the sides of a branch meet; -1: at the exit
 	line     int32
+	index    int32 // in the entry
 	imm      int64
 	dv       []int32
 	av, bv   []int32

@@ -76,7 +76,7 @@ type asyncCopy struct {
 	size  uint8
 	group uint32 // of its lane
 	off   int32  // in shared memory
-	line  int32
+	index int32  // of the instruction
 	data  [16]byte
 	undef [16]bool
 }
@@ -105,7 +105,7 @@ func execCpAsync(w *warp, in *inst) {
 		if skip>>lane&1 != 0 {
 			size = 0
 		}
-		c := asyncCopy{lane: uint8(lane), size: uint8(m.size), group: w.committed[lane], line: in.line}
+		c := asyncCopy{lane: uint8(lane), size: uint8(m.size), group: w.committed[lane], index: in.index}
 		src := w.addr(in, lane)
 		if src&uint64(m.size-1) != 0 {
 			panic(w.faultAt(Misaligned, in, lane, global, src, m.size))
@@ -173,8 +173,7 @@ func execWaitGroup(w *warp, in *inst) {
 		// The bytes count as written now: nothing that was ordered after the issue
 		// alone may read them.
 		w.storing.off = -1
-		at := inst{line: c.line, text: in.text}
-		w.touch(&at, sh, off, n, lane, metaWrite)
+		w.touch(&w.entry.code[c.index], sh, off, n, lane, metaWrite)
 	}
 	w.inFlight = left
 }

@@ -15,16 +15,16 @@ const (
 	maxKept = 64
 )
 
-// Properties of an access, in its meta word beside the line.
+// Properties of an access, in its meta word beside the instruction's index.
 const (
-	metaWrite   = 1 << 4 // below: the bytes of the word
-	metaStrong  = 1 << 5
-	metaGPU     = 1 << 6 // the scope of a strong access reaches other blocks
-	metaNC      = 1 << 7 // ld.global.nc
-	metaRMW     = 1 << 8 // a strong write that observes the write before it
-	metaBytes   = 15
-	metaLine    = 9 // shift
-	metaMaxLine = 1<<23 - 1
+	metaWrite    = 1 << 4 // below: the bytes of the word
+	metaStrong   = 1 << 5
+	metaGPU      = 1 << 6 // the scope of a strong access reaches other blocks
+	metaNC       = 1 << 7 // ld.global.nc
+	metaRMW      = 1 << 8 // a strong write that observes the write before it
+	metaBytes    = 15
+	metaIndex    = 9 // shift
+	metaMaxIndex = 1<<23 - 1
 )
 
 // An access of some lanes of a warp to some bytes of one word. lanes 0: none.
@@ -63,12 +63,12 @@ func (r *region) cellAt(off int) *cell {
 }
 
 // touch records an access and panics with a Race it makes. meta holds the
-// properties, without bytes and line.
+// properties, without bytes and index.
 func (w *warp) touch(in *inst, r *region, off, size, lane int, meta uint32) {
 	if !r.tracked {
 		return
 	}
-	meta |= uint32(min(in.line, metaMaxLine)) << metaLine
+	meta |= uint32(min(in.index, metaMaxIndex)) << metaIndex
 	w.observed = meta&metaStrong == 0 && len(r.syncs) > 0 && r.syncs[off].seenBy(w.gid, lane)
 	if size >= 4 {
 		for o := off; o < off+size; o += 4 {
@@ -133,7 +133,7 @@ func (w *warp) record(c *cell, lane int, meta uint32) *access {
 		return cw
 	}
 	if meta&metaWrite == 0 {
-		if cr.warp == w.gid && cr.tick == w.stamp && (cr.meta^meta)&(1<<metaLine-1) == 0 && cr.lanes != 0 {
+		if cr.warp == w.gid && cr.tick == w.stamp && (cr.meta^meta)&(1<<metaIndex-1) == 0 && cr.lanes != 0 {
 			cr.lanes |= bit
 			return nil
 		}
@@ -174,7 +174,7 @@ func (w *warp) recordMany(c *cell, lane int, meta uint32) *access {
 			bad := *a
 			return &bad
 		}
-		same := a.warp == w.gid && a.tick == w.stamp && (a.meta^meta)&(1<<metaLine-1) == 0
+		same := a.warp == w.gid && a.tick == w.stamp && (a.meta^meta)&(1<<metaIndex-1) == 0
 		switch {
 		case same && !merged:
 			a.lanes |= bit
@@ -216,7 +216,7 @@ func (w *warp) coarse(list []access) []access {
 	at := map[key]int{}
 	out := list[:0]
 	for _, a := range list {
-		k := key{a.warp / per, a.meta & (1<<metaLine - 1)}
+		k := key{a.warp / per, a.meta & (1<<metaIndex - 1)}
 		if i, ok := at[k]; ok && k.block != w.blk.index {
 			out[i].lanes, out[i].tick = full, max(out[i].tick, a.tick)
 			continue
@@ -230,7 +230,7 @@ func (w *warp) coarse(list []access) []access {
 // conflict turns a conflict into a Fault, unless it is lanes of one instruction
 // storing equal values.
 func (w *warp) conflict(in *inst, r *region, a *access, off, size, lane int, meta uint32) {
-	if a.warp == w.gid && a.tick == w.stamp && a.meta>>metaLine == meta>>metaLine && a.meta&meta&metaWrite != 0 && w.sameValue(in, r, off, size, lane) {
+	if a.warp == w.gid && a.tick == w.stamp && a.meta>>metaIndex == meta>>metaIndex && a.meta&meta&metaWrite != 0 && w.sameValue(in, r, off, size, lane) {
 		return
 	}
 	f := w.faultAt(Race, in, lane, r.space, r.base+uint64(off), size)
@@ -244,17 +244,12 @@ func (w *warp) conflict(in *inst, r *region, a *access, off, size, lane int, met
 // describe turns a record into the other side of a fault.
 func (w *warp) describe(a *access) *Access {
 	run := w.blk.run
-	o := &Access{Line: int(a.meta >> metaLine), Write: a.meta&metaWrite != 0, Block: run.blockID(a.warp / run.warpsPerBlock)}
+	in := &w.entry.code[a.meta>>metaIndex]
+	o := &Access{Line: int(in.line), Text: in.text, Write: a.meta&metaWrite != 0, Block: run.blockID(a.warp / run.warpsPerBlock)}
 	lane := 0
 	for a.lanes>>lane&1 == 0 {
 		lane++
 	}
 	o.Thread = run.thread(int(a.warp%run.warpsPerBlock)*lanes + lane)
-	for i := range w.entry.code {
-		if c := &w.entry.code[i]; int(c.line) == o.Line {
-			o.Text = c.text
-			break
-		}
-	}
 	return o
 }
