@@ -322,8 +322,11 @@ func (p *parser) statement(b *body) error {
 	if op.kind != tokWord || op.text[0] == '.' || op.text[0] == '%' {
 		return p.errorf("expected an instruction")
 	}
-	p.i++
 	s.parts = strings.Split(op.text, ".")
+	if decoders[s.parts[0]] == nil {
+		return p.errorf("unsupported opcode " + s.parts[0])
+	}
+	p.i++
 	for p.peek().text != ";" || p.peek().kind != tokPunct {
 		if len(s.ops) > 0 {
 			if err := p.expect(","); err != nil {

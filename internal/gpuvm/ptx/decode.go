@@ -69,14 +69,10 @@ func (p *parser) decodeBody(b *body) error {
 func (d *decoder) decode(s *statement) error {
 	d.s, d.mods, d.err = s, s.parts[1:], nil
 	d.in = inst{guard: -1, p: -1, q: -1, line: int32(s.line), text: s.text, reconv: -1}
-	f := decoders[s.parts[0]]
-	if f == nil {
-		return &ParseError{d.p.name, s.line, s.text, "unsupported opcode " + s.parts[0]}
-	}
 	if s.guard != "" {
 		d.in.guard, d.in.guardNot = d.predReg(&operand{kind: opName, name: s.guard}), s.guardNot
 	}
-	f(d)
+	decoders[s.parts[0]](d)
 	if d.err == nil && len(d.mods) > 0 {
 		d.fail("unsupported modifier .%s", d.mods[0])
 	}
