@@ -76,15 +76,6 @@ func (b *bench) words(t testing.TB) []uint32 {
 	return w
 }
 
-// run1 runs one thread of a kernel body that stores its results through %rd0 and
-// gives n words of them.
-func run1(t testing.TB, body string, n int) []uint32 {
-	t.Helper()
-	b := newBench(t, Config{}, nil, 4*n)
-	require.NoError(t, b.launch(mustParse(t, kernel(body)).Entry("k"), 1, 1, 0), body)
-	return b.words(t)
-}
-
 // A row is the sources of one evaluation, as bits.
 type row [4]uint64
 

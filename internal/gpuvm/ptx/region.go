@@ -40,6 +40,7 @@ type region struct {
 
 	mu    sync.Mutex
 	pages []*shadowPage
+	lists [][]access // of cells with several accesses
 	syncs map[int]*syncVar
 	gen   uint64 // launch that pages and syncs belong to
 }

@@ -35,9 +35,11 @@ type access struct {
 	meta  uint32
 }
 
+// A cell has no pointers: there are many, and the garbage collector need not
+// look at them.
 type cell struct {
 	w, r access
-	more []access // if there are any, w and r are among them
+	more uint32 // 1 + number of the region's list; if that has any, w and r are among them
 }
 
 type shadowPage struct {
@@ -56,7 +58,10 @@ func (r *region) cellAt(off int) *cell {
 		p.clean = true
 		for i := range p.cells {
 			c := &p.cells[i]
-			c.w.lanes, c.r.lanes, c.more = 0, 0, c.more[:0]
+			c.w.lanes, c.r.lanes = 0, 0
+			if c.more != 0 {
+				r.lists[c.more-1] = r.lists[c.more-1][:0]
+			}
 		}
 	}
 	return &p.cells[off%pageBytes/4]
@@ -72,13 +77,13 @@ func (w *warp) touch(in *inst, r *region, off, size, lane int, meta uint32) {
 	w.observed = meta&metaStrong == 0 && len(r.syncs) > 0 && r.syncs[off].seenBy(w.gid, lane)
 	if size >= 4 {
 		for o := off; o < off+size; o += 4 {
-			if c := w.record(r.cellAt(o), lane, meta|metaBytes); c != nil {
+			if c := w.record(r, r.cellAt(o), lane, meta|metaBytes); c != nil {
 				w.conflict(in, r, c, o, 4, lane, meta)
 			}
 		}
 	} else {
 		m := meta | uint32(1<<size-1)<<(off&3)
-		if c := w.record(r.cellAt(off), lane, m); c != nil {
+		if c := w.record(r, r.cellAt(off), lane, m); c != nil {
 			w.conflict(in, r, c, off, size, lane, meta)
 		}
 	}
@@ -122,9 +127,9 @@ func (w *warp) before(old *access, lane int, meta uint32) bool {
 }
 
 // record enters an access and gives the one it conflicts with, or nil.
-func (w *warp) record(c *cell, lane int, meta uint32) *access {
-	if len(c.more) > 0 {
-		return w.recordMany(c, lane, meta)
+func (w *warp) record(r *region, c *cell, lane int, meta uint32) *access {
+	if c.more != 0 && len(r.lists[c.more-1]) > 0 {
+		return w.recordMany(r, c, lane, meta)
 	}
 	bit := uint32(1) << lane
 	cw, cr := &c.w, &c.r
@@ -152,17 +157,23 @@ func (w *warp) record(c *cell, lane int, meta uint32) *access {
 			return nil
 		}
 	}
+	if c.more == 0 {
+		r.lists = append(r.lists, make([]access, 0, 4))
+		c.more = uint32(len(r.lists))
+	}
+	list := &r.lists[c.more-1]
 	for _, a := range [...]access{*cw, *cr} {
 		if a.lanes != 0 {
-			c.more = append(c.more, a)
+			*list = append(*list, a)
 		}
 	}
-	return w.recordMany(c, lane, meta)
+	return w.recordMany(r, c, lane, meta)
 }
 
-func (w *warp) recordMany(c *cell, lane int, meta uint32) *access {
+// recordMany is record for a cell with a list.
+func (w *warp) recordMany(r *region, c *cell, lane int, meta uint32) *access {
 	bit := uint32(1) << lane
-	list := c.more
+	list := r.lists[c.more-1]
 	kept := list[:0]
 	merged := false
 	for i := range list {
@@ -194,7 +205,8 @@ func (w *warp) recordMany(c *cell, lane int, meta uint32) *access {
 	}
 	if len(kept) == 1 {
 		// The list keeps its storage: what was shared once will be again.
-		c.w, c.r, c.more = access{}, access{}, kept[:0]
+		c.w, c.r = access{}, access{}
+		r.lists[c.more-1] = kept[:0]
 		if kept[0].meta&metaWrite != 0 {
 			c.w = kept[0]
 		} else {
@@ -202,7 +214,7 @@ func (w *warp) recordMany(c *cell, lane int, meta uint32) *access {
 		}
 		return nil
 	}
-	c.more = kept
+	r.lists[c.more-1] = kept
 	return nil
 }
 

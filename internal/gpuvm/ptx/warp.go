@@ -1,6 +1,9 @@
 package ptx
 
-import "math/bits"
+import (
+	"math/bits"
+	"strconv"
+)
 
 // A warp is 32 threads of a block and their state.
 type warp struct {
@@ -131,7 +134,7 @@ func (w *warp) run(n int) {
 		}
 		if w.steps++; w.steps > limit {
 			f := w.fault(NoProgress, in, bits.TrailingZeros32(w.mask)&31)
-			f.Detail = "the warp ran " + hex(uint64(limit)) + " (hex) instructions"
+			f.Detail = "the warp ran " + strconv.Itoa(limit) + " instructions"
 			panic(f)
 		}
 	}
