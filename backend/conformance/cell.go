@@ -232,6 +232,20 @@ func baseCell(o Options) cell {
 	return c
 }
 
+// searchCells is where a kernel for few layers may find one that it takes.
+func searchCells(o Options) (cells []cell) {
+	for _, recipe := range recipes() {
+		for bits := 2; bits <= 8; bits++ {
+			for _, kind := range []quant.GroupKind{quant.Uniform, quant.ActOrder} {
+				c := baseCell(o)
+				c.recipe, c.bits, c.kind, c.zeros = recipe, bits, kind, explicit
+				cells = append(cells, c)
+			}
+		}
+	}
+	return cells
+}
+
 // sampleCells returns one cell of each kind of layer, for checks that ask how
 // a layer behaves rather than what it computes. The base comes first.
 func sampleCells(o Options) []cell {

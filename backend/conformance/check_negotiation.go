@@ -111,7 +111,7 @@ func setGroups(s *backend.Spec, kind quant.GroupKind, size, count, longest int) 
 
 // acceptedBase returns a Spec that k accepts, with the layer it is of.
 func (r *rig) acceptedBase(k backend.Kernel) (spec backend.Spec, l *quant.Linear, found bool) {
-	for _, c := range sampleCells(r.o) {
+	for _, c := range append(sampleCells(r.o), searchCells(r.o)...) {
 		for _, t := range types {
 			c.x, c.y = t, t
 			l := c.build()

@@ -129,8 +129,12 @@ func checkConcurrent(r *rig) {
 // checkAllocations counts what the whole process allocates meanwhile, so that
 // it looks for one quiet trial among many: an Apply that allocates has none.
 func checkAllocations(r *rig) {
-	const trials, applies = 500, 2
+	const applies = 2
+	trials := 500
 	fault, counts := r.dev.(backend.FaultInjector)
+	if r.info.Emulated {
+		trials = 1
+	}
 	r.samples(func(s *subject) {
 		c := call{m: 3, x: s.input(s.linear, 3)}
 		o, err := r.operands(r.dev, r.st, s.layer, c)
@@ -155,7 +159,7 @@ func checkAllocations(r *rig) {
 			}
 		}
 		r.wantNil(s, "Apply", err)
-		if least > 0 {
+		if least > 0 && !r.info.Emulated {
 			r.fail(s, "%d Applies make at least %d Go allocations", applies, least)
 		}
 		if counts {
@@ -164,4 +168,7 @@ func checkAllocations(r *rig) {
 			}
 		}
 	})
+	if r.info.Emulated {
+		r.skip("Go's allocations are the emulator's as well: only the device's were looked at")
+	}
 }
