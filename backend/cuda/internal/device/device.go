@@ -212,7 +212,7 @@ func (d *Device) newStream(what string, counted bool, open func() (driver.Stream
 
 // Function returns a kernel of the PTX that ptx returns, loaded once for the
 // device under its name.
-func (d *Device) Function(module string, ptx func() ([]byte, error), kernel string) (driver.Function, error) {
+func (d *Device) Function(module string, ptx func() []byte, kernel string) (driver.Function, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.usable(); err != nil {
@@ -220,11 +220,8 @@ func (d *Device) Function(module string, ptx func() ([]byte, error), kernel stri
 	}
 	m := d.modules[module]
 	if m == nil {
-		text, err := ptx()
-		if err != nil {
-			return nil, err
-		}
-		if m, err = d.context.Load(module, text); err != nil {
+		var err error
+		if m, err = d.context.Load(module, ptx()); err != nil {
 			return nil, fmt.Errorf("%s: %w", d.name(), err)
 		}
 		d.modules[module] = m

@@ -1,0 +1,17 @@
+// Package linear is the kernels of CUDA devices as the contract has them: what
+// they support, how weights are packed for them, and how an Apply is launched.
+// The device code is in kernels/cuda, whose doc.go draws the layout and states
+// the sums; devices and memory are package device's.
+//
+// # Ways through a layer
+//
+//	rows of x   launches
+//	1 to 32     stream: weights once, K in slices; then finish adds the slices
+//	more        tile: blocks of outputs and tokens, all of K in each; gather before
+//	            where x is not in packed order, or not aligned
+//
+// The kernels named invariant take the first way for any number of rows, with
+// the same slices, so that a row of y has the same bits whatever else is in the
+// call. Those named gather read x through a map of features: act-order, groups
+// that are not whole units of 32 features, K that is no multiple of 32.
+package linear

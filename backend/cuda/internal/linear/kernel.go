@@ -1,0 +1,217 @@
+package linear
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cuda/internal/device"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// Kernels is the table of every CUDA device, best first.
+func Kernels() []backend.Kernel {
+	var all []backend.Kernel
+	for _, form := range []struct {
+		variant           string
+		gather, invariant bool
+	}{{"", false, false}, {"_gather", true, false}, {"_invariant", false, true}} {
+		for _, w := range []struct{ bits, least int }{{2, 2}, {3, 3}, {4, 4}, {8, 5}} {
+			all = append(all, &kernel{
+				name:  fmt.Sprintf("cuda_w%dg_a16_mma%s", w.bits, form.variant),
+				least: w.least, most: w.bits, gathers: form.gather, invariant: form.invariant,
+			})
+		}
+	}
+	return all
+}
+
+// kernel is one of the table: the weights that it packs, and what sets it apart
+// of the others for these.
+type kernel struct {
+	name        string
+	least, most int  // bits of codes
+	gathers     bool // x always through a map
+	invariant   bool // and through one where there must be
+}
+
+// plan is how k packs a layer.
+func (k *kernel) plan(s *backend.Spec) *plan { return newPlan(s, k.gathers || !straight(s)) }
+
+var _ backend.Kernel = (*kernel)(nil)
+
+// Name implements backend.Kernel.
+func (k *kernel) Name() string { return k.name }
+
+// leastCapability is that of the PTX in kernels/cuda.
+const leastCapability = 80
+
+// Supports implements backend.Kernel.
+func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refusal) {
+	if i.Family != "cuda" {
+		r = r.Add(k.name, "device", i.Family, "cuda", "")
+	} else if i.Capability > 0 && i.Capability < leastCapability { // 0: a device that is not there
+		r = r.Add(k.name, "compute capability", fmt.Sprintf("%d.%d", i.Capability/10, i.Capability%10), "at least 8.0: mma.sync of m16n8k16 and cp.async", "")
+	}
+	switch {
+	case s.Plain.Valid():
+		return r.Add(k.name, "weights", "plain "+s.Plain.String(), "integer codes", "")
+	case s.Bits < k.least || s.Bits > k.most:
+		r = r.Add(k.name, "bits", fmt.Sprint(s.Bits), bitsRange(k.least, k.most), "")
+	}
+	if s.Recipe.Kind != quant.Exact {
+		r = r.Add(k.name, "activations", s.Recipe.String(), "exact", "ask for exact activations")
+	}
+	if s.X != dtype.F16 && s.X != dtype.BF16 {
+		r = r.Add(k.name, "x type", s.X.String(), "float16 or bfloat16", "the tensor cores multiply 16-bit numbers")
+	}
+	if !s.Y.Valid() {
+		r = r.Add(k.name, "y type", s.Y.String(), "float32, float16 or bfloat16", "")
+	}
+	if !s.Scales.Valid() {
+		r = r.Add(k.name, "scale type", s.Scales.String(), "float32, float16 or bfloat16", "")
+	}
+	if !s.ScalesFinite {
+		r = r.Add(k.name, "scales", "not all finite", "finite numbers", "repair the checkpoint")
+	}
+	if lo, hi := zeroRange(&s); s.ZeroMin < lo || s.ZeroMax > hi {
+		r = r.Add(k.name, "zero points", fmt.Sprintf("%d..%d", s.ZeroMin, s.ZeroMax), fmt.Sprintf("%d..%d, with which code − zero point is exact in %v", lo, hi, s.X), "")
+	}
+	if s.Groups.Kind > quant.ActOrder {
+		r = r.Add(k.name, "groups", s.Groups.Kind.String(), "per-channel, uniform, ragged or act-order", "")
+	}
+	if what, has := absurd(&s); what != "" {
+		return r.Add(k.name, what, has, "what a layer can have", "derive the Spec with backend.NewSpec")
+	}
+	return k.forGroups(r, &s)
+}
+
+func bitsRange(least, most int) string {
+	if least == most {
+		return fmt.Sprint(least)
+	}
+	return fmt.Sprintf("%d..%d", least, most)
+}
+
+// zeroRange is which zero points give differences that the kernels make
+// exactly: 1024 + z and 128 + z are numbers of x's type, and so is u − z.
+func zeroRange(s *backend.Spec) (lo, hi int) {
+	if packedBits(s.Bits) == 8 {
+		return 1<<s.Bits - 1 - 256, 256
+	}
+	return -112, 128
+}
+
+// forGroups adds what does not fit in how K is divided.
+func (k *kernel) forGroups(r *backend.Refusal, s *backend.Spec) *backend.Refusal {
+	if !k.gathers && !k.invariant && !straight(s) {
+		r = r.Add(k.name, "groups", ordered(s), "in order, a multiple of 32 features each", "the gather kernel takes them")
+	}
+	if s.K > mostFeatures || s.N > mostFeatures {
+		return r.Add(k.name, "N x K", fmt.Sprintf("%d x %d", s.N, s.K), fmt.Sprintf("at most %d each", mostFeatures), "")
+	}
+	if r != nil {
+		return r
+	}
+	p := k.plan(s)
+	if depth := p.depth(p.fine); depth > mostRoundings(s) {
+		return r.Add(k.name, "groups", fmt.Sprintf("%d of up to %d features: sums of %d roundings", s.Groups.Count, s.Groups.Longest, depth),
+			fmt.Sprintf("sums of at most %d", mostRoundings(s)), "")
+	}
+	if rows := min(mostRows, int64(math.MaxInt32)/int64(max(p.np, p.units*unitFeatures))); int64(s.MaxRows) > rows {
+		return r.Add(k.name, "MaxRows", fmt.Sprint(s.MaxRows), fmt.Sprintf("at most %d for this N and K", rows), "ask for fewer rows")
+	}
+	return r
+}
+
+// mostFeatures keeps element counts of a row within 31 bits with all padding.
+const mostFeatures = 1 << 24
+
+func ordered(s *backend.Spec) string {
+	if s.Groups.Kind == quant.Uniform {
+		return fmt.Sprintf("of %d features, K %d", s.Groups.Size, s.K)
+	}
+	return fmt.Sprintf("%v, K %d", s.Groups.Kind, s.K)
+}
+
+// absurd names a size that no layer has, which only a Spec not made by NewSpec
+// can say: the plan could not be computed.
+func absurd(s *backend.Spec) (field, has string) {
+	within := func(v, most int) bool { return v >= 1 && v <= most }
+	g := &s.Groups
+	switch {
+	case !within(s.N, quant.MaxDim):
+		return "N", fmt.Sprint(s.N)
+	case !within(s.K, quant.MaxDim):
+		return "K", fmt.Sprint(s.K)
+	case !within(s.MaxRows, quant.MaxDim):
+		return "MaxRows", fmt.Sprint(s.MaxRows)
+	case !within(g.Count, s.K):
+		return "groups", fmt.Sprint(g.Count)
+	case !within(g.Longest, s.K):
+		return "longest group", fmt.Sprint(g.Longest)
+	case g.Kind == quant.Uniform && !within(g.Size, s.K):
+		return "group size", fmt.Sprint(g.Size)
+	case !bounded(g, s.K):
+		return "group boundaries", fmt.Sprintf("%d that do not divide %d features into %d groups", len(g.Bounds), s.K, g.Count)
+	}
+	return "", ""
+}
+
+// bounded reports whether boundaries, where there are any, ascend from 0 to K,
+// and whether groups of one length come to K otherwise.
+func bounded(g *backend.GroupSpec, k int) bool {
+	b := g.Bounds
+	if len(b) == 0 {
+		return g.Count == (k+g.Longest-1)/g.Longest
+	}
+	if len(b) != g.Count+1 || b[0] != 0 || int(b[g.Count]) != k {
+		return false
+	}
+	for i := range g.Count {
+		if b[i+1] < b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Footprint implements backend.Kernel.
+func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footprint {
+	p := k.plan(&s)
+	return backend.Footprint{
+		Weights:   p.at.total,
+		Workspace: int64(k.ways(p, i.Units).workspace(s.MaxRows)),
+		Staging:   p.staging(),
+	}
+}
+
+// Numerics implements backend.Kernel.
+func (k *kernel) Numerics(s backend.Spec) backend.Numerics {
+	p := k.plan(&s)
+	return backend.Numerics{Depth: p.depth(p.fine), FlushBelow: smallestNormal, BatchInvariant: k.invariant}
+}
+
+// smallestNormal is the least float32 that a tensor core is trusted to keep.
+const smallestNormal = 0x1p-126
+
+// Prepare implements backend.Kernel.
+func (k *kernel) Prepare(ctx context.Context, d backend.Device, l *quant.Linear, s backend.Spec) (backend.Layer, error) {
+	dev, err := device.Of(d)
+	if err != nil {
+		return nil, err
+	}
+	if r := k.Supports(d.Info(), s); r != nil {
+		return nil, r
+	}
+	own, err := backend.NewSpec(l, backend.Request{Recipe: &s.Recipe, X: s.X, Y: s.Y, MaxRows: s.MaxRows})
+	if err != nil {
+		return nil, err
+	}
+	if !own.Equal(&s) {
+		return nil, quant.Errorf(backend.ErrShape, l.Name, "spec", fmt.Sprintf("one of this layer: [%d,%d] %s", own.N, own.K, own.Scheme()), "[%d,%d] %s", s.N, s.K, s.Scheme())
+	}
+	return k.prepare(ctx, dev, l, &s)
+}

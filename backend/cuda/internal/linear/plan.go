@@ -1,0 +1,141 @@
+package linear
+
+import (
+	"iter"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/kernels/cuda"
+	"github.com/bitlane/bitlane/quant"
+)
+
+const (
+	unitFeatures = cuda.Unit         // features of a unit, which has one scale for each output
+	brickOutputs = cuda.BrickOutputs // outputs of a brick, which is so many times a unit
+	mapEntry     = 4                 // bytes of an entry of the map, and of unit to group
+	deviceAlign  = 256
+
+	// stepRoundings is what the tensor core's sum of a step, sixteen products
+	// onto a sum, is counted as: products are aligned to the largest and cut in
+	// two halves of eight, each with the sum before it, one bit below float32
+	// (sm_80; later ones keep more): 2·(9+2) cuts.
+	stepRoundings = 22
+)
+
+// plan is how a Spec is packed by a kernel.
+type plan struct {
+	bits       int // of packed codes: 2, 3, 4 or 8
+	n, np      int // outputs, and with the padding to whole bricks
+	k          int
+	units      int
+	groups     int
+	gather     bool // x is read through a map
+	fine       bool // every step is scaled by itself
+	zeroMoves  bool // zero points differ: they are stored
+	zero       int  // the one zero point otherwise
+	scales     dtype.DType
+	x          dtype.DType
+	at         layout
+	brickBytes int
+}
+
+// layout is where the parts of a layer begin in its memory, in bytes.
+type layout struct{ bricks, scales, zeros, groups, features, bias, total int64 }
+
+func packedBits(bits int) int {
+	if bits > 4 {
+		return 8
+	}
+	return bits
+}
+
+// straight reports whether x is read as it is: groups in order, of whole units
+// but for the end of the last one.
+func straight(s *backend.Spec) bool {
+	g := &s.Groups
+	return g.Kind <= quant.Uniform && (g.Longest%unitFeatures == 0 || g.Count == 1)
+}
+
+func newPlan(s *backend.Spec, gather bool) *plan {
+	p := &plan{
+		bits: packedBits(s.Bits), n: s.N, k: s.K, groups: s.Groups.Count, gather: gather,
+		zeroMoves: s.ZeroMin != s.ZeroMax, zero: s.ZeroMin, scales: s.Scales, x: s.X,
+	}
+	p.np = (p.n + brickOutputs - 1) / brickOutputs * brickOutputs
+	p.units = unitsOf(s)
+	p.fine = p.depth(false) > mostRoundings(s)
+	p.brickBytes = cuda.BrickBytes(p.bits)
+	p.lay(s)
+	return p
+}
+
+// unitsOf counts the units of a Spec that has groups, without walking through
+// groups of one length.
+func unitsOf(s *backend.Spec) int {
+	up := func(features int) int { return (features + unitFeatures - 1) / unitFeatures }
+	g := &s.Groups
+	if g.Bounds == nil {
+		longest := min(max(g.Longest, 1), s.K)
+		return s.K/longest*up(longest) + up(s.K%longest)
+	}
+	units := 0
+	for i := range g.Count {
+		units += up(g.Bound(i+1, s.K) - g.Bound(i, s.K))
+	}
+	return units
+}
+
+// unit is features [lo, hi) in the order of the groups, of one group.
+type unit struct{ lo, hi, group int }
+
+// eachUnit yields the units in order.
+func eachUnit(s *backend.Spec) iter.Seq2[int, unit] {
+	return func(yield func(int, unit) bool) {
+		at := 0
+		for g := range s.Groups.Count {
+			end := s.Groups.Bound(g+1, s.K)
+			for lo := s.Groups.Bound(g, s.K); lo < end; lo += unitFeatures {
+				if !yield(at, unit{lo, min(end, lo+unitFeatures), g}) {
+					return
+				}
+				at++
+			}
+		}
+	}
+}
+
+func (p *plan) lay(s *backend.Spec) {
+	at := int64(0)
+	part := func(bytes int64) int64 {
+		from := at
+		at += (bytes + deviceAlign - 1) / deviceAlign * deviceAlign
+		return from
+	}
+	perGroup := int64(p.groups) * int64(p.np)
+	p.at.bricks = part(int64(p.np/brickOutputs) * int64(p.units) * int64(p.brickBytes))
+	p.at.scales = part(perGroup * int64(p.scales.Size()))
+	if p.zeroMoves {
+		p.at.zeros = part(2 * perGroup)
+	}
+	p.at.groups = part(int64(p.units) * mapEntry)
+	if p.gather {
+		p.at.features = part(int64(p.units) * unitFeatures * mapEntry)
+	}
+	if s.Bias {
+		p.at.bias = part(4 * int64(p.np))
+	}
+	p.at.total = at
+}
+
+// depth counts the roundings of the longest path to y: a chain of steps on the
+// tensor core, one for each scale, at most one for each slice beyond those, one
+// for the bias.
+func (p *plan) depth(fine bool) int {
+	if fine {
+		return stepRoundings + 2*p.units + 2
+	}
+	return 2*stepRoundings + p.units + 2
+}
+
+// mostRoundings is the largest depth that a kernel may have.
+func mostRoundings(s *backend.Spec) int { return s.K/8 + 32 }

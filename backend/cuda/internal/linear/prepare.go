@@ -1,0 +1,168 @@
+package linear
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cuda/internal/device"
+	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// stagingBytes is about how much is packed before it is copied to the device,
+// while the next piece is packed.
+const stagingBytes = 8 << 20
+
+// rowBytes is the bytes of the bricks of 32 outputs.
+func (p *plan) rowBytes() int { return p.units * p.brickBytes }
+
+// pieceRows is how many rows of bricks a piece has.
+func (p *plan) pieceRows() int {
+	return max(1, min(stagingBytes/max(1, p.rowBytes()), p.np/brickOutputs))
+}
+
+// tables is the bytes of everything but bricks.
+func (p *plan) tables() int64 { return p.at.total - p.at.scales }
+
+func (p *plan) staging() int64 {
+	workers := int64(runtime.GOMAXPROCS(0))
+	return 2*int64(p.pieceRows()*p.rowBytes()) + p.tables() + workers*int64((&bricks{plan: p}).spare())
+}
+
+// prepare packs l, which s is a Spec of.
+func (k *kernel) prepare(ctx context.Context, dev *device.Device, l *quant.Linear, s *backend.Spec) (_ backend.Layer, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	base, err := device.NewLayer(dev, *s)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, base.Close())
+		}
+	}()
+	p := k.plan(s)
+	w := k.ways(p, dev.Info().Units)
+	if err := w.load(dev); err != nil {
+		return nil, err
+	}
+	at, err := base.Alloc(p.at.total)
+	if err != nil {
+		return nil, err
+	}
+	b := &bricks{plan: p, spec: s, src: &l.Weight, order: l.Weight.Groups().Order()}
+	if err := b.upload(ctx, dev, at); err != nil {
+		return nil, err
+	}
+	tables := make([]byte, p.tables())
+	p.fill(tables, l, s, b.order)
+	up, err := dev.NewUpload(0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, up.Close()) }()
+	if err := up.Whole(at+driver.Ptr(p.at.scales), tables); err != nil {
+		return nil, err
+	}
+	return newLayer(base, p, w, at), nil
+}
+
+// upload packs all bricks on all threads and copies them to the device, a piece
+// while the next is packed.
+func (b *bricks) upload(ctx context.Context, dev *device.Device, at driver.Ptr) (err error) {
+	p := b.plan
+	rows, each := p.np/brickOutputs, p.pieceRows()
+	up, err := dev.NewUpload(each * p.rowBytes())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, up.Close()) }()
+	for first := 0; first < rows; first += each {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		piece, err := up.Next()
+		if err != nil {
+			return err
+		}
+		piece = piece[:min(each, rows-first)*p.rowBytes()]
+		b.pack(piece, first)
+		if err := up.Send(at+driver.Ptr(first*p.rowBytes()), piece); err != nil {
+			return err
+		}
+	}
+	return up.Wait()
+}
+
+// pack fills piece with rows of bricks from first on.
+func (b *bricks) pack(piece []byte, first int) {
+	each := b.plan.rowBytes()
+	rows := len(piece) / each
+	var next atomic.Int64
+	work := func() {
+		spare := make([]byte, b.spare())
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= rows {
+				return
+			}
+			b.row(piece[i*each:][:each], (first+i)*brickOutputs, spare)
+		}
+	}
+	var wait sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), rows) - 1 {
+		wait.Go(work)
+	}
+	work()
+	wait.Wait()
+}
+
+// fill writes everything but bricks, from scales on.
+func (p *plan) fill(dst []byte, l *quant.Linear, s *backend.Spec, order []int32) {
+	part := func(at int64) []byte { return dst[at-p.at.scales:] }
+	w, size := &l.Weight, p.scales.Size()
+	scales := part(p.at.scales)
+	for n := range p.n {
+		row := w.ScaleRow(n)
+		for g := range p.groups {
+			copy(scales[(g*p.np+n)*size:][:size], row[g*size:])
+		}
+	}
+	if p.zeroMoves {
+		zeros := part(p.at.zeros)
+		for n := range p.n {
+			for g := range p.groups {
+				binary.LittleEndian.PutUint16(zeros[2*(g*p.np+n):], uint16(w.Zero(n, g)))
+			}
+		}
+	}
+	groups := part(p.at.groups)
+	for u, f := range eachUnit(s) {
+		binary.LittleEndian.PutUint32(groups[mapEntry*u:], uint32(f.group))
+		if !p.gather {
+			continue
+		}
+		features := part(p.at.features)[u*unitFeatures*mapEntry:]
+		for i := range unitFeatures {
+			at := int32(-1)
+			if from := f.lo + i; from < f.hi {
+				at = int32(from)
+				if order != nil {
+					at = order[from]
+				}
+			}
+			binary.LittleEndian.PutUint32(features[mapEntry*i:], uint32(at))
+		}
+	}
+	if s.Bias {
+		dtype.Encode(dtype.F32, part(p.at.bias), l.Bias)
+	}
+}
