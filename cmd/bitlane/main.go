@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+
+	_ "github.com/bitlane/bitlane/backend/cuda/emulated" // by name only: cuda-emulated:0
 )
 
 // The exit statuses.
