@@ -134,6 +134,11 @@ INLINE void copy16_part(u32 to, u64 from, i32 bytes) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
 }
 
+// 8 bytes, by way of L1.
+INLINE void copy8_part(u32 to, u64 from, i32 bytes) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(to), "l"(from), "r"(bytes) : "memory");
+}
+
 // Ends a group of this thread's copies; wait_copies returns when all groups but
 // the last PENDING have arrived.
 INLINE void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }

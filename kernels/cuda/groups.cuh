@@ -1,11 +1,11 @@
 // Scales and zero points on their way through shared memory.
 //
 // A unit belongs to one group, and neighbours often share it. The copier of
-// units asks for the scales and zeros of OUTPUTS outputs when the group changes,
-// together with the unit that is the first to need them, and puts them into the
-// next of SLOTS slots. It remembers for each unit under way whether it was such
-// a first one; the reader, SLOTS - 1 units behind, goes to the next slot then.
-// SLOTS slots are enough: no more than SLOTS units are under way.
+// steps asks for the scales and zeros of OUTPUTS outputs when the group changes,
+// together with the step that is the first to need them, and puts them into the
+// next of SLOTS slots. It remembers for each step under way whether it was such
+// a first one; the reader, SLOTS - 1 steps behind, goes to the next slot then.
+// SLOTS slots are enough: no more than SLOTS steps are under way.
 //
 //   slot   [OUTPUTS] scales, 2 or 4 bytes each | [OUTPUTS] int16 zeros at 4 OUTPUTS
 //
@@ -15,6 +15,24 @@
 #include "bricks.cuh"
 #include "layer.cuh"
 
+// The groups of units, one after the other, each read a step before it is needed.
+struct UnitGroups {
+  i32 group;
+
+  INLINE UnitGroups(const Layer &l, i32 unit) { read(l, unit); }
+
+  // The group of the unit last read; the one to read now is `unit`. The same in all lanes.
+  INLINE i32 next(const Layer &l, i32 unit) {
+    i32 now = uniform(group);
+    read(l, unit);
+    return now;
+  }
+
+  // The address is the same for all lanes, but ptxas cannot see it: it would wait
+  // for the number at once, to have it in a uniform register.
+  INLINE void read(const Layer &l, i32 unit) { group = read_word(l.unit_group + 4 * (i64)(unit + (thread_x() & l.units >> 31))); }
+};
+
 template <int OUTPUTS> constexpr int group_slot_bytes = 6 * OUTPUTS;
 
 template <int OUTPUTS, int SLOTS> struct GroupCopier {
@@ -23,8 +41,8 @@ template <int OUTPUTS, int SLOTS> struct GroupCopier {
   i32 source_stride; // bytes from one group to the next
   u32 offset;        // of this thread's bytes in a slot
   i32 slot = 0;
-  i32 last = -1;   // the newest unit's group
-  u32 changes = 0; // bit i: the unit asked for i steps ago is the first of its group
+  i32 last = -1;   // the newest step's group
+  u32 changes = 0; // bit i: the one asked for i steps ago is the first of its group
 
   // The outputs are output, output + 1, ... Those from np on do not exist: others
   // stand in for them, in steps of 32, and nobody uses their results. lane counts
@@ -57,10 +75,10 @@ template <int OUTPUTS, int SLOTS> struct GroupCopier {
     slot = slot + 1 == SLOTS ? 0 : slot + 1;
   }
 
-  // A step without a unit: the reader's place in changes moves on.
+  // A step without one to copy: the reader's place in changes moves on.
   INLINE void skip() { changes <<= 1; }
 
-  // Whether the unit asked for SLOTS - 1 steps ago is the first of its group.
+  // Whether the one asked for SLOTS - 1 steps ago is the first of its group.
   INLINE bool starts_group() const { return changes >> (SLOTS - 1) & 1; }
 };
 

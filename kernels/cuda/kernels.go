@@ -102,7 +102,7 @@ func moduleKernels(bits int, x dtype.DType) []Kernel {
 		tokens, threads, registers int
 		mapped                     bool
 	}{
-		{8, 768, 80, false}, {16, 512, 128, false}, {32, 384, 168, false}, {8, 768, 80, true}, {16, 512, 128, true},
+		{8, 768, 80, false}, {16, 512, 128, false}, {32, 384, 168, false}, {8, 768, 80, true}, {16, 384, 168, true},
 	} {
 		name := fmt.Sprintf("%s_n%d", module, s.tokens)
 		if s.mapped {

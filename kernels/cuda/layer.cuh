@@ -14,7 +14,7 @@
 //   bias         float32 [n], or 0
 //   y, y_stride  y[token][output] of y_kind, elements from one row to the next
 //   sums         float32 [slices][m][np], written in place of y where the grid has several slices
-//   fine         not 0: scale each of a unit's two products on its own
+//   fine         1: scale each of a unit's two products on its own; else 0
 //   slice_units  units of a slice: blockIdx.y is the slice
 //   run_units    units of a warp's run: threadIdx.y is the run (kernel "stream")
 #pragma once
@@ -35,6 +35,11 @@ struct Layer {
   // Units [first, last) of this block's slice.
   INLINE i32 first_unit() const { return minimum(block_y() * slice_units, units); }
   INLINE i32 last_unit() const { return minimum(first_unit() + slice_units, units); }
+
+  // Kernels count in steps: a step is a unit, or half of one where fine is 1.
+  INLINE i32 steps(i32 units) const { return units << fine; }
+  INLINE i32 unit_of(i32 step) const { return step >> fine; }
+  INLINE bool ends_unit(i32 step) const { return (step & fine) == fine; }
 
   // The end of every kernel: the sum of a slice for one output of one token.
   INLINE void write(i32 token, i32 output, float sum) const {

@@ -2,7 +2,7 @@
 // operations, so that kernels are written once: arithmetic on pairs (low half =
 // first element), the tensor core's product, and rounding.
 //
-//   mma_zero, mma: D[16][8] = A[16][16] B[16][8] + C, in a warp. Lane l has g = l/4 and t = l%4;
+//   mma: D[16][8] = A[16][16] B[16][8] + C, in a warp. Lane l has g = l/4 and t = l%4;
 //     A: a[0] = row g,   columns 2t, 2t+1       a[1] = row g+8, the same
 //        a[2] = row g,   columns 2t+8, 2t+9     a[3] = row g+8, the same
 //     B: b0 = rows 2t, 2t+1 of column g         b1 = rows 2t+8, 2t+9
@@ -46,11 +46,6 @@ struct BF16 {
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
   }
 };
-
-template <class T> INLINE void mma_zero(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {
-  d[0] = d[1] = d[2] = d[3] = 0.0f;
-  T::mma(d, a, b0, b1);
-}
 
 // Kinds of number that are known at launch only.
 enum Kind : i32 { kind_f16 = 0, kind_bf16 = 1, kind_f32 = 2 };

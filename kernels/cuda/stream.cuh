@@ -36,9 +36,7 @@ template <int TOKENS, bool GATHER> struct StreamInput {
   u64 row;        // of token g, feature 0
   i64 tile_bytes; // from a token to the one 8 further
   i32 tokens;     // how many there are from token g on
-  i32 k;
   i32 wide; // features that 16-byte reads may take: k rounded down to 8, or 0 where rows are not aligned
-  u64 map;
   Words4 features[GATHER ? 2 : 0];
   Words4 x[tiles];
 
@@ -49,22 +47,23 @@ template <int TOKENS, bool GATHER> struct StreamInput {
     row = l.x + 2 * (i64)token * l.x_stride;
     tile_bytes = 16 * (i64)l.x_stride;
     tokens = l.m - token;
-    k = l.k;
-    wide = ((l.x | 2 * (u64)l.x_stride) & 15) == 0 ? k & ~7 : 0;
-    map = l.map;
+    wide = ((l.x | 2 * (u64)l.x_stride) & 15) == 0 ? l.k & ~7 : 0;
   }
 
-  // The features of the next call of read.
-  INLINE void read_map(i32 feature) {
+  // For the next call of read, which is for the same step.
+  INLINE void read_map(const Layer &l, i32 step, i32 t) {
     if constexpr (GATHER) {
-      features[0] = read_words4(map + 4 * (i64)feature);
-      features[1] = read_words4(map + 4 * (i64)feature + 16);
+      u64 from = l.map + 4 * (i64)(32 * l.unit_of(step) + 8 * t);
+      features[0] = read_words4(from);
+      features[1] = read_words4(from + 16);
     }
   }
 
-  INLINE void read(i32 feature) {
+  // The features of a step: those of its unit, or half of them.
+  INLINE void read(const Layer &l, i32 step, i32 t) {
+    i32 feature = 32 * l.unit_of(step) + 8 * t;
     u64 from = row + (GATHER ? 0 : 2 * (i64)feature);
-    i32 left = k - feature;
+    i32 left = l.k - feature;
     UNROLL
     for (int tile = 0; tile < tiles; tile++, from += tile_bytes) {
       bool exists = 8 * tile < tokens;
@@ -81,11 +80,16 @@ template <int TOKENS, bool GATHER> struct StreamInput {
           x[tile].v[i] = read_half_if(from + 4 * i, exists && 2 * i < left) | read_half_if(from + 4 * i + 2, exists && 2 * i + 1 < left) << 16;
         }
     }
+    if (l.fine) {
+      UNROLL
+      for (int tile = 0; tile < tiles; tile++)
+        x[tile] = only_step(x[tile], step);
+    }
   }
 };
 
 // One unit: the bricks at stage and behind it, into the sums of 4 tiles of outputs.
-template <bool FINE, class T, int BITS, int TILES>
+template <class T, int BITS, int TILES>
 INLINE void stream_unit(Sums<T, 4, TILES> &sums, u32 stage, i32 lane, const Words4 (&x)[TILES], const GroupRows<T, BITS, 4> &rows) {
   u32 w[BITS], a0[4], a1[4];
   UNROLL
@@ -98,7 +102,7 @@ INLINE void stream_unit(Sums<T, 4, TILES> &sums, u32 stage, i32 lane, const Word
     }
     UNROLL
     for (int j = 0; j < TILES; j++)
-      sums.template add<FINE>(i, j, a0, a1, x[j], rows.scale[i]);
+      sums.add(i, j, a0, a1, x[j], rows.scale[i]);
   }
 }
 
@@ -138,67 +142,61 @@ INLINE float ordered_sum(u32 from, u32 step, i32 count) {
 }
 
 template <class T, int BITS, int TOKENS, bool GATHER> INLINE void stream(Layer l) {
-  constexpr int stages = stream_stages<BITS>, tiles = TOKENS / 8;
+  constexpr int stages = stream_stages<BITS>, tiles = TOKENS / 8, ahead_x = TOKENS < 32;
   i32 lane = thread_x() % 32, side = uniform(thread_x() / 32), g = lane / 4, t = lane % 4;
   i32 across = threads_x() / 32, runs = threads_y(), run = uniform(thread_y());
   i32 output = (block_x() * across + side) * 64, token = block_z() * TOKENS;
-  i32 unit = minimum(l.first_unit() + run * l.run_units, l.last_unit());
-  i32 end = output < l.np ? minimum(unit + l.run_units, l.last_unit()) : unit;
+  i32 first_unit = minimum(l.first_unit() + run * l.run_units, l.last_unit());
+  i32 units = output < l.np ? minimum(l.run_units, l.last_unit() - first_unit) : 0;
 
-  u32 bricks = shared_base() + (run * across + side) * stream_shared<BITS>, slots = bricks + stages * 2 * brick_bytes<BITS>;
+  u32 ring = shared_base() + (run * across + side) * stream_shared<BITS>, slots = ring + stages * 2 * brick_bytes<BITS>;
   Sums<T, 4, tiles> sums;
   sums.clear();
-  if (unit < end) {
-    u64 from = l.weights + ((i64)(output / 32) * l.units + unit) * brick_bytes<BITS>; // of the next unit to copy
+  if (units > 0) {
+    u64 from = l.weights + ((i64)(output / 32) * l.units + first_unit) * brick_bytes<BITS>; // of the next step to copy
     // The last brick may be missing: the first stands in, nobody uses its results.
     i64 second = output + 32 < l.np ? (i64)l.units * brick_bytes<BITS> : 0;
-    i32 ahead = unit, stage = 0, slot = -1; // ahead: the next unit to copy; stage: where it goes
-    // The group of the next unit to copy, read a step before. Its address differs
-    // from lane to lane, as far as ptxas can see: it would wait at once otherwise,
-    // to have the number in a uniform register.
-    u64 unit_group = l.unit_group + 4 * (lane & l.units >> 31);
-    i32 group = read_word(unit_group + 4 * (i64)unit);
+    i32 begin = l.steps(first_unit), end = l.steps(first_unit + units);
+    i32 ahead = begin, stage = 0, slot = -1; // ahead: the next step to copy; stage: where it goes
+    UnitGroups unit_groups(l, first_unit);
     GroupCopier<64, stages> groups(l, slots, output, lane);
     StreamInput<TOKENS, GATHER> input(l, token + g);
-    input.read_map(32 * unit + 8 * t);
+    input.read_map(l, begin, t);
     GroupRows<T, BITS, 4> rows(l.zero_point);
 
-    // now is the unit to multiply. The first steps, before there is one, fill the ring.
+    // now is the step to multiply. The first rounds, before there is one, fill the ring.
 #pragma unroll 1
-    for (i32 now = unit - (stages - 1); now < end; now++) {
+    for (i32 now = begin - (stages - 1); now < end; now++) {
       wait_copies<stages - 2>();
       warp_barrier();
-      // Behind the barrier: all lanes are done with the unit whose place this takes.
+      // Behind the barrier: all lanes are done with the step whose place this takes.
       if (ahead < end) {
-        copy_bricks<BITS>(bricks + stage * 2 * brick_bytes<BITS>, from, second, lane);
-        groups.copy(group);
-        from += brick_bytes<BITS>;
+        copy_bricks<BITS>(ring + stage * 2 * brick_bytes<BITS>, from, second, lane);
+        groups.copy(unit_groups.next(l, l.unit_of(minimum(ahead + 1, end - 1))));
+        from += l.ends_unit(ahead) ? brick_bytes<BITS> : 0;
         ahead++;
-        group = read_word(unit_group + 4 * (i64)minimum(ahead, end - 1));
       } else {
         groups.skip();
       }
       commit_copies();
-      stage = stage + 1 == stages ? 0 : stage + 1; // that of unit now, too
+      stage = stage + 1 == stages ? 0 : stage + 1; // that of step now, too
 
+      // x of the next step if there are registers for it, else of this one.
       Words4 x[tiles];
       UNROLL
       for (int j = 0; j < tiles; j++)
         x[j] = input.x[j];
-      if (now >= unit - 1 && now < end - 1) {
-        input.read(32 * (now + 1) + 8 * t);
-        input.read_map(32 * minimum(now + 2, end - 1) + 8 * t);
+      if (now + ahead_x >= begin && now + ahead_x < end) {
+        input.read(l, now + ahead_x, t);
+        input.read_map(l, minimum(now + ahead_x + 1, end - 1), t);
       }
-      if (now < unit)
+      if (now < begin)
         continue;
       if (groups.starts_group()) {
         slot = slot + 1 == stages ? 0 : slot + 1;
         rows.template read<64>(slots + slot * group_slot_bytes<64>, g, l.scale_kind, l.zeros != 0);
       }
-      if (l.fine)
-        stream_unit<true>(sums, bricks + stage * 2 * brick_bytes<BITS>, lane, x, rows);
-      else
-        stream_unit<false>(sums, bricks + stage * 2 * brick_bytes<BITS>, lane, x, rows);
+      stream_unit(sums, ring + stage * 2 * brick_bytes<BITS>, lane, ahead_x ? x : input.x, rows);
     }
     wait_copies<0>();
     warp_barrier();
@@ -218,7 +216,7 @@ template <class T, int BITS, int TOKENS, bool GATHER> INLINE void stream(Layer l
       for (int j = 0; j < tiles; j++)
         UNROLL
         for (int c = 0; c < 4; c++)
-          set_shared_float(bricks + 4 * ((8 * j + 2 * t + c % 2) * row + 16 * i + 8 * (c / 2) + g), sums.acc[first + i][j][c]);
+          set_shared_float(ring + 4 * ((8 * j + 2 * t + c % 2) * row + 16 * i + 8 * (c / 2) + g), sums.acc[first + i][j][c]);
     block_barrier();
     for (i32 e = thread_y() * threads_x() + thread_x(); e < across * TOKENS * width; e += threads_x() * runs) {
       i32 o = e % width, to = e / width % TOKENS, side = e / (width * TOKENS);

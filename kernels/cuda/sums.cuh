@@ -5,14 +5,24 @@
 //   acc = fma(t, scale, acc)         one rounding for each unit
 //
 // fine, for layers with few features, whose bound has no room for the sums of 32:
-//
-//   acc = fma(A0 B0 + 0, scale, acc); acc = fma(A1 B1 + 0, scale, acc)
+// each unit counts as two steps, one after the other, first with 0 for the x of
+// B1, then of B0. Both t are then sums of 16 products.
 //
 // B is 8 tokens by the 8 features 8t to 8t+7 of lane l, t = l%4: words 0 and 1 are
 // its pairs of step 0, words 2 and 3 those of step 1. The order of features in a
 // step is thus not that of x, and weights are packed to match.
 #pragma once
 #include "number.cuh"
+
+// x of one half of a unit, 0 for the other: step is even or odd.
+INLINE Words4 only_step(const Words4 &x, i32 step) {
+  Words4 r = x;
+  if (step % 2 == 0)
+    r.v[2] = r.v[3] = 0;
+  else
+    r.v[0] = r.v[1] = 0;
+  return r;
+}
 
 template <class T, int OUTPUT_TILES, int TOKEN_TILES> struct Sums {
   float acc[OUTPUT_TILES][TOKEN_TILES][4];
@@ -28,21 +38,12 @@ template <class T, int OUTPUT_TILES, int TOKEN_TILES> struct Sums {
   }
 
   // scale has those of rows g and g + 8.
-  template <bool FINE> INLINE void add(int i, int j, const u32 (&a0)[4], const u32 (&a1)[4], const Words4 &x, const float (&scale)[2]) {
-    float t[4];
-    mma_zero<T>(t, a0, x.v[0], x.v[1]);
-    if constexpr (FINE) {
-      add_scaled(acc[i][j], t, scale);
-      mma_zero<T>(t, a1, x.v[2], x.v[3]);
-    } else {
-      T::mma(t, a1, x.v[2], x.v[3]);
-    }
-    add_scaled(acc[i][j], t, scale);
-  }
-
-  static INLINE void add_scaled(float (&acc)[4], const float (&t)[4], const float (&scale)[2]) {
+  INLINE void add(int i, int j, const u32 (&a0)[4], const u32 (&a1)[4], const Words4 &x, const float (&scale)[2]) {
+    float t[4] = {0, 0, 0, 0};
+    T::mma(t, a0, x.v[0], x.v[1]);
+    T::mma(t, a1, x.v[2], x.v[3]);
     UNROLL
     for (int c = 0; c < 4; c++)
-      acc[c] = __builtin_fmaf(t[c], scale[c / 2], acc[c]);
+      acc[i][j][c] = __builtin_fmaf(t[c], scale[c / 2], acc[i][j][c]);
   }
 };

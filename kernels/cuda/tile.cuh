@@ -37,54 +37,58 @@ constexpr int tile_shared = tile_stages<BITS, TOKENS> *(tile_stage_bytes<BITS, T
 
 // What one thread copies of each unit: 16 bytes of every 32nd row of x, and of the bricks.
 template <int BITS, int TOKENS> struct TileCopier {
-  static constexpr int rows = TOKENS / 32, chunks = brick_bytes<BITS> / 4; // chunks of 16 bytes of 4 bricks
-  u64 x;
-  i64 row_step;
-  i32 tokens; // from this thread's first row on
-  i32 left;   // features from this thread's first one on
+  static constexpr int chunks = brick_bytes<BITS> / 4; // of 16 bytes, of 4 bricks
+  u64 x;     // of this thread's first row, at its features of the next unit
+  i32 rows;  // that exist, from that one on
   u64 bricks[(chunks + 127) / 128];
-  i32 thread;
 
-  INLINE TileCopier(const Layer &l, i32 output, i32 token, i32 unit, i32 thread) : thread(thread) {
-    i32 row = token + thread / 4, feature = 32 * unit + 8 * (thread % 4);
-    x = l.x + 2 * ((i64)row * l.x_stride + feature);
-    row_step = 64 * (i64)l.x_stride;
-    tokens = l.m - row;
-    left = l.k - feature;
+  INLINE TileCopier(const Layer &l, i32 output, i32 token, i32 unit) {
+    i32 row = token + thread_x() / 4;
+    x = l.x + 2 * ((i64)row * l.x_stride + 32 * unit + 8 * (thread_x() % 4));
+    rows = l.m - row;
     UNROLL
     for (int i = 0; i < (chunks + 127) / 128; i++) {
-      // Bricks from np on do not exist: the first stands in, nobody uses its results.
-      i32 chunk = thread + 128 * i, brick = chunk / (brick_bytes<BITS> / 16), at = chunk % (brick_bytes<BITS> / 16);
-      if (output + 32 * brick >= l.np)
+      i32 chunk = thread_x() + 128 * i, brick = chunk / (brick_bytes<BITS> / 16), at = chunk % (brick_bytes<BITS> / 16);
+      if (output + 32 * brick >= l.np) // does not exist: the first stands in, nobody uses the results
         brick = 0;
       bricks[i] = l.weights + ((i64)(output / 32 + brick) * l.units + unit) * brick_bytes<BITS> + 16 * at;
     }
   }
 
-  // Copies a unit to the stage and goes to the next.
-  INLINE void copy(u32 stage) {
-    u32 to = stage + 16 * thread;
+  // Copies a step to the stage and goes to the next.
+  INLINE void copy(const Layer &l, u32 stage, i32 step) {
+    u32 to = stage + 16 * thread_x();
+    i32 left = l.k - 32 * l.unit_of(step); // features that exist, of the unit's 32
+    i32 mine = minimum(maximum(2 * left - 16 * (thread_x() % 4), 0), 16); // bytes of them
+    // Rows that do not exist are not copied: what lies there reaches no other row's results.
     UNROLL
-    for (int i = 0; i < rows; i++) {
-      if (32 * i < tokens && left >= 8)
-        copy16(to + 2048 * i, x + i * row_step);
-      else // no bytes are read of rows and features that are not there
-        copy16_part(to + 2048 * i, x, 32 * i < tokens ? 2 * maximum(left, 0) : 0);
-    }
-    x += 64;
-    left -= 32;
+    for (int i = 0; i < TOKENS / 32; i++)
+      if (32 * i < rows) {
+        u64 from = x + i * (64 * (i64)l.x_stride);
+        if (l.fine) {
+          bool second = step % 2;
+          copy8_part(to + 2048 * i, from, second ? 0 : minimum(mine, 8));
+          copy8_part(to + 2048 * i + 8, mine > 8 ? from + 8 : from, second ? maximum(mine - 8, 0) : 0);
+        } else if (left >= 32) {
+          copy16(to + 2048 * i, from);
+        } else {
+          copy16_part(to + 2048 * i, from, mine);
+        }
+      }
+    bool next = l.ends_unit(step);
+    x += next ? 64 : 0;
     UNROLL
     for (int i = 0; i < (chunks + 127) / 128; i++) {
-      if (thread + 128 * i < chunks)
+      if (128 * i + 128 <= chunks || thread_x() < chunks - 128 * i)
         copy16(to + 64 * TOKENS + 2048 * i, bricks[i]);
-      bricks[i] += brick_bytes<BITS>;
+      bricks[i] += next ? brick_bytes<BITS> : 0;
     }
   }
 };
 
-// One unit. x is the warp's first row of it and t, bricks its first brick, for TILES tiles of outputs.
-template <bool FINE, class T, int BITS, int TILES>
-INLINE void tile_unit(Sums<T, TILES, 8> &sums, u32 x, u32 bricks, i32 lane, const GroupRows<T, BITS, TILES> &rows) {
+// One step. x is the warp's first row of it and t, bricks its first brick, for TILES tiles of outputs.
+template <class T, int BITS, int TILES>
+INLINE void tile_step(Sums<T, TILES, 8> &sums, u32 x, u32 bricks, i32 lane, const GroupRows<T, BITS, TILES> &rows) {
   u32 a0[TILES][4], a1[TILES][4];
   UNROLL
   for (int i = 0; i < TILES; i += 2) {
@@ -98,7 +102,7 @@ INLINE void tile_unit(Sums<T, TILES, 8> &sums, u32 x, u32 bricks, i32 lane, cons
     Words4 b = shared_words4(x + 512 * j);
     UNROLL
     for (int i = 0; i < TILES; i++)
-      sums.template add<FINE>(i, j, a0[i], a1[i], b, rows.scale[i]);
+      sums.add(i, j, a0[i], a1[i], b, rows.scale[i]);
   }
 }
 
@@ -111,38 +115,36 @@ template <class T, int BITS, int TOKENS> INLINE void tile(Layer l) {
   // as there are, so that both weights and x are read from L2 more often than from memory.
   i32 band = 8 * grid_x(), linear = block_z() * grid_x() + block_x();
   i32 high = minimum(8, grid_z() - linear / band * 8);
-  i32 output = linear % band / high * 128, token = (linear / band * 8 + linear % band % high) * TOKENS;
+  i32 output = uniform(linear % band / high * 128), token = uniform((linear / band * 8 + linear % band % high) * TOKENS);
   i32 first_row = TOKENS == 128 ? 64 * (warp / 2) : 32 * warp, first_token = TOKENS == 128 ? 64 * (warp % 2) : 0;
 
-  i32 unit = l.first_unit(), end = l.last_unit();
+  i32 begin = l.steps(l.first_unit()), end = l.steps(l.last_unit());
   u32 ring = shared_base(), slots = ring + stages * stage_bytes;
   Sums<T, tiles, 8> sums;
   sums.clear();
-  if (unit < end) {
-    TileCopier<BITS, TOKENS> copier(l, output, token, unit, thread);
+  if (begin < end) {
+    TileCopier<BITS, TOKENS> copier(l, output, token, l.first_unit());
     GroupCopier<128, stages> groups(l, slots, output, thread);
     GroupRows<T, BITS, tiles> rows(l.zero_point);
-    i32 ahead = unit, stage = 0, slot = -1; // ahead: the next unit to copy; stage: where it goes
-    u64 unit_group = l.unit_group + 4 * (lane & l.units >> 31);
-    i32 group = read_word(unit_group + 4 * (i64)unit);
+    i32 ahead = begin, stage = 0, slot = -1; // ahead: the next step to copy; stage: where it goes
+    UnitGroups unit_groups(l, l.first_unit());
 
-    // now is the unit to multiply. The first steps, before there is one, fill the ring.
+    // now is the step to multiply. The first rounds, before there is one, fill the ring.
 #pragma unroll 1
-    for (i32 now = unit - (stages - 1); now < end; now++) {
+    for (i32 now = begin - (stages - 1); now < end; now++) {
       wait_copies<stages - 2>();
       block_barrier();
-      // Behind the barrier: all warps are done with the unit whose place this takes.
+      // Behind the barrier: all warps are done with the step whose place this takes.
       if (ahead < end) {
-        copier.copy(ring + stage * stage_bytes);
-        groups.copy(group);
+        copier.copy(l, ring + stage * stage_bytes, ahead);
+        groups.copy(unit_groups.next(l, l.unit_of(minimum(ahead + 1, end - 1))));
         ahead++;
-        group = read_word(unit_group + 4 * (i64)minimum(ahead, end - 1));
       } else {
         groups.skip();
       }
       commit_copies();
-      stage = stage + 1 == stages ? 0 : stage + 1; // that of unit now, too
-      if (now < unit)
+      stage = stage + 1 == stages ? 0 : stage + 1; // that of step now, too
+      if (now < begin)
         continue;
       if (groups.starts_group()) {
         slot = slot + 1 == stages ? 0 : slot + 1;
@@ -150,10 +152,7 @@ template <class T, int BITS, int TOKENS> INLINE void tile(Layer l) {
       }
       u32 x = ring + stage * stage_bytes + 64 * (first_token + g) + 16 * t;
       u32 bricks = ring + stage * stage_bytes + 64 * TOKENS + first_row / 32 * brick_bytes<BITS>;
-      if (l.fine)
-        tile_unit<true>(sums, x, bricks, lane, rows);
-      else
-        tile_unit<false>(sums, x, bricks, lane, rows);
+      tile_step(sums, x, bricks, lane, rows);
     }
     wait_copies<0>();
   }
