@@ -6,5 +6,5 @@
 // source, so that neither changes alone.
 //
 // Kernels that run on the processor are not here but in backend/cpu. Nothing
-// that launches, packs or plans enters this room. It is empty so far.
+// that launches, packs or plans enters this room.
 package kernels

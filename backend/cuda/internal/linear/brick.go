@@ -18,11 +18,20 @@ type bricks struct {
 }
 
 // spare is the bytes that row needs besides.
-func (b *bricks) spare() int { return brickOutputs*b.plan.units*unitFeatures + 2*b.plan.k }
+func (b *bricks) spare() int {
+	if b.plan.bits == 16 {
+		return 0
+	}
+	return brickOutputs*b.plan.units*unitFeatures + 2*b.plan.k
+}
 
 // row packs the bricks of 32 outputs from first on: plan.units of them, to dst.
 func (b *bricks) row(dst []byte, first int, spare []byte) {
 	p := b.plan
+	if p.bits == 16 {
+		b.plain(dst, first)
+		return
+	}
 	width := p.units * unitFeatures
 	codes, line := spare[:brickOutputs*width], spare[brickOutputs*width:]
 	if width != p.k || first+brickOutputs > p.n {
@@ -123,6 +132,21 @@ func four3(dst, a, b, c, d []byte, g int) {
 			binary.LittleEndian.PutUint32(lane[256:], w2)
 		}
 		a, b, c, d = a[unitFeatures:], b[unitFeatures:], c[unitFeatures:], d[unitFeatures:]
+	}
+}
+
+// plain packs elements as they are: the four registers of a lane side by side,
+// for each tile and step.
+func (b *bricks) plain(dst []byte, first int) {
+	p := b.plan
+	clear(dst[:p.rowBytes()])
+	for i := range min(brickOutputs, p.n-first) {
+		row := b.src.Row(first + i)[:2*p.k]
+		at := 1024*(i/16) + 64*(i%8) + 4*(i/8%2)
+		for k := 0; k < p.k; k += 2 { // a pair of features
+			to := dst[k/unitFeatures*p.brickBytes+at+16*(k%32/8)+512*(k%8/4)+8*(k%4/2):]
+			copy(to[:4], row[2*k:min(2*k+4, len(row))])
+		}
 	}
 }
 

@@ -24,6 +24,9 @@ func Kernels() []backend.Kernel {
 				least: w.least, most: w.bits, gathers: form.gather, invariant: form.invariant,
 			})
 		}
+		if !form.gather { // plain weights have no groups
+			all = append(all, &kernel{name: "cuda_wx_a16_mma" + form.variant, plain: true, invariant: form.invariant})
+		}
 	}
 	return all
 }
@@ -33,6 +36,7 @@ func Kernels() []backend.Kernel {
 type kernel struct {
 	name        string
 	least, most int  // bits of codes
+	plain       bool // plain weights instead
 	gathers     bool // x always through a map
 	invariant   bool // and through one where there must be
 }
@@ -56,9 +60,15 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 		r = r.Add(k.name, "compute capability", fmt.Sprintf("%d.%d", i.Capability/10, i.Capability%10), "at least 8.0: mma.sync of m16n8k16 and cp.async", "")
 	}
 	switch {
-	case s.Plain.Valid():
+	case s.Plain.Valid() && !k.plain:
 		return r.Add(k.name, "weights", "plain "+s.Plain.String(), "integer codes", "")
-	case s.Bits < k.least || s.Bits > k.most:
+	case !s.Plain.Valid() && k.plain:
+		return r.Add(k.name, "weights", fmt.Sprintf("%d-bit codes", s.Bits), "plain float16 or bfloat16", "")
+	case k.plain && s.Plain != dtype.F16 && s.Plain != dtype.BF16:
+		r = r.Add(k.name, "weights", "plain "+s.Plain.String(), "float16 or bfloat16", "the tensor cores multiply 16-bit numbers")
+	case k.plain && s.X.Valid() && s.X != dtype.F32 && s.Plain != s.X:
+		r = r.Add(k.name, "x type", s.X.String(), s.Plain.String()+", the type of the weights", "")
+	case !k.plain && (s.Bits < k.least || s.Bits > k.most):
 		r = r.Add(k.name, "bits", fmt.Sprint(s.Bits), bitsRange(k.least, k.most), "")
 	}
 	if s.Recipe.Kind != quant.Exact {
@@ -70,16 +80,16 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	if !s.Y.Valid() {
 		r = r.Add(k.name, "y type", s.Y.String(), "float32, float16 or bfloat16", "")
 	}
-	if !s.Scales.Valid() {
+	if !k.plain && !s.Scales.Valid() {
 		r = r.Add(k.name, "scale type", s.Scales.String(), "float32, float16 or bfloat16", "")
 	}
-	if !s.ScalesFinite {
+	if !k.plain && !s.ScalesFinite {
 		r = r.Add(k.name, "scales", "not all finite", "finite numbers", "repair the checkpoint")
 	}
-	if lo, hi := zeroRange(&s); s.ZeroMin < lo || s.ZeroMax > hi {
+	if lo, hi := zeroRange(&s); !k.plain && (s.ZeroMin < lo || s.ZeroMax > hi) {
 		r = r.Add(k.name, "zero points", fmt.Sprintf("%d..%d", s.ZeroMin, s.ZeroMax), fmt.Sprintf("%d..%d, with which code − zero point is exact in %v", lo, hi, s.X), "")
 	}
-	if s.Groups.Kind > quant.ActOrder {
+	if !k.plain && s.Groups.Kind > quant.ActOrder {
 		r = r.Add(k.name, "groups", s.Groups.Kind.String(), "per-channel, uniform, ragged or act-order", "")
 	}
 	if what, has := absurd(&s); what != "" {
@@ -98,7 +108,7 @@ func bitsRange(least, most int) string {
 // zeroRange is which zero points give differences that the kernels make
 // exactly: 1024 + z and 128 + z are numbers of x's type, and so is u − z.
 func zeroRange(s *backend.Spec) (lo, hi int) {
-	if packedBits(s.Bits) == 8 {
+	if packedBits(s) == 8 {
 		return 1<<s.Bits - 1 - 256, 256
 	}
 	return -112, 128
@@ -140,7 +150,8 @@ func ordered(s *backend.Spec) string {
 // can say: the plan could not be computed.
 func absurd(s *backend.Spec) (field, has string) {
 	within := func(v, most int) bool { return v >= 1 && v <= most }
-	g := &s.Groups
+	own := groupsOf(s)
+	g := &own
 	switch {
 	case !within(s.N, quant.MaxDim):
 		return "N", fmt.Sprint(s.N)

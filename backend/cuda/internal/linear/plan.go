@@ -24,7 +24,7 @@ const (
 
 // plan is how a Spec is packed by a kernel.
 type plan struct {
-	bits       int // of packed codes: 2, 3, 4 or 8
+	bits       int // of packed codes: 2, 3, 4 or 8; 16: plain weights
 	n, np      int // outputs, and with the padding to whole bricks
 	k          int
 	units      int
@@ -42,24 +42,39 @@ type plan struct {
 // layout is where the parts of a layer begin in its memory, in bytes.
 type layout struct{ bricks, scales, zeros, groups, features, bias, total int64 }
 
-func packedBits(bits int) int {
-	if bits > 4 {
+// packedBits is the bits of a packed code, 16 for plain weights.
+func packedBits(s *backend.Spec) int {
+	switch {
+	case s.Plain.Valid():
+		return 16
+	case s.Bits > 4:
 		return 8
 	}
-	return bits
+	return s.Bits
+}
+
+// groupsOf is how K is divided; plain weights are one group with a scale of 1.
+func groupsOf(s *backend.Spec) backend.GroupSpec {
+	if s.Plain.Valid() {
+		return backend.GroupSpec{Kind: quant.PerChannel, Size: s.K, Count: 1, Shortest: s.K, Longest: s.K}
+	}
+	return s.Groups
 }
 
 // straight reports whether x is read as it is: groups in order, of whole units
 // but for the end of the last one.
 func straight(s *backend.Spec) bool {
-	g := &s.Groups
+	g := groupsOf(s)
 	return g.Kind <= quant.Uniform && (g.Longest%unitFeatures == 0 || g.Count == 1)
 }
 
 func newPlan(s *backend.Spec, gather bool) *plan {
 	p := &plan{
-		bits: packedBits(s.Bits), n: s.N, k: s.K, groups: s.Groups.Count, gather: gather,
+		bits: packedBits(s), n: s.N, k: s.K, groups: groupsOf(s).Count, gather: gather,
 		zeroMoves: s.ZeroMin != s.ZeroMax, zero: s.ZeroMin, scales: s.Scales, x: s.X,
+	}
+	if s.Plain.Valid() {
+		p.scales = dtype.F32
 	}
 	p.np = (p.n + brickOutputs - 1) / brickOutputs * brickOutputs
 	p.units = unitsOf(s)
@@ -69,11 +84,11 @@ func newPlan(s *backend.Spec, gather bool) *plan {
 	return p
 }
 
-// unitsOf counts the units of a Spec that has groups, without walking through
-// groups of one length.
+// unitsOf counts the units of a Spec, without walking through groups of one
+// length.
 func unitsOf(s *backend.Spec) int {
 	up := func(features int) int { return (features + unitFeatures - 1) / unitFeatures }
-	g := &s.Groups
+	g := groupsOf(s)
 	if g.Bounds == nil {
 		longest := min(max(g.Longest, 1), s.K)
 		return s.K/longest*up(longest) + up(s.K%longest)
@@ -91,10 +106,10 @@ type unit struct{ lo, hi, group int }
 // eachUnit yields the units in order.
 func eachUnit(s *backend.Spec) iter.Seq2[int, unit] {
 	return func(yield func(int, unit) bool) {
-		at := 0
-		for g := range s.Groups.Count {
-			end := s.Groups.Bound(g+1, s.K)
-			for lo := s.Groups.Bound(g, s.K); lo < end; lo += unitFeatures {
+		at, groups := 0, groupsOf(s)
+		for g := range groups.Count {
+			end := groups.Bound(g+1, s.K)
+			for lo := groups.Bound(g, s.K); lo < end; lo += unitFeatures {
 				if !yield(at, unit{lo, min(end, lo+unitFeatures), g}) {
 					return
 				}

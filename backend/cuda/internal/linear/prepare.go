@@ -131,6 +131,10 @@ func (p *plan) fill(dst []byte, l *quant.Linear, s *backend.Spec, order []int32)
 	w, size := &l.Weight, p.scales.Size()
 	scales := part(p.at.scales)
 	for n := range p.n {
+		if s.Plain.Valid() {
+			dtype.F32.Put(scales, n, 1)
+			continue
+		}
 		row := w.ScaleRow(n)
 		for g := range p.groups {
 			copy(scales[(g*p.np+n)*size:][:size], row[g*size:])
