@@ -48,6 +48,9 @@ func decodeAtom(d *decoder) {
 		d.needArch(90)
 	}
 	m.size, m.exchange = t.Size(), op == "exch"
+	if m.size == 8 {
+		m.meta |= metaWide
+	}
 	n := 2
 	if op == "cas" {
 		n = 3

@@ -178,7 +178,7 @@ func cAt(row, col int) (reg, lane int) {
 	return row>>3<<1 | col&1, row&7<<2 | col>>1
 }
 
-// undefinedRows finds the rows of A and the columns of B with an undefined bit.
+// undefinedMma finds the rows of A and the columns of B with an undefined bit.
 func (w *warp) undefinedMma(in *inst) (rows, cols uint32, origin int32) {
 	for r, reg := range in.av {
 		for u := w.undef[reg]; u != 0; u &= u - 1 {

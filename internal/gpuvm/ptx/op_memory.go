@@ -127,6 +127,9 @@ func (d *decoder) elements(m *memInfo) Type {
 	m.n = map[string]int{"": 1, "v2": 2, "v4": 4}[d.opt("v2", "v4")]
 	t := d.types(memTypes...)
 	m.size, m.signed = t.Size(), t.signed()
+	if m.size == 8 {
+		m.meta |= metaWide
+	}
 	if m.size*m.n > 16 {
 		d.fail("more than 16 bytes")
 	}

@@ -22,9 +22,10 @@ const (
 	metaGPU      = 1 << 6 // the scope of a strong access reaches other blocks
 	metaNC       = 1 << 7 // ld.global.nc
 	metaRMW      = 1 << 8 // a strong write that observes the write before it
+	metaWide     = 1 << 9 // an element of eight bytes
 	metaBytes    = 15
-	metaIndex    = 9 // shift
-	metaMaxIndex = 1<<23 - 1
+	metaIndex    = 10 // shift
+	metaMaxIndex = 1<<22 - 1
 )
 
 // An access of some lanes of a warp to some bytes of one word. lanes 0: none.
@@ -105,9 +106,10 @@ func (w *warp) races(old *access, meta uint32) bool {
 	return !w.morallyStrong(old, meta)
 }
 
-// morallyStrong says whether both are strong and their scopes include each other.
+// morallyStrong says whether both are strong, of the same bytes, and their scopes
+// include each other.
 func (w *warp) morallyStrong(old *access, meta uint32) bool {
-	if old.meta&meta&metaStrong == 0 {
+	if old.meta&meta&metaStrong == 0 || (old.meta^meta)&(metaBytes|metaWide) != 0 {
 		return false
 	}
 	sameBlock := old.warp-w.blk.firstWarp < w.blk.run.warpsPerBlock
