@@ -24,9 +24,6 @@ func Kernels() []backend.Kernel {
 				least: w.least, most: w.bits, gathers: form.gather, invariant: form.invariant,
 			})
 		}
-		if !form.gather { // plain weights have no groups
-			all = append(all, &kernel{name: "cuda_wx_a16_mma" + form.variant, plain: true, invariant: form.invariant})
-		}
 	}
 	return all
 }
