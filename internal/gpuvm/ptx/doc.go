@@ -58,6 +58,25 @@
 // instruction are allowed. A ld.global.nc of bytes that the kernel writes is a
 // Fault whatever the order.
 //
+// # Coverage
+//
+// Opcodes, each with the types and modifiers that sm_80 code is made of:
+//
+//	integers     add sub mul mad sad div rem abs neg min max popc clz bfind brev bfe bfi dp4a dp2a
+//	floats       add sub mul fma mad div abs neg min max rcp sqrt rsqrt ex2 lg2 copysign testp
+//	             (f16, f16x2, bf16, bf16x2, f32, f64)
+//	logic        and or xor not cnot lop3 shl shr shf prmt
+//	comparisons  setp set selp slct
+//	data         mov cvt cvta ld st prefetch prefetchu createpolicy atom red cp
+//	matrices     ldmatrix mma (m16n8k8, m16n8k16: f16, bf16 to f32; m16n8k16, m16n8k32, m8n8k16: s8, u8 to s32)
+//	warps        shfl vote match redux activemask
+//	order        bar barrier membar fence
+//	flow         bra brx ret exit trap brkpt
+//
+// Left out, and so refused: functions and calls, textures, mma of other types,
+// wgmma, mbarrier and bulk copies, clusters, clocks, carries, surface and video
+// instructions.
+//
 // # Numbers
 //
 // Every operation but the .approx ones, division .full and mma of floats has one

@@ -160,6 +160,19 @@ $L__BB0_1: // =>
 	require.Nil(t, m.Entry("none"))
 }
 
+// The package's text names every opcode.
+func TestCoverageIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	_, list, ok := strings.Cut(string(text), "# Coverage")
+	require.True(t, ok)
+	list, _, _ = strings.Cut(list, "Left out")
+	words := strings.Fields(list)
+	for op := range decoders {
+		require.Contains(t, words, op)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	cell, err := os.ReadFile("testdata/cell.ptx")
 	require.NoError(f, err)

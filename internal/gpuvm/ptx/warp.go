@@ -75,7 +75,12 @@ func (w *warp) begin(b *block, index int) {
 		w.preds, w.pundef, w.porigins = make([]uint32, e.npreds), make([]uint32, e.npreds), make([]int32, e.npreds)
 	}
 	for i := range w.undef {
-		w.undef[i], w.ubits[i], w.origins[i] = full, nil, 0
+		w.undef[i], w.origins[i] = full, 0
+		if ub := w.ubits[i]; ub != nil {
+			for lane := range ub {
+				ub[lane] = e.regMasks[i]
+			}
+		}
 	}
 	for i := range w.pundef {
 		w.pundef[i], w.porigins[i] = full, 0
