@@ -70,7 +70,7 @@ func (d *decoder) decode(s *statement) error {
 	d.s, d.mods, d.err = s, s.parts[1:], nil
 	d.in = inst{guard: -1, p: -1, q: -1, line: int32(s.line), text: s.text, reconv: -1}
 	if s.guard != "" {
-		d.in.guard, d.in.guardNot = d.predReg(&operand{kind: opName, name: s.guard}), s.guardNot
+		d.in.guard, d.in.guardNot = d.predRegister(&operand{kind: opName, name: s.guard}), s.guardNot
 	}
 	decoders[s.parts[0]](d)
 	if d.err == nil && len(d.mods) > 0 {
@@ -236,8 +236,27 @@ func (d *decoder) constant(v uint64) int32 {
 	return r
 }
 
-// predReg gives a predicate register's number; the caller looks at o.neg.
+// predReg gives a predicate register's number; the caller looks at o.neg. The
+// literals 0, 1 and −1 are predicates, too: a compiler writes mov.pred %p1, -1.
 func (d *decoder) predReg(o *operand) int32 {
+	if o.kind == opInt {
+		if v := int64(o.val); v < -1 || v > 1 {
+			d.fail("literal is no predicate")
+		}
+		truth := -uint32(o.val & 1)
+		for _, c := range d.e.constPreds {
+			if c.val == truth {
+				return c.reg
+			}
+		}
+		r := d.newPred()
+		d.e.constPreds = append(d.e.constPreds, constPred{r, truth})
+		return r
+	}
+	return d.predRegister(o)
+}
+
+func (d *decoder) predRegister(o *operand) int32 {
 	r, _ := d.register(o, Pred, false)
 	return r
 }

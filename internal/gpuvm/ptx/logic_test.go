@@ -91,6 +91,9 @@ func TestPredicateLogic(t *testing.T) {
 	require.Equal(t, []uint64{0, 1, 1, 0}, rows(t, "xor.pred %p9, %p10, %p11;", in))
 	require.Equal(t, []uint64{1, 1, 0, 0}, rows(t, "not.pred %p9, %p10;", in))
 	require.Equal(t, []uint64{0, 0, 1, 1}, rows(t, "mov.pred %p9, %p10;", in))
+	require.Equal(t, []uint64{1, 1, 1, 1}, rows(t, "mov.pred %p9, -1;", in))
+	require.Equal(t, []uint64{0, 0, 0, 0}, rows(t, "mov.pred %p9, 0;", in))
+	require.Equal(t, []uint64{1, 1, 0, 0}, rows(t, "xor.pred %p9, %p10, 1;", in))
 	require.Equal(t, []uint64{7, 9, 7, 9}, rows(t, "selp.u32 %r9, 7, 9, !%p11;", in))
 }
 

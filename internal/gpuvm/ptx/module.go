@@ -51,6 +51,7 @@ type Entry struct {
 	npreds     int
 	consts     []constReg
 	specials   []specialReg
+	constPreds []constPred
 	relocs     []reloc
 	regNames   []string // declared name of each register, "" for constants
 	regMasks   []uint64 // bits that it has
@@ -93,6 +94,12 @@ type varRef struct {
 type constReg struct {
 	reg int32
 	val uint64
+}
+
+// A constPred is a predicate register that holds a literal in all lanes.
+type constPred struct {
+	reg int32
+	val uint32
 }
 
 type specialReg struct {

@@ -140,7 +140,7 @@ func (d *decoder) predDst(o *operand) int32 {
 	if o.neg {
 		d.fail("! on a destination")
 	}
-	return d.predReg(o)
+	return d.predRegister(o)
 }
 
 // compare evaluates the comparison for all lanes; u has those whose result is

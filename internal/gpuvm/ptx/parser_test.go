@@ -47,6 +47,8 @@ func TestRefusals(t *testing.T) {
 		"setp.ltu.s32 %p1, %r1, %r2;":                        "comparison",
 		"selp.b32 %r1, %r2, %r3, %r4;":                       "wanted",
 		"mov.u32 %r1, %clock;":                               "%clock",
+		"mov.pred %p1, 2;":                                   "no predicate",
+		"mov.pred 1, %p1;":                                   "no register",
 		"mov.b32 %r1, {%h1, %h2, %h3};":                      "parts",
 		"mov.b32 {%h1, %h1}, %r1;":                           "written twice",
 		"mov.u32 %r1, %gridid;":                              "special register",

@@ -91,6 +91,9 @@ func (w *warp) begin(b *block, index int) {
 			w.regs[c.reg][i] = c.val
 		}
 	}
+	for _, c := range e.constPreds {
+		w.preds[c.reg], w.pundef[c.reg] = c.val, 0
+	}
 	for _, r := range e.relocs {
 		w.undef[r.reg] = 0
 		v := b.run.addressOf(r.v) + uint64(r.add)
