@@ -21,6 +21,7 @@ type benchFlags struct {
 	*flags
 	shapes, rows, kernels, activations, bits, group, dtypes, threads, cpus list
 
+	device          string
 	zeros, actOrder bool
 	limits, sets    bool
 	callers         int
@@ -39,6 +40,7 @@ func (f *benchFlags) register() {
 	lists(&f.dtypes, "dtype", "types of x and y: float32, float16, bfloat16 (default bfloat16)")
 	lists(&f.threads, "threads", "numbers of threads, at most one per core (default 1 and all)")
 	lists(&f.cpus, "cpus", "logical CPUs to use, in order (default: one of each core that the process may use)")
+	f.StringVar(&f.device, "device", "cpu", "what to measure: cpu, or a device with a clock of its own, such as cuda:0")
 	f.BoolVar(&f.zeros, "zeros", false, "explicit zero points")
 	f.BoolVar(&f.actOrder, "act-order", false, "groups of shuffled features")
 	f.BoolVar(&f.limits, "limits", false, "measure the limits, and what --groups and --callers ask for, but no shapes")
@@ -55,6 +57,9 @@ func runBench(ctx context.Context, e *env, args []string) error {
 	f.register()
 	if _, err := f.parse(args); err != nil {
 		return err
+	}
+	if f.device != "cpu" && f.device != "cpu:0" {
+		return f.onDevice(ctx)
 	}
 	o, err := f.options()
 	if err != nil {

@@ -111,3 +111,37 @@ func TestBenchInterrupted(t *testing.T) {
 	code := dispatch(ctx, &env{stdout: &out, stderr: &errs}, []string{"bench", "--shapes", "64x32", "--threads", "1"})
 	require.Equal(t, exitInterrupted, code, errs.String())
 }
+
+func TestBenchOfADevice(t *testing.T) {
+	args := []string{"bench", "--device", "cuda-emulated:0", "--shapes", "64x40", "--m", "1,3", "--bits", "4,8", "--dtype", "float16", "--time", "1ms"}
+	code, out, errs := program(t, args...)
+	require.Equal(t, exitOK, code, errs)
+	require.Contains(t, out, "cuda_w4g_a16_mma")
+	require.Contains(t, out, "graph")
+	require.Contains(t, out, "copies moved")
+
+	code, out, errs = program(t, append(args, "--json")...)
+	require.Equal(t, exitOK, code, errs)
+	var report bench.DeviceReport
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	require.True(t, report.OK())
+	require.Len(t, report.Cells, 4)
+	require.Positive(t, report.CopyGBps)
+	for _, c := range report.Cells {
+		require.Positive(t, c.P50)
+		require.True(t, c.Graph)
+		require.Zero(t, c.Applies%c.Copies, "a sample is whole turns of the copies")
+	}
+
+	code, out, _ = program(t, "bench", "--device", "cuda-emulated:0", "--shapes", "64x40", "--dtype", "float32", "--m", "1", "--time", "1ms")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, out, "x type is float32")
+	for _, wrong := range [][]string{{"--device", "cuda-emulated:0", "--threads", "1"}, {"--device", "cuda-emulated:0", "--limits"}} {
+		code, _, errs = program(t, append([]string{"bench"}, wrong...)...)
+		require.Equal(t, exitUsage, code)
+		require.Contains(t, errs, "is for the processor")
+	}
+	code, _, errs = program(t, "bench", "--device", "cuda:7")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, errs, absence(t, "cuda"))
+}

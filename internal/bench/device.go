@@ -1,0 +1,333 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/bitlane/bitlane/backend"
+)
+
+// DeviceOptions say what RunDevice measures.
+type DeviceOptions struct {
+	Shapes  []Shape
+	Rows    []int
+	Forms   []Form
+	Kernels []string // by name; empty: the best for each layer
+	Budget  time.Duration
+	Cold    int64 // bytes that no cache of the device holds; 0: coldDevice
+}
+
+// coldDevice is more than four times the largest cache of a device today.
+const coldDevice = 512 << 20
+
+// A DeviceReport is what RunDevice measured. Its JSON names are stable.
+type DeviceReport struct {
+	Device   backend.DeviceInfo `json:"device"`
+	Budget   float64            `json:"seconds"`    // wanted for each cell
+	CopyGBps float64            `json:"copy_gbps"`  // read and written, median of all
+	CopySize int64              `json:"copy_bytes"` // of each copy
+	Cells    []DeviceCell       `json:"cells"`
+	Complete bool               `json:"completed"`
+}
+
+// OK reports whether everything that was asked for was measured.
+func (r *DeviceReport) OK() bool {
+	for i := range r.Cells {
+		if r.Cells[i].State != StateOK {
+			return false
+		}
+	}
+	return r.Complete
+}
+
+// A DeviceCell is one layer at one number of rows, by the device's own clock.
+type DeviceCell struct {
+	Shape   string `json:"shape"`
+	K       int    `json:"k"`
+	N       int    `json:"n"`
+	M       int    `json:"m"`
+	Bits    int    `json:"bits"` // 16: plain weights
+	Group   int    `json:"group"`
+	DType   string `json:"dtype"`
+	Scheme  string `json:"scheme"`
+	Kernel  string `json:"kernel"`
+	Copies  int    `json:"copies"`  // that took turns
+	Cold    bool   `json:"cold"`    // the copies were larger than the caches
+	Applies int    `json:"applies"` // in a sample
+	Graph   bool   `json:"graph"`   // a sample was recorded work: the host takes no time
+
+	Bytes  int64   `json:"bytes"` // codes, scales and zero points as checkpoints have them
+	Ops    float64 `json:"ops"`   // 2·M·N·K
+	P50    float64 `json:"seconds_p50"`
+	P10    float64 `json:"seconds_p10"`
+	GBps   float64 `json:"gbps"`
+	Tflops float64 `json:"tflops"`
+	Copy   float64 `json:"copy_gbps"` // meanwhile, median
+	OfCopy float64 `json:"of_copy"`   // median of pairs: GBps by the copy next to it
+
+	Samples int    `json:"samples"`
+	State   string `json:"state"`
+	Why     string `json:"why,omitempty"`
+}
+
+// A DeviceWatcher is told what RunDevice does. Any of it may be nil.
+type DeviceWatcher struct {
+	Begin func(*DeviceReport)
+	Cell  func(*DeviceCell)
+}
+
+// RunDevice times layers on a device with a clock of its own, beside copies of
+// its memory in turns. Its streams must implement backend.EventTimer. Where they
+// record work, a sample is launched as one, so that it is the device that is
+// timed. What goes wrong with one layer stands in its cell; the error is the
+// context's or says why nothing can be measured.
+func RunDevice(ctx context.Context, dev backend.Device, o DeviceOptions, w DeviceWatcher) (r *DeviceReport, err error) {
+	if o.Cold == 0 {
+		o.Cold = coldDevice
+	}
+	r = &DeviceReport{Device: dev.Info(), Budget: o.Budget.Seconds(), Cells: []DeviceCell{}}
+	d := &deviceRun{dev: dev, o: o}
+	if err := d.open(ctx); err != nil {
+		return r, errors.Join(err, d.close())
+	}
+	defer func() { err = errors.Join(err, d.close()) }()
+	r.CopySize = int64(d.from.Bytes)
+	if w.Begin != nil {
+		w.Begin(r)
+	}
+	kernels := o.Kernels
+	if len(kernels) == 0 {
+		kernels = []string{""}
+	}
+	for _, shape := range o.Shapes {
+		for _, form := range o.Forms {
+			for _, kernel := range kernels {
+				err := d.layer(ctx, shape, form, kernel, func(c *DeviceCell) {
+					r.Cells = append(r.Cells, *c)
+					if w.Cell != nil {
+						w.Cell(c)
+					}
+				})
+				if err != nil {
+					return r, err
+				}
+			}
+		}
+	}
+	if len(d.copies) > 0 {
+		r.CopyGBps = median(d.copies)
+	}
+	r.Complete = true
+	return r, nil
+}
+
+// deviceRun is one RunDevice.
+type deviceRun struct {
+	dev      backend.Device
+	o        DeviceOptions
+	st       backend.Stream
+	timer    backend.EventTimer
+	buffers  []backend.Buffer
+	from, to backend.Span
+	copies   []float64 // GB/s, all samples
+}
+
+// open allocates what is copied.
+func (d *deviceRun) open(ctx context.Context) (err error) {
+	if d.st, err = d.dev.NewStream(); err != nil {
+		return err
+	}
+	timer, ok := d.st.(backend.EventTimer)
+	if !ok {
+		return fmt.Errorf("%w: %v has no clock of its own (backend.EventTimer)", backend.ErrUnsupported, d.dev.Info())
+	}
+	d.timer = timer
+	for range 2 {
+		b, err := d.dev.Alloc(int(d.o.Cold / 2))
+		if err != nil {
+			return err
+		}
+		d.buffers = append(d.buffers, b)
+	}
+	d.from, d.to = backend.Whole(d.buffers[0]), backend.Whole(d.buffers[1])
+	if err := d.st.Upload(d.from, make([]byte, d.from.Bytes)); err != nil {
+		return err
+	}
+	_, err = d.copySample(ctx) // the first one may be slow
+	return err
+}
+
+func (d *deviceRun) close() error {
+	var errs []error
+	if d.st != nil {
+		errs = append(errs, d.st.Close())
+	}
+	for _, b := range d.buffers {
+		errs = append(errs, b.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// timed returns the seconds that the device takes for what do enqueues.
+func (d *deviceRun) timed(ctx context.Context, do func() error) (seconds float64, err error) {
+	start, err := d.st.Record()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, start.Close()) }()
+	if err := do(); err != nil {
+		return 0, err
+	}
+	end, err := d.st.Record()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, end.Close()) }()
+	if err := d.st.Sync(ctx); err != nil {
+		return 0, err
+	}
+	t, err := d.timer.Elapsed(start, end)
+	return t.Seconds(), err
+}
+
+// copySample returns the GB/s, read and written, of one copy.
+func (d *deviceRun) copySample(ctx context.Context) (float64, error) {
+	t, err := d.timed(ctx, func() error { return d.st.Copy(d.to, d.from) })
+	return 2 * float64(d.from.Bytes) / t / 1e9, err
+}
+
+// layer measures a layer at all numbers of rows.
+func (d *deviceRun) layer(ctx context.Context, shape Shape, form Form, kernel string, done func(*DeviceCell)) (err error) {
+	most := 1
+	for _, m := range d.o.Rows {
+		most = max(most, m)
+	}
+	cell := DeviceCell{
+		Shape: shape.String(), K: shape.K, N: shape.N, Bits: form.Bits, Group: form.Group, DType: form.X.String(),
+		Kernel: kernel, Bytes: form.Bytes(shape), State: StateOK,
+	}
+	fail := func(err error) error {
+		if ctx.Err() != nil || errors.Is(err, backend.ErrDeviceLost) {
+			return err
+		}
+		cell.State, cell.Why = StateFailed, err.Error()
+		done(&cell)
+		return nil
+	}
+	stack, err := NewStack(ctx, d.dev, shape, form, kernel, most, d.o.Cold)
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { err = errors.Join(err, stack.Close()) }()
+	c, err := stack.Caller(d.dev)
+	if err != nil {
+		return fail(err)
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	own := d.st
+	if d.st, d.timer = c.st, c.st.(backend.EventTimer); own != nil {
+		defer func() { d.st, d.timer = own, own.(backend.EventTimer) }()
+	}
+	cell.Kernel, cell.Scheme, cell.Copies, cell.Cold = stack.Kernel.Name(), stack.Spec.Scheme(), stack.Copies(), stack.Cold
+	for _, m := range d.o.Rows {
+		one := cell
+		one.M, one.Ops = m, shape.Ops(m)
+		if err := d.rows(ctx, stack, c, &one); err != nil {
+			if err := fail(fmt.Errorf("M %d: %w", m, err)); err != nil {
+				return err
+			}
+			continue
+		}
+		done(&one)
+	}
+	return nil
+}
+
+// leastTime is about how long a sample takes at least, leastSamples how many
+// there are.
+const leastTime, leastSamples = 2e-3, 7
+
+// rows measures one number of rows.
+func (d *deviceRun) rows(ctx context.Context, s *Stack, c *Caller, cell *DeviceCell) (err error) {
+	each := func(times int) func() error {
+		return func() error {
+			for range times {
+				if err := c.enqueue(s.turn(), cell.M); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	best := math.Inf(1)
+	for range 3 {
+		t, err := d.timed(ctx, each(1))
+		if err != nil {
+			return err
+		}
+		best = min(best, t)
+	}
+	// Whole turns of the copies: a sample that is launched again must find
+	// nothing of it in a cache.
+	turns := max(1, int(math.Ceil(leastTime/best/float64(s.Copies()))))
+	cell.Applies = turns * s.Copies()
+	work := each(cell.Applies)
+	if recorder, ok := c.st.(backend.GraphCapture); ok {
+		graph, err := record(recorder, work)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, graph.Close()) }()
+		cell.Graph = true
+		work = func() error { return graph.Launch(c.st) }
+	}
+	if _, err := d.timed(ctx, work); err != nil { // the first one may be slow
+		return err
+	}
+	var seconds, copies, pairs []float64
+	for begin := time.Now(); len(seconds) < leastSamples || time.Since(begin) < d.o.Budget; {
+		t, err := d.timed(ctx, work)
+		if err != nil {
+			return err
+		}
+		speed, err := d.copySample(ctx)
+		if err != nil {
+			return err
+		}
+		t /= float64(cell.Applies)
+		seconds, copies = append(seconds, t), append(copies, speed)
+		pairs = append(pairs, float64(cell.Bytes)/t/1e9/speed)
+	}
+	d.copies = append(d.copies, copies...)
+	cell.Samples = len(seconds)
+	cell.P50, cell.P10 = median(seconds), quantile(seconds, 0.1)
+	cell.GBps, cell.Tflops = float64(cell.Bytes)/cell.P50/1e9, cell.Ops/cell.P50/1e12
+	cell.Copy, cell.OfCopy = median(copies), median(pairs)
+	return nil
+}
+
+// record records what do enqueues.
+func record(st backend.GraphCapture, do func() error) (backend.Graph, error) {
+	if err := st.BeginCapture(); err != nil {
+		return nil, err
+	}
+	err := do()
+	graph, ended := st.EndCapture()
+	if err == nil {
+		return graph, ended
+	}
+	if ended == nil {
+		err = errors.Join(err, graph.Close())
+	}
+	return nil, err
+}
+
+// enqueue applies l to the first rows of x, without waiting.
+func (c *Caller) enqueue(l backend.Layer, rows int) error {
+	x, y := c.x, c.y
+	x.Rows, y.Rows = rows, rows
+	return l.Apply(c.st, y, x, c.ws)
+}

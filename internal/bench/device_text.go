@@ -1,0 +1,50 @@
+package bench
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+const deviceColumns = "%-12s  %-24s  %-8s  %-26s  %5s  %9s  %9s  %7s  %8s  %8s  %s\n"
+
+// DevicePrinter returns a DeviceWatcher that writes a table, row by row as it
+// comes.
+func DevicePrinter(w io.Writer) DeviceWatcher {
+	row := func(values ...any) {
+		fmt.Fprintln(w, strings.TrimRight(fmt.Sprintf(deviceColumns, values...), " \n"))
+	}
+	return DeviceWatcher{
+		Begin: func(r *DeviceReport) {
+			driver := ""
+			if r.Device.Driver != "" {
+				driver = ", driver " + r.Device.Driver
+			}
+			fmt.Fprintf(w, "%v, %s%s; timed by the device, beside copies of %d KiB in turns\n\n", r.Device, r.Device.Arch, driver, r.CopySize>>10)
+			row("K x N", "scheme", "x", "kernel", "M", "p50", "p10", "GB/s", "of copy", "TFLOP/s", "samples")
+		},
+		Cell: func(c *DeviceCell) {
+			if c.State != StateOK {
+				fmt.Fprintf(w, "%-12s  w%d g%d, %s: not measured: %s\n", c.Shape, c.Bits, c.Group, c.DType, c.Why)
+				return
+			}
+			how := fmt.Sprintf("%d of %d", c.Samples, c.Applies)
+			if c.Graph {
+				how += ", graph"
+			}
+			if !c.Cold {
+				how += ", warm"
+			}
+			row(c.Shape, c.Scheme, c.DType, c.Kernel, fmt.Sprint(c.M), seconds(c.P50), seconds(c.P10), number(c.GBps),
+				fmt.Sprintf("%.0f %%", 100*c.OfCopy), fmt.Sprintf("%.3g", c.Tflops), how)
+		},
+	}
+}
+
+// End writes the copies' speed.
+func (r *DeviceReport) End(w io.Writer) {
+	if r.CopyGBps == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\ncopies moved %s GB/s, read and written\n", number(r.CopyGBps))
+}
