@@ -62,7 +62,7 @@
 //
 // Opcodes, each with the types and modifiers that sm_80 code is made of:
 //
-//	integers     add sub mul mad sad div rem abs neg min max popc clz bfind brev bfe bfi dp4a dp2a
+//	integers     add sub mul mul24 mad sad div rem abs neg min max popc clz bfind brev bfe bfi dp4a dp2a
 //	floats       add sub mul fma mad div abs neg min max rcp sqrt rsqrt ex2 lg2 copysign testp
 //	             (f16, f16x2, bf16, bf16x2, f32, f64)
 //	logic        and or xor not cnot lop3 shl shr shf prmt

@@ -195,6 +195,11 @@ func TestFloatTables(t *testing.T) {
 		{"add.rn.sat.f32 %f9, %f10, %f11;", row{ninf, one}, 0},
 		{"fma.rn.sat.f32 %f9, %f10, %f11, %f12;", row{nan, one, one}, 0},
 		{"mul.rn.sat.f16 %h9, %h10, %h11;", row{0x4000, 0x4000}, 0x3c00},
+		{"add.rn.sat.f16 %h9, %h10, %h11;", row{0x7e00, 0x3c00}, 0},
+		{"fma.rn.ftz.sat.f16 %h9, %h10, %h11, %h12;", row{0x3800, 0x3800, 1}, 0x3400},
+		{"mul.rn.sat.f32 %f9, %f10, %f11;", row{0x3f000000, 0x3f000000}, 0x3e800000},
+		{"add.rn.f64 %fd9, %fd10, %fd11;", row{0x7ff0000000000000, 0xfff0000000000000}, 0x7fffffffffffffff},
+		{"mov.f64 %fd9, 1.5e-3;", row{}, math.Float64bits(1.5e-3)},
 		{"fma.rn.relu.f16 %h9, %h10, %h11, %h12;", row{0x3c00, 0xbc00, 0}, 0},
 		{"fma.rn.relu.bf16 %h9, %h10, %h11, %h12;", row{0x3f80, 0x3f80, 0}, 0x3f80},
 		// min and max: a number beats NaN, unless .NaN; +0 > −0.

@@ -3,7 +3,7 @@ package ptx
 import "math/bits"
 
 var integerOps = map[string]func(*decoder){
-	"mad": decodeMad, "sad": decodeSad, "rem": decodeRem,
+	"mul24": decodeMul24, "mad": decodeMad, "sad": decodeSad, "rem": decodeRem,
 	"popc": decodeCount, "clz": decodeCount, "bfind": decodeBfind, "brev": decodeBrev,
 	"bfe": decodeBfe, "bfi": decodeBfi, "dp4a": decodeDp4a, "dp2a": decodeDp2a,
 }
@@ -143,6 +143,20 @@ func decodeMad(d *decoder) {
 		return
 	}
 	decodeFma(d)
+}
+
+// decodeMul24 multiplies the low 24 bits: lo gives bits 31..0 of the product, hi
+// bits 47..16.
+func decodeMul24(d *decoder) {
+	shift := uint(0)
+	if d.one("lo", "hi") == "hi" {
+		shift = 16
+	}
+	t := d.types(U32, S32)
+	d.plain(t, 2)
+	d.in.f2 = func(a, b uint64) uint64 {
+		return uint64(part(t, a, 0, 24)*part(t, b, 0, 24)) >> shift & mask(32)
+	}
 }
 
 func decodeSad(d *decoder) {
