@@ -1,0 +1,6 @@
+//go:build !race
+
+package cuda
+
+// withRace is whether the race detector is compiled in.
+const withRace = false
