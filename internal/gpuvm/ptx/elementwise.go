@@ -6,11 +6,15 @@ import "math/bits"
 
 func exec1(w *warp, in *inst) {
 	d, a, f := &w.regs[in.d], &w.regs[in.a], in.f1
-	if w.undef[in.a]&w.active != 0 {
-		w.undefined(in, 1)
-		return
+	if u := w.undef[in.a] & w.active; u != 0 {
+		if in.prop != nil {
+			w.undefined(in, 1)
+			return
+		}
+		w.spoil(in, u, in.a)
+	} else {
+		w.undef[in.d] &^= w.active
 	}
-	w.undef[in.d] &^= w.active
 	if w.active == full {
 		for i := range d {
 			d[i] = f(a[i])
@@ -25,11 +29,15 @@ func exec1(w *warp, in *inst) {
 
 func exec2(w *warp, in *inst) {
 	d, a, b, f := &w.regs[in.d], &w.regs[in.a], &w.regs[in.b], in.f2
-	if (w.undef[in.a]|w.undef[in.b])&w.active != 0 {
-		w.undefined(in, 2)
-		return
+	if u := (w.undef[in.a] | w.undef[in.b]) & w.active; u != 0 {
+		if in.prop != nil {
+			w.undefined(in, 2)
+			return
+		}
+		w.spoil(in, u, in.a, in.b)
+	} else {
+		w.undef[in.d] &^= w.active
 	}
-	w.undef[in.d] &^= w.active
 	if w.active == full {
 		for i := range d {
 			d[i] = f(a[i], b[i])
@@ -44,11 +52,15 @@ func exec2(w *warp, in *inst) {
 
 func exec3(w *warp, in *inst) {
 	d, a, b, c, f := &w.regs[in.d], &w.regs[in.a], &w.regs[in.b], &w.regs[in.c], in.f3
-	if (w.undef[in.a]|w.undef[in.b]|w.undef[in.c])&w.active != 0 {
-		w.undefined(in, 3)
-		return
+	if u := (w.undef[in.a] | w.undef[in.b] | w.undef[in.c]) & w.active; u != 0 {
+		if in.prop != nil {
+			w.undefined(in, 3)
+			return
+		}
+		w.spoil(in, u, in.a, in.b, in.c)
+	} else {
+		w.undef[in.d] &^= w.active
 	}
-	w.undef[in.d] &^= w.active
 	if w.active == full {
 		for i := range d {
 			d[i] = f(a[i], b[i], c[i])
@@ -61,8 +73,21 @@ func exec3(w *warp, in *inst) {
 	}
 }
 
+// spoil makes the whole result undefined in some of the active lanes.
+func (w *warp) spoil(in *inst, u uint32, sources ...int32) {
+	origin := w.originOf(bits.TrailingZeros32(u), sources...)
+	w.undef[in.d] = w.undef[in.d]&^w.active | u
+	w.origins[in.d] = origin
+	if ub := w.ubits[in.d]; ub != nil {
+		all := w.entry.regMasks[in.d]
+		for ; u != 0; u &= u - 1 {
+			ub[bits.TrailingZeros32(u)] = all
+		}
+	}
+}
+
 // undefined is the slow way of exec1 to exec3, taken when a source has an
-// undefined bit in an active lane.
+// undefined bit in an active lane and the instruction passes bits on.
 func (w *warp) undefined(in *inst, n int) {
 	regs := [3]int32{in.a, in.b, in.c}
 	for m := w.active; m != 0; m &= m - 1 {
@@ -86,10 +111,7 @@ func (w *warp) undefined(in *inst, n int) {
 		}
 		ub := uint64(0)
 		if u[0]|u[1]|u[2] != 0 {
-			ub = mask(uint(in.width))
-			if in.prop != nil {
-				ub &= in.prop(in, &v, &u)
-			}
+			ub = in.prop(in, &v, &u) & mask(uint(in.width))
 		}
 		w.regs[in.d][i] = r
 		w.setUndef(in.d, i, ub, origin)
@@ -170,6 +192,11 @@ func (w *warp) setUndef(r int32, lane int, b uint64, origin int32) {
 		return
 	}
 	ub := w.ubits[r]
+	if all := w.entry.regMasks[r]; ub == nil && b&all == all {
+		w.undef[r] |= 1 << lane
+		w.origins[r] = origin
+		return
+	}
 	if ub == nil {
 		ub = new(vreg)
 		for i := range ub {

@@ -3,6 +3,8 @@ package ptx
 import (
 	"math"
 	"math/bits"
+
+	"github.com/bitlane/bitlane/dtype"
 )
 
 // An MMAModel is a way in which a tensor core may sum. PTX leaves order and
@@ -22,180 +24,148 @@ const (
 	MMAExact
 )
 
-// A term is a factor of a product: (−1)^sign · m · 2^e with an integer m.
-type term struct {
-	m int32 // signed; 0 for zero
-	e int32 // exponent of the leading place, as of 1.f; large and negative for zero
+// factors are the elements of A or B that one block of k multiplies: values, and
+// the exponents of their leading places, as of 1.f.
+type factors struct {
+	v [8]float64
+	e [8]int32
 }
 
+// zeroExponent is that of a zero: below all others.
 const zeroExponent = -100000
 
-// decompose splits a float of type t; ok is false for infinities and NaN.
-func decompose(t Type, v uint64) (x term, ok bool) {
+// put splits a float of type t; false for infinities and NaN.
+func (x *factors) put(i int, t Type, h uint64) bool {
 	expBits, manBits := uint(5), uint(10)
+	f := dtype.F16ToF32
 	if t == BF16 {
-		expBits, manBits = 8, 7
+		expBits, manBits, f = 8, 7, dtype.BF16ToF32
 	}
-	e := int32(v >> manBits & mask(expBits))
-	m := int32(v & mask(manBits))
-	switch {
-	case e == int32(mask(expBits)):
-		return term{}, false
-	case e == 0 && m == 0:
-		return term{0, zeroExponent}, true
-	case e == 0:
-		e = 1
-	default:
-		m |= 1 << manBits
+	x.v[i&7] = float64(f(uint16(h)))
+	e := h >> manBits & mask(expBits)
+	x.e[i&7] = int32(max(e, 1)) - int32(mask(expBits-1))
+	if h&0x7fff == 0 {
+		x.e[i&7] = zeroExponent
 	}
-	if v>>15&1 != 0 {
-		m = -m
-	}
-	return term{m, e - int32(mask(expBits-1))}, true
+	return e != mask(expBits)
 }
+
+func (x *factors) zero() bool { return x.v == [8]float64{} }
+
+// A fragments is A or B as an mma sees it: by row or column, in blocks of k.
+type fragments [16][2]factors
 
 func execMmaFloat(w *warp, in *inst) {
 	w.needFull(in)
 	info := in.mma
-	var a [16][16]term
-	var b [8][16]term
-	var av [16][16]uint16
-	var bv [8][16]uint16
+	var a, b fragments
 	finite := true
-	split := func(v uint64) term {
-		x, ok := decompose(info.aType, v)
-		finite = finite && ok
-		return x
-	}
 	for r, reg := range in.av {
 		for lane, v := range &w.regs[reg] {
-			row, col := lane>>2+r&1*8, lane&3*2+r>>1*8
-			av[row][col], av[row][col+1] = uint16(v), uint16(v>>16)
-			a[row][col], a[row][col+1] = split(v&0xffff), split(v>>16)
+			x, i := &a[lane>>2+r&1*8][r>>1], lane&3*2
+			finite = x.put(i, info.aType, v&0xffff) && finite
+			finite = x.put(i+1, info.aType, v>>16) && finite
 		}
 	}
 	for r, reg := range in.bv {
 		for lane, v := range &w.regs[reg] {
-			col, k := lane>>2, lane&3*2+r*8
-			bv[col][k], bv[col][k+1] = uint16(v), uint16(v>>16)
-			b[col][k], b[col][k+1] = split(v&0xffff), split(v>>16)
+			x, i := &b[lane>>2][r], lane&3*2
+			finite = x.put(i, info.aType, v&0xffff) && finite
+			finite = x.put(i+1, info.aType, v>>16) && finite
 		}
 	}
-	fraction := uint(20)
-	if info.aType == BF16 {
-		fraction = 14
-	}
-	exact := w.blk.run.m.cfg.MMA == MMAExact
-	var zeros [8][2]bool // blocks of B that are zero, as those of absent tokens are
+	// Undefined columns are not worth their sums; those of absent tokens are zero.
+	skip := w.undefinedColumns(in)
+	var zeros [8][2]bool
 	for col := range zeros {
-		for at := 0; at < info.k; at += 8 {
-			zeros[col][at/8] = allZero(b[col][at : at+8])
-		}
+		zeros[col] = [2]bool{b[col][0].zero(), b[col][1].zero()}
 	}
+	blocks := info.k / 8
+	exact := w.blk.run.m.cfg.MMA == MMAExact
 	var d [16][8]uint64
 	for row := range 16 {
 		for col := range 8 {
+			if skip>>col&1 != 0 {
+				continue
+			}
 			k, lane := cAt(row, col)
 			c := f32(w.regs[in.cv[k]][lane])
-			switch {
-			case !finite || c-c != 0:
-				d[row][col] = bits32(sumSpecial(info.aType, av[row][:info.k], bv[col][:info.k], c))
-				if d[row][col] != specialFinite {
+			if !finite || c-c != 0 {
+				if special := sumSpecial(a[row][:blocks], b[col][:blocks], c); special != 0 {
+					d[row][col] = bits32(special)
 					continue
 				}
-				fallthrough
-			default:
-				if exact {
-					c = sumExact(a[row][:info.k], b[col][:info.k], c, fraction)
-				} else {
-					for at := 0; at < info.k; at += 8 {
-						if zeros[col][at/8] {
-							c += 0
-							continue
-						}
-						c = sumTruncated((*[8]term)(a[row][at:]), (*[8]term)(b[col][at:]), c, fraction)
+			}
+			if exact {
+				c = sumExact(a[row][:blocks], b[col][:blocks], c)
+			} else {
+				for i := range blocks {
+					if zeros[col][i] {
+						c += 0
+					} else {
+						c = sumTruncated(&a[row][i], &b[col][i], c)
 					}
 				}
-				d[row][col] = uint64(math.Float32bits(c))
 			}
+			d[row][col] = uint64(math.Float32bits(c))
 		}
 	}
 	w.finishMma(in, &d)
 }
 
-func allZero(x []term) bool {
-	m := int32(0)
-	for i := range x {
-		m |= x[i].m
+// undefinedColumns finds the columns of B that are undefined.
+func (w *warp) undefinedColumns(in *inst) uint32 {
+	var undef uint32
+	for _, reg := range in.bv {
+		undef |= w.undef[reg]
 	}
-	return m == 0
+	if undef == 0 {
+		return 0
+	}
+	_, cols, _ := w.undefinedMma(in)
+	return cols
 }
 
-// specialFinite is what sumSpecial gives, as bits, where nothing in the sum is
-// infinite or NaN.
-var specialFinite = bits32(1)
-
-// sumSpecial gives the infinity or NaN of a sum that has such a term, else 1.
-func sumSpecial(t Type, a, b []uint16, c float32) float32 {
-	fm := formats[t]
+// sumSpecial gives the infinity or NaN of a sum that has such a term, else 0.
+func sumSpecial(a, b []factors, c float32) float32 {
 	var special float64
 	if c-c != 0 {
 		special += float64(c)
 	}
-	for i := range a {
-		if p := fm.wide(uint64(a[i])) * fm.wide(uint64(b[i])); p-p != 0 {
-			special += p
+	for k := range a {
+		for i, x := range a[k].v {
+			if p := float64(x * b[k].v[i]); p-p != 0 {
+				special += p
+			}
 		}
-	}
-	if special == 0 {
-		return 1
 	}
 	return float32(special)
 }
 
-// sumTruncated is one block of MMATruncate; fraction is the number of bits
-// behind the point of a product of two mantissas.
-func sumTruncated(a, b *[8]term, c float32, fraction uint) float32 {
+// sumTruncated is one block of MMATruncate.
+func sumTruncated(a, b *factors, c float32) float32 {
 	const kept = 24
-	var p [8]int64
-	var e [8]int32
-	top := int32(zeroExponent)
-	for i := range a {
-		p[i] = int64(a[i].m) * int64(b[i].m)
-		e[i] = a[i].e + b[i].e
-		top = max(top, e[i])
-	}
 	cb := math.Float32bits(c)
-	cm, ce := int64(cb&0x7fffff), int32(cb>>23&0xff)
-	switch {
-	case ce == 255:
+	top := int32(zeroExponent)
+	switch e := int32(cb >> 23 & 0xff); {
+	case e == 255:
 		return c // a block before overflowed
-	case ce != 0:
-		cm |= 1 << 23
-	case cm != 0:
-		ce = 1
+	case cb<<1 != 0:
+		top = max(e, 1) - 127
 	}
-	if cm == 0 {
-		ce = zeroExponent
-	} else {
-		ce -= 127
-		top = max(top, ce)
+	for i, e := range a.e {
+		top = max(top, e+b.e[i])
 	}
 	if top < zeroExponent/2 {
 		return c + 0 // all zero
 	}
-	var sum int64
-	up := kept - fraction
-	for i, v := range p {
-		s := v >> 63
-		v = (v ^ s - s) << up >> min(uint(top-e[i]), 63)
-		sum += v ^ s - s
+	// In units of the last place kept; the conversions truncate, and nothing else
+	// rounds: products of these floats are exact, and so is scaling them.
+	scale := math.Float64frombits(uint64(1023+kept-top) << 52)
+	sum := int64(float64(c) * scale)
+	for i, v := range a.v {
+		sum += int64(float64(v*b.v[i]) * scale)
 	}
-	v := cm << 1 >> min(uint(top-ce), 63)
-	if cb>>31 != 0 {
-		v = -v
-	}
-	sum += v
 	return truncate32(sum, top-kept)
 }
 
@@ -231,7 +201,7 @@ func truncate32(m int64, e int32) float32 {
 }
 
 // sumExact rounds the exact sum to nearest.
-func sumExact(a, b []term, c float32, fraction uint) float32 {
+func sumExact(a, b []factors, c float32) float32 {
 	// parts never overlap: their sum is exact, largest last.
 	var parts []float64
 	add := func(x float64) {
@@ -247,9 +217,9 @@ func sumExact(a, b []term, c float32, fraction uint) float32 {
 		parts = append(kept, x)
 	}
 	add(float64(c))
-	for i := range a {
-		if m := a[i].m * b[i].m; m != 0 {
-			add(math.Ldexp(float64(m), int(a[i].e+b[i].e)-int(fraction)))
+	for k := range a {
+		for i, x := range a[k].v {
+			add(float64(x * b[k].v[i]))
 		}
 	}
 	// Rounding to odd from the smallest part up keeps what decides the last step.

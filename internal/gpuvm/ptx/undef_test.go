@@ -39,7 +39,7 @@ func TestUndefinedBitsAreSound(t *testing.T) {
 					v[k] &= 63
 				}
 				if g.below(3) > 0 {
-					u[k] = g.next() & g.next() & masks[k]
+					u[k] = g.next() & (g.next() | 0xff) & masks[k]
 				}
 			}
 			ub := mask(uint(in.width))
