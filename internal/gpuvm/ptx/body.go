@@ -13,7 +13,7 @@ type statement struct {
 	parts    []string // opcode split at its dots
 	ops      []operand
 	line     int
-	text     string
+	text     string // as in the source
 }
 
 // A body collects one entry before it is decoded.
@@ -343,7 +343,7 @@ func (p *parser) statement(b *body) error {
 	}
 	b.resolveAll(s.ops)
 	s.guard = b.resolve(s.guard)
-	s.text = shorten(strings.Join(strings.Fields(p.src[start.pos:p.peek().pos]), " "))
+	s.text = p.src[start.pos:p.peek().pos]
 	p.i++
 	b.stmts = append(b.stmts, s)
 	return nil

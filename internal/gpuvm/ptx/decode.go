@@ -88,7 +88,7 @@ func (d *decoder) decode(s *statement) error {
 
 func (d *decoder) fail(format string, args ...any) {
 	if d.err == nil {
-		d.err = &ParseError{d.p.name, d.s.line, d.s.text, fmt.Sprintf(format, args...)}
+		d.err = &ParseError{d.p.name, d.s.line, tidy(d.s.text), fmt.Sprintf(format, args...)}
 	}
 }
 

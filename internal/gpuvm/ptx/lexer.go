@@ -22,7 +22,7 @@ type token struct {
 // lex splits the source. A word keeps its dots and double colons:
 // ld.global.nc.L1::no_allocate.u32 is one.
 func lex(name, src string) ([]token, error) {
-	var toks []token
+	toks := make([]token, 0, len(src)/5+16)
 	line := 1
 	for i := 0; i < len(src); {
 		c := src[i]
@@ -98,6 +98,9 @@ func isWordByte(c byte) bool {
 }
 
 func isWordStart(c byte) bool { return c == '.' || isWordByte(c) }
+
+// tidy gives a statement on one line, shortened.
+func tidy(s string) string { return shorten(strings.Join(strings.Fields(s), " ")) }
 
 func shorten(s string) string {
 	if i := strings.IndexByte(s, '\n'); i >= 0 {

@@ -259,7 +259,7 @@ func (w *warp) conflict(in *inst, r *region, a *access, off, size, lane int, met
 func (w *warp) describe(a *access) *Access {
 	run := w.blk.run
 	in := &w.entry.code[a.meta>>metaIndex]
-	o := &Access{Line: int(in.line), Text: in.text, Write: a.meta&metaWrite != 0, Block: run.blockID(a.warp / run.warpsPerBlock)}
+	o := &Access{Line: int(in.line), Text: tidy(in.text), Write: a.meta&metaWrite != 0, Block: run.blockID(a.warp / run.warpsPerBlock)}
 	lane := 0
 	for a.lanes>>lane&1 == 0 {
 		lane++

@@ -197,7 +197,7 @@ func (w *warp) exitLanes(m uint32) {
 // fault makes a Fault at a lane.
 func (w *warp) fault(k Kind, in *inst, lane int) *Fault {
 	return &Fault{
-		Kind: k, Kernel: w.entry.Name, Line: int(in.line), Text: in.text,
+		Kind: k, Kernel: w.entry.Name, Line: int(in.line), Text: tidy(in.text),
 		Block: w.blk.id, Thread: w.blk.run.thread(w.index*lanes + lane),
 	}
 }
