@@ -12,7 +12,7 @@ import (
 	"github.com/bitlane/bitlane/dtype"
 )
 
-// cell is the product of testdata/cell.cu with its inputs.
+// A cellCase is the product of testdata/cell.cu with its inputs.
 type cellCase struct {
 	m, n, k  int
 	w, x, sc []byte
