@@ -135,7 +135,7 @@ bochs: ci-tools
 	      -exec '$(WORK)/ci/bochs -cpu corei7_icelake_u' "$$@"; }; \
 	  emulated bochs-avx512 ./backend/cpu/internal/asm \
 	    -run 'TestOffsets|TestUnpackW4VNNI|TestRowProducts|TestIntegerKernels/([^X]VNNIx|VNNI256)' -cases 16 && \
-	  emulated bochs-avx512-unit ./backend/cpu -run '(TestSameBits|TestGoldenBitsOfUnits|TestWideZeroPoints|TestExactCells)/^(vnni|avx512)$$' && \
+	  emulated bochs-avx512-unit ./backend/cpu -run '(TestSameBits|TestGoldenBitsOfUnits|TestWideZeroPoints|TestExactCells|TestManyRowsHaveTheBitsOfOne)/^(vnni|avx512)$$' && \
 	  export BITLANE_TEST_BF16=emulated && \
 	  emulated bochs-bf16 ./backend/cpu/internal/asm \
 	    -run 'Test(Exact|Unpack)Kernels/^(Gemv.*|Rows.*)DPBF16(x[258])?$$|TestExactKernels/^GemmDPBF16x(1|2|12)(x2)?$$|TestUnpackKernels/DPBF16' && \
