@@ -41,6 +41,21 @@ INLINE i32 grid_z() { return __nvvm_read_ptx_sreg_nctaid_z(); }
 // then lives in a uniform register, and branches on it do not diverge.
 INLINE i32 uniform(i32 v) { return __nvvm_shfl_sync_idx_i32(0xffffffffu, v, 0, 0x1f); }
 
+// v, in a way that clang cannot see: it then keeps nothing that follows from v.
+INLINE i32 opaque(i32 v) {
+  asm volatile("mov.b32 %0, %0;" : "+r"(v));
+  return v;
+}
+
+// Lane i's v, in all lanes.
+INLINE i32 of_lane(i32 v, i32 i) { return __nvvm_shfl_sync_idx_i32(0xffffffffu, v, i, 0x1f); }
+
+// The v of the lane before this one; lane 0 keeps its own.
+INLINE i32 of_lane_before(i32 v) { return __nvvm_shfl_sync_up_i32(0xffffffffu, v, 1, 0); }
+
+// Bit i is set where lane i says so.
+INLINE u32 ballot(bool yes) { return __nvvm_vote_ballot_sync(0xffffffffu, yes); }
+
 INLINE i32 minimum(i32 a, i32 b) { return a < b ? a : b; }
 INLINE i32 maximum(i32 a, i32 b) { return a > b ? a : b; }
 
@@ -65,16 +80,14 @@ INLINE u32 read_word(u64 address) {
   return r;
 }
 
-// 0 where nothing exists to read; no branch.
-INLINE Words4 read_words4_if(u64 address, bool exists) {
-  Words4 r;
-  asm("{ .reg .pred p; setp.ne.u32 p, %5, 0; mov.u32 %0, 0; mov.u32 %1, 0; mov.u32 %2, 0; mov.u32 %3, 0; "
-      "@p ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4]; }"
-      : "=&r"(r.v[0]), "=&r"(r.v[1]), "=&r"(r.v[2]), "=&r"(r.v[3])
+// Leaves w as it is where nothing exists to read; no branch.
+INLINE void read_words4_if(Words4 &w, u64 address, bool exists) {
+  asm("{ .reg .pred p; setp.ne.u32 p, %5, 0; @p ld.global.nc.v4.u32 {%0, %1, %2, %3}, [%4]; }"
+      : "+r"(w.v[0]), "+r"(w.v[1]), "+r"(w.v[2]), "+r"(w.v[3])
       : "l"(address), "r"((u32)exists));
-  return r;
 }
 
+// 0 where nothing exists to read.
 INLINE u32 read_half_if(u64 address, bool exists) {
   u16 r;
   asm("{ .reg .pred p; setp.ne.u32 p, %2, 0; mov.u16 %0, 0; @p ld.global.nc.u16 %0, [%1]; }" : "=&h"(r) : "l"(address), "r"((u32)exists));

@@ -1,11 +1,11 @@
 // Scales and zero points on their way through shared memory.
 //
-// A unit belongs to one group, and neighbours often share it. The copier of
-// steps asks for the scales and zeros of OUTPUTS outputs when the group changes,
-// together with the step that is the first to need them, and puts them into the
-// next of SLOTS slots. It remembers for each step under way whether it was such
-// a first one; the reader, SLOTS - 1 steps behind, goes to the next slot then.
-// SLOTS slots are enough: no more than SLOTS steps are under way.
+// A unit belongs to one group, and neighbours often share it. The copier of units
+// asks for the scales and zeros of OUTPUTS outputs when the group changes, together
+// with the unit that is the first to need them, and puts them into the next of
+// SLOTS slots. It remembers for each unit under way whether it was such a first
+// one; the reader goes to the next slot then. As many slots as units under way
+// are enough.
 //
 //   slot   [OUTPUTS] scales, 2 or 4 bytes each | [OUTPUTS] int16 zeros at 4 OUTPUTS
 //
@@ -15,71 +15,76 @@
 #include "bricks.cuh"
 #include "layer.cuh"
 
-// The groups of units, one after the other, each read a step before it is needed.
+// The groups of units first to last, asked for one after the other. A warp holds
+// those of 32 units, one in each lane.
 struct UnitGroups {
-  i32 group;
+  i32 first, last;
+  i32 held;   // by this lane
+  u32 differ; // bit i: the group of the ith of them is not that of the unit before
 
-  INLINE UnitGroups(const Layer &l, i32 unit) { read(l, unit); }
+  INLINE UnitGroups(i32 first, i32 last) : first(first), last(last), held(-1) {}
 
-  // The group of the unit last read; the one to read now is `unit`. The same in all lanes.
-  INLINE i32 next(const Layer &l, i32 unit) {
-    i32 now = uniform(group);
-    read(l, unit);
-    return now;
+  // Whether the unit has another group than the one before it. Where it has, group is set.
+  INLINE bool changes(const Layer &l, i32 unit, i32 &group) {
+    i32 i = (unit - first) & 31;
+    if (i == 0) {
+      i32 before = of_lane(held, 31);
+      held = read_word(l.unit_group + 4 * (i64)minimum(unit + thread_x() % 32, last));
+      i32 left = of_lane_before(held);
+      differ = ballot(held != (thread_x() % 32 == 0 ? before : left));
+    }
+    bool yes = differ >> i & 1;
+    if (yes)
+      group = of_lane(held, i);
+    return yes;
   }
-
-  // The address is the same for all lanes, but ptxas cannot see it: it would wait
-  // for the number at once, to have it in a uniform register.
-  INLINE void read(const Layer &l, i32 unit) { group = read_word(l.unit_group + 4 * (i64)(unit + (thread_x() & l.units >> 31))); }
 };
 
 template <int OUTPUTS> constexpr int group_slot_bytes = 6 * OUTPUTS;
 
 template <int OUTPUTS, int SLOTS> struct GroupCopier {
-  u32 base;          // of the slots in shared memory
-  u64 source;        // this thread's 16 bytes in group 0, or 0: it copies nothing
-  i32 source_stride; // bytes from one group to the next
-  u32 offset;        // of this thread's bytes in a slot
+  UnitGroups groups;
+  u32 base; // of the slots in shared memory
+  i32 output;
   i32 slot = 0;
-  i32 last = -1;   // the newest step's group
-  u32 changes = 0; // bit i: the one asked for i steps ago is the first of its group
+  u32 firsts = 0; // bit i: the unit of i calls ago is the first of its group
 
-  // The outputs are output, output + 1, ... Those from np on do not exist: others
-  // stand in for them, in steps of 32, and nobody uses their results. lane counts
-  // the threads that share the work; 6 OUTPUTS / 16 of them copy.
-  INLINE GroupCopier(const Layer &l, u32 base, i32 output, i32 lane) : base(base) {
+  // Units first to last; outputs output, output + 1, ...
+  INLINE GroupCopier(i32 first, i32 last, u32 base, i32 output) : groups(first, last), base(base), output(output) {}
+
+  // For the unit after that of the last call. thread counts the threads that share the work.
+  INLINE void copy(const Layer &l, i32 unit, i32 thread) {
+    firsts <<= 1;
+    i32 group;
+    if (!groups.changes(l, unit, group))
+      return;
+    firsts |= 1;
+    copy_group(l, group, thread);
+    slot = slot + 1 == SLOTS ? 0 : slot + 1;
+  }
+
+  // 6 OUTPUTS / 16 threads copy 16 bytes each. Nothing of it is kept from one
+  // group to the next: registers are scarcer than these few instructions.
+  INLINE void copy_group(const Layer &l, i32 group, i32 thread) {
     i32 shift = l.scale_kind == kind_f32 ? 2 : 1; // an element's bytes are 1 << shift
     u64 array = l.scales;
-    i32 at = 16 * lane; // bytes from the first of the array's outputs
-    offset = at;
+    i32 offset = 16 * opaque(thread), at = offset; // in the slot; in the array's part of it
     if (at >= OUTPUTS << shift) {
       at -= 4 * OUTPUTS;
       shift = 1;
       array = at >= 0 && at < 2 * OUTPUTS ? l.zeros : 0;
     }
-    i32 first = output + (at >> shift);
-    if (first >= l.np)
-      first = output + (at >> shift & 31);
-    source_stride = l.np << shift;
-    source = array ? array + ((i64)first << shift) : 0;
+    // Outputs from np on do not exist: others stand in for them, in steps of 32,
+    // and nobody uses their results.
+    i32 from = output + (at >> shift);
+    if (from >= l.np)
+      from = output + (at >> shift & 31);
+    if (array)
+      copy16(base + slot * group_slot_bytes<OUTPUTS> + offset, array + ((group * (i64)l.np + from) << shift));
   }
 
-  INLINE void copy(i32 group) {
-    changes <<= 1;
-    if (group == last)
-      return;
-    changes |= 1;
-    last = group;
-    if (source)
-      copy16(base + slot * group_slot_bytes<OUTPUTS> + offset, source + (i64)group * source_stride);
-    slot = slot + 1 == SLOTS ? 0 : slot + 1;
-  }
-
-  // A step without one to copy: the reader's place in changes moves on.
-  INLINE void skip() { changes <<= 1; }
-
-  // Whether the one asked for SLOTS - 1 steps ago is the first of its group.
-  INLINE bool starts_group() const { return changes >> (SLOTS - 1) & 1; }
+  // In place of copy, where units have come to an end.
+  INLINE void skip() { firsts <<= 1; }
 };
 
 // What a lane needs of a group: for each of its TILES tiles the scales and zero

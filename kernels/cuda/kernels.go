@@ -95,14 +95,22 @@ func Kernels() []Kernel {
 func moduleKernels(bits int, x dtype.DType) []Kernel {
 	module := ModuleName(bits, x)
 	brick := BrickBytes(bits)
-	stages := map[int]int{2: 6, 3: 5, 4: 4, 8: 2}[bits]
+	stages, step := 2, 2 // of a warp's ring, and units of a step
+	switch bits {
+	case 2:
+		step = 4
+	case 3:
+		stages = 3
+	case 8:
+		step = 1
+	}
 	const streamSlot, tileSlot = 6 * 64, 6 * 128
 	var all []Kernel
 	for _, s := range []struct {
 		tokens, threads, registers int
 		mapped                     bool
 	}{
-		{8, 768, 80, false}, {16, 512, 128, false}, {32, 384, 168, false}, {8, 768, 80, true}, {16, 384, 168, true},
+		{8, 768, 80, false}, {16, 512, 128, false}, {32, 384, 168, false}, {8, 512, 128, true}, {16, 384, 168, true},
 	} {
 		name := fmt.Sprintf("%s_n%d", module, s.tokens)
 		if s.mapped {
@@ -110,7 +118,7 @@ func moduleKernels(bits int, x dtype.DType) []Kernel {
 		}
 		all = append(all, Kernel{
 			Name: name, Module: module, Family: Stream, Bits: bits, X: x, Tokens: s.tokens, Mapped: s.mapped,
-			Outputs: 64, Threads: s.threads, SharedPerWarp: stages * (2*brick + streamSlot), Registers: s.registers,
+			Outputs: 64, Threads: s.threads, SharedPerWarp: stages * step * (2*brick + streamSlot), Registers: s.registers,
 		})
 	}
 	for _, tokens := range []int{64, 128} {

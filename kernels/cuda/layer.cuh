@@ -36,10 +36,8 @@ struct Layer {
   INLINE i32 first_unit() const { return minimum(block_y() * slice_units, units); }
   INLINE i32 last_unit() const { return minimum(first_unit() + slice_units, units); }
 
-  // Kernels count in steps: a step is a unit, or half of one where fine is 1.
-  INLINE i32 steps(i32 units) const { return units << fine; }
-  INLINE i32 unit_of(i32 step) const { return step >> fine; }
-  INLINE bool ends_unit(i32 step) const { return (step & fine) == fine; }
+  // Units of which all features exist.
+  INLINE i32 whole_units() const { return k / 32; }
 
   // The end of every kernel: the sum of a slice for one output of one token.
   INLINE void write(i32 token, i32 output, float sum) const {

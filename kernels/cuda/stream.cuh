@@ -15,87 +15,118 @@
 //   threadIdx.x/32   the warp's 64 outputs        threadIdx.y  run
 //   blockIdx.x       outputs [2 blockDim.x x, ...)   blockIdx.y  slice     blockIdx.z  tokens [TOKENS z, ...)
 //
-// Each warp has a ring of STAGES units of its own in shared memory and fills it by
-// asynchronous copies, STAGES - 1 units ahead; no two warps meet before the end.
-// x comes from L1: the warps that lie side by side read the same of it, one unit
-// ahead, into registers.
+// Each warp has a ring of STAGES steps of its own in shared memory, a step being
+// STEP units, and fills it by asynchronous copies, STAGES - 1 steps ahead; no two
+// warps meet before the end. x comes from L1: the warps that lie side by side read
+// the same of it.
+//
+//   stage   STEP bricks of outputs 0..31 | STEP bricks of outputs 32..63     behind the stages: slots of groups.cuh
 //
 // Dynamic shared memory: stream_shared bytes for each warp.
 #pragma once
 #include "groups.cuh"
 #include "sums.cuh"
 
-// Units in a warp's ring: 2 to 4 KB of weights are on their way.
-template <int BITS> constexpr int stream_stages = BITS == 8 ? 2 : BITS == 4 ? 4 : BITS == 3 ? 5 : 6;
+// Units of a step, so that it has 2 KB of weights, more or less, and steps of the
+// ring: 2 to 3 KB are on their way while a step is multiplied.
+template <int BITS> constexpr int stream_step = BITS == 2 ? 4 : BITS == 8 ? 1 : 2;
+template <int BITS> constexpr int stream_stages = BITS == 3 ? 3 : 2;
 
-template <int BITS> constexpr int stream_shared = stream_stages<BITS> *(2 * brick_bytes<BITS> + group_slot_bytes<64>);
+template <int BITS> constexpr int stream_slots = stream_step<BITS> *stream_stages<BITS>;
+template <int BITS> constexpr int stream_stage_bytes = stream_step<BITS> * 2 * brick_bytes<BITS>;
+template <int BITS>
+constexpr int stream_shared = stream_stages<BITS> *stream_stage_bytes<BITS> + stream_slots<BITS> *group_slot_bytes<64>;
 
 // x of one lane: 8 features of a unit, 8t to 8t + 7, of tokens g, g + 8, ...
 template <int TOKENS, bool GATHER> struct StreamInput {
   static constexpr int tiles = TOKENS / 8;
-  u64 row;        // of token g, feature 0
+  u64 row;        // of token g, feature 8t; feature 0 where x is gathered
   i64 tile_bytes; // from a token to the one 8 further
   i32 tokens;     // how many there are from token g on
-  i32 wide; // features that 16-byte reads may take: k rounded down to 8, or 0 where rows are not aligned
+  i32 whole;      // units that 16-byte reads may take
   Words4 features[GATHER ? 2 : 0];
   Words4 x[tiles];
 
-  INLINE StreamInput(const Layer &l, i32 token) {
+  INLINE StreamInput(const Layer &l, i32 token, i32 t) {
     UNROLL
     for (int tile = 0; tile < tiles; tile++)
       x[tile] = Words4{{0, 0, 0, 0}};
-    row = l.x + 2 * (i64)token * l.x_stride;
+    row = l.x + 2 * ((i64)token * l.x_stride + (GATHER ? 0 : 8 * t));
     tile_bytes = 16 * (i64)l.x_stride;
     tokens = l.m - token;
-    wide = ((l.x | 2 * (u64)l.x_stride) & 15) == 0 ? l.k & ~7 : 0;
+    bool aligned = ((l.x | 2 * (u64)l.x_stride) & 15) == 0;
+    whole = aligned && !l.fine ? l.whole_units() : 0;
   }
 
-  // For the next call of read, which is for the same step.
-  INLINE void read_map(const Layer &l, i32 step, i32 t) {
+  // For the next call of read, which is for the same unit.
+  INLINE void read_map(const Layer &l, i32 unit, i32 t) {
     if constexpr (GATHER) {
-      u64 from = l.map + 4 * (i64)(32 * l.unit_of(step) + 8 * t);
+      u64 from = l.map + 4 * (i64)(32 * unit + 8 * t);
       features[0] = read_words4(from);
       features[1] = read_words4(from + 16);
     }
   }
 
-  // The features of a step: those of its unit, or half of them.
-  INLINE void read(const Layer &l, i32 step, i32 t) {
-    i32 feature = 32 * l.unit_of(step) + 8 * t;
-    u64 from = row + (GATHER ? 0 : 2 * (i64)feature);
-    i32 left = l.k - feature;
-    UNROLL
-    for (int tile = 0; tile < tiles; tile++, from += tile_bytes) {
-      bool exists = 8 * tile < tokens;
-      if (!GATHER && feature + 8 <= wide) {
-        x[tile] = read_words4_if(from, exists);
-        continue;
-      }
+  // Of what does not exist there is nothing but the zeros from the beginning.
+  INLINE void read(const Layer &l, i32 unit, i32 t, i32 half) {
+    if constexpr (GATHER) {
+      read_gathered();
+    } else if (unit < whole) {
+      u64 from = row + 64 * (i64)unit;
       UNROLL
-      for (int i = 0; i < 4; i++)
-        if constexpr (GATHER) {
-          i32 lo = features[i / 2].v[2 * i % 4], hi = features[i / 2].v[2 * i % 4 + 1];
-          x[tile].v[i] = read_half_if(from + 2 * (i64)lo, exists && lo >= 0) | read_half_if(from + 2 * (i64)hi, exists && hi >= 0) << 16;
-        } else {
-          x[tile].v[i] = read_half_if(from + 4 * i, exists && 2 * i < left) | read_half_if(from + 4 * i + 2, exists && 2 * i + 1 < left) << 16;
-        }
+      for (int tile = 0; tile < tiles; tile++)
+        read_words4_if(x[tile], from + tile * tile_bytes, 8 * tile < tokens);
+      return;
+    } else {
+      read_elements(row + 64 * (i64)unit, l.k - 32 * unit - 8 * t);
     }
     if (l.fine) {
       UNROLL
       for (int tile = 0; tile < tiles; tile++)
-        x[tile] = only_step(x[tile], step);
+        x[tile] = only_step(x[tile], half);
     }
+  }
+
+  INLINE void read_gathered() {
+    if constexpr (GATHER) {
+      UNROLL
+      for (int tile = 0; tile < tiles; tile++)
+        UNROLL
+        for (int i = 0; i < 4; i++) {
+          i32 lo = features[i / 2].v[2 * i % 4], hi = features[i / 2].v[2 * i % 4 + 1];
+          x[tile].v[i] = read_pair(row + tile * tile_bytes, lo, lo >= 0 && 8 * tile < tokens, hi, hi >= 0 && 8 * tile < tokens);
+        }
+    }
+  }
+
+  // One by one, any alignment, `left` features at most. A loop that shifts pairs
+  // through x, since loads side by side would take the registers of the sums.
+  INLINE void read_elements(u64 from, i32 left) {
+#pragma unroll 1
+    for (i32 i = 0; i < 8; i += 2) {
+      UNROLL
+      for (int tile = 0; tile < tiles; tile++) {
+        UNROLL
+        for (int j = 0; j < 3; j++)
+          x[tile].v[j] = x[tile].v[j + 1];
+        x[tile].v[3] = read_pair(from + tile * tile_bytes, i, i < left && 8 * tile < tokens, i + 1, i + 1 < left && 8 * tile < tokens);
+      }
+    }
+  }
+
+  static INLINE u32 read_pair(u64 from, i32 lo, bool has_lo, i32 hi, bool has_hi) {
+    return read_half_if(from + 2 * (i64)lo, has_lo) | read_half_if(from + 2 * (i64)hi, has_hi) << 16;
   }
 };
 
-// One unit: the bricks at stage and behind it, into the sums of 4 tiles of outputs.
+// One unit: a brick of outputs 0..31, and behind it the one of outputs 32..63, into the sums of 4 tiles.
 template <class T, int BITS, int TILES>
-INLINE void stream_unit(Sums<T, 4, TILES> &sums, u32 stage, i32 lane, const Words4 (&x)[TILES], const GroupRows<T, BITS, 4> &rows) {
+INLINE void stream_unit(Sums<T, 4, TILES> &sums, u32 brick, i32 lane, const Words4 (&x)[TILES], const GroupRows<T, BITS, 4> &rows) {
   u32 w[BITS], a0[4], a1[4];
   UNROLL
   for (int i = 0; i < 4; i++) {
     if (i % 2 == 0) {
-      read_brick<BITS>(w, stage + i / 2 * brick_bytes<BITS>, lane);
+      read_brick<BITS>(w, brick + i / 2 * stream_step<BITS> * brick_bytes<BITS>, lane);
       fragments<T, BITS, 0>(a0, a1, w, rows.zero[i]);
     } else {
       fragments<T, BITS, 1>(a0, a1, w, rows.zero[i]);
@@ -106,21 +137,18 @@ INLINE void stream_unit(Sums<T, 4, TILES> &sums, u32 stage, i32 lane, const Word
   }
 }
 
-// Copies the two bricks of a unit side by side; from and to are the first one's,
-// the second's source is `second` bytes further. Lane l copies chunks l, l + 32,
-// ... of 16 bytes of both, or chunk l of both together if there are 32.
-template <int BITS> INLINE void copy_bricks(u32 to, u64 from, i64 second, i32 lane) {
-  constexpr int chunks = brick_bytes<BITS> / 16; // 16, 24, 32, 64
-  if constexpr (chunks <= 16) {
-    copy16(to + 16 * lane, from + 16 * (lane % 16) + (lane < 16 ? 0 : second));
-  } else {
-    UNROLL
-    for (int i = 0; i < chunks; i += 32)
-      if (i + lane < chunks) {
-        copy16(to + 16 * (i + lane), from + 16 * (i + lane));
-        copy16(to + brick_bytes<BITS> + 16 * (i + lane), from + second + 16 * (i + lane));
-      }
-  }
+// Copies a step's bricks, or the `units` of them that there are: from is this
+// lane's 16 bytes of the first, those of the other outputs are `second` bytes further.
+template <int BITS> INLINE void copy_step(u32 stage, u64 from, i64 second, i32 units, i32 lane) {
+  constexpr int bytes = stream_step<BITS> * brick_bytes<BITS>;
+  u32 to = stage + 16 * lane;
+  i32 left = minimum(units, stream_step<BITS>) * brick_bytes<BITS> - 16 * lane;
+  UNROLL
+  for (int at = 0; at < bytes; at += 512)
+    if (at < left) {
+      copy16(to + at, from + at);
+      copy16(to + bytes + at, from + second + at);
+    }
 }
 
 // The sum of count floats in shared memory, from the first on; four reads at a time.
@@ -142,61 +170,72 @@ INLINE float ordered_sum(u32 from, u32 step, i32 count) {
 }
 
 template <class T, int BITS, int TOKENS, bool GATHER> INLINE void stream(Layer l) {
-  constexpr int stages = stream_stages<BITS>, tiles = TOKENS / 8, ahead_x = TOKENS < 32;
+  constexpr int stages = stream_stages<BITS>, step = stream_step<BITS>, tiles = TOKENS / 8;
   i32 lane = thread_x() % 32, side = uniform(thread_x() / 32), g = lane / 4, t = lane % 4;
   i32 across = threads_x() / 32, runs = threads_y(), run = uniform(thread_y());
   i32 output = (block_x() * across + side) * 64, token = block_z() * TOKENS;
-  i32 first_unit = minimum(l.first_unit() + run * l.run_units, l.last_unit());
-  i32 units = output < l.np ? minimum(l.run_units, l.last_unit() - first_unit) : 0;
+  i32 first = minimum(l.first_unit() + run * l.run_units, l.last_unit());
+  i32 units = output < l.np ? minimum(l.run_units, l.last_unit() - first) : 0;
 
-  u32 ring = shared_base() + (run * across + side) * stream_shared<BITS>, slots = ring + stages * 2 * brick_bytes<BITS>;
+  u32 ring = shared_base() + (run * across + side) * stream_shared<BITS>, slots = ring + stages * stream_stage_bytes<BITS>;
   Sums<T, 4, tiles> sums;
   sums.clear();
   if (units > 0) {
-    u64 from = l.weights + ((i64)(output / 32) * l.units + first_unit) * brick_bytes<BITS>; // of the next step to copy
+    u64 from = l.weights + ((i64)(output / 32) * l.units + first) * brick_bytes<BITS> + 16 * lane; // of the next step to copy
     // The last brick may be missing: the first stands in, nobody uses its results.
     i64 second = output + 32 < l.np ? (i64)l.units * brick_bytes<BITS> : 0;
-    i32 begin = l.steps(first_unit), end = l.steps(first_unit + units);
-    i32 ahead = begin, stage = 0, slot = -1; // ahead: the next step to copy; stage: where it goes
-    UnitGroups unit_groups(l, first_unit);
-    GroupCopier<64, stages> groups(l, slots, output, lane);
-    StreamInput<TOKENS, GATHER> input(l, token + g);
-    input.read_map(l, begin, t);
-    GroupRows<T, BITS, 4> rows(l.zero_point);
-
-    // now is the step to multiply. The first rounds, before there is one, fill the ring.
-#pragma unroll 1
-    for (i32 now = begin - (stages - 1); now < end; now++) {
-      wait_copies<stages - 2>();
-      warp_barrier();
-      // Behind the barrier: all lanes are done with the step whose place this takes.
-      if (ahead < end) {
-        copy_bricks<BITS>(ring + stage * 2 * brick_bytes<BITS>, from, second, lane);
-        groups.copy(unit_groups.next(l, l.unit_of(minimum(ahead + 1, end - 1))));
-        from += l.ends_unit(ahead) ? brick_bytes<BITS> : 0;
-        ahead++;
-      } else {
-        groups.skip();
-      }
-      commit_copies();
-      stage = stage + 1 == stages ? 0 : stage + 1; // that of step now, too
-
-      // x of the next step if there are registers for it, else of this one.
-      Words4 x[tiles];
+    i32 unit = first, end = first + units;   // unit: the next to multiply
+    i32 ahead = first, stage = 0, slot = -1; // ahead: the next to copy; stage: where it goes
+    GroupCopier<64, step * stages> groups(first, end - 1, slots, output);
+    auto copy = [&] {
+      copy_step<BITS>(ring + stage * stream_stage_bytes<BITS>, from, second, end - ahead, lane);
       UNROLL
-      for (int j = 0; j < tiles; j++)
-        x[j] = input.x[j];
-      if (now + ahead_x >= begin && now + ahead_x < end) {
-        input.read(l, now + ahead_x, t);
-        input.read_map(l, minimum(now + ahead_x + 1, end - 1), t);
+      for (int i = 0; i < step; i++)
+        if (ahead + i < end)
+          groups.copy(l, ahead + i, lane);
+        else
+          groups.skip();
+      commit_copies();
+      from += step * brick_bytes<BITS>;
+      ahead += step;
+      stage = stage + 1 == stages ? 0 : stage + 1;
+    };
+#pragma unroll 1
+    for (int i = 0; i < stages - 1; i++)
+      copy();
+
+    GroupRows<T, BITS, 4> rows(l.zero_point);
+    StreamInput<TOKENS, GATHER> input(l, token + g, t);
+    input.read_map(l, unit, t);
+    // The brick of unit, and in bit 31 whether it is the first of its group.
+    i32 half = 0;
+    u32 brick = 0, firsts = 0;
+#pragma unroll 1
+    while (unit < end) {
+      if (half == 0 && (unit - first & step - 1) == 0) {
+        wait_copies<stages - 2>();
+        warp_barrier();
+        copy(); // behind the barrier: all lanes are done with the step whose place this takes
+        brick = ring + stage * stream_stage_bytes<BITS>;
+        firsts = groups.firsts << (32 - step * stages);
       }
-      if (now < begin)
-        continue;
-      if (groups.starts_group()) {
-        slot = slot + 1 == stages ? 0 : slot + 1;
+      input.read(l, unit, t, half);
+      if ((i32)firsts < 0) {
+        firsts &= 0x7fffffff;
+        slot = slot + 1 == step * stages ? 0 : slot + 1;
         rows.template read<64>(slots + slot * group_slot_bytes<64>, g, l.scale_kind, l.zeros != 0);
       }
-      stream_unit(sums, ring + stage * 2 * brick_bytes<BITS>, lane, ahead_x ? x : input.x, rows);
+      u32 now = brick;
+      if (l.fine && half == 0) {
+        half = 1;
+      } else {
+        half = 0;
+        unit++;
+        brick += brick_bytes<BITS>;
+        firsts <<= 1;
+        input.read_map(l, minimum(unit, end - 1), t);
+      }
+      stream_unit(sums, now, lane, input.x, rows);
     }
     wait_copies<0>();
     warp_barrier();

@@ -5,8 +5,8 @@
 //   acc = fma(t, scale, acc)         one rounding for each unit
 //
 // fine, for layers with few features, whose bound has no room for the sums of 32:
-// each unit counts as two steps, one after the other, first with 0 for the x of
-// B1, then of B0. Both t are then sums of 16 products.
+// each unit is added twice, first with 0 for the x of B1, then of B0. Both t are
+// then sums of 16 products.
 //
 // B is 8 tokens by the 8 features 8t to 8t+7 of lane l, t = l%4: words 0 and 1 are
 // its pairs of step 0, words 2 and 3 those of step 1. The order of features in a
@@ -14,7 +14,7 @@
 #pragma once
 #include "number.cuh"
 
-// x of one half of a unit, 0 for the other: step is even or odd.
+// x of one half of a unit, 0 for the other: that of the odd step where step is odd.
 INLINE Words4 only_step(const Words4 &x, i32 step) {
   Words4 r = x;
   if (step % 2 == 0)

@@ -40,12 +40,14 @@ template <int BITS, int TOKENS> struct TileCopier {
   static constexpr int chunks = brick_bytes<BITS> / 4; // of 16 bytes, of 4 bricks
   u64 x;     // of this thread's first row, at its features of the next unit
   i32 rows;  // that exist, from that one on
+  i32 whole; // units that are copied 16 bytes at a time
   u64 bricks[(chunks + 127) / 128];
 
   INLINE TileCopier(const Layer &l, i32 output, i32 token, i32 unit) {
     i32 row = token + thread_x() / 4;
     x = l.x + 2 * ((i64)row * l.x_stride + 32 * unit + 8 * (thread_x() % 4));
     rows = l.m - row;
+    whole = l.fine ? 0 : l.whole_units();
     UNROLL
     for (int i = 0; i < (chunks + 127) / 128; i++) {
       i32 chunk = thread_x() + 128 * i, brick = chunk / (brick_bytes<BITS> / 16), at = chunk % (brick_bytes<BITS> / 16);
@@ -55,34 +57,41 @@ template <int BITS, int TOKENS> struct TileCopier {
     }
   }
 
-  // Copies a step to the stage and goes to the next.
-  INLINE void copy(const Layer &l, u32 stage, i32 step) {
+  // Copies a unit to the stage: all of x in it, or half of it and zeros.
+  INLINE void copy(const Layer &l, u32 stage, i32 unit, i32 half) {
     u32 to = stage + 16 * thread_x();
-    i32 left = l.k - 32 * l.unit_of(step); // features that exist, of the unit's 32
-    i32 mine = minimum(maximum(2 * left - 16 * (thread_x() % 4), 0), 16); // bytes of them
     // Rows that do not exist are not copied: what lies there reaches no other row's results.
-    UNROLL
-    for (int i = 0; i < TOKENS / 32; i++)
-      if (32 * i < rows) {
-        u64 from = x + i * (64 * (i64)l.x_stride);
-        if (l.fine) {
-          bool second = step % 2;
-          copy8_part(to + 2048 * i, from, second ? 0 : minimum(mine, 8));
-          copy8_part(to + 2048 * i + 8, mine > 8 ? from + 8 : from, second ? maximum(mine - 8, 0) : 0);
-        } else if (left >= 32) {
-          copy16(to + 2048 * i, from);
-        } else {
-          copy16_part(to + 2048 * i, from, mine);
+    if (unit < whole) {
+      UNROLL
+      for (int i = 0; i < TOKENS / 32; i++)
+        if (32 * i < rows)
+          copy16(to + 2048 * i, x + i * (64 * (i64)l.x_stride));
+    } else {
+      i32 bytes = minimum(maximum(2 * (l.k - 32 * unit) - 16 * (thread_x() % 4), 0), 16); // that exist
+      i32 first = minimum(bytes, 8), second = bytes - first;
+      if (l.fine && half == 0)
+        second = 0;
+      if (l.fine && half == 1)
+        first = 0;
+      UNROLL
+      for (int i = 0; i < TOKENS / 32; i++)
+        if (32 * i < rows) {
+          u64 from = x + i * (64 * (i64)l.x_stride);
+          copy8_part(to + 2048 * i, from, first);
+          copy8_part(to + 2048 * i + 8, from + (second ? 8 : 0), second);
         }
-      }
-    bool next = l.ends_unit(step);
-    x += next ? 64 : 0;
+    }
     UNROLL
-    for (int i = 0; i < (chunks + 127) / 128; i++) {
+    for (int i = 0; i < (chunks + 127) / 128; i++)
       if (128 * i + 128 <= chunks || thread_x() < chunks - 128 * i)
         copy16(to + 64 * TOKENS + 2048 * i, bricks[i]);
-      bricks[i] += next ? brick_bytes<BITS> : 0;
-    }
+  }
+
+  INLINE void next_unit() {
+    x += 64;
+    UNROLL
+    for (int i = 0; i < (chunks + 127) / 128; i++)
+      bricks[i] += brick_bytes<BITS>;
   }
 };
 
@@ -118,35 +127,43 @@ template <class T, int BITS, int TOKENS> INLINE void tile(Layer l) {
   i32 output = uniform(linear % band / high * 128), token = uniform((linear / band * 8 + linear % band % high) * TOKENS);
   i32 first_row = TOKENS == 128 ? 64 * (warp / 2) : 32 * warp, first_token = TOKENS == 128 ? 64 * (warp % 2) : 0;
 
-  i32 begin = l.steps(l.first_unit()), end = l.steps(l.last_unit());
+  i32 unit = l.first_unit(), end = l.last_unit();
   u32 ring = shared_base(), slots = ring + stages * stage_bytes;
   Sums<T, tiles, 8> sums;
   sums.clear();
-  if (begin < end) {
-    TileCopier<BITS, TOKENS> copier(l, output, token, l.first_unit());
-    GroupCopier<128, stages> groups(l, slots, output, thread);
+  if (unit < end) {
+    TileCopier<BITS, TOKENS> copier(l, output, token, unit);
+    GroupCopier<128, stages> groups(unit, end - 1, slots, output);
     GroupRows<T, BITS, tiles> rows(l.zero_point);
-    i32 ahead = begin, stage = 0, slot = -1; // ahead: the next step to copy; stage: where it goes
-    UnitGroups unit_groups(l, l.first_unit());
-
-    // now is the step to multiply. The first rounds, before there is one, fill the ring.
+    i32 half = 0, stage = 0, slot = -1; // unit, half: the next to copy; stage: where it goes
+    // Steps until the last is multiplied. The first rounds, before there is one, fill the ring.
+    i32 steps = (end - unit) << l.fine;
 #pragma unroll 1
-    for (i32 now = begin - (stages - 1); now < end; now++) {
+    for (i32 left = steps + stages - 1; left > 0; left--) {
       wait_copies<stages - 2>();
       block_barrier();
       // Behind the barrier: all warps are done with the step whose place this takes.
-      if (ahead < end) {
-        copier.copy(l, ring + stage * stage_bytes, ahead);
-        groups.copy(unit_groups.next(l, l.unit_of(minimum(ahead + 1, end - 1))));
-        ahead++;
+      if (unit < end) {
+        copier.copy(l, ring + stage * stage_bytes, unit, half);
+        if (half == 0)
+          groups.copy(l, unit, thread);
+        else
+          groups.skip();
+        if (l.fine && half == 0) {
+          half = 1;
+        } else {
+          half = 0;
+          unit++;
+          copier.next_unit();
+        }
       } else {
         groups.skip();
       }
       commit_copies();
-      stage = stage + 1 == stages ? 0 : stage + 1; // that of step now, too
-      if (now < begin)
+      stage = stage + 1 == stages ? 0 : stage + 1; // that of the step to multiply, too
+      if (left > steps)
         continue;
-      if (groups.starts_group()) {
+      if (groups.firsts >> (stages - 1) & 1) {
         slot = slot + 1 == stages ? 0 : slot + 1;
         rows.template read<128>(slots + slot * group_slot_bytes<128>, first_row + g, l.scale_kind, l.zeros != 0);
       }
