@@ -97,7 +97,7 @@ func (b *Backend) Open(ctx context.Context, id string, o backend.OpenOptions) (b
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d (%s): %w", b.ID, p.Ordinal, p.Name, err)
 		}
-		d := &Device{info: b.info(p, system.Version()), context: c, limit: max(o.MemoryLimit, 0), failIn: -1, modules: map[string]driver.Module{}}
+		d := &Device{info: b.info(p, system.Version()), context: c, limit: max(o.MemoryLimit, 0), failIn: -1, modules: map[string]*loading{}}
 		return d, nil
 	}
 	return nil, quant.Errorf(backend.ErrNoDevice, b.ID, "device", fmt.Sprintf("0..%d, a UUID or a PCI address", len(found)-1), "%q", id)

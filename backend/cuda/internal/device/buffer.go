@@ -35,8 +35,6 @@ func (b *buffer) Close() error {
 	if b.ours {
 		return b.dev.drop(b.ptr, int64(b.len))
 	}
-	b.dev.mu.Lock()
-	defer b.dev.mu.Unlock()
-	b.dev.alive.Buffers--
+	b.dev.count(func(a *backend.Alive) { a.Buffers-- })
 	return nil
 }

@@ -17,13 +17,22 @@ type Device struct {
 	context driver.Context
 	limit   int64 // bytes that may be allocated; 0: what the device has
 
-	mu      sync.Mutex
-	closed  bool
-	lost    error // the first sticky error
-	alive   backend.Alive
-	failIn  int // allocations that still succeed before the injected fault; -1: no fault
-	allocs  int // since the last FailAlloc
-	modules map[string]driver.Module
+	mu       sync.Mutex // not held while the driver is called
+	closed   bool
+	lost     error // the first sticky error
+	alive    backend.Alive
+	graphs   int // that live
+	captures int // streams that record
+	failIn   int // allocations that still succeed before the injected fault; -1: no fault
+	allocs   int // since the last FailAlloc
+	modules  map[string]*loading
+}
+
+// loading is a module, loaded by the first who needs it.
+type loading struct {
+	once   sync.Once
+	module driver.Module
+	err    error
 }
 
 var (
@@ -129,41 +138,55 @@ func (d *Device) take(what string, bytes int64) (driver.Ptr, error) {
 	if bytes < 0 {
 		return 0, quant.Errorf(backend.ErrShape, d.name(), what, "at least 0 bytes", "%d bytes", bytes)
 	}
+	if err := d.reserve(what, bytes); err != nil {
+		return 0, err
+	}
+	p, err := d.context.Alloc(bytes)
+	if err == nil {
+		return p, nil
+	}
+	d.count(func(a *backend.Alive) { a.Buffers--; a.Bytes -= bytes })
+	if errors.Is(err, backend.ErrOutOfMemory) {
+		free, total, _ := d.context.Mem()
+		return 0, quant.Errorf(backend.ErrOutOfMemory, d.name(), "free memory", fmt.Sprintf("%d bytes for %s", bytes, what), "%d of %d bytes: %v", free, total, err)
+	}
+	return 0, d.check(fmt.Errorf("%s: %s of %d bytes: %w", d.name(), what, bytes, err))
+}
+
+// reserve counts memory that is about to be allocated.
+func (d *Device) reserve(what string, bytes int64) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.admit(what); err != nil {
-		return 0, err
+		return err
 	}
 	if d.limit > 0 && bytes > d.limit-d.alive.Bytes {
-		return 0, quant.Errorf(backend.ErrOutOfMemory, d.name(), "free memory", fmt.Sprintf("%d bytes", bytes), "%d bytes of the limit", d.limit-d.alive.Bytes)
-	}
-	p, err := d.context.Alloc(bytes)
-	if err != nil {
-		if errors.Is(err, backend.ErrOutOfMemory) {
-			free, total, _ := d.context.Mem()
-			return 0, quant.Errorf(backend.ErrOutOfMemory, d.name(), "free memory", fmt.Sprintf("%d bytes for %s", bytes, what), "%d of %d bytes: %v", free, total, err)
-		}
-		return 0, fmt.Errorf("%s: %s of %d bytes: %w", d.name(), what, bytes, err)
+		return quant.Errorf(backend.ErrOutOfMemory, d.name(), "free memory", fmt.Sprintf("%d bytes", bytes), "%d bytes of the limit", d.limit-d.alive.Bytes)
 	}
 	d.alive.Buffers++
 	d.alive.Bytes += bytes
-	return p, nil
+	return nil
+}
+
+// count changes what is counted as alive.
+func (d *Device) count(change func(*backend.Alive)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	change(&d.alive)
 }
 
 // drop frees what take returned.
 func (d *Device) drop(p driver.Ptr, bytes int64) error {
-	d.mu.Lock()
-	d.alive.Buffers--
-	d.alive.Bytes -= bytes
-	d.mu.Unlock()
-	return d.check(d.context.Free(p))
+	err := d.check(d.context.Free(p))
+	d.count(func(a *backend.Alive) { a.Buffers--; a.Bytes -= bytes })
+	return err
 }
 
 // Alloc implements backend.Device.
 func (d *Device) Alloc(bytes int) (backend.Buffer, error) {
 	p, err := d.take("buffer", int64(bytes))
 	if err != nil {
-		return nil, d.check(err)
+		return nil, err
 	}
 	return &buffer{dev: d, ptr: p, len: bytes, ours: true}, nil
 }
@@ -184,61 +207,89 @@ func (d *Device) WrapBuffer(ptr unsafe.Pointer, bytes int) (backend.Buffer, erro
 
 // NewStream implements backend.Device.
 func (d *Device) NewStream() (backend.Stream, error) {
-	return d.newStream("stream", true, d.context.NewStream)
-}
-
-// WrapStream implements backend.Device: handle is a CUstream.
-func (d *Device) WrapStream(handle uintptr) (backend.Stream, error) {
-	return d.newStream("wrapped stream", false, func() (driver.Stream, error) { return d.context.WrapStream(handle) })
-}
-
-func (d *Device) newStream(what string, counted bool, open func() (driver.Stream, error)) (backend.Stream, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	err := d.usable()
-	if err == nil && counted {
-		err = d.admit(what)
-	}
+	err := d.admit("stream")
+	d.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	s, err := open()
+	s, err := d.context.NewStream()
+	return d.stream(s, false, err)
+}
+
+// WrapStream implements backend.Device: handle is a CUstream. What the caller
+// records in it with calls of the driver's own holds no layers.
+func (d *Device) WrapStream(handle uintptr) (backend.Stream, error) {
+	d.mu.Lock()
+	err := d.usable()
+	d.mu.Unlock()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", d.name(), what, err)
+		return nil, err
 	}
-	d.alive.Streams++
-	return &Stream{dev: d, stream: s}, nil
+	s, err := d.context.WrapStream(handle)
+	return d.stream(s, true, err)
+}
+
+func (d *Device) stream(s driver.Stream, wrapped bool, err error) (backend.Stream, error) {
+	if err != nil {
+		return nil, d.check(fmt.Errorf("%s: stream: %w", d.name(), err))
+	}
+	d.count(func(a *backend.Alive) { a.Streams++ })
+	return &Stream{dev: d, stream: s, wrapped: wrapped}, nil
 }
 
 // Function returns a kernel of the PTX that ptx returns, loaded once for the
 // device under its name.
 func (d *Device) Function(module string, ptx func() []byte, kernel string) (driver.Function, error) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if err := d.usable(); err != nil {
+		d.mu.Unlock()
 		return nil, err
 	}
 	m := d.modules[module]
 	if m == nil {
-		var err error
-		if m, err = d.context.Load(module, ptx()); err != nil {
-			return nil, fmt.Errorf("%s: %w", d.name(), err)
-		}
+		m = new(loading)
 		d.modules[module] = m
 	}
-	return m.Function(kernel)
+	d.mu.Unlock()
+	m.once.Do(func() { m.module, m.err = d.context.Load(module, ptx()) })
+	if m.err != nil {
+		d.mu.Lock()
+		if d.modules[module] == m { // so that another try loads it again
+			delete(d.modules, module)
+		}
+		d.mu.Unlock()
+		return nil, d.check(fmt.Errorf("%s: %w", d.name(), m.err))
+	}
+	f, err := m.module.Function(kernel)
+	return f, d.check(err)
 }
 
-// sync waits for all work of the device.
-func (d *Device) sync() error { return d.check(d.context.Sync()) }
+// idle waits for all work of the device. It is ErrBusy while a stream records:
+// CUDA allows no waiting for a context then.
+func (d *Device) idle(what string) error {
+	d.mu.Lock()
+	captures, lost := d.captures, d.lost
+	d.mu.Unlock()
+	if lost != nil {
+		return nil // there is no work any more
+	}
+	if captures > 0 {
+		return quant.Errorf(backend.ErrBusy, what, "", "EndCapture first", "%d streams of the device record", captures)
+	}
+	if err := d.check(d.context.Sync()); err != nil && !errors.Is(err, backend.ErrDeviceLost) {
+		return fmt.Errorf("%s: work of it may still run: %w", what, err)
+	}
+	return nil
+}
 
 // Close implements backend.Device. ErrBusy says what is still open.
 func (d *Device) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if a := d.alive; a.Buffers+a.Streams+a.Events+a.Layers > 0 {
+	if a := d.alive; a.Buffers+a.Streams+a.Events+a.Layers+d.graphs > 0 {
 		return quant.Errorf(backend.ErrBusy, d.name(), "", "all closed first",
-			"%d layers, %d buffers, %d streams and %d events still open", a.Layers, a.Buffers, a.Streams, a.Events)
+			"%d layers, %d buffers, %d streams, %d events and %d graphs still open", a.Layers, a.Buffers, a.Streams, a.Events, d.graphs)
 	}
 	if d.closed {
 		return nil
@@ -246,7 +297,9 @@ func (d *Device) Close() error {
 	d.closed = true
 	var errs []error
 	for _, m := range d.modules {
-		errs = append(errs, m.Close())
+		if m.module != nil {
+			errs = append(errs, m.module.Close())
+		}
 	}
 	d.modules = nil
 	return errors.Join(append(errs, d.context.Close())...)

@@ -1,7 +1,6 @@
 package device
 
 import (
-	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -35,11 +34,24 @@ func (s *Stream) BeginCapture() error {
 	if s.capture != nil {
 		return quant.Errorf(backend.ErrBusy, s.dev.name(), "stream", "EndCapture first", "recording already")
 	}
-	if err := s.dev.check(s.stream.BeginCapture()); err != nil {
-		return fmt.Errorf("%s: %w", s.dev.name(), err)
+	if err := s.stream.BeginCapture(); err != nil {
+		return s.dev.check(fmt.Errorf("%s: %w", s.dev.name(), err))
 	}
-	s.capture = &graph{dev: s.dev}
+	s.captured(&graph{dev: s.dev})
 	return nil
+}
+
+// captured changes what s records, nil for nothing.
+func (s *Stream) captured(g *graph) {
+	s.dev.mu.Lock()
+	defer s.dev.mu.Unlock()
+	switch {
+	case s.capture == nil && g != nil:
+		s.dev.captures++
+	case s.capture != nil && g == nil:
+		s.dev.captures--
+	}
+	s.capture = g
 }
 
 // EndCapture implements backend.GraphCapture. The graph holds its layers: their
@@ -52,12 +64,16 @@ func (s *Stream) EndCapture() (backend.Graph, error) {
 	if g == nil {
 		return nil, quant.Errorf(backend.ErrShape, s.dev.name(), "stream", "BeginCapture first", "not recording")
 	}
-	s.capture = nil
 	var err error
-	if g.graph, err = s.stream.EndCapture(); err != nil {
+	g.graph, err = s.stream.EndCapture()
+	s.captured(nil)
+	if err != nil {
 		g.free()
-		return nil, fmt.Errorf("%s: %w", s.dev.name(), s.dev.check(err))
+		return nil, s.dev.check(fmt.Errorf("%s: %w", s.dev.name(), err))
 	}
+	g.dev.mu.Lock()
+	g.dev.graphs++
+	g.dev.mu.Unlock()
 	return g, nil
 }
 
@@ -83,11 +99,21 @@ func (g *graph) Launch(st backend.Stream) error {
 }
 
 // Close waits for launches that are enqueued, as the layers are free after it.
+// It is ErrBusy, and closes nothing, while a stream of the device records.
 func (g *graph) Close() error {
+	if g.closed.Load() {
+		return nil
+	}
+	if err := g.dev.idle("graph"); err != nil {
+		return err
+	}
 	if g.closed.Swap(true) {
 		return nil
 	}
-	err := g.dev.sync()
+	err := g.dev.check(g.graph.Close())
 	g.free()
-	return errors.Join(err, g.dev.check(g.graph.Close()))
+	g.dev.mu.Lock()
+	g.dev.graphs--
+	g.dev.mu.Unlock()
+	return err
 }

@@ -1,7 +1,6 @@
 package device
 
 import (
-	"errors"
 	"sync"
 	"sync/atomic"
 
@@ -57,7 +56,7 @@ func (l *Layer) Bytes() int64 {
 func (l *Layer) Alloc(bytes int64) (driver.Ptr, error) {
 	p, err := l.dev.take("weights", bytes)
 	if err != nil {
-		return 0, l.dev.check(err)
+		return 0, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -71,12 +70,15 @@ func (l *Layer) Alloc(bytes int64) (driver.Ptr, error) {
 func (l *Layer) Enter(s backend.Stream, dst, x backend.Tensor, ws backend.Span, need int) (*Stream, error) {
 	l.running.RLock()
 	err := l.enter(s, dst, x, ws, need)
+	st, ours := s.(*Stream)
+	if err == nil && !ours {
+		err = quant.Errorf(backend.ErrDevice, "stream", "", "one that the device made", "%T", s)
+	}
 	if err != nil {
 		l.running.RUnlock()
 		return nil, err
 	}
 	l.used.Store(true)
-	st := s.(*Stream)
 	st.hold(l)
 	return st, nil
 }
@@ -110,7 +112,8 @@ func (l *Layer) release() {
 }
 
 // Close implements backend.Layer: it refuses new Applies, waits for enqueued
-// ones and frees the memory. ErrBusy while a graph holds the layer.
+// ones and frees the memory. It is ErrBusy, and closes nothing, while a graph
+// holds the layer, or a stream of the device records and the layer was used.
 func (l *Layer) Close() error {
 	l.running.Lock()
 	defer l.running.Unlock()
@@ -122,17 +125,17 @@ func (l *Layer) Close() error {
 	if l.holds > 0 {
 		return quant.Errorf(backend.ErrBusy, "layer", "", "its graphs closed first", "in %d graphs", l.holds)
 	}
-	l.closed = true
-	var errs []error
 	if l.used.Load() {
-		errs = append(errs, l.dev.sync())
+		if err := l.dev.idle("layer"); err != nil {
+			return err
+		}
 	}
+	l.closed = true
+	var err error
 	if l.filled {
-		errs = append(errs, l.dev.drop(l.ptr, l.bytes))
+		err = l.dev.drop(l.ptr, l.bytes)
 	}
 	l.ptr, l.bytes, l.filled = 0, 0, false
-	l.dev.mu.Lock()
-	l.dev.alive.Layers--
-	l.dev.mu.Unlock()
-	return errors.Join(errs...)
+	l.dev.count(func(a *backend.Alive) { a.Layers-- })
+	return err
 }

@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -13,9 +14,10 @@ import (
 
 // Stream is a CUDA stream. It is used by one goroutine at a time.
 type Stream struct {
-	dev    *Device
-	stream driver.Stream
-	closed atomic.Bool
+	dev     *Device
+	stream  driver.Stream
+	wrapped bool // the caller's own
+	closed  atomic.Bool
 
 	capture *graph // what is being recorded; nil: nothing is
 }
@@ -102,19 +104,20 @@ func (s *Stream) Record() (backend.Event, error) {
 	}
 	d := s.dev
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.admit("event"); err != nil {
+	err := d.admit("event")
+	d.mu.Unlock()
+	if err != nil {
 		return nil, err
 	}
 	e, err := d.context.NewEvent(true)
 	if err != nil {
-		return nil, fmt.Errorf("%s: event: %w", d.name(), err)
+		return nil, d.check(fmt.Errorf("%s: event: %w", d.name(), err))
 	}
 	if err := s.stream.Record(e); err != nil {
 		_ = e.Close() // the first error says more
-		return nil, fmt.Errorf("%s: event: %w", d.name(), err)
+		return nil, d.check(fmt.Errorf("%s: event: %w", d.name(), err))
 	}
-	d.alive.Events++
+	d.count(func(a *backend.Alive) { a.Events++ })
 	return &event{dev: d, event: e}, nil
 }
 
@@ -161,7 +164,7 @@ func (s *Stream) Elapsed(start, end backend.Event) (time.Duration, error) {
 }
 
 // The pauses between two looks at a stream that Sync waits for.
-const shortestPause, longestPause = 5 * time.Microsecond, 500 * time.Microsecond
+const shortestPause, longestPause = 5 * time.Microsecond, 50 * time.Microsecond
 
 // Sync implements backend.Stream.
 func (s *Stream) Sync(ctx context.Context) error {
@@ -174,15 +177,22 @@ func (s *Stream) Sync(ctx context.Context) error {
 	if ctx.Done() == nil {
 		return s.dev.check(s.stream.Sync())
 	}
+	var timer *time.Timer
 	for pause := shortestPause; ; pause = min(2*pause, longestPause) {
 		done, err := s.stream.Done()
 		if err != nil || done {
 			return s.dev.check(err)
 		}
+		if timer == nil {
+			timer = time.NewTimer(pause)
+			defer timer.Stop()
+		} else {
+			timer.Reset(pause)
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pause):
+		case <-timer.C:
 		}
 	}
 }
@@ -193,20 +203,19 @@ func (s *Stream) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	s.dev.mu.Lock()
-	s.dev.alive.Streams--
-	s.dev.mu.Unlock()
 	if s.capture != nil { // what is recorded is thrown away
 		s.capture.free()
 		if g, err := s.stream.EndCapture(); err == nil {
 			_ = g.Close()
 		}
-		s.capture = nil
+		s.captured(nil)
 	}
-	err := s.stream.Sync()
-	if closed := s.stream.Close(); err == nil {
-		err = closed
+	var err error
+	if !s.wrapped {
+		err = s.stream.Sync()
 	}
+	err = errors.Join(err, s.stream.Close())
+	s.dev.count(func(a *backend.Alive) { a.Streams-- })
 	return s.dev.check(err)
 }
 
@@ -223,8 +232,7 @@ func (e *event) Close() error {
 	if e.closed.Swap(true) {
 		return nil
 	}
-	e.dev.mu.Lock()
-	e.dev.alive.Events--
-	e.dev.mu.Unlock()
-	return e.dev.check(e.event.Close())
+	err := e.dev.check(e.event.Close())
+	e.dev.count(func(a *backend.Alive) { a.Events-- })
+	return err
 }

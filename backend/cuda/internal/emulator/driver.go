@@ -87,9 +87,10 @@ type device struct {
 	machine *ptx.Machine
 	limit   int64
 
-	mu     sync.Mutex
-	closed bool
-	lost   error
+	mu        sync.Mutex
+	closed    bool
+	lost      error
+	recording int // streams
 }
 
 // usable is the error of a closed or lost context.
@@ -201,7 +202,10 @@ func (d *device) WrapStream(handle uintptr) (driver.Stream, error) {
 	if handle != 0 {
 		return nil, fmt.Errorf("%w: an emulated device has no native stream but 0, not %#x", backend.ErrUnsupported, handle)
 	}
-	return d.NewStream()
+	if err := d.usable(); err != nil {
+		return nil, err
+	}
+	return &stream{device: d, isDefault: true}, nil
 }
 
 func (d *device) NewEvent(timed bool) (driver.Event, error) {
@@ -211,7 +215,25 @@ func (d *device) NewEvent(timed bool) (driver.Event, error) {
 	return &event{device: d, timed: timed}, nil
 }
 
-func (d *device) Sync() error { return d.usable() }
+// Sync is an error while a stream records, as CUDA has it.
+func (d *device) Sync() error {
+	if err := d.usable(); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.recording > 0 {
+		return &driver.Error{Call: "sync", Code: codeInvalidCapture, Name: "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", Text: "a stream is being recorded"}
+	}
+	return nil
+}
+
+// record counts streams that record.
+func (d *device) record(more int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.recording += more
+}
 
 func (d *device) Close() error {
 	d.mu.Lock()
@@ -238,6 +260,12 @@ func (e *event) usable() error {
 	return e.device.usable()
 }
 
+func (e *event) time() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.at
+}
+
 func (e *event) Done() (bool, error) { err := e.usable(); return err == nil, err }
 func (e *event) Sync() error         { return e.usable() }
 
@@ -249,7 +277,10 @@ func (e *event) Since(start driver.Event) (time.Duration, error) {
 	if err := e.usable(); err != nil {
 		return 0, err
 	}
-	return e.at.Sub(s.at), s.usable()
+	if err := s.usable(); err != nil {
+		return 0, err
+	}
+	return e.time().Sub(s.time()), nil
 }
 
 func (e *event) Close() error {

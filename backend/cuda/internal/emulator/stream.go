@@ -12,6 +12,7 @@ import (
 // stream does what it is told at once, or records it.
 type stream struct {
 	device    *device
+	isDefault bool
 	closed    bool
 	recording bool
 	recorded  []func() error
@@ -129,7 +130,14 @@ func (s *stream) Done() (bool, error) {
 func (s *stream) Sync() error { return s.now("sync", func() error { return nil }) }
 
 func (s *stream) BeginCapture() error {
-	return s.now("begin capture", func() error { s.recording = true; return nil })
+	return s.now("begin capture", func() error {
+		if s.isDefault {
+			return &driver.Error{Call: "begin capture", Code: codeInvalidCapture, Name: "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", Text: "the default stream cannot be recorded"}
+		}
+		s.recording = true
+		s.device.record(1)
+		return nil
+	})
 }
 
 func (s *stream) EndCapture() (driver.Graph, error) {
@@ -141,10 +149,18 @@ func (s *stream) EndCapture() (driver.Graph, error) {
 	}
 	g := &graph{device: s.device, work: s.recorded}
 	s.recording, s.recorded = false, nil
+	s.device.record(-1)
 	return g, nil
 }
 
-func (s *stream) Close() error { s.closed = true; return nil }
+func (s *stream) Close() error {
+	if s.recording {
+		s.recording = false
+		s.device.record(-1)
+	}
+	s.closed = true
+	return nil
+}
 
 // graph is recorded work.
 type graph struct {

@@ -15,6 +15,8 @@ type bricks struct {
 	spec  *backend.Spec
 	src   *quant.Weight
 	order []int32 // of the features; nil: as they are
+
+	spares [][]byte // for each worker of pack
 }
 
 // spare is the bytes that row needs besides.

@@ -12,6 +12,7 @@
 //
 // The kernels named invariant take the first way for any number of rows, with
 // the same slices, so that a row of y has the same bits whatever else is in the
-// call. Those named gather read x through a map of features: act-order, groups
-// that are not whole units of 32 features, K that is no multiple of 32.
+// call; so do layers of many small groups, whose sums over all of K would be too
+// long. Those named gather read x through a map of features: act-order, groups
+// that are not whole units of 32 features.
 package linear

@@ -123,7 +123,10 @@ func (k *kernel) forGroups(r *backend.Refusal, s *backend.Spec) *backend.Refusal
 		return r
 	}
 	p := k.plan(s)
-	if depth := p.depth(p.fine); depth > mostRoundings(s) {
+	if p.units > mostUnits {
+		return r.Add(k.name, "groups", fmt.Sprintf("%d units of up to %d features", p.units, unitFeatures), fmt.Sprintf("at most %d", mostUnits), "")
+	}
+	if depth := p.depth(); depth > mostRoundings(s) {
 		return r.Add(k.name, "groups", fmt.Sprintf("%d of up to %d features: sums of %d roundings", s.Groups.Count, s.Groups.Longest, depth),
 			fmt.Sprintf("sums of at most %d", mostRoundings(s)), "")
 	}
@@ -173,7 +176,7 @@ func absurd(s *backend.Spec) (field, has string) {
 func bounded(g *backend.GroupSpec, k int) bool {
 	b := g.Bounds
 	if len(b) == 0 {
-		return g.Count == (k+g.Longest-1)/g.Longest
+		return g.Count >= (k+g.Longest-1)/g.Longest // more: groups that no feature uses
 	}
 	if len(b) != g.Count+1 || b[0] != 0 || int(b[g.Count]) != k {
 		return false
@@ -199,7 +202,7 @@ func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footpri
 // Numerics implements backend.Kernel.
 func (k *kernel) Numerics(s backend.Spec) backend.Numerics {
 	p := k.plan(&s)
-	return backend.Numerics{Depth: p.depth(p.fine), FlushBelow: smallestNormal, BatchInvariant: k.invariant}
+	return backend.Numerics{Depth: p.depth(), FlushBelow: smallestNormal, BatchInvariant: k.invariant}
 }
 
 // smallestNormal is the least float32 that a tensor core is trusted to keep.

@@ -65,7 +65,8 @@ func (l *layer) Workspace(rows int) int {
 }
 
 // Apply implements backend.Layer: it enqueues one launch, two where K is cut
-// into slices or x gathered before.
+// into slices or x gathered before; more only for so many rows that they do not
+// go through the workspace at once.
 func (l *layer) Apply(s backend.Stream, dst, x backend.Tensor, ws backend.Span) error {
 	st, err := l.Enter(s, dst, x, ws, l.Workspace(x.Rows))
 	if err != nil {

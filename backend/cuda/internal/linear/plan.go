@@ -31,6 +31,7 @@ type plan struct {
 	groups     int
 	gather     bool // x is read through a map
 	fine       bool // every step is scaled by itself
+	deep       bool // units are so many that all rows are streamed, whose sums are shorter
 	zeroMoves  bool // zero points differ: they are stored
 	zero       int  // the one zero point otherwise
 	scales     dtype.DType
@@ -78,7 +79,11 @@ func newPlan(s *backend.Spec, gather bool) *plan {
 	}
 	p.np = (p.n + brickOutputs - 1) / brickOutputs * brickOutputs
 	p.units = unitsOf(s)
-	p.fine = p.depth(false) > mostRoundings(s)
+	for _, way := range []struct{ fine, deep bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
+		if p.fine, p.deep = way.fine, way.deep; p.depth() <= mostRoundings(s) {
+			break
+		}
+	}
 	p.brickBytes = cuda.BrickBytes(p.bits)
 	p.lay(s)
 	return p
@@ -143,13 +148,22 @@ func (p *plan) lay(s *backend.Spec) {
 }
 
 // depth counts the roundings of the longest path to y: a chain of steps on the
-// tensor core, one for each scale, at most one for each slice beyond those, one
-// for the bias.
-func (p *plan) depth(fine bool) int {
-	if fine {
-		return stepRoundings + 2*p.units + 2
+// tensor core, one for each scale or two where steps are scaled apart, one for each
+// run and slice that is added, one for the bias. Adding runs and slices never
+// counts more than the units that they make a chain shorter.
+func (p *plan) depth() int {
+	chain, scales := 2*stepRoundings, p.units
+	if p.deep {
+		scales = 0
+		for slices := 1; slices <= mostSlices; slices++ {
+			slice := (p.units + slices - 1) / slices
+			scales = max(scales, (slice+streamRuns-1)/streamRuns+streamRuns-1+slices-1)
+		}
 	}
-	return 2*stepRoundings + p.units + 2
+	if p.fine {
+		chain, scales = stepRoundings, 2*scales
+	}
+	return chain + scales + 2
 }
 
 // mostRoundings is the largest depth that a kernel may have.

@@ -63,7 +63,9 @@ func (k *kernel) prepare(ctx context.Context, dev *device.Device, l *quant.Linea
 		return nil, err
 	}
 	tables := make([]byte, p.tables())
-	p.fill(tables, l, s, b.order)
+	if err := p.fill(ctx, tables, l, s, b.order); err != nil {
+		return nil, err
+	}
 	up, err := dev.NewUpload(0)
 	if err != nil {
 		return nil, err
@@ -86,15 +88,14 @@ func (b *bricks) upload(ctx context.Context, dev *device.Device, at driver.Ptr) 
 	}
 	defer func() { err = errors.Join(err, up.Close()) }()
 	for first := 0; first < rows; first += each {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		piece, err := up.Next()
 		if err != nil {
 			return err
 		}
 		piece = piece[:min(each, rows-first)*p.rowBytes()]
-		b.pack(piece, first)
+		if err := b.pack(ctx, piece, first); err != nil {
+			return err
+		}
 		if err := up.Send(at+driver.Ptr(first*p.rowBytes()), piece); err != nil {
 			return err
 		}
@@ -102,14 +103,18 @@ func (b *bricks) upload(ctx context.Context, dev *device.Device, at driver.Ptr) 
 	return up.Wait()
 }
 
-// pack fills piece with rows of bricks from first on.
-func (b *bricks) pack(piece []byte, first int) {
+// pack fills piece with rows of bricks from first on, or returns the context's
+// error.
+func (b *bricks) pack(ctx context.Context, piece []byte, first int) error {
 	each := b.plan.rowBytes()
 	rows := len(piece) / each
+	workers := min(runtime.GOMAXPROCS(0), rows)
+	for len(b.spares) < workers {
+		b.spares = append(b.spares, make([]byte, b.spare()))
+	}
 	var next atomic.Int64
-	work := func() {
-		spare := make([]byte, b.spare())
-		for {
+	work := func(spare []byte) {
+		for ctx.Err() == nil {
 			i := int(next.Add(1)) - 1
 			if i >= rows {
 				return
@@ -118,19 +123,24 @@ func (b *bricks) pack(piece []byte, first int) {
 		}
 	}
 	var wait sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), rows) - 1 {
-		wait.Go(work)
+	for i := range workers - 1 {
+		wait.Go(func() { work(b.spares[i]) })
 	}
-	work()
+	work(b.spares[workers-1])
 	wait.Wait()
+	return ctx.Err()
 }
 
-// fill writes everything but bricks, from scales on.
-func (p *plan) fill(dst []byte, l *quant.Linear, s *backend.Spec, order []int32) {
+// fill writes everything but bricks, from scales on, or returns the context's
+// error.
+func (p *plan) fill(ctx context.Context, dst []byte, l *quant.Linear, s *backend.Spec, order []int32) error {
 	part := func(at int64) []byte { return dst[at-p.at.scales:] }
 	w, size := &l.Weight, p.scales.Size()
 	scales := part(p.at.scales)
 	for n := range p.n {
+		if n%1024 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if s.Plain.Valid() {
 			dtype.F32.Put(scales, n, 1)
 			continue
@@ -169,4 +179,5 @@ func (p *plan) fill(dst []byte, l *quant.Linear, s *backend.Spec, order []int32)
 	if s.Bias {
 		dtype.Encode(dtype.F32, part(p.at.bias), l.Bias)
 	}
+	return ctx.Err()
 }

@@ -35,15 +35,23 @@ const (
 	gatherThreads  = 128
 	rowAlign       = 16 // bytes: rows of x that tile reads begin at such
 
-	mostGrid = 65535 // second and third number of a grid
-	mostRows = mostGrid * 8
+	mostGrid  = 65535 // second and third number of a grid
+	mostRows  = 1 << 24
+	mostUnits = mostGrid * gatherFeatures / unitFeatures
+
+	// More rows than these go one part after another through the workspace:
+	// partial sums of invariant kernels, rows of x that are always gathered, as
+	// many as these bytes hold, and rows that are only moved to an aligned place.
+	invariantRows = 64
+	gatheredBytes = 32 << 20
+	movedRows     = 128
 )
 
 // ways is how a layer is run on a device.
 type ways struct {
 	plan      *plan
-	invariant bool
-	slice     int // units of a slice
+	invariant bool // all rows are streamed
+	slice     int  // units of a slice
 	slices    int
 	run       int // units of a run
 
@@ -59,15 +67,15 @@ type function struct {
 }
 
 func (k *kernel) ways(p *plan, sms int) *ways {
-	w := &ways{plan: p, invariant: k.invariant}
+	w := &ways{plan: p, invariant: k.invariant || p.deep}
 	w.slice, w.slices = p.slices(sms)
 	w.run = (w.slice + streamRuns - 1) / streamRuns
 	return w
 }
 
 // slices divides units for the kernels of few rows, depending on the layer and
-// on how many multiprocessors there are, never on the rows; no warp has less
-// than two units. It returns the units of a slice and how many slices there are.
+// on how many multiprocessors there are, never on the rows; with several slices
+// no warp has less than two units. It returns the units of a slice and how many slices there are.
 func (p *plan) slices(sms int) (units, count int) {
 	blocks := (p.np + streamOutputs - 1) / streamOutputs
 	want := (blocksPerSM*max(sms, 1) + blocks - 1) / blocks
@@ -118,28 +126,37 @@ func (w *ways) load(dev *device.Device) error {
 // streamed reports whether so many rows go to stream.
 func (w *ways) streamed(rows int) bool { return w.invariant || rows <= mostStreamed }
 
-// gathered is the bytes of rows of x in packed order.
-func (w *ways) gathered(rows int) int { return rows * w.plan.units * unitFeatures * 2 }
+// part is how many of so many rows go through the workspace at once.
+func (w *ways) part(rows int) int {
+	switch {
+	case w.invariant && w.slices > 1:
+		return min(rows, invariantRows)
+	case w.streamed(rows):
+		return rows
+	case w.plan.gather:
+		return min(rows, max(movedRows, gatheredBytes/w.rowBytes()/movedRows*movedRows))
+	}
+	return min(rows, movedRows)
+}
+
+// rowBytes is the bytes of a row of x in packed order.
+func (w *ways) rowBytes() int { return w.plan.units * unitFeatures * 2 }
 
 // workspace is the most that up to so many rows need: either partial sums, or rows of
 // x that are gathered or moved to an aligned place.
 func (w *ways) workspace(rows int) int {
-	n := w.partial(rows)
+	n := 0
+	if w.slices > 1 {
+		streamed := rows
+		if !w.invariant {
+			streamed = min(rows, mostStreamed)
+		}
+		n = w.slices * w.part(streamed) * w.plan.np * 4
+	}
 	if !w.streamed(rows) {
-		n = max(n, w.gathered(rows))
+		n = max(n, w.part(rows)*w.rowBytes())
 	}
 	return n
-}
-
-// partial is the bytes of the partial sums of up to so many rows.
-func (w *ways) partial(rows int) int {
-	if w.slices == 1 {
-		return 0
-	}
-	if !w.invariant {
-		rows = min(rows, mostStreamed)
-	}
-	return w.slices * rows * w.plan.np * 4
 }
 
 func up(a, b int) uint32 { return uint32((a + b - 1) / b) }
@@ -147,10 +164,38 @@ func up(a, b int) uint32 { return uint32((a + b - 1) / b) }
 // apply enqueues the launches for the rows of c, with the workspace at that
 // address.
 func (w *ways) apply(st *device.Stream, c *call, workspace uint64) error {
-	if w.streamed(c.args.M) {
-		return w.applyStream(st, c, workspace)
+	rows, streamed := c.args.M, w.streamed(c.args.M)
+	moved := w.plan.gather || c.args.X%rowAlign != 0 || c.args.XStride%(rowAlign/2) != 0
+	part := rows
+	if streamed || moved {
+		part = w.part(rows)
 	}
-	if w.plan.gather || c.args.X%rowAlign != 0 || c.args.XStride%(rowAlign/2) != 0 {
+	all := c.args
+	for first := 0; first < rows; first += part {
+		c.args = all
+		c.args.M = min(part, rows-first)
+		c.args.X += uint64(first) * uint64(all.XStride) * 2
+		c.args.Y += uint64(first) * uint64(all.YStride) * yBytes[all.YKind]
+		var err error
+		if streamed {
+			err = w.applyStream(st, c, workspace)
+		} else {
+			err = w.applyTile(st, c, moved, workspace)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// yBytes is the size of an element of y by its kind.
+var yBytes = [...]uint64{cuda.KindF16: 2, cuda.KindBF16: 2, cuda.KindF32: 4}
+
+// applyTile runs many rows, which are gathered first or moved to an aligned
+// place.
+func (w *ways) applyTile(st *device.Stream, c *call, moved bool, workspace uint64) error {
+	if moved {
 		if err := w.gatherRows(st, c, workspace); err != nil {
 			return err
 		}
