@@ -16,12 +16,15 @@ var (
 
 // onDevice measures a device with a clock of its own.
 func (f *benchFlags) onDevice(ctx context.Context) (err error) {
-	for flag, set := range map[string]bool{
-		"--threads": f.threads != nil, "--cpus": f.cpus != nil, "--limits": f.limits,
-		"--groups": f.sets, "--callers": f.callers != 0, "--svg": f.svg != "",
+	for _, flag := range []struct {
+		name string
+		set  bool
+	}{
+		{"--threads", f.threads != nil}, {"--cpus", f.cpus != nil}, {"--limits", f.limits},
+		{"--groups", f.sets}, {"--callers", f.callers != 0}, {"--svg", f.svg != ""},
 	} {
-		if set {
-			return usagef("%s is for the processor, not for --device %s", flag, f.device)
+		if flag.set {
+			return usagef("%s is for the processor, not for --device %s", flag.name, f.device)
 		}
 	}
 	f.shapes, f.rows, f.activations = or(f.shapes, deviceShapes...), or(f.rows, deviceRows...), or(f.activations, "exact")

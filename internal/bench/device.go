@@ -20,7 +20,7 @@ type DeviceOptions struct {
 	Cold    int64 // bytes that no cache of the device holds; 0: coldDevice
 }
 
-// coldDevice is more than four times the largest cache of a device today.
+// coldDevice is eight times the second-level cache of an H200.
 const coldDevice = 512 << 20
 
 // A DeviceReport is what RunDevice measured. Its JSON names are stable.
@@ -209,34 +209,37 @@ func (d *deviceRun) layer(ctx context.Context, shape Shape, form Form, kernel st
 		Shape: shape.String(), K: shape.K, N: shape.N, Bits: form.Bits, Group: form.Group, DType: form.X.String(),
 		Kernel: kernel, Bytes: form.Bytes(shape), State: StateOK,
 	}
-	fail := func(err error) error {
+	fail := func(c DeviceCell, err error) error {
 		if ctx.Err() != nil || errors.Is(err, backend.ErrDeviceLost) {
 			return err
 		}
-		cell.State, cell.Why = StateFailed, err.Error()
-		done(&cell)
+		c.State, c.Why = StateFailed, err.Error()
+		done(&c)
 		return nil
 	}
 	stack, err := NewStack(ctx, d.dev, shape, form, kernel, most, d.o.Cold)
 	if err != nil {
-		return fail(err)
+		return fail(cell, err)
 	}
 	defer func() { err = errors.Join(err, stack.Close()) }()
 	c, err := stack.Caller(d.dev)
 	if err != nil {
-		return fail(err)
+		return fail(cell, err)
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	own := d.st
-	if d.st, d.timer = c.st, c.st.(backend.EventTimer); own != nil {
-		defer func() { d.st, d.timer = own, own.(backend.EventTimer) }()
+	timer, ok := c.st.(backend.EventTimer)
+	if !ok {
+		return fail(cell, fmt.Errorf("%w: a stream without a clock", backend.ErrUnsupported))
 	}
+	own, ownTimer := d.st, d.timer
+	d.st, d.timer = c.st, timer
+	defer func() { d.st, d.timer = own, ownTimer }()
 	cell.Kernel, cell.Scheme, cell.Copies, cell.Cold = stack.Kernel.Name(), stack.Spec.Scheme(), stack.Copies(), stack.Cold
 	for _, m := range d.o.Rows {
 		one := cell
 		one.M, one.Ops = m, shape.Ops(m)
 		if err := d.rows(ctx, stack, c, &one); err != nil {
-			if err := fail(fmt.Errorf("M %d: %w", m, err)); err != nil {
+			if err := fail(one, err); err != nil {
 				return err
 			}
 			continue

@@ -25,7 +25,7 @@ func DevicePrinter(w io.Writer) DeviceWatcher {
 		},
 		Cell: func(c *DeviceCell) {
 			if c.State != StateOK {
-				fmt.Fprintf(w, "%-12s  w%d g%d, %s: not measured: %s\n", c.Shape, c.Bits, c.Group, c.DType, c.Why)
+				fmt.Fprintf(w, "%-12s  w%d g%d, %s, M %d: not measured: %s\n", c.Shape, c.Bits, c.Group, c.DType, c.M, c.Why)
 				return
 			}
 			how := fmt.Sprintf("%d of %d", c.Samples, c.Applies)
