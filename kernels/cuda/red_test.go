@@ -256,6 +256,14 @@ func redTrials(k Kernel) []trial {
 	halves.zeros, halves.scaleKind, halves.yKind, halves.slices = true, KindF16, KindF32, 2
 	floats.n, floats.runs, floats.scaleKind, floats.yKind = last, 2, KindF32, KindF16
 	trials := []trial{of(halves), of(floats)}
+	if k.Family == Stream {
+		// The last group begins at an odd unit of what is copied before the first
+		// wait, and at an even one of what is copied behind it.
+		early := cell{kernel: k, m: 2, n: 70, k: 4 * Unit, group: 3 * Unit, exact: true, scaleKind: KindF32, yKind: KindF32, runs: 1}
+		late := early
+		late.k, late.group = 5*Unit, 2*Unit
+		trials = append(trials, of(early), of(late))
+	}
 	fine := cell{kernel: k, m: 2, n: 70, k: 2 * Unit, exact: true, scaleKind: KindF32, yKind: KindF32, fine: true, runs: 1}
 	return append(trials, trial{fine, fine.cancelling()})
 }

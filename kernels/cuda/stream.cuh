@@ -201,7 +201,7 @@ template <class T, int BITS, int TOKENS, bool GATHER> INLINE void stream(Layer l
       stage = stage + 1 == stages ? 0 : stage + 1;
     };
 #pragma unroll 1
-    for (int i = 0; i < stages - 1; i++)
+    for (i32 i = 1; i < stages; i++)
       copy();
 
     GroupRows<T, BITS, 4> rows(l.zero_point);
@@ -237,8 +237,7 @@ template <class T, int BITS, int TOKENS, bool GATHER> INLINE void stream(Layer l
       }
       stream_unit(sums, now, lane, input.x, rows);
     }
-    wait_copies<0>();
-    warp_barrier();
+    warp_barrier(); // no lane reads the ring any more, and no copy is under way
   }
 
   // Runs are added in order. A warp's sums take the place of its own ring, as

@@ -38,20 +38,11 @@ func weakened(s *statement) map[string]change {
 }
 
 // superfluous are statements that kernels do without, and why: in each kernel
-// whose name fits, exactly one of those that fit.
+// whose name fits, exactly one of those that fit. There is none.
 var superfluous = []struct {
 	kernel, statement *regexp.Regexp
 	why               string
-}{
-	{
-		regexp.MustCompile(`^w`), regexp.MustCompile(`^cp\.async\.wait_group 0$`),
-		"behind the loop: it has waited for the last step's copies; the groups left are empty",
-	},
-	{
-		regexp.MustCompile(`_t\d+$`), regexp.MustCompile(`^bar\.warp\.sync`),
-		"before the first sums are put down: the block's barrier stands before it",
-	},
-}
+}{}
 
 // syncCell has sizes at which every statement matters: each warp walks through
 // its ring more than once, groups change, the last outputs and tokens do not
@@ -59,7 +50,11 @@ var superfluous = []struct {
 func syncCell(k Kernel) cell {
 	c := cell{kernel: k, m: k.Tokens + 1, n: 70, group: 64, zeros: true, exact: true, yKind: KindF32, scaleKind: KindF32, bias: true}
 	if k.Family == Stream {
-		c.k, c.across, c.runs, c.slices = 2*2*11*Unit-4, 2, 2, 2
+		run := 11 // units: the last step lies in the ring's first place, where sums are put down
+		if k.Bits == 3 || k.Bits == 4 {
+			run = 13
+		}
+		c.k, c.across, c.runs, c.slices = 2*2*run*Unit-4, 2, 2, 2
 	} else {
 		// The last step lies where sums are put down: in the ring's first place.
 		stages := k.Shared / (64*k.Tokens + 4*BrickBytes(k.Bits) + 6*k.Outputs)

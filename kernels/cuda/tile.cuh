@@ -171,9 +171,8 @@ template <class T, int BITS, int TOKENS> INLINE void tile(Layer l) {
       u32 bricks = ring + stage * stage_bytes + 64 * TOKENS + first_row / 32 * brick_bytes<BITS>;
       tile_step(sums, x, bricks, lane, rows);
     }
-    wait_copies<0>();
   }
-  block_barrier();
+  block_barrier(); // no warp reads the ring any more, and no copy is under way
 
   // Through shared memory, 8 tokens at a time, so that lanes write neighbouring
   // outputs. Each warp has a place of its own, rows 4 floats apart from full banks.
@@ -181,7 +180,8 @@ template <class T, int BITS, int TOKENS> INLINE void tile(Layer l) {
   u32 place = ring + warp * 8 * row * 4;
   UNROLL
   for (int j = 0; j < 8; j++) {
-    warp_barrier();
+    if (j > 0)
+      warp_barrier();
     UNROLL
     for (int i = 0; i < tiles; i++)
       UNROLL
