@@ -230,7 +230,11 @@ func (w *watch) tables(a *cuda.LayerArgs) {
 // nothing beyond what is allocated is named, and slices depend on no rows.
 func TestLaunches(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 3))
-	for range 150 {
+	layers := 150
+	if withRace {
+		layers = 30
+	}
+	for range layers {
 		n, k, bits := 1+rng.IntN(700), 1+rng.IntN(5000), 2+rng.IntN(7)
 		sms := []int{1, 4, 20, 132}[rng.IntN(4)]
 		size := 32 * (1 + rng.IntN(8))
