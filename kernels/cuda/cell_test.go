@@ -39,6 +39,27 @@ func (c cell) String() string {
 		c.kernel.Name, c.m, c.n, c.k, c.group, c.zeros, c.scaleKind, c.yKind, c.bias, c.fine, c.across, c.runs, c.slices, c.exact, c.unaligned)
 }
 
+// plain reports whether the weights are numbers, not codes.
+func (c cell) plain() bool { return c.kernel.Bits == 16 }
+
+// weights are the codes, or the bits of plain weights.
+func (c cell) weights(u [][]int) [][]int {
+	if !c.plain() {
+		return u
+	}
+	all := make([][]int, len(u))
+	for n := range u {
+		for _, v := range u[n] {
+			kind := KindF16
+			if c.kernel.X == dtype.BF16 {
+				kind = KindBF16
+			}
+			all[n] = append(all[n], int(binary.LittleEndian.Uint16(encode(kind, []float64{float64(v)}))))
+		}
+	}
+	return all
+}
+
 var parsed sync.Map // module name to *ptx.Module
 
 func module(t testing.TB, name string) *ptx.Module {
@@ -178,10 +199,13 @@ func (c cell) problem() *problem {
 		}
 		return rounded(c.scaleKind, 0.01+r.Float64())
 	})
-	top := 1 << c.kernel.Bits
+	top := 1 << min(c.kernel.Bits, 8) // plain weights are small integers
 	constant := float64(top / 2)
+	if c.plain() {
+		constant = 0
+	}
 	p.zero = table(func() float64 {
-		if c.zeros {
+		if c.zeros && !c.plain() {
 			return float64(r.IntN(top + 1))
 		}
 		return constant
@@ -257,10 +281,10 @@ func (c cell) launch(t testing.TB, find func(name string) *ptx.Entry, p *problem
 	}
 	a := LayerArgs{
 		M: c.m, K: c.k, N: c.n, Np: p.np, Units: p.units, ScaleKind: c.scaleKind, YKind: c.yKind, Fine: c.fine,
-		Weights: d.put(pack(c.kernel.Bits, p.u)), Scales: d.put(encode(c.scaleKind, flatten(p.scale))), UnitGroup: d.put(int32s(p.unitGroup)),
+		Weights: d.put(pack(c.kernel.Bits, c.weights(p.u))), Scales: d.put(encode(c.scaleKind, flatten(p.scale))), UnitGroup: d.put(int32s(p.unitGroup)),
 		Zero: int(p.zero[0][0]),
 	}
-	if c.zeros {
+	if c.zeros && !c.plain() {
 		var zeros []int
 		for _, z := range flatten(p.zero) {
 			zeros = append(zeros, int(z))

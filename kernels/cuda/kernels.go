@@ -36,7 +36,7 @@ type Kernel struct {
 	Name          string // of the entry
 	Module        string // as PTX and Modules have it
 	Family        Family
-	Bits          int         // of a code; 0 for Finish and Gather
+	Bits          int         // of a code, 16: plain weights; 0 for Finish and Gather
 	X             dtype.DType // F16 or BF16; Finish and Gather take any
 	Tokens        int         // of a block
 	Mapped        bool        // a Stream kernel that reads x through the map
@@ -50,7 +50,7 @@ type Kernel struct {
 // Modules gives the names of the PTX files, sorted. A layer needs one of them.
 func Modules() []string {
 	var names []string
-	for _, bits := range []int{2, 3, 4, 8} {
+	for _, bits := range []int{2, 3, 4, 8, 16} {
 		for _, x := range []dtype.DType{dtype.BF16, dtype.F16} {
 			names = append(names, ModuleName(bits, x))
 		}
@@ -58,7 +58,8 @@ func Modules() []string {
 	return names
 }
 
-// ModuleName is the module for weights of that many bits and x of that type, such as "w4_f16".
+// ModuleName is the module for weights of that many bits and x of that type, such as
+// "w4_f16". 16 bits are plain weights of x's type.
 func ModuleName(bits int, x dtype.DType) string {
 	if x == dtype.BF16 {
 		return fmt.Sprintf("w%d_bf16", bits)
@@ -82,7 +83,7 @@ func PTX(module string) []byte {
 // Kernels lists every entry of every module.
 func Kernels() []Kernel {
 	var all []Kernel
-	for _, bits := range []int{2, 3, 4, 8} {
+	for _, bits := range []int{2, 3, 4, 8, 16} {
 		for _, x := range []dtype.DType{dtype.BF16, dtype.F16} {
 			all = append(all, moduleKernels(bits, x)...)
 		}
@@ -101,7 +102,7 @@ func moduleKernels(bits int, x dtype.DType) []Kernel {
 		step = 4
 	case 3:
 		stages = 3
-	case 8:
+	case 8, 16:
 		step = 1
 	}
 	const streamSlot, tileSlot = 6 * 64, 6 * 128
@@ -126,8 +127,11 @@ func moduleKernels(bits int, x dtype.DType) []Kernel {
 		if tokens == 64 {
 			stages, registers = 6, 168
 		}
-		if bits == 8 {
+		switch bits {
+		case 8:
 			stages--
+		case 16:
+			stages = 3
 		}
 		all = append(all, Kernel{
 			Name: fmt.Sprintf("%s_t%d", module, tokens), Module: module, Family: Tile, Bits: bits, X: x, Tokens: tokens,

@@ -13,7 +13,7 @@
 //   map          int32 [32 units]: the feature of x, or -1 for none; read by gather kernels alone
 //   bias         float32 [n], or 0
 //   y, y_stride  y[token][output] of y_kind, elements from one row to the next
-//   sums         float32 [slices][m][np], written in place of y where the grid has several slices
+//   sums         float32 [slices][m][np], written in place of y where the grid has several slices, not yet enlarged
 //   fine         1: scale each of a unit's two products on its own; else 0
 //   slice_units  units of a slice: blockIdx.y is the slice
 //   run_units    units of a warp's run: threadIdx.y is the run (kernel "stream")
@@ -39,11 +39,13 @@ struct Layer {
   // Units of which all features exist.
   INLINE i32 whole_units() const { return k / 32; }
 
-  // The end of every kernel: the sum of a slice for one output of one token.
-  INLINE void write(i32 token, i32 output, float sum) const {
+  // The end of every kernel: the sum of a slice for one output of one token, which
+  // is to be multiplied with enlarge.
+  INLINE void write(i32 token, i32 output, float sum, float enlarge) const {
     if (grid_y() > 1) {
       write_float(sums + 4 * (((i64)block_y() * m + token) * np + output), sum);
     } else if (output < n) {
+      sum *= enlarge;
       if (bias)
         sum += read_float(bias + 4 * (i64)output);
       write_rounded(y, (i64)token * y_stride + output, y_kind, sum);

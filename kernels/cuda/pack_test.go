@@ -3,7 +3,7 @@ package cuda
 import "encoding/binary"
 
 // pack lays out codes as the kernels read them, written from the package's text
-// alone. u[output][packed feature]; outputs are a multiple of 32, features of 32.
+// alone, and plain weights by their bits. u[output][packed feature]; outputs are a multiple of 32, features of 32.
 func pack(bits int, u [][]int) []byte {
 	units, brick := len(u[0])/Unit, BrickBytes(bits)
 	packed := make([]byte, len(u)/BrickOutputs*units*brick)
@@ -50,5 +50,7 @@ func put(brick []byte, bits, n, k, code int) {
 		or(16*lane+4*(2*tile+step), 4*j+16*half, code)
 	case 8:
 		or(512*tile+16*lane+4*(2*step+j/2), 16*(j%2)+8*half, code)
+	case 16:
+		or(1024*tile+512*step+16*lane+4*j, 16*half, code)
 	}
 }

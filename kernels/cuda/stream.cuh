@@ -29,7 +29,7 @@
 
 // Units of a step, so that it has 2 KB of weights, more or less, and steps of the
 // ring: 2 to 3 KB are on their way while a step is multiplied.
-template <int BITS> constexpr int stream_step = BITS == 2 ? 4 : BITS == 8 ? 1 : 2;
+template <int BITS> constexpr int stream_step = BITS == 2 ? 4 : BITS >= 8 ? 1 : 2;
 template <int BITS> constexpr int stream_stages = BITS == 3 ? 3 : 2;
 
 template <int BITS> constexpr int stream_slots = stream_step<BITS> *stream_stages<BITS>;
@@ -262,7 +262,7 @@ template <class T, int BITS, int TOKENS, bool GATHER> INLINE void stream(Layer l
       if (token + to >= l.m || out >= l.np)
         continue;
       u32 from = shared_base() + side * stream_shared<BITS> + 4 * (to * row + o);
-      l.write(token + to, out, ordered_sum(from, across * stream_shared<BITS>, runs));
+      l.write(token + to, out, ordered_sum(from, across * stream_shared<BITS>, runs), enlarge<T, BITS>);
     }
   }
 }

@@ -28,7 +28,7 @@
 #include "groups.cuh"
 #include "sums.cuh"
 
-template <int BITS, int TOKENS> constexpr int tile_stages = TOKENS == 128 ? (BITS == 8 ? 3 : 4) : (BITS == 8 ? 5 : 6);
+template <int BITS, int TOKENS> constexpr int tile_stages = BITS == 16 ? 3 : TOKENS == 128 ? (BITS == 8 ? 3 : 4) : (BITS == 8 ? 5 : 6);
 
 template <int BITS, int TOKENS> constexpr int tile_stage_bytes = 64 * TOKENS + 4 * brick_bytes<BITS>;
 
@@ -192,7 +192,7 @@ template <class T, int BITS, int TOKENS> INLINE void tile(Layer l) {
     for (i32 e = lane; e < 8 * width; e += 32) {
       i32 to = token + first_token + 8 * j + e / width, out = output + first_row + e % width;
       if (to < l.m && out < l.np)
-        l.write(to, out, shared_float(place + 4 * (e / width * row + e % width)));
+        l.write(to, out, shared_float(place + 4 * (e / width * row + e % width)), enlarge<T, BITS>);
     }
   }
 }

@@ -24,6 +24,9 @@ func Kernels() []backend.Kernel {
 				least: w.least, most: w.bits, gathers: form.gather, invariant: form.invariant,
 			})
 		}
+		if !form.gather { // plain weights have no groups
+			all = append(all, &kernel{name: "cuda_wx_a16_mma" + form.variant, plain: true, invariant: form.invariant})
+		}
 	}
 	return all
 }
@@ -201,12 +204,20 @@ func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footpri
 
 // Numerics implements backend.Kernel.
 func (k *kernel) Numerics(s backend.Spec) backend.Numerics {
-	p := k.plan(&s)
-	return backend.Numerics{Depth: p.depth(), FlushBelow: smallestNormal, BatchInvariant: k.invariant}
+	n := backend.Numerics{Depth: k.plan(&s).depth(), FlushBelow: smallestNormal, BatchInvariant: k.invariant}
+	if s.X == dtype.BF16 && !k.plain {
+		n.FlushBelow = smallestShrunk
+	}
+	return n
 }
 
 // smallestNormal is the least float32 that a tensor core is trusted to keep.
-const smallestNormal = 0x1p-126
+// Codes enter 2⁻¹⁶ times as large where x is bfloat16, so that no sum leaves float32,
+// which makes its products smaller.
+const (
+	smallestNormal = 0x1p-126
+	smallestShrunk = smallestNormal * (1 << 16)
+)
 
 // Prepare implements backend.Kernel.
 func (k *kernel) Prepare(ctx context.Context, d backend.Device, l *quant.Linear, s backend.Spec) (backend.Layer, error) {
