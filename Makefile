@@ -12,6 +12,7 @@ VENV     := $(TOOLS)/venv
 PYTHON   := $(VENV)/bin/python
 PEERS    := $(TOOLS)/venv-peers
 CUDAVENV := $(TOOLS)/venv-cuda
+PTXAS    = $$(echo $(CUDAVENV)/lib/python3*/site-packages/nvidia/cuda_nvcc/bin/ptxas)
 STATICCHECK_VERSION := v0.8.2
 STATICCHECK := $(TOOLS)/bin/staticcheck-$(STATICCHECK_VERSION)
 
@@ -34,9 +35,9 @@ QEMU     := qemu-aarch64 -cpu max
 CUDAFLAGS = -I$(CURDIR)/csrc/cuda -DBITLANE_TABLES_ID=0x$(shell cat csrc/cuda/*.h | sha256sum | cut -c1-8)
 
 # The parts that read the working tree alone; none writes into it.
-PARTS := cover race qemu tiers bochs v3 tags cross interop real bundled fuzz lint
+PARTS := cover race qemu tiers bochs v3 tags cross kernels-check interop real bundled fuzz lint
 
-.PHONY: all test tools ci ci-tools bench-peers generate generated $(PARTS) fmt vet staticcheck tidy clean
+.PHONY: all test tools ci ci-tools bench-peers generate generated kernels $(PARTS) fmt vet staticcheck tidy clean
 
 all: test
 
@@ -109,6 +110,11 @@ cross:
 	  export CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/}; echo "cross $$target"; \
 	  $(GO) build ./... && $(GO) vet ./... && $(GO) test -c -o /dev/null ./... > /dev/null || exit 1; \
 	done
+
+# The committed PTX is what its source gives, and NVIDIA's assembler finds
+# registers for it on every architecture. It needs no GPU.
+kernels-check: ci-tools $(CUDAVENV)/.done
+	@$(WORK)/ci/ptxgate -ptxas $(PTXAS)
 
 # Golden bits on another architecture: Go fuses products and sums on arm64.
 # internal/dl calls the system's loader, and so needs one of that architecture.
@@ -188,6 +194,10 @@ generate:
 	@$(GO) generate ./...
 	@$(GO) run ./testdata/gen
 
+# The PTX of the CUDA kernels, and the table of what each needs of a GPU.
+kernels: ci-tools $(CUDAVENV)/.done
+	@$(WORK)/ci/ptxgate -write -ptxas $(PTXAS)
+
 # generated fails where make generate would change anything.
 generated:
 	@sum() { git ls-files -co --exclude-standard -z | sort -z | xargs -0 sha256sum 2>/dev/null | sha256sum; }; \
@@ -210,10 +220,10 @@ $(STATICCHECK):
 	GOBIN=$(TOOLS)/bin $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 	@mv $(TOOLS)/bin/staticcheck $@
 
-$(CUDAVENV)/.done: csrc/cuda/requirements.txt
+$(CUDAVENV)/.done: csrc/cuda/requirements.txt kernels/cuda/requirements.txt
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { apt-get update && apt-get install -y --no-install-recommends python3-venv; }
 	python3 -m venv $(CUDAVENV)
-	$(CUDAVENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r csrc/cuda/requirements.txt
+	$(CUDAVENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r csrc/cuda/requirements.txt -r kernels/cuda/requirements.txt
 	@touch $@
 
 # torch comes with its CUDA libraries: about 6 GB.
