@@ -178,16 +178,18 @@ func passed(t *testing.T, trials ...trial) []trial {
 
 var allModules = flag.Bool("cuda.full", false, "make every mutant of every module")
 
-// mutated gives the modules of which mutants are made: all, or some where that
-// takes too long.
-func mutated(all bool) []string {
+// mutated reports whether mutants are made of a kernel in this run: of all, or
+// of some where that takes too long.
+func mutated(k Kernel, all bool) bool {
 	switch {
-	case *allModules || all && !testing.Short() && !withRace:
-		return Modules()
+	case *allModules:
+		return true
 	case withRace:
-		return []string{"w3_f16"}
+		return k.Module == "w3_f16" && (k.Family > Tile || k.Tokens == 8)
+	case testing.Short():
+		return k.Module == "w3_f16"
 	}
-	return []string{"w3_f16", "w8_bf16"}
+	return all || k.Module == "w3_f16" || k.Module == "w8_bf16"
 }
 
 // schedule is a device on which blocks run one after the other: tests run side
