@@ -23,6 +23,7 @@ func numericChecks() []check {
 		{Info{"act-order", "With act-order each feature uses the scale and zero of its own group, whatever the order and also where a group is not used.", false}, checkActOrder},
 		{Info{"plain", "Plain float32, float16 and bfloat16 weights give right results.", false}, checkPlain},
 		{Info{"bias", "The bias is added in float32 before the one rounding to the output type.", false}, checkBias},
+		{Info{"large-x", "No finite x makes a finite y overflow on the way: products with codes may leave float32, y does not.", false}, checkLargeX},
 		{Info{"nonfinite", "A row of x that holds NaN or an infinity gives a row of y that is not finite, and no other row notices.", false}, checkNonFinite},
 	}
 }
@@ -382,6 +383,20 @@ func checkBias(r *rig) {
 		for _, c.exact = range []bool{true, false} {
 			r.firstType(c, i, func(s *subject) { r.judge(s, 4) })
 		}
+	}
+}
+
+func checkLargeX(r *rig) {
+	large := map[dtype.DType]float32{dtype.F16: 1 << 15, dtype.BF16: 0x1p122, dtype.F32: 0x1p122}
+	for i, c := range sampleCells(r.o) {
+		r.firstType(c, i, func(s *subject) {
+			x := s.input(s.linear, 4)
+			for j, v := range x {
+				x[j] = s.spec.X.Round(min(max(v, -1), 1) * large[s.spec.X])
+			}
+			s.note = "x is large"
+			r.judgeCall(s, call{m: 4, x: x})
+		})
 	}
 }
 
