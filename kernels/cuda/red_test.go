@@ -265,7 +265,13 @@ func redTrials(k Kernel) []trial {
 		trials = append(trials, of(early), of(late))
 	}
 	fine := cell{kernel: k, m: 2, n: 70, k: 2 * Unit, exact: true, scaleKind: KindF32, yKind: KindF32, fine: true, runs: 1}
-	return append(trials, trial{fine, fine.cancelling()})
+	trials = append(trials, trial{fine, fine.cancelling()})
+	// A ring is unrolled: the last group, whose end is that of the memory, comes
+	// by each place where groups are copied.
+	for units := 1; k.Family == Stream && eachPlace(k) && units <= 16; units++ {
+		trials = append(trials, of(cell{kernel: k, m: 1, n: 70, k: units * Unit, group: Unit, exact: true, scaleKind: KindF32, yKind: KindF32, runs: 1}))
+	}
+	return trials
 }
 
 // cancelling is a problem whose sums are right only where each half of a unit is
