@@ -3,6 +3,7 @@ package cuda
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,7 @@ type red struct {
 
 func layered(k Kernel) bool  { return k.Family <= Tile }
 func gathers(k Kernel) bool  { return k.Family == Gather }
+func coded(k Kernel) bool    { return layered(k) && k.Bits <= 8 }
 func straight(k Kernel) bool { return layered(k) && !k.Mapped }
 func finishes(k Kernel) bool { return k.Family == Finish }
 
@@ -41,8 +43,8 @@ var reds = []red{
 	{name: "float16 scales taken for bfloat16", of: layered, spoil: func(f *flow) []change { return f.mistaken(paramScaleKind, KindF16, KindBF16) }},
 	{name: "float32 scales taken for halves", of: layered, spoil: func(f *flow) []change { return f.mistaken(paramScaleKind, KindF32, 3) }},
 	{name: "float16 y taken for bfloat16", of: layered, spoil: func(f *flow) []change { return f.mistaken(paramYKind, KindF16, KindBF16) }},
-	{name: "the constant zero point plus 1", of: layered, spoil: func(f *flow) []change { return f.plus(paramZero, 1) }},
-	{name: "zero points of groups plus 1", of: layered, spoil: (*flow).storedZeros},
+	{name: "the constant zero point plus 1", of: coded, spoil: func(f *flow) []change { return f.plus(paramZero, 1) }},
+	{name: "zero points of groups plus 1", of: coded, spoil: (*flow).storedZeros},
 	{name: "bias added twice", of: layered, spoil: func(f *flow) []change { return f.biasTwice(paramBias) }},
 	{name: "bias added by each slice", of: layered, spoil: (*flow).biasPerSlice},
 	{name: "fine ignored", of: layered, spoil: func(f *flow) []change { return f.plusText(paramFine, "mov.u32 %s, 0;") }},
@@ -301,6 +303,18 @@ func (c cell) cancelling() *problem {
 	return p
 }
 
+// harmless are mistakes that are none at one of their places: exactly one in
+// each kernel whose name fits.
+var harmless = []struct {
+	kernel    *regexp.Regexp
+	name, why string
+}{
+	{
+		regexp.MustCompile(`^w16_\w+_t\d+$`), "no bound of padded outputs",
+		"a brick has 128 chunks, one for each thread: the first chunk is of the block's first brick, which exists",
+	},
+}
+
 // eachPlace is whether a mistake is also made at one place at a time.
 func eachPlace(k Kernel) bool {
 	return *allModules || !testing.Short() && !withRace && k.Module == "w3_f16" && k.Name != "w3_f16_t128"
@@ -324,17 +338,28 @@ func TestRedKernels(t *testing.T) {
 				if !assert.NotEmpty(t, changes, "%s: the place was not found", r.name) {
 					continue
 				}
-				try := func(name string, changes ...change) {
+				try := func(name string, changes ...change) bool {
 					by := caught(t, trials, k.Module, k.Name, mutate(f.text, changes...))
 					t.Logf("%-18s %-46s %2d changes  %s", k.Name, name, len(changes), by)
-					assert.NotEmpty(t, by, "%s: nothing noticed", name)
+					return by != ""
 				}
-				try(r.name, changes...)
+				assert.True(t, try(r.name, changes...), "%s: nothing noticed", r.name)
+				if !r.each || !eachPlace(k) {
+					continue
+				}
+				var unnoticed []string
 				for i, c := range changes {
-					if r.each && eachPlace(k) {
-						try(fmt.Sprintf("%s, place %d", r.name, i), c)
+					if name := fmt.Sprintf("%s, place %d", r.name, i); !try(name, c) {
+						unnoticed = append(unnoticed, name)
 					}
 				}
+				want := 0
+				for _, h := range harmless {
+					if h.name == r.name && h.kernel.MatchString(k.Name) {
+						want++
+					}
+				}
+				assert.Len(t, unnoticed, want, "places where nothing noticed")
 			}
 		})
 	}
