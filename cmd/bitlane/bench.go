@@ -31,16 +31,16 @@ type benchFlags struct {
 
 func (f *benchFlags) register() {
 	lists := func(l *list, name, usage string) { f.Var(l, name, usage) }
-	lists(&f.shapes, "shapes", "layers: llama-8b, qwen-7b (all of a block's), or sizes KxN (default 4096x4096,llama-8b,qwen-7b)")
-	lists(&f.rows, "m", "numbers of rows of x (default 1,2,4,8,16,32,64,128,256,512; for --groups 1, for --callers 1,16)")
+	lists(&f.shapes, "shapes", "layers: llama-8b, qwen-7b (all of a block's), or sizes KxN (default 4096x4096,llama-8b,qwen-7b; with --device 4096x4096,4096x14336,8192x8192,8192x28672)")
+	lists(&f.rows, "m", "numbers of rows of x (default 1,2,4,8,16,32,64,128,256,512; for --groups 1, for --callers 1,16; with --device up to 4096)")
 	lists(&f.kernels, "kernels", "kernels by name, or all that can run a layer (default: the best)")
-	lists(&f.activations, "activations", "how activations enter: exact, int8-token, int8-token-asym, int8-group[/SIZE], ... (default exact,int8-group)")
+	lists(&f.activations, "activations", "how activations enter: exact, int8-token, int8-token-asym, int8-group[/SIZE], ... (default exact,int8-group; with --device exact)")
 	lists(&f.bits, "bits", "bits of a weight: 2 to 8, 16 for plain weights (default 4)")
 	lists(&f.group, "group", "group sizes: numbers, or channel (default 128)")
 	lists(&f.dtypes, "dtype", "types of x and y: float32, float16, bfloat16 (default bfloat16)")
 	lists(&f.threads, "threads", "numbers of threads, at most one per core (default 1 and all)")
 	lists(&f.cpus, "cpus", "logical CPUs to use, in order (default: one of each core that the process may use)")
-	f.StringVar(&f.device, "device", "cpu", "what to measure: cpu, or a device with a clock of its own, such as cuda:0")
+	f.StringVar(&f.device, "device", "cpu", "what to measure: cpu, or a device with a clock of its own, such as cuda:0 or cuda-emulated:0")
 	f.BoolVar(&f.zeros, "zeros", false, "explicit zero points")
 	f.BoolVar(&f.actOrder, "act-order", false, "groups of shuffled features")
 	f.BoolVar(&f.limits, "limits", false, "measure the limits, and what --groups and --callers ask for, but no shapes")

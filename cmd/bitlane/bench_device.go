@@ -37,6 +37,9 @@ func (f *benchFlags) onDevice(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dev.Close()) }()
+	if dev.Info().Family == "cpu" {
+		return usagef("--device %s is the processor: say --device cpu, or leave it out", f.device)
+	}
 	w := bench.DeviceWatcher{}
 	if !f.json {
 		w = bench.DevicePrinter(f.e.stdout)

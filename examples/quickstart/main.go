@@ -45,7 +45,7 @@ func run(out io.Writer, dir, name string) error {
 	}
 	defer dev.Close()
 	const rows = 2
-	layer, report, err := bitlane.NewLinear(ctx, dev, &l, backend.Request{X: dtype.F32, MaxRows: rows}, bitlane.ChooseOptions{})
+	layer, report, err := bitlane.NewLinear(ctx, dev, &l, backend.Request{X: dtype.F16, MaxRows: rows}, bitlane.ChooseOptions{})
 	if err != nil {
 		return err // holds every kernel's reasons
 	}
@@ -62,7 +62,7 @@ func run(out io.Writer, dir, name string) error {
 	}
 	defer stream.Close()
 	n, k := l.Weight.N(), l.Weight.K()
-	sizes := []int{rows * k * 4, rows * n * 4, layer.Workspace(rows)}
+	sizes := []int{rows * k * 2, rows * n * 2, layer.Workspace(rows)}
 	var spans [3]backend.Span // x, y, workspace
 	for i, bytes := range sizes {
 		b, err := dev.Alloc(bytes)
@@ -78,12 +78,12 @@ func run(out io.Writer, dir, name string) error {
 		values[i] = float32(i%7) - 3
 	}
 	bytes := make([]byte, sizes[0])
-	dtype.Encode(dtype.F32, bytes, values)
+	dtype.Encode(dtype.F16, bytes, values)
 	if err := stream.Upload(spans[0], bytes); err != nil {
 		return err
 	}
-	x := backend.Dense(spans[0], dtype.F32, rows, k)
-	y := backend.Dense(spans[1], dtype.F32, rows, n)
+	x := backend.Dense(spans[0], dtype.F16, rows, k)
+	y := backend.Dense(spans[1], dtype.F16, rows, n)
 	if err := layer.Apply(stream, y, x, spans[2]); err != nil {
 		return err
 	}
@@ -91,6 +91,6 @@ func run(out io.Writer, dir, name string) error {
 	if err := stream.Download(result, spans[1]); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "y is [%d, %d] and begins with %v\n", rows, n, dtype.F32.At(result, 0))
+	fmt.Fprintf(out, "y is [%d, %d] and begins with %v\n", rows, n, dtype.F16.At(result, 0))
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/bitlane/bitlane/backend"
@@ -15,7 +16,7 @@ type DeviceOptions struct {
 	Shapes  []Shape
 	Rows    []int
 	Forms   []Form
-	Kernels []string // by name; empty: the best for each layer
+	Kernels []string // by name; empty: the best for each layer; AllKernels
 	Budget  time.Duration
 	Cold    int64 // bytes that no cache of the device holds; 0: coldDevice
 }
@@ -104,7 +105,7 @@ func RunDevice(ctx context.Context, dev backend.Device, o DeviceOptions, w Devic
 	}
 	for _, shape := range o.Shapes {
 		for _, form := range o.Forms {
-			for _, kernel := range kernels {
+			for _, kernel := range d.expand(shape, form, kernels) {
 				err := d.layer(ctx, shape, form, kernel, func(c *DeviceCell) {
 					r.Cells = append(r.Cells, *c)
 					if w.Cell != nil {
@@ -122,6 +123,31 @@ func RunDevice(ctx context.Context, dev backend.Device, o DeviceOptions, w Devic
 	}
 	r.Complete = true
 	return r, nil
+}
+
+// expand puts the kernels that can run a layer in the place of AllKernels.
+func (d *deviceRun) expand(s Shape, f Form, kernels []string) (names []string) {
+	b, ok := backend.Lookup(d.dev.Info().Backend)
+	for _, name := range kernels {
+		if name != AllKernels || !ok {
+			names = append(names, name)
+			continue
+		}
+		l, err := f.Linear(s, 1)
+		if err != nil {
+			return append(names, "") // which says what is wrong
+		}
+		spec, err := backend.NewSpec(l, backend.Request{X: f.X, MaxRows: slices.Max(d.o.Rows)})
+		if err != nil {
+			return append(names, "")
+		}
+		for _, k := range b.Kernels() {
+			if k.Supports(d.dev.Info(), spec) == nil {
+				names = append(names, k.Name())
+			}
+		}
+	}
+	return names
 }
 
 // deviceRun is one RunDevice.
@@ -201,10 +227,7 @@ func (d *deviceRun) copySample(ctx context.Context) (float64, error) {
 
 // layer measures a layer at all numbers of rows.
 func (d *deviceRun) layer(ctx context.Context, shape Shape, form Form, kernel string, done func(*DeviceCell)) (err error) {
-	most := 1
-	for _, m := range d.o.Rows {
-		most = max(most, m)
-	}
+	most := slices.Max(d.o.Rows)
 	cell := DeviceCell{
 		Shape: shape.String(), K: shape.K, N: shape.N, Bits: form.Bits, Group: form.Group, DType: form.X.String(),
 		Kernel: kernel, Bytes: form.Bytes(shape), State: StateOK,

@@ -25,7 +25,14 @@ func DevicePrinter(w io.Writer) DeviceWatcher {
 		},
 		Cell: func(c *DeviceCell) {
 			if c.State != StateOK {
-				fmt.Fprintf(w, "%-12s  w%d g%d, %s, M %d: not measured: %s\n", c.Shape, c.Bits, c.Group, c.DType, c.M, c.Why)
+				form, rows := fmt.Sprintf("w%d g%d", c.Bits, c.Group), ""
+				if c.Bits == PlainBits {
+					form = "plain"
+				}
+				if c.M > 0 {
+					rows = fmt.Sprintf(", M %d", c.M)
+				}
+				fmt.Fprintf(w, "%-12s  %s, %s%s: not measured: %s\n", c.Shape, form, c.DType, rows, c.Why)
 				return
 			}
 			how := fmt.Sprintf("%d of %d", c.Samples, c.Applies)

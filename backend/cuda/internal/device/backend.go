@@ -35,10 +35,10 @@ func (b *Backend) Kernels() []backend.Kernel { return b.Table }
 
 // Devices implements backend.Backend.
 func (b *Backend) Devices(ctx context.Context) ([]backend.DeviceInfo, error) {
-	_, found, err := b.devices(ctx)
+	system, found, err := b.devices(ctx)
 	var infos []backend.DeviceInfo
 	for i := range found {
-		infos = append(infos, b.info(&found[i], 0))
+		infos = append(infos, b.info(&found[i], system.Version()))
 	}
 	return infos, err
 }
@@ -65,7 +65,7 @@ func (b *Backend) absent(why string) error {
 	return &backend.Absence{Class: backend.ErrNoDevice, Backend: b.ID, Why: why}
 }
 
-// info describes a device. version is the driver's, 0 where it was not asked.
+// info describes a device. version is the driver's, 0 where it has none.
 func (b *Backend) info(p *driver.Properties, version int) backend.DeviceInfo {
 	i := backend.DeviceInfo{
 		Backend: b.ID, Family: "cuda", ID: strconv.Itoa(p.Ordinal), Name: p.Name,
@@ -100,5 +100,9 @@ func (b *Backend) Open(ctx context.Context, id string, o backend.OpenOptions) (b
 		d := &Device{info: b.info(p, system.Version()), context: c, limit: max(o.MemoryLimit, 0), failIn: -1, modules: map[string]*loading{}}
 		return d, nil
 	}
-	return nil, quant.Errorf(backend.ErrNoDevice, b.ID, "device", fmt.Sprintf("0..%d, a UUID or a PCI address", len(found)-1), "%q", id)
+	want := "0"
+	if len(found) > 1 {
+		want = fmt.Sprintf("0..%d", len(found)-1)
+	}
+	return nil, quant.Errorf(backend.ErrNoDevice, b.ID, "device", want+", a UUID or a PCI address", "%q", id)
 }

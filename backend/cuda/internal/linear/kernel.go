@@ -75,7 +75,7 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 		r = r.Add(k.name, "activations", s.Recipe.String(), "exact", "ask for exact activations")
 	}
 	if s.X != dtype.F16 && s.X != dtype.BF16 {
-		r = r.Add(k.name, "x type", s.X.String(), "float16 or bfloat16", "the tensor cores multiply 16-bit numbers")
+		r = r.Add(k.name, "x type", s.X.String(), "float16 or bfloat16", "ask for x in one of them (--dtype): tensor cores multiply 16-bit numbers")
 	}
 	if !s.Y.Valid() {
 		r = r.Add(k.name, "y type", s.Y.String(), "float32, float16 or bfloat16", "")
