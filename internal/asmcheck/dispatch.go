@@ -35,6 +35,7 @@ type table struct {
 // hold elements of their own that do.
 type contents struct {
 	functions, inner map[string]bool
+	near             map[string]bool // packages of the types that an element can have
 }
 
 // checkDispatch checks all Go files against what the assembly functions need.

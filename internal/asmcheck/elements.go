@@ -65,7 +65,7 @@ func (d *dispatch) remember(f *goFile, at ast.Node, name, field string, inner []
 	}
 	c := d.tables[t]
 	if c == nil {
-		c = &contents{functions: map[string]bool{}, inner: map[string]bool{}}
+		c = &contents{functions: map[string]bool{}, inner: map[string]bool{}, near: d.near(f.pkg.path)}
 		d.tables[t] = c
 	}
 	c.functions[field] = true
@@ -318,6 +318,26 @@ func (d *dispatch) elementUse(f *goFile, c *contents, v *ast.Ident) {
 	}
 }
 
+// near are the packages whose types a variable of a package can have: its own
+// and those that it imports, also through others.
+func (d *dispatch) near(pkg string) map[string]bool {
+	near := map[string]bool{pkg: true}
+	for more := true; more; {
+		more = false
+		d.eachFile(func(f *goFile) {
+			if !near[f.pkg.path] {
+				return
+			}
+			for _, path := range f.imports {
+				if !near[path] {
+					near[path], more = true, true
+				}
+			}
+		})
+	}
+	return near
+}
+
 // touches reports whether any method of that name, or one that it calls, takes
 // functions out of an element without a test of its own.
 func (d *dispatch) touches(c *contents, method string) bool {
@@ -331,6 +351,9 @@ func (d *dispatch) touchesVia(c *contents, method string, seen map[string]bool) 
 	seen[method] = true
 	found := false
 	d.eachFile(func(f *goFile) {
+		if !c.near[f.pkg.path] {
+			return // no element is of a type of that package
+		}
 		for _, decl := range f.ast.Decls {
 			m, ok := decl.(*ast.FuncDecl)
 			if !ok || m.Recv == nil || m.Name.Name != method || m.Body == nil {
