@@ -2,10 +2,10 @@
 // full output of what failed, a table of what was skipped and why, and the
 // number of tests.
 //
-//	gotest [-part NAME] [-strict] [-excused TEXT] [-counts FILE] -- [go test arguments]
+//	gotest [-part NAME] [-strict] [-excused TEXT]... [-counts FILE] -- [go test arguments]
 //
 // -strict makes a skipped test a failure, unless the reason it gives begins
-// with the text that is excused. The exit status is 0 only when all is well.
+// with one of the texts that are excused. The exit status is 0 only when all is well.
 package main
 
 import (
@@ -22,16 +22,20 @@ import (
 func main() {
 	part := flag.String("part", "test", "name of this run in the sum of all parts")
 	strict := flag.Bool("strict", false, "fail when a test is skipped")
-	excused := flag.String("excused", "", "begin of a reason for which a test may skip even so")
+	var excused []string
+	flag.Func("excused", "begin of a reason for which a test may skip even so; may be given again", func(text string) error {
+		excused = append(excused, text)
+		return nil
+	})
 	file := flag.String("counts", "", "file to append the number of tests to")
 	flag.Parse()
-	if err := run(*part, *strict, *excused, *file, flag.Args()); err != nil {
+	if err := run(*part, *strict, excused, *file, flag.Args()); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", *part, err)
 		os.Exit(1)
 	}
 }
 
-func run(part string, strict bool, excused, file string, args []string) error {
+func run(part string, strict bool, excused []string, file string, args []string) error {
 	start := time.Now()
 	cmd := exec.Command("go", append([]string{"test", "-json"}, args...)...)
 	cmd.Stderr = os.Stderr
