@@ -50,6 +50,7 @@ func TestPanicOnWorkerDropsTheRest(t *testing.T) {
 		p.Run(j, taskFunc(func(worker, _ int) {
 			ran.Add(1)
 			if worker > 0 {
+				eventually(t, "the caller has a chunk, too", func() bool { return ran.Load() == 2 })
 				panic("from the worker")
 			}
 			eventually(t, "nothing is left to claim", func() bool { return !j.hasChunks(p.nodes) })
