@@ -2,7 +2,6 @@ package workers
 
 import (
 	"fmt"
-	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -176,10 +175,18 @@ func runsPerSecond(p *Pool, t Task, callers, threads int) float64 {
 func BenchmarkOthers(b *testing.B) {
 	threads := DefaultThreads()
 	var work Task = spinFor{stepsOf(20 * time.Microsecond)}
-	for _, look := range []int64{0, math.MaxInt64} {
-		b.Run(fmt.Sprintf("give-way=%t", look == 0), func(b *testing.B) {
-			p, j := newBenchPool(b, Options{}), NewJob()
-			p.crowd.look.Store(look)
+	for _, giveWay := range []bool{true, false} {
+		b.Run(fmt.Sprintf("give-way=%t", giveWay), func(b *testing.B) {
+			h := hostOf(topology.Here())
+			if !giveWay {
+				h.waiting = noneWaits
+			}
+			p, err := newPool(Options{}, h)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer p.Close()
+			j := NewJob()
 			waits := make(chan time.Duration, 1<<16)
 			var runs []time.Duration
 			for b.Loop() {

@@ -12,7 +12,7 @@ import (
 func TestWorkersAreBound(t *testing.T) {
 	useProcs(t, 2)
 	cpu := topology.Here().CPUs[0]
-	p, err := newPool(Options{Threads: 2, CPUs: []int{cpu}}, machine(1, 2), bind, thisCPU)
+	p, err := newPool(Options{Threads: 2, CPUs: []int{cpu}}, hostOf(machine(1, 2)))
 	require.NoError(t, err)
 	defer p.Close()
 	var worker unix.CPUSet

@@ -47,7 +47,7 @@ func (p *Pool) crowded(now time.Duration, s []metrics.Sample) bool {
 		p.procs.Store(int32(min(procs, p.cpus)))
 		pause := max(5*time.Microsecond, time.Duration(procs)*2*time.Microsecond)
 		if c.look.CompareAndSwap(look, int64(now+pause)) {
-			c.waiting.Store(goroutinesWaiting(s, procs))
+			c.waiting.Store(p.host.waiting(s, procs))
 		}
 	}
 	return c.waiting.Load() > 0 && c.waiting.Add(-1) >= 0

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"runtime"
+	"runtime/metrics"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,8 +29,24 @@ func machine(nodes, each int) (m topology.Machine) {
 // whatever the machine of the test has: the pool's decisions depend on it.
 func newTestPool(t testing.TB, o Options) *Pool {
 	t.Helper()
+	return newTestPoolOn(t, o, hostOf(machine(1, 2)))
+}
+
+// newUncrowdedPool is newTestPool where no other goroutine ever waits for a
+// processor.
+func newUncrowdedPool(t testing.TB, o Options) *Pool {
+	t.Helper()
+	h := hostOf(machine(1, 2))
+	h.waiting = noneWaits
+	return newTestPoolOn(t, o, h)
+}
+
+func noneWaits([]metrics.Sample, int) int64 { return 0 }
+
+func newTestPoolOn(t testing.TB, o Options, h host) *Pool {
+	t.Helper()
 	useProcs(t, 2)
-	p, err := newPool(o, machine(1, 2), bind, thisCPU)
+	p, err := newPool(o, h)
 	require.NoError(t, err)
 	t.Cleanup(p.Close)
 	return p

@@ -49,7 +49,9 @@ func TestPlaces(t *testing.T) {
 func TestTooManyNodes(t *testing.T) {
 	useProcs(t, 2)
 	m := machine(maxNodes+4, 2)
-	p, err := newPool(Options{Threads: len(m.CPUs), Spin: -1}, m, func([]int) error { return nil }, func() int { return len(m.CPUs) - 1 })
+	h := hostOf(m)
+	h.bind, h.thisCPU = func([]int) error { return nil }, func() int { return len(m.CPUs) - 1 }
+	p, err := newPool(Options{Threads: len(m.CPUs), Spin: -1}, h)
 	require.NoError(t, err)
 	defer p.Close()
 	require.Equal(t, maxNodes, p.Nodes())
@@ -69,12 +71,15 @@ func twoNodes(t *testing.T, threads int, callerOn int) (p *Pool, bound func() []
 	}, []int{0, 1, 2, 3, 4, 5})
 	var mu sync.Mutex
 	var sets [][]int
-	p, err := newPool(Options{Threads: threads, Spin: -1}, m, func(cpus []int) error {
+	h := hostOf(m)
+	h.thisCPU = func() int { return callerOn }
+	h.bind = func(cpus []int) error {
 		mu.Lock()
 		defer mu.Unlock()
 		sets = append(sets, slices.Clone(cpus))
 		return nil
-	}, func() int { return callerOn })
+	}
+	p, err := newPool(Options{Threads: threads, Spin: -1}, h)
 	require.NoError(t, err)
 	t.Cleanup(p.Close)
 	return p, func() [][]int {
@@ -207,13 +212,15 @@ func TestFailedBindingLeavesNoWorker(t *testing.T) {
 	broken := errors.New("no such CPU")
 	n := 0
 	var mu sync.Mutex
-	_, err := newPool(Options{Threads: 4, CPUs: []int{0}}, machine(1, 2), func([]int) error {
+	h := hostOf(machine(1, 2))
+	h.bind = func([]int) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if n++; n == 2 {
 			return broken
 		}
 		return nil
-	}, thisCPU)
+	}
+	_, err := newPool(Options{Threads: 4, CPUs: []int{0}}, h)
 	require.ErrorIs(t, err, broken)
 }

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"runtime"
+	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,8 +32,7 @@ type Pool struct {
 	spin    time.Duration
 	join    time.Duration // how long a caller spins for the chunks of others
 	born    time.Time
-	bind    func(cpus []int) error
-	thisCPU func() int
+	host    host
 
 	close   sync.Once
 	running sync.WaitGroup
@@ -59,25 +59,35 @@ func DefaultThreads() int { return topology.Here().Threads(runtime.GOMAXPROCS(0)
 
 // New starts the workers: Threads−1 of them. The error says that a worker could
 // not be bound; no worker is left then.
-func New(o Options) (*Pool, error) {
-	return newPool(o, topology.Here(), bind, thisCPU)
+func New(o Options) (*Pool, error) { return newPool(o, hostOf(topology.Here())) }
+
+// host is what a pool runs on.
+type host struct {
+	topology.Machine
+	bind    func(cpus []int) error
+	thisCPU func() int
+	waiting func(s []metrics.Sample, procs int) int64 // goroutinesWaiting
 }
 
-func newPool(o Options, m topology.Machine, bind func([]int) error, thisCPU func() int) (*Pool, error) {
+func hostOf(m topology.Machine) host {
+	return host{Machine: m, bind: bind, thisCPU: thisCPU, waiting: goroutinesWaiting}
+}
+
+func newPool(o Options, h host) (*Pool, error) {
 	given := distinct(o.CPUs)
 	threads := o.Threads
 	if threads <= 0 {
-		threads = m.Threads(runtime.GOMAXPROCS(0))
+		threads = h.Threads(runtime.GOMAXPROCS(0))
 		if given != nil {
 			threads = min(threads, len(given))
 		}
 	}
 	threads = max(threads, 1)
-	places, nodes := placesOf(threads, given, m)
+	places, nodes := placesOf(threads, given, h.Machine)
 	p := &Pool{
 		threads: threads, nodes: nodes, before: before(places, nodes),
-		cpus: len(distinct(append(given, m.CPUs...))),
-		spin: o.Spin, join: joinSpin, born: time.Now(), bind: bind, thisCPU: thisCPU,
+		cpus: len(distinct(append(given, h.CPUs...))),
+		spin: o.Spin, join: joinSpin, born: time.Now(), host: h,
 		bench: make([]*worker, 0, threads),
 	}
 	if p.spin == 0 {
@@ -88,7 +98,7 @@ func newPool(o Options, m topology.Machine, bind func([]int) error, thisCPU func
 	}
 	p.processors()
 	if nodes > 1 {
-		p.nodeOf = nodesOf(places, m)
+		p.nodeOf = nodesOf(places, h.Machine)
 	}
 	started := make(chan error, threads)
 	for number := 1; number < threads; number++ {

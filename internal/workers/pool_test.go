@@ -174,7 +174,9 @@ func TestDefaultThreads(t *testing.T) {
 	useProcs(t, 3)
 	m := machine(1, 4)
 	threads := func(o Options) int {
-		p, err := newPool(o, m, func([]int) error { return nil }, thisCPU)
+		h := hostOf(m)
+		h.bind = func([]int) error { return nil }
+		p, err := newPool(o, h)
 		require.NoError(t, err)
 		defer p.Close()
 		return p.Threads()

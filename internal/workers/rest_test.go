@@ -29,8 +29,7 @@ func TestSpinThenPark(t *testing.T) {
 // TestAwakeWhileSpinning checks that a worker whose time to park is far away is
 // awake, so that a Run finds it without waking it.
 func TestAwakeWhileSpinning(t *testing.T) {
-	p, j := newTestPool(t, Options{Threads: 2, Spin: time.Hour}), NewJob()
-	p.crowd.look.Store(1 << 62) // whatever other goroutines want
+	p, j := newUncrowdedPool(t, Options{Threads: 2, Spin: time.Hour}), NewJob()
 	for range 5 {
 		runBoth(p, j, nil)
 		time.Sleep(10 * time.Millisecond)
@@ -48,8 +47,7 @@ func TestNoSpinWanted(t *testing.T) {
 
 // TestSpinnersLeaveAProcessor has more workers than processors.
 func TestSpinnersLeaveAProcessor(t *testing.T) {
-	p, j := newTestPool(t, Options{Threads: 8, Spin: time.Hour}), NewJob()
-	p.crowd.look.Store(1 << 62)
+	p, j := newUncrowdedPool(t, Options{Threads: 8, Spin: time.Hour}), NewJob()
 	for range 5 {
 		eventually(t, "all but one parked", func() bool { return parked(p) == 6 })
 		runBoth(p, j, nil)
@@ -76,7 +74,9 @@ func TestOneProcessor(t *testing.T) {
 func TestSpinnerGivesWay(t *testing.T) {
 	for _, cpus := range [][]int{nil, {0, 1}} {
 		useProcs(t, 2)
-		p, err := newPool(Options{Threads: 2, Spin: time.Hour, CPUs: cpus}, machine(1, 2), func([]int) error { return nil }, thisCPU)
+		h := hostOf(machine(1, 2))
+		h.bind = func([]int) error { return nil }
+		p, err := newPool(Options{Threads: 2, Spin: time.Hour, CPUs: cpus}, h)
 		require.NoError(t, err)
 		j := NewJob()
 		runBoth(p, j, nil)
@@ -103,7 +103,7 @@ func TestSpinnerGivesWay(t *testing.T) {
 // the caller itself wakes one.
 func TestChainOfWaking(t *testing.T) {
 	useProcs(t, 8)
-	p, err := newPool(Options{Threads: 8, Spin: -1}, machine(1, 8), bind, thisCPU)
+	p, err := newPool(Options{Threads: 8, Spin: -1}, hostOf(machine(1, 8)))
 	require.NoError(t, err)
 	defer p.Close()
 	j := NewJob()

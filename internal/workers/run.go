@@ -124,7 +124,7 @@ func (p *Pool) await(j *Job) {
 
 // callerNode is the node that the caller runs on at this moment.
 func (p *Pool) callerNode() int {
-	if cpu := p.thisCPU(); cpu < len(p.nodeOf) {
+	if cpu := p.host.thisCPU(); cpu < len(p.nodeOf) {
 		return int(p.nodeOf[cpu])
 	}
 	return 0

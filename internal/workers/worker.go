@@ -25,7 +25,7 @@ const pausesPerLook = 64
 func (p *Pool) start(w *worker, started chan<- error) {
 	if w.cpus != nil {
 		runtime.LockOSThread() // never unlocked: the bound thread ends with the goroutine
-		if err := p.bind(w.cpus); err != nil {
+		if err := p.host.bind(w.cpus); err != nil {
 			started <- err
 			p.running.Done()
 			return
@@ -154,7 +154,7 @@ func (p *Pool) giveWay(w *worker) bool {
 		return false
 	}
 	runtime.Gosched()
-	return goroutinesWaiting(w.sample, runtime.GOMAXPROCS(0)) <= 0
+	return p.host.waiting(w.sample, runtime.GOMAXPROCS(0)) <= 0
 }
 
 // leaveBench reports false when someone has taken the worker from the bench,
