@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/bitlane/bitlane/backend"
@@ -124,7 +123,7 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 			r = r.Add(k.name, t.field, t.t.String(), "float32, float16 or bfloat16", "")
 		}
 	}
-	if what, has := absurd(&s); what != "" {
+	if what, has := s.Impossible(); what != "" {
 		return r.Add(k.name, what, has, "what a layer can have", "derive the Spec with backend.NewSpec")
 	}
 	if r = k.forUnit(r, &s); r != nil {
@@ -179,39 +178,6 @@ func (k *kernel) panel(s *backend.Spec) *panel {
 		return newPanel(k.unit.four.kind, s)
 	}
 	return newPanel(k.unit.eight.kind, s)
-}
-
-// absurd names a size that no layer has, which only a Spec not made by NewSpec
-// can say: the layout could not be computed.
-func absurd(s *backend.Spec) (field, has string) {
-	within := func(v, most int) bool { return v >= 1 && v <= most }
-	g := &s.Groups
-	switch {
-	case !within(s.N, quant.MaxDim):
-		return "N", fmt.Sprint(s.N)
-	case !within(s.K, quant.MaxDim):
-		return "K", fmt.Sprint(s.K)
-	case !within(s.MaxRows, quant.MaxDim):
-		return "MaxRows", fmt.Sprint(s.MaxRows)
-	case !s.Plain.Valid() && !within(g.Count, quant.MaxDim):
-		return "groups", fmt.Sprint(g.Count)
-	case !s.Plain.Valid() && g.Kind == quant.Uniform && !within(g.Size, s.K):
-		return "group size", fmt.Sprint(g.Size)
-	case !s.Plain.Valid() && !within(g.Longest, s.K):
-		return "longest group", fmt.Sprint(g.Longest)
-	case !s.Plain.Valid() && !bounded(g, s.K):
-		return "group boundaries", fmt.Sprintf("%d that do not divide %d features into %d groups", len(g.Bounds), s.K, g.Count)
-	case s.Transform != nil && !(within(s.Transform.L, s.K) && within(s.Transform.R, s.K)):
-		return "transform", fmt.Sprintf("%d x %d", s.Transform.L, s.Transform.R)
-	}
-	return "", ""
-}
-
-// bounded reports whether the boundaries of groups, where there are any, are
-// ascending from 0 to K.
-func bounded(g *backend.GroupSpec, k int) bool {
-	b := g.Bounds
-	return len(b) == 0 || len(b) == g.Count+1 && b[0] == 0 && int(b[g.Count]) == k && slices.IsSorted(b)
 }
 
 func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footprint {

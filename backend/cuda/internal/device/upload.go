@@ -28,9 +28,6 @@ func (d *Device) NewUpload(piece int) (_ *Upload, err error) {
 	if u.stream, err = d.context.NewStream(); err != nil {
 		return nil, err
 	}
-	if piece == 0 {
-		return u, nil
-	}
 	for i := range u.halves {
 		if u.halves[i], err = d.context.AllocHost(piece); err != nil {
 			return nil, err
@@ -64,13 +61,10 @@ func (u *Upload) Send(dst driver.Ptr, piece []byte) error {
 	return u.dev.check(u.stream.Record(u.copied[i]))
 }
 
-// Whole copies Go memory to dst and waits.
+// Whole copies Go memory to dst behind all pieces and waits.
 func (u *Upload) Whole(dst driver.Ptr, src []byte) error {
 	return u.dev.check(u.stream.Upload(dst, src))
 }
-
-// Wait waits for all copies.
-func (u *Upload) Wait() error { return u.dev.check(u.stream.Sync()) }
 
 // Close waits for all copies and frees the page-locked memory.
 func (u *Upload) Close() error {

@@ -31,8 +31,8 @@ func (*Driver) Version() int { return 0 }
 // memory is what the device says it has, and gives out.
 const memory = 1 << 30
 
-func (d *Driver) properties() driver.Properties {
-	c := ptx.NewMachine(d.Config).Config()
+// propertiesOf says what a machine of that configuration, with its defaults, is.
+func propertiesOf(c ptx.Config) driver.Properties {
 	return driver.Properties{
 		Name: fmt.Sprintf("PTX interpreter as sm_%d", c.Arch), UUID: "GPU-emulated", Major: c.Arch / 10, Minor: c.Arch % 10,
 		Memory: memory, SharedPerBlock: c.SharedPerBlock, SharedOptIn: c.SharedOptIn, SharedPerSM: c.SharedOptIn,
@@ -42,7 +42,7 @@ func (d *Driver) properties() driver.Properties {
 
 // Devices implements driver.Driver.
 func (d *Driver) Devices() ([]driver.Properties, error) {
-	return []driver.Properties{d.properties()}, nil
+	return []driver.Properties{propertiesOf(ptx.NewMachine(d.Config).Config())}, nil
 }
 
 // Open implements driver.Driver. There are no contexts of the caller's.
@@ -134,7 +134,7 @@ func (d *device) fail(call string, err error) error {
 	return e
 }
 
-func (d *device) Properties() driver.Properties { return d.driver.properties() }
+func (d *device) Properties() driver.Properties { return propertiesOf(d.machine.Config()) }
 func (d *device) Handle() uintptr               { return 0 }
 
 func (d *device) Mem() (free, total int64, err error) {

@@ -92,7 +92,7 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	if !k.plain && s.Groups.Kind > quant.ActOrder {
 		r = r.Add(k.name, "groups", s.Groups.Kind.String(), "per-channel, uniform, ragged or act-order", "")
 	}
-	if what, has := absurd(&s); what != "" {
+	if what, has := s.Impossible(); what != "" {
 		return r.Add(k.name, what, has, "what a layer can have", "derive the Spec with backend.NewSpec")
 	}
 	return k.forGroups(r, &s)
@@ -122,6 +122,9 @@ func (k *kernel) forGroups(r *backend.Refusal, s *backend.Spec) *backend.Refusal
 	if s.K > mostFeatures || s.N > mostFeatures {
 		return r.Add(k.name, "N x K", fmt.Sprintf("%d x %d", s.N, s.K), fmt.Sprintf("at most %d each", mostFeatures), "")
 	}
+	if !k.plain && s.Groups.Count > s.K {
+		return r.Add(k.name, "groups", fmt.Sprint(s.Groups.Count), fmt.Sprintf("at most K = %d", s.K), "")
+	}
 	if r != nil {
 		return r
 	}
@@ -147,49 +150,6 @@ func ordered(s *backend.Spec) string {
 		return fmt.Sprintf("of %d features, K %d", s.Groups.Size, s.K)
 	}
 	return fmt.Sprintf("%v, K %d", s.Groups.Kind, s.K)
-}
-
-// absurd names a size that no layer has, which only a Spec not made by NewSpec
-// can say: the plan could not be computed.
-func absurd(s *backend.Spec) (field, has string) {
-	within := func(v, most int) bool { return v >= 1 && v <= most }
-	own := groupsOf(s)
-	g := &own
-	switch {
-	case !within(s.N, quant.MaxDim):
-		return "N", fmt.Sprint(s.N)
-	case !within(s.K, quant.MaxDim):
-		return "K", fmt.Sprint(s.K)
-	case !within(s.MaxRows, quant.MaxDim):
-		return "MaxRows", fmt.Sprint(s.MaxRows)
-	case !within(g.Count, s.K):
-		return "groups", fmt.Sprint(g.Count)
-	case !within(g.Longest, s.K):
-		return "longest group", fmt.Sprint(g.Longest)
-	case g.Kind == quant.Uniform && !within(g.Size, s.K):
-		return "group size", fmt.Sprint(g.Size)
-	case !bounded(g, s.K):
-		return "group boundaries", fmt.Sprintf("%d that do not divide %d features into %d groups", len(g.Bounds), s.K, g.Count)
-	}
-	return "", ""
-}
-
-// bounded reports whether boundaries, where there are any, ascend from 0 to K,
-// and whether groups of one length come to K otherwise.
-func bounded(g *backend.GroupSpec, k int) bool {
-	b := g.Bounds
-	if len(b) == 0 {
-		return g.Count >= (k+g.Longest-1)/g.Longest // more: groups that no feature uses
-	}
-	if len(b) != g.Count+1 || b[0] != 0 || int(b[g.Count]) != k {
-		return false
-	}
-	for i := range g.Count {
-		if b[i+1] < b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // Footprint implements backend.Kernel.

@@ -58,35 +58,30 @@ func (k *kernel) prepare(ctx context.Context, dev *device.Device, l *quant.Linea
 	if err != nil {
 		return nil, err
 	}
+	up, err := dev.NewUpload(p.pieceRows() * p.rowBytes())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, up.Close()) }()
 	b := &bricks{plan: p, spec: s, src: &l.Weight, order: l.Weight.Groups().Order()}
-	if err := b.upload(ctx, dev, at); err != nil {
+	if err := b.upload(ctx, up, at); err != nil {
 		return nil, err
 	}
 	tables := make([]byte, p.tables())
 	if err := p.fill(ctx, tables, l, s, b.order); err != nil {
 		return nil, err
 	}
-	up, err := dev.NewUpload(0)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, up.Close()) }()
 	if err := up.Whole(at+driver.Ptr(p.at.scales), tables); err != nil {
 		return nil, err
 	}
 	return newLayer(base, p, w, at), nil
 }
 
-// upload packs all bricks on all threads and copies them to the device, a piece
+// upload packs all bricks on all threads and sends them to the device, a piece
 // while the next is packed.
-func (b *bricks) upload(ctx context.Context, dev *device.Device, at driver.Ptr) (err error) {
+func (b *bricks) upload(ctx context.Context, up *device.Upload, at driver.Ptr) error {
 	p := b.plan
 	rows, each := p.np/brickOutputs, p.pieceRows()
-	up, err := dev.NewUpload(each * p.rowBytes())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, up.Close()) }()
 	for first := 0; first < rows; first += each {
 		piece, err := up.Next()
 		if err != nil {
@@ -100,7 +95,7 @@ func (b *bricks) upload(ctx context.Context, dev *device.Device, at driver.Ptr) 
 			return err
 		}
 	}
-	return up.Wait()
+	return nil
 }
 
 // pack fills piece with rows of bricks from first on, or returns the context's

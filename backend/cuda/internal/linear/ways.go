@@ -29,14 +29,11 @@ const (
 	// mostSlices bounds the partial sums.
 	mostSlices = 16
 
-	finishOutputs  = 128
-	gatherFeatures = 1024
-	finishThreads  = 128
-	gatherThreads  = 128
-	rowAlign       = 16 // bytes: rows of x that tile reads begin at such
+	gatherFeatures = 1024 // of a block of gather
+	rowAlign       = 16   // bytes: rows of x that tile reads begin at such
 
-	mostGrid  = 65535 // second and third number of a grid
-	mostRows  = 1 << 24
+	mostGrid  = 65535        // second and third number of a grid
+	mostRows  = mostGrid * 8 // of which no block of any kernel has less
 	mostUnits = mostGrid * gatherFeatures / unitFeatures
 
 	// More rows than these go one part after another through the workspace:
@@ -217,7 +214,7 @@ func (w *ways) gatherRows(st *device.Stream, c *call, workspace uint64) error {
 	width := w.plan.units * unitFeatures
 	g := cuda.GatherArgs{X: c.args.X, XStride: c.args.XStride, K: c.args.K, Units: c.args.Units, Map: c.args.Map, Out: workspace}
 	c.launch = driver.Launch{
-		Grid: [3]uint32{uint32(c.args.M), up(width, gatherFeatures), 1}, Block: [3]uint32{gatherThreads, 1, 1},
+		Grid: [3]uint32{uint32(c.args.M), up(width, gatherFeatures), 1}, Block: [3]uint32{uint32(w.gather.info.Threads), 1, 1},
 		Args: g.Slots(c.slots[:0]),
 	}
 	c.args.X, c.args.XStride, c.args.K = workspace, width, width
@@ -248,7 +245,7 @@ func (w *ways) applyStream(st *device.Stream, c *call, workspace uint64) error {
 	}
 	end := cuda.FinishArgs{Sums: a.Sums, Slices: w.slices, M: a.M, N: a.N, Np: a.Np, Bias: a.Bias, Y: a.Y, YStride: a.YStride, YKind: a.YKind}
 	c.launch = driver.Launch{
-		Grid: [3]uint32{up(a.N, finishOutputs), uint32(min(a.M, mostGrid)), 1}, Block: [3]uint32{finishThreads, 1, 1},
+		Grid: [3]uint32{up(a.N, w.finish.info.Outputs), uint32(min(a.M, mostGrid)), 1}, Block: [3]uint32{uint32(w.finish.info.Threads), 1, 1},
 		Args: end.Slots(c.slots[:0]),
 	}
 	return st.Launch(w.finish.Function, &c.launch)
