@@ -106,7 +106,8 @@ func (e *NoKernelError) Unwrap() []error {
 }
 
 // Choose returns the best kernel of dev's backend that can run s, with one
-// verdict for every kernel. Where there is none the error is a *NoKernelError.
+// verdict for every kernel. One that rounds scaled weights, as its Numerics say,
+// is chosen by name only. Where there is none the error is a *NoKernelError.
 // A kernel name in the options that no backend has is an error, too.
 func Choose(dev backend.Device, s backend.Spec, o ChooseOptions) (backend.Kernel, *Report, error) {
 	info := dev.Info()
@@ -237,6 +238,11 @@ func (w wishes) refuse(k backend.Kernel, info backend.DeviceInfo, s backend.Spec
 			fix = "take it out of " + DisableVariable
 		}
 		r = r.Add(k.Name(), "kernel", "disabled by "+by, "an enabled one", fix)
+	}
+	if r == nil && w.kernel == "" {
+		if e := k.Numerics(s).WeightRound; e > 0 {
+			r = r.Add(k.Name(), "weights", fmt.Sprintf("scaled and rounded, each by up to %.2g of it", e), "all that the checkpoint says", "ask for this kernel by name")
+		}
 	}
 	if w.kernel != "" && w.kernel != k.Name() {
 		r = r.Add(k.Name(), "kernel", "not the one asked for", w.kernel, "")

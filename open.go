@@ -27,7 +27,7 @@ func Open(ctx context.Context, name string, o backend.OpenOptions) (backend.Devi
 	if !ok {
 		return nil, quant.Errorf(backend.ErrNoDevice, name, "", "auto or one of "+strings.Join(deviceNames(ctx, backend.Backends()), ", "), "no such backend")
 	}
-	dev, err := b.Open(ctx, id, o)
+	dev, err := openOf(ctx, b, id, o)
 	if err == nil {
 		return dev, nil
 	}
@@ -50,7 +50,7 @@ func openAuto(ctx context.Context, o backend.OpenOptions) (backend.Device, error
 			if d.Emulated {
 				continue
 			}
-			dev, err := b.Open(ctx, d.ID, o)
+			dev, err := openOf(ctx, b, d.ID, o)
 			if err != nil {
 				return nil, fmt.Errorf("open auto: %s:%s: %w", b.Name(), d.ID, err)
 			}
@@ -59,6 +59,14 @@ func openAuto(ctx context.Context, o backend.OpenOptions) (backend.Device, error
 		reasons = append(reasons, b.Name()+": "+reasonOf(err))
 	}
 	return nil, quant.Errorf(backend.ErrNoDevice, "auto", "", "", "%s", strings.Join(reasons, "; "))
+}
+
+// openOf opens a device of b, which may know nothing of tuning.
+func openOf(ctx context.Context, b backend.Backend, id string, o backend.OpenOptions) (backend.Device, error) {
+	if err := backend.CheckTuning(b, o.Tuning); err != nil {
+		return nil, err
+	}
+	return b.Open(ctx, id, o)
 }
 
 // isAbsence reports whether a backend's error only says that it has no device;

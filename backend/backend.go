@@ -31,11 +31,16 @@ type Backend interface {
 // OpenOptions are what a caller may bring along. The zero value is right for
 // most programs.
 type OpenOptions struct {
-	NativeContext uintptr      // the caller's own context of the vendor's API; 0: the device's primary one
-	Threads       int          // host threads for CPU work; 0: as many as the process may use
-	CPUs          []int        // logical CPUs the threads may run on; nil: all that the process may use
-	MemoryLimit   int64        // bytes this device may hold; 0: no limit of ours
-	Logger        *slog.Logger // nil: silent
+	NativeContext uintptr // the caller's own context of the vendor's API; 0: the device's primary one
+	Threads       int     // host threads for CPU work; 0: as many as the process may use
+	CPUs          []int   // logical CPUs the threads may run on; nil: all that the process may use
+	MemoryLimit   int64   // bytes this device may hold; 0: no limit of ours
+
+	// Tuning moves points that the backend's Tunings has, by name; the others
+	// stay where they are. It is copied.
+	Tuning map[string]int
+
+	Logger *slog.Logger // nil: silent
 }
 
 // DeviceInfo says what a device is. It holds no handles and may be kept.
@@ -53,6 +58,8 @@ type DeviceInfo struct {
 	Units      int      `json:"units"`                // cores, SMs, compute units that work in parallel
 	Capability int      `json:"capability,omitempty"` // the vendor's compute capability, 90 for sm_90; 0: none
 	Emulated   bool     `json:"emulated,omitempty"`   // an interpreter or stand-in: right results, not its speed
+
+	Tuning map[string]int `json:"tuning,omitempty"` // OpenOptions.Tuning as it was opened; not to be written to
 }
 
 // Address returns what opens the device, "backend:id", and the backend's name

@@ -12,7 +12,8 @@ type Numerics struct {
 	Depth int
 
 	// WeightRound is the relative error of scaled weights that the kernel
-	// rounds to 16 bits, 0 where it does not.
+	// rounds to 16 bits, 0 where it does not. bitlane.Choose takes a kernel that
+	// rounds by its name only.
 	WeightRound float64
 
 	// FlushBelow is the magnitude under which the unit's products or sums are

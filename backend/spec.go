@@ -11,7 +11,7 @@ import (
 // Spec is everything that a kernel needs to know to say yes or no, and no
 // data. It is derived from a layer and a request by NewSpec, never typed by
 // hand; it carries the facts about the data that decide, too (the range of the
-// zero points, finite scales), so that Supports and Prepare can agree.
+// zero points and of scales), so that Supports and Prepare can agree.
 // A Spec is a value; its slices are not to be written to.
 type Spec struct {
 	N       int           `json:"n"`                  // this part's output features
@@ -28,6 +28,8 @@ type Spec struct {
 	ZeroMax      int         `json:"zero_max"`         // largest zero point
 	Scales       dtype.DType `json:"scales,omitempty"` // type of the scales
 	ScalesFinite bool        `json:"scales_finite"`    // no scale is NaN or infinite
+	ScaleMin     float32     `json:"scale_min"`        // smallest magnitude of a scale that is not 0; 0: none, or not finite
+	ScaleMax     float32     `json:"scale_max"`        // largest magnitude of a scale; 0: none that is not 0, or not finite
 	Groups       GroupSpec   `json:"groups"`
 
 	Recipe    quant.Recipe   `json:"recipe"`              // how activations enter
@@ -121,6 +123,7 @@ func NewSpec(l *quant.Linear, r Request) (Spec, error) {
 		s.ZeroMin, s.ZeroMax = w.ZeroRange()
 		_, _, bad := w.NonFiniteScale()
 		s.ScalesFinite = !bad
+		s.ScaleMin, s.ScaleMax = w.ScaleRange()
 		s.Groups = groupSpec(w.Groups())
 	}
 	if t := l.Transform; t != nil {
@@ -161,7 +164,7 @@ func equalScalar(a, b *Spec) bool {
 	return a.N == b.N && a.K == b.K && a.FullN == b.FullN && a.FullK == b.FullK &&
 		a.Plain == b.Plain && a.Bits == b.Bits && a.Symmetric == b.Symmetric &&
 		a.ZeroMin == b.ZeroMin && a.ZeroMax == b.ZeroMax && a.Scales == b.Scales &&
-		a.ScalesFinite == b.ScalesFinite && a.Groups.equal(&b.Groups) && a.Recipe == b.Recipe &&
+		a.ScalesFinite == b.ScalesFinite && a.ScaleMin == b.ScaleMin && a.ScaleMax == b.ScaleMax && a.Groups.equal(&b.Groups) && a.Recipe == b.Recipe &&
 		a.Bias == b.Bias && a.X == b.X && a.Y == b.Y && a.MaxRows == b.MaxRows
 }
 

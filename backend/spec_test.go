@@ -41,13 +41,14 @@ func plain(t *testing.T) *quant.Linear {
 func TestNewSpec(t *testing.T) {
 	l := linear(t, uniform(t, 5), true)
 	l.Weight.ZeroRow(2)[1], l.Weight.ZeroRow(3)[2] = -3, 16
+	l.Weight.SetScale(1, 1, -0.5)
 	l.ResizeBias(4)
 	l.FullN, l.NRanges = 8, []quant.Range{{Start: 4, End: 8}}
 	s, err := backend.NewSpec(l, backend.Request{X: dtype.BF16, MaxRows: 7})
 	require.NoError(t, err)
 	require.Equal(t, backend.Spec{
 		N: 4, K: 12, FullN: 8, FullK: 12, NRanges: []quant.Range{{Start: 4, End: 8}},
-		Bits: 4, ZeroMin: -3, ZeroMax: 16, Scales: dtype.F16, ScalesFinite: true,
+		Bits: 4, ZeroMin: -3, ZeroMax: 16, Scales: dtype.F16, ScalesFinite: true, ScaleMin: 0.5, ScaleMax: 1,
 		Groups: backend.GroupSpec{Kind: quant.Uniform, Size: 5, Count: 3, Shortest: 2, Longest: 5},
 		Bias:   true, X: dtype.BF16, Y: dtype.BF16, MaxRows: 7,
 	}, s)
@@ -156,6 +157,8 @@ func TestSpecEqual(t *testing.T) {
 			f.SetInt(7)
 		case reflect.Uint8:
 			f.SetUint(2)
+		case reflect.Float32:
+			f.SetFloat(7)
 		case reflect.Bool:
 			f.SetBool(true)
 		case reflect.Slice, reflect.Pointer:

@@ -222,6 +222,39 @@ func (w *Weight) NonFiniteScale() (n, g int, found bool) {
 	return 0, 0, false
 }
 
+// ScaleRange returns the smallest magnitude of a scale that is not 0, and the
+// largest; 0 and 0 where no scale is not 0, for a plain weight, and where a scale is NaN or infinite.
+func (w *Weight) ScaleRange() (least, most float32) {
+	// The bits of a magnitude, as an integer, are in the order of magnitudes.
+	lo, hi := uint32(math.MaxUint32), uint32(0)
+	one := func(magnitude uint32) {
+		lo, hi = min(lo, magnitude-1), max(hi, magnitude) // 0 - 1 is the largest
+	}
+	shift, infinity := 16, uint32(0x7f80)
+	switch w.form.Scales {
+	case dtype.F32:
+		shift, infinity = 0, 0x7f800000
+		for at := 0; at < len(w.scales); at += 4 {
+			one(binary.LittleEndian.Uint32(w.scales[at:]) & 0x7fffffff)
+		}
+	case dtype.BF16, dtype.F16:
+		for at := 0; at < len(w.scales); at += 2 {
+			one(uint32(binary.LittleEndian.Uint16(w.scales[at:]) & 0x7fff))
+		}
+	}
+	half := w.form.Scales == dtype.F16
+	if half {
+		infinity = 0x7c00
+	}
+	if hi == 0 || hi >= infinity {
+		return 0, 0
+	}
+	if half {
+		return dtype.F16ToF32(uint16(lo + 1)), dtype.F16ToF32(uint16(hi))
+	}
+	return math.Float32frombits((lo + 1) << shift), math.Float32frombits(hi << shift)
+}
+
 // Bytes returns the memory that codes or elements, scales and zeros take.
 func (w *Weight) Bytes() int64 {
 	return int64(len(w.data)) + int64(len(w.scales)) + 2*int64(len(w.zeros))

@@ -241,6 +241,31 @@ func TestPlainWeight(t *testing.T) {
 	}
 }
 
+func TestScaleRange(t *testing.T) {
+	for _, st := range []dtype.DType{dtype.F32, dtype.F16, dtype.BF16} {
+		var w Weight
+		require.NoError(t, w.Reset(Form{N: 2, K: 12, Bits: 4, Scales: st, Groups: mustUniform(t, 12, 4)}))
+		scales := func(v ...float64) [2]float32 {
+			for i := range 6 {
+				w.SetScale(i/3, i%3, float32(v[i%len(v)]))
+			}
+			least, most := w.ScaleRange()
+			return [2]float32{least, most}
+		}
+		require.Equal(t, [2]float32{0.25, 3}, scales(0.5, -0.25, 0, 2, math.Copysign(0, -1), -3), st)
+		require.Equal(t, [2]float32{1.5, 1.5}, scales(1.5), st)
+		require.Equal(t, [2]float32{}, scales(0), st)
+		require.Equal(t, [2]float32{}, scales(1, math.Inf(-1)), st)
+		require.Equal(t, [2]float32{}, scales(1, math.NaN()), st)
+		tiny, huge := map[dtype.DType]float64{dtype.F32: 0x1p-149, dtype.F16: 0x1p-24, dtype.BF16: 0x1p-133}[st], map[dtype.DType]float64{dtype.F32: math.MaxFloat32, dtype.F16: 65504, dtype.BF16: 0x1.fep127}[st]
+		require.Equal(t, [2]float32{float32(tiny), float32(huge)}, scales(1, tiny, -huge), st)
+	}
+	var plain Weight
+	require.NoError(t, plain.Reset(Form{N: 2, K: 3, Plain: dtype.BF16}))
+	least, most := plain.ScaleRange()
+	require.Equal(t, [2]float32{}, [2]float32{least, most})
+}
+
 func TestNonFiniteScale(t *testing.T) {
 	patterns := map[dtype.DType]struct{ finite, not []uint32 }{
 		dtype.F32:  {[]uint32{0, 0x80000000, 1, 0x7f7fffff, 0xff7fffff}, []uint32{0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001, 0xffffffff}},

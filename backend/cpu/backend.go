@@ -54,6 +54,9 @@ func (cpu) Open(ctx context.Context, id string, o backend.OpenOptions) (backend.
 	if o.MemoryLimit < 0 {
 		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "memory limit", "at least 1 byte, or 0 for none", "%d", o.MemoryLimit)
 	}
+	if err := backend.CheckTuning(cpu{}, o.Tuning); err != nil {
+		return nil, err
+	}
 	i, err := info()
 	if err != nil {
 		return nil, err

@@ -30,14 +30,19 @@ func TestConformance(t *testing.T) {
 	for _, d := range devices {
 		t.Run(d.ID+" "+d.Name, func(t *testing.T) {
 			t.Logf("%s, %s, %s, %s", d, d.Arch, d.Driver, d.Memory)
-			conformance.Test(t, conformance.Target{Backend: b, Open: opener(b, d.ID)}, conformance.Options{Full: *full})
+			conformance.Test(t, conformance.Target{Backend: b, Open: opener(b, d.ID, nil)}, conformance.Options{Full: *full})
+		})
+		t.Run(d.ID+" rounded", func(t *testing.T) {
+			tuning := map[string]int{"stream-rows": 1, "rounded-rows": 2, "expanded-bytes": 1 << 17}
+			conformance.Test(t, conformance.Target{Backend: b, Open: opener(b, d.ID, tuning)}, conformance.Options{})
 		})
 	}
 }
 
 // opener opens one device again and again.
-func opener(b backend.Backend, id string) func(context.Context, backend.OpenOptions) (backend.Device, func() error, error) {
+func opener(b backend.Backend, id string, tuning map[string]int) func(context.Context, backend.OpenOptions) (backend.Device, func() error, error) {
 	return func(ctx context.Context, o backend.OpenOptions) (backend.Device, func() error, error) {
+		o.Tuning = tuning
 		d, err := b.Open(ctx, id, o)
 		if err != nil {
 			return nil, nil, err

@@ -24,5 +24,5 @@ import (
 )
 
 func init() {
-	backend.Register(&device.Backend{ID: "cuda", System: system, Table: linear.Kernels()})
+	backend.Register(&device.Backend{ID: "cuda", System: system, Table: linear.Kernels(), Points: linear.Points()})
 }

@@ -27,6 +27,7 @@ type benchFlags struct {
 	callers         int
 	svg             string
 	budget          time.Duration
+	tune            tuning
 }
 
 func (f *benchFlags) register() {
@@ -47,6 +48,7 @@ func (f *benchFlags) register() {
 	f.BoolVar(&f.sets, "groups", false, "also q/k/v and gate/up of the models, as one layer beside one by one")
 	f.IntVar(&f.callers, "callers", 0, "also so many callers of a layer at once beside one")
 	f.StringVar(&f.svg, "svg", "", "write a roofline picture to this file")
+	f.Var(&f.tune, "tune", "with --device: "+tuneUsage)
 	f.DurationVar(&f.budget, "time", 400*time.Millisecond, "how long to measure each cell, at least")
 }
 
@@ -60,6 +62,9 @@ func runBench(ctx context.Context, e *env, args []string) error {
 	}
 	if f.device != "cpu" && f.device != "cpu:0" {
 		return f.onDevice(ctx)
+	}
+	if f.tune != nil {
+		return usagef("--tune is for --device, the processor has nothing to tune")
 	}
 	o, err := f.options()
 	if err != nil {

@@ -32,7 +32,7 @@ func (f *benchFlags) onDevice(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	dev, err := bitlane.Open(ctx, f.device, backend.OpenOptions{})
+	dev, err := bitlane.Open(ctx, f.device, backend.OpenOptions{Tuning: f.tune})
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,8 @@ func TestBenchUsage(t *testing.T) {
 		"--activations int9":              "--activations",
 		"--dtype int8":                    "--dtype",
 		"--threads 0":                     "--threads",
+		"--tune tile-rows=1":              "--tune is for --device",
+		"--tune tile-rows":                "not NAME=VALUE",
 		"--threads 100000":                "--threads",
 		"--cpus 0,0":                      "twice",
 		"--cpus 60000":                    "may not use CPU 60000",

@@ -15,6 +15,7 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 	f := newFlags(e, "conformance")
 	var o conformance.Options
 	var only, skip list
+	var tune tuning
 	device := f.String("device", "auto", "the device: auto, cpu, cpu:0, ... (see bitlane devices)")
 	listChecks := f.Bool("list", false, "list the checks and the rules they stand for, and run nothing")
 	f.BoolVar(&o.Full, "full", false, "all combinations of recipes, bits, zeros, groups and types, instead of a cover of all pairs")
@@ -22,6 +23,7 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 	f.StringVar(&o.Kernel, "kernel", "", "test this kernel alone")
 	f.Uint64Var(&o.Seed, "seed", 0, "seed of codes and activations")
 	f.DurationVar(&o.Timeout, "timeout", 0, "bound on one check; one that takes longer counts as hung")
+	f.Var(&tune, "tune", tuneUsage)
 	f.Var(&only, "only", "run these checks and no others")
 	f.Var(&skip, "skip", "do not run these checks")
 	if _, err := f.parse(args); err != nil {
@@ -31,7 +33,7 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 		return e.listChecks(f.json)
 	}
 	o.Only, o.Skip = only, skip
-	dev, err := bitlane.Open(ctx, *device, backend.OpenOptions{})
+	dev, err := bitlane.Open(ctx, *device, backend.OpenOptions{Tuning: tune})
 	if err != nil {
 		return err
 	}
@@ -46,6 +48,7 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 	target := conformance.Target{
 		Backend: b,
 		Open: func(ctx context.Context, oo backend.OpenOptions) (backend.Device, func() error, error) {
+			oo.Tuning = tune
 			d, err := b.Open(ctx, info.ID, oo)
 			if err != nil {
 				return nil, nil, err

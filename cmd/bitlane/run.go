@@ -29,6 +29,7 @@ type runFlags struct {
 	kernel        string
 	disable       list
 	threads       int
+	tune          tuning
 	seed          uint64
 	input, output string
 
@@ -43,6 +44,7 @@ func (f *runFlags) register() {
 	f.StringVar(&f.activations, "activations", "checkpoint", "how activations enter: checkpoint (what it was made for; exact where it says nothing), exact, int8-token, int8-token-asym, int8-token-xpu, int8-token-ascend, int8-group[/SIZE]; plain layers are always exact")
 	f.StringVar(&f.dtype, "dtype", "", "type of x and y: float32, float16, bfloat16 (default: config.json's, else float32)")
 	f.Var(&f.disable, "disable", "kernels not to use, beside those of BITLANE_DISABLE")
+	f.Var(&f.tune, "tune", tuneUsage)
 	f.IntVar(&f.threads, "threads", 0, "host threads, 0 for all that the process may use")
 }
 
@@ -176,7 +178,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	dev, err := bitlane.Open(ctx, f.device, backend.OpenOptions{Threads: f.threads})
+	dev, err := bitlane.Open(ctx, f.device, backend.OpenOptions{Threads: f.threads, Tuning: f.tune})
 	if err != nil {
 		return err
 	}

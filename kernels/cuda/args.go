@@ -1,5 +1,7 @@
 package cuda
 
+import "math"
+
 // Kinds of number that a kernel learns at launch.
 const (
 	KindF16  = 0
@@ -69,6 +71,32 @@ type GatherArgs struct {
 // Slots appends one 8-byte slot for each argument.
 func (a *GatherArgs) Slots(dst []uint64) []uint64 {
 	return append(dst, a.X, word(a.XStride), word(a.K), word(a.Units), a.Map, a.Out)
+}
+
+// ExpandArgs are the arguments of the kernel "expand", in its order. It writes the
+// grid's rows of bricks, 32 outputs each, from FirstRow on: as bricks of 16 bits,
+// [rows][Units], or as rows of 32·Units features in packed order.
+type ExpandArgs struct {
+	Weights   uint64 // as LayerArgs has them, and all up to Units
+	Scales    uint64
+	ScaleKind int
+	Zeros     uint64
+	Zero      int
+	UnitGroup uint64
+	Np, Units int
+	FirstRow  int
+	Shrink    float32 // what each number is multiplied with besides: a power of two
+	Out       uint64  // 16-byte aligned
+	OutStride int     // 0: bricks; else elements from one output to the next, a multiple of 8
+}
+
+// ExpandUnits is how many units a block of "expand" writes.
+const ExpandUnits = 32
+
+// Slots appends one 8-byte slot for each argument.
+func (a *ExpandArgs) Slots(dst []uint64) []uint64 {
+	return append(dst, a.Weights, a.Scales, word(a.ScaleKind), a.Zeros, word(a.Zero), a.UnitGroup, word(a.Np), word(a.Units), word(a.FirstRow),
+		uint64(math.Float32bits(a.Shrink)), a.Out, word(a.OutStride))
 }
 
 // word is a 32-bit argument in its slot.

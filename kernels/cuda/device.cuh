@@ -74,6 +74,8 @@ INLINE Words4 read_words4(u64 address) {
   return r;
 }
 
+INLINE void read_words2(u64 address, u32 &a, u32 &b) { asm("ld.global.nc.v2.u32 {%0, %1}, [%2];" : "=r"(a), "=r"(b) : "l"(address)); }
+
 INLINE u32 read_word(u64 address) {
   u32 r;
   asm("ld.global.nc.u32 %0, [%1];" : "=r"(r) : "l"(address));

@@ -50,9 +50,10 @@
 //	w4_f16_t64, _t128          Tile     128               (Np / 128, slices, M / tokens)     many tokens
 //	finish                     Finish   128               (N / 128, min(M, 65535))           after a grid with slices > 1
 //	gather                     Gather   128               (M, 32·units / 1024)               before Tile, where x needs it
+//	expand                     Expand   128               (rows of bricks, units / 32)       before Tile of plain weights
 //
 // all divisions rounded up; the same for w2, w3, w8, w16 (plain weights) and for
-// bf16, one module each, with a finish and a gather of its own. Stream reads x of
+// bf16, one module each, with a finish, a gather and, but for w16, an expand of its own. Stream reads x of
 // any alignment, and fast where rows are 16-byte aligned; side·runs·32 is at most
 // Kernel.Threads, and shared memory is SharedPerWarp for each warp. Warps side by
 // side read the same x, from L1; a warp of run r takes units [r·RunUnits,
@@ -60,8 +61,11 @@
 // gather makes such rows, without a map too. Both leave alone what is beyond K in
 // a row of x, beyond M and beyond N. Above 48 KB, shared memory must be asked for.
 //
-// Arguments are 8-byte slots in the order that LayerArgs, FinishArgs and GatherArgs
-// give them; layer.cuh says what each is.
+// expand writes round((u − zero) · scale · 2^-e) as numbers of x's type, bricks of 16
+// bits or rows: a product of those is one of rounded weights, to be scaled by 2^e.
+//
+// Arguments are 8-byte slots in the order that LayerArgs, FinishArgs, GatherArgs and
+// ExpandArgs give them; layer.cuh and expand.cuh say what each is.
 //
 // # Building
 //

@@ -20,6 +20,7 @@ const (
 	Tile                 // many tokens
 	Finish               // adds the sums of slices
 	Gather               // puts x into packed order
+	Expand               // makes codes numbers of x's type
 )
 
 // Sizes of packed weights.
@@ -137,6 +138,9 @@ func moduleKernels(bits int, x dtype.DType) []Kernel {
 			Name: fmt.Sprintf("%s_t%d", module, tokens), Module: module, Family: Tile, Bits: bits, X: x, Tokens: tokens,
 			Outputs: 128, Threads: 128, Shared: stages * (64*tokens + 4*brick + tileSlot), Registers: registers,
 		})
+	}
+	if bits < 16 {
+		all = append(all, Kernel{Name: "expand", Module: module, Family: Expand, Bits: bits, X: x, Outputs: 32, Threads: 128, Registers: 64})
 	}
 	return append(all,
 		Kernel{Name: "finish", Module: module, Family: Finish, Tokens: 1, Outputs: 128, Threads: 128, Registers: 40},

@@ -13,6 +13,12 @@
 struct F16 {
   static constexpr bool bf16 = false;
 
+  // Both rounded to nearest even, lo in the lower half.
+  static INLINE u32 pair(float lo, float hi) {
+    u32 r;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
+    return r;
+  }
   static INLINE u32 add(u32 a, u32 b) {
     u32 r;
     asm("add.rn.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
@@ -33,6 +39,11 @@ struct F16 {
 struct BF16 {
   static constexpr bool bf16 = true;
 
+  static INLINE u32 pair(float lo, float hi) {
+    u32 r;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
+    return r;
+  }
   static INLINE u32 fma(u32 a, u32 b, u32 c) {
     u32 r;
     asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));

@@ -1,4 +1,5 @@
 // 3-bit weights, x in f16.
+#include "expand.cuh"
 #include "finish.cuh"
 #include "gather.cuh"
 #include "stream.cuh"
@@ -13,3 +14,4 @@ KERNEL THREADS(128, 3) w3_f16_t64(LAYER_PARAMETERS) { tile<F16, 3, 64>(LAYER_ARG
 KERNEL THREADS(128, 2) w3_f16_t128(LAYER_PARAMETERS) { tile<F16, 3, 128>(LAYER_ARGUMENTS); }
 FINISH_KERNEL(F16, 3)
 GATHER_KERNEL
+EXPAND_KERNEL(F16, 3)

@@ -1,4 +1,5 @@
 // 4-bit weights, x in bf16.
+#include "expand.cuh"
 #include "finish.cuh"
 #include "gather.cuh"
 #include "stream.cuh"
@@ -13,3 +14,4 @@ KERNEL THREADS(128, 3) w4_bf16_t64(LAYER_PARAMETERS) { tile<BF16, 4, 64>(LAYER_A
 KERNEL THREADS(128, 2) w4_bf16_t128(LAYER_PARAMETERS) { tile<BF16, 4, 128>(LAYER_ARGUMENTS); }
 FINISH_KERNEL(BF16, 4)
 GATHER_KERNEL
+EXPAND_KERNEL(BF16, 4)

@@ -1,4 +1,5 @@
 // 8-bit weights, x in bf16.
+#include "expand.cuh"
 #include "finish.cuh"
 #include "gather.cuh"
 #include "stream.cuh"
@@ -13,3 +14,4 @@ KERNEL THREADS(128, 3) w8_bf16_t64(LAYER_PARAMETERS) { tile<BF16, 8, 64>(LAYER_A
 KERNEL THREADS(128, 2) w8_bf16_t128(LAYER_PARAMETERS) { tile<BF16, 8, 128>(LAYER_ARGUMENTS); }
 FINISH_KERNEL(BF16, 8)
 GATHER_KERNEL
+EXPAND_KERNEL(BF16, 8)

@@ -1,4 +1,5 @@
 // 8-bit weights, x in f16.
+#include "expand.cuh"
 #include "finish.cuh"
 #include "gather.cuh"
 #include "stream.cuh"
@@ -13,3 +14,4 @@ KERNEL THREADS(128, 3) w8_f16_t64(LAYER_PARAMETERS) { tile<F16, 8, 64>(LAYER_ARG
 KERNEL THREADS(128, 2) w8_f16_t128(LAYER_PARAMETERS) { tile<F16, 8, 128>(LAYER_ARGUMENTS); }
 FINISH_KERNEL(F16, 8)
 GATHER_KERNEL
+EXPAND_KERNEL(F16, 8)

@@ -198,7 +198,7 @@ func TestBoundGrowsWithItsTerms(t *testing.T) {
 			last = b
 		}
 		base := res.Bound(0, 0, reference.Bound{Depth: 4})
-		require.Greater(t, res.Bound(0, 0, reference.Bound{Depth: 4, WeightRound: 0x1p-9}), base)
+		require.Greater(t, res.Bound(0, 0, reference.Bound{Depth: 4, WeightRound: 0x1p-8}), base)
 		require.Greater(t, res.Bound(0, 0, reference.Bound{Depth: 4, FlushBelow: 0x1p-20}), base)
 	}
 }

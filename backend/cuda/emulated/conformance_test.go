@@ -1,6 +1,7 @@
 package emulated_test
 
 import (
+	"context"
 	"flag"
 	"testing"
 
@@ -19,12 +20,28 @@ var (
 // TestConformance interprets the PTX of every kernel; of one that takes every
 // way through a layer where all is slower, under the race detector or an
 // emulated processor.
-func TestConformance(t *testing.T) {
+func TestConformance(t *testing.T) { test(t, "cuda_w4g_a16_mma_gather", nil) }
+
+// TestConformanceRounded has the kernels that round do so from two rows on, and
+// some outputs after the others.
+func TestConformanceRounded(t *testing.T) {
+	test(t, "cuda_w4g_a16_mma_rounded", map[string]int{"stream-rows": 1, "rounded-rows": 2, "expanded-bytes": 1 << 17})
+}
+
+func test(t *testing.T, short string, tuning map[string]int) {
 	b, ok := backend.Lookup("cuda-emulated")
 	require.True(t, ok)
+	open := func(ctx context.Context, o backend.OpenOptions) (backend.Device, func() error, error) {
+		o.Tuning = tuning
+		d, err := b.Open(ctx, "0", o)
+		if err != nil {
+			return nil, nil, err
+		}
+		return d, d.Close, nil
+	}
 	o := conformance.Options{Full: *full, Small: !*full && !*normal}
 	if testing.Short() {
-		o.Kernel = "cuda_w4g_a16_mma_gather"
+		o.Kernel = short
 	}
-	conformance.Test(t, conformance.Target{Backend: b}, o)
+	conformance.Test(t, conformance.Target{Backend: b, Open: open}, o)
 }

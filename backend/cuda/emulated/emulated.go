@@ -16,7 +16,7 @@ import (
 func init() {
 	stand := new(emulator.Driver)
 	backend.Register(&device.Backend{
-		ID: "cuda-emulated", Emulated: true, Table: linear.Kernels(),
+		ID: "cuda-emulated", Emulated: true, Table: linear.Kernels(), Points: linear.Points(),
 		System: func() (driver.Driver, error) { return stand, nil },
 	})
 }

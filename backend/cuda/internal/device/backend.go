@@ -3,6 +3,7 @@ package device
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -23,15 +24,24 @@ type Backend struct {
 
 	// Table is the kernels, best first.
 	Table []backend.Kernel
+
+	// Points is what of them may be tuned.
+	Points []backend.Tuning
 }
 
-var _ backend.Backend = (*Backend)(nil)
+var (
+	_ backend.Backend = (*Backend)(nil)
+	_ backend.Tunable = (*Backend)(nil)
+)
 
 // Name implements backend.Backend.
 func (b *Backend) Name() string { return b.ID }
 
 // Kernels implements backend.Backend.
 func (b *Backend) Kernels() []backend.Kernel { return b.Table }
+
+// Tunings implements backend.Tunable.
+func (b *Backend) Tunings() []backend.Tuning { return b.Points }
 
 // Devices implements backend.Backend.
 func (b *Backend) Devices(ctx context.Context) ([]backend.DeviceInfo, error) {
@@ -84,6 +94,9 @@ func (b *Backend) describe(p *driver.Properties, version int) backend.DeviceInfo
 // Open implements backend.Backend. A device is known by its ordinal, its UUID
 // or its PCI address.
 func (b *Backend) Open(ctx context.Context, id string, o backend.OpenOptions) (backend.Device, error) {
+	if err := backend.CheckTuning(b, o.Tuning); err != nil {
+		return nil, err
+	}
 	system, found, err := b.devices(ctx)
 	if err != nil {
 		return nil, err
@@ -97,7 +110,9 @@ func (b *Backend) Open(ctx context.Context, id string, o backend.OpenOptions) (b
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d (%s): %w", b.ID, p.Ordinal, p.Name, err)
 		}
-		d := &Device{info: b.describe(p, system.Version()), context: c, limit: max(o.MemoryLimit, 0), failIn: -1, modules: map[string]*loading{}}
+		info := b.describe(p, system.Version())
+		info.Tuning = maps.Clone(o.Tuning)
+		d := &Device{info: info, context: c, limit: max(o.MemoryLimit, 0), failIn: -1, modules: map[string]*loading{}}
 		return d, nil
 	}
 	want := "0"

@@ -30,7 +30,7 @@ func BenchmarkBricks(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				p := newPlan(&s, !straight(&s))
+				p := newPlan(&s, !straight(&s), false)
 				pack := &bricks{plan: p, spec: &s, src: &l.Weight, order: l.Weight.Groups().Order()}
 				dst, spare := make([]byte, p.rowBytes()), make([]byte, pack.spare())
 				b.SetBytes(int64(len(dst)))

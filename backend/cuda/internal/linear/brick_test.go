@@ -68,7 +68,7 @@ func TestBricksAreAsDrawn(t *testing.T) {
 }
 
 func checkBricks(t *testing.T, l *quant.Linear, s *backend.Spec) {
-	p := newPlan(s, !straight(s))
+	p := newPlan(s, !straight(s), false)
 	order := l.Weight.Groups().Order()
 	b := &bricks{plan: p, spec: s, src: &l.Weight, order: order}
 	dst := make([]byte, p.rowBytes())

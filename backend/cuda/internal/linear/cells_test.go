@@ -40,7 +40,7 @@ var types = []dtype.DType{dtype.F16, dtype.BF16, dtype.F32}
 func cells(full bool) []cell {
 	groupings := []string{"32", "64", "128", "-1", "20", "ragged", "act-order"}
 	ks, ns, ms := []int{288, 420, 1056}, []int{1, 31, 64, 65, 130}, []int{1, 8, 9, 17, 33, 65, 129}
-	zeros, ends := []string{"symmetric", "explicit", "wide"}, []string{"", "_gather", "_invariant"}
+	zeros, ends := []string{"symmetric", "explicit", "wide"}, []string{"", "_gather", "_invariant", "_rounded"}
 	starts := [][2]int{{0, 0}, {0, 8}, {1, 3}}
 	levels := []int{7, len(groupings), len(ks), len(ns), len(ms), 2, 3, 3, len(zeros), len(ends), len(starts)}
 	var all []cell
@@ -194,7 +194,7 @@ func TestCells(t *testing.T) {
 
 func (c cell) run(t *testing.T, exact bool) {
 	l, x := c.layer(t, exact)
-	r := open(t, interpreter, backend.OpenOptions{})
+	r := open(t, interpreter, backend.OpenOptions{Tuning: map[string]int{roundedRows: 1, expandedBytes: 1 << 17}})
 	end := c.end
 	if s, err := backend.NewSpec(l, backend.Request{X: c.x, Y: c.y}); end == "" && (err != nil || !straight(&s)) {
 		end = "_gather"

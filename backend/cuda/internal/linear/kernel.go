@@ -15,16 +15,16 @@ import (
 func Kernels() []backend.Kernel {
 	var all []backend.Kernel
 	for _, form := range []struct {
-		variant           string
-		gather, invariant bool
-	}{{"", false, false}, {"_gather", true, false}, {"_invariant", false, true}} {
+		variant                    string
+		gather, invariant, rounded bool
+	}{{"", false, false, false}, {"_gather", true, false, false}, {"_invariant", false, true, false}, {"_rounded", false, false, true}} {
 		for _, w := range []struct{ bits, least int }{{2, 2}, {3, 3}, {4, 4}, {8, 5}} {
 			all = append(all, &kernel{
 				name:  fmt.Sprintf("cuda_w%dg_a16_mma%s", w.bits, form.variant),
-				least: w.least, most: w.bits, gathers: form.gather, invariant: form.invariant,
+				least: w.least, most: w.bits, gathers: form.gather, invariant: form.invariant, rounded: form.rounded,
 			})
 		}
-		if !form.gather { // plain weights have no groups
+		if !form.gather && !form.rounded { // plain weights have neither groups nor scales
 			all = append(all, &kernel{name: "cuda_wx_a16_mma" + form.variant, plain: true, invariant: form.invariant})
 		}
 	}
@@ -39,10 +39,11 @@ type kernel struct {
 	plain       bool // plain weights instead
 	gathers     bool // x always through a map
 	invariant   bool // and through one where there must be
+	rounded     bool // likewise; many rows meet scaled weights that are rounded to x's type
 }
 
 // plan is how k packs a layer.
-func (k *kernel) plan(s *backend.Spec) *plan { return newPlan(s, k.gathers || !straight(s)) }
+func (k *kernel) plan(s *backend.Spec) *plan { return newPlan(s, k.gathers || !straight(s), k.rounded) }
 
 var _ backend.Kernel = (*kernel)(nil)
 
@@ -116,7 +117,7 @@ func zeroRange(s *backend.Spec) (lo, hi int) {
 
 // forGroups adds what does not fit in how K is divided.
 func (k *kernel) forGroups(r *backend.Refusal, s *backend.Spec) *backend.Refusal {
-	if !k.gathers && !k.invariant && !straight(s) {
+	if !k.gathers && !k.invariant && !k.rounded && !straight(s) {
 		r = r.Add(k.name, "groups", ordered(s), "in order, a multiple of 32 features each", "the gather kernel takes them")
 	}
 	if s.K > mostFeatures || s.N > mostFeatures {
@@ -127,6 +128,9 @@ func (k *kernel) forGroups(r *backend.Refusal, s *backend.Spec) *backend.Refusal
 	}
 	if r != nil {
 		return r
+	}
+	if want := wantedScales(s); k.rounded && want != "" {
+		return r.Add(k.name, "scales", fmt.Sprintf("%g to %g", s.ScaleMin, s.ScaleMax), want, "take a kernel that rounds no weights")
 	}
 	p := k.plan(s)
 	if p.units > mostUnits {
@@ -157,7 +161,7 @@ func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footpri
 	p := k.plan(&s)
 	return backend.Footprint{
 		Weights:   p.at.total,
-		Workspace: int64(k.ways(p, i.Units).workspace(s.MaxRows)),
+		Workspace: int64(k.ways(p, &i).workspace(s.MaxRows)),
 		Staging:   p.staging(),
 	}
 }
@@ -167,6 +171,10 @@ func (k *kernel) Numerics(s backend.Spec) backend.Numerics {
 	n := backend.Numerics{Depth: k.plan(&s).depth(), FlushBelow: smallestNormal, BatchInvariant: k.invariant}
 	if s.X == dtype.BF16 && !k.plain {
 		n.FlushBelow = smallestShrunk
+	}
+	if p := k.plan(&s); k.rounded {
+		n.WeightRound = weightRound(s.X)
+		n.FlushBelow = max(n.FlushBelow, math.Ldexp(smallestNormal, p.exponent))
 	}
 	return n
 }

@@ -47,12 +47,15 @@ func TestApplyAllocatesNothing(t *testing.T) {
 		{name: "tile", k: 4096, rows: 70, want: []string{"tile"}},
 		{name: "gather and tile", k: 4096, rows: 70, end: "_gather", want: []string{"gather", "tile"}},
 		{name: "aligned, then tile", k: 4096, rows: 70, skip: 1, want: []string{"gather", "tile"}},
+		{name: "expand and tile", k: 4096, rows: 1100, end: "_rounded", want: []string{"expand", "tile"}},
+		{name: "aligned, then expand and tile", k: 4096, rows: 1100, end: "_rounded", skip: 1, want: []string{"gather", "expand", "tile"}},
+		{name: "too few to expand", k: 4096, rows: 70, end: "_rounded", want: []string{"tile"}},
 		{name: "invariant", k: 4096, rows: 60, end: "_invariant", want: []string{"stream", "finish"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := newStandin()
 			r := open(t, d, backend.OpenOptions{})
-			layer, _ := r.prepare(plainLinear(t, 64, c.k, 4, uniform(t, c.k, 128), true, true), dtype.F16, dtype.F16, 128, c.end)
+			layer, _ := r.prepare(plainLinear(t, 64, c.k, 4, uniform(t, c.k, 128), true, true), dtype.F16, dtype.F16, 1200, c.end)
 			o := r.operands(layer, c.rows, c.skip, 0)
 			var got []string
 			d.launched = func(f string, _ *driver.Launch) error {
@@ -88,12 +91,15 @@ type watch struct {
 	rows    int             // that it gathered
 	last    cuda.LayerArgs  // of this part's product, if sums are to be added
 	slices  int             // of it
+
+	expanded uint64 // where outputs of this part are as plain numbers
+	outputs  [2]int // which they are: first, and from there
 }
 
 func newWatch(t *testing.T, d *standin, l *layer, o operand) *watch {
 	w := &watch{T: t, d: d, spec: l.Spec(), plan: l.ways.plan, o: o, kernels: map[string]cuda.Kernel{}}
 	for _, k := range cuda.Kernels() {
-		if k.Module == cuda.ModuleName(w.plan.bits, w.plan.x) {
+		if k.Module == cuda.ModuleName(w.plan.bits, w.plan.x) || w.plan.rounded && k.Module == cuda.ModuleName(16, w.plan.x) && k.Family == cuda.Tile {
 			w.kernels[k.Name] = k
 		}
 	}
@@ -130,6 +136,8 @@ func (w *watch) launched(name string, l *driver.Launch) error {
 		w.gather(l)
 	case cuda.Finish:
 		w.finish(k, l)
+	case cuda.Expand:
+		w.expand(l)
 	default:
 		w.product(k, l)
 	}
@@ -154,6 +162,21 @@ func (w *watch) gather(l *driver.Launch) {
 	w.inside("gathered x", w.gathers.Out, 2*width*w.rows, w.o.workspace)
 }
 
+func (w *watch) expand(l *driver.Launch) {
+	p, rows := w.plan, int(l.Grid[0])
+	i := func(at int) int { return int(int32(l.Args[at])) }
+	w.packed(&cuda.LayerArgs{Weights: l.Args[0], Scales: l.Args[1], Zeros: l.Args[3], UnitGroup: l.Args[5]})
+	require.Equal(w, []int{kinds[p.scales], p.np, p.units, w.outputs[1], 0}, []int{i(2), i(6), i(7), 32 * i(8), i(11)})
+	require.LessOrEqual(w, 32*(i(8)+rows), p.np)
+	require.GreaterOrEqual(w, int(l.Grid[1])*cuda.ExpandUnits, p.units)
+	require.Zero(w, w.expanded, "expanded weights that no product has met")
+	w.expanded, w.outputs = l.Args[10], [2]int{w.outputs[1], w.outputs[1] + 32*rows}
+	w.inside("expanded weights", w.expanded, rows*p.units*cuda.BrickBytes(16), w.o.workspace)
+	if out := w.gathers.Out; out != 0 {
+		require.GreaterOrEqual(w, out, w.expanded+uint64(rows*p.units*cuda.BrickBytes(16)), "expanded weights over gathered x")
+	}
+}
+
 func (w *watch) finish(k cuda.Kernel, l *driver.Launch) {
 	a := &w.last
 	require.NotZero(w, w.slices, "there are no sums")
@@ -167,9 +190,13 @@ func (w *watch) finish(k cuda.Kernel, l *driver.Launch) {
 func (w *watch) product(k cuda.Kernel, l *driver.Launch) {
 	a, p := layerArgs(l.Args), w.plan
 	require.Zero(w, w.slices, "sums that nothing adds up")
-	require.Equal(w, []int{p.k, p.n, p.np, p.units, w.o.y.Stride}, []int{w.spec.K, a.N, a.Np, a.Units, a.YStride})
+	outputs := [2]int{0, p.np}
+	if w.expanded != 0 {
+		outputs = w.outputs
+	}
+	require.Equal(w, []int{p.k, min(p.n, outputs[1]) - outputs[0], outputs[1] - outputs[0], p.units, w.o.y.Stride}, []int{w.spec.K, a.N, a.Np, a.Units, a.YStride})
 	require.LessOrEqual(w, w.done+a.M, w.o.x.Rows)
-	require.Equal(w, w.row(w.o.y), a.Y)
+	require.Equal(w, w.row(w.o.y)+uint64(outputs[0]*w.o.y.DType.Size()), a.Y)
 	if w.gathers.Out != 0 {
 		width := p.units * unitFeatures
 		require.Equal(w, []any{w.gathers.Out, w.rows, width, width}, []any{a.X, a.M, a.XStride, a.K})
@@ -177,9 +204,23 @@ func (w *watch) product(k cuda.Kernel, l *driver.Launch) {
 		require.Equal(w, []any{w.row(w.o.x), w.o.x.Stride, p.k}, []any{a.X, a.XStride, a.K})
 		require.True(w, k.Family == cuda.Stream || !p.gather, "x is not gathered")
 	}
-	w.gathers = cuda.GatherArgs{}
 	w.geometry(k, &a, l)
-	w.tables(&a)
+	require.Equal(w, w.spec.Bias, a.Bias != 0)
+	if a.Bias != 0 {
+		w.memory("bias", a.Bias, 4*a.N)
+	}
+	if w.expanded == 0 {
+		w.packed(&a)
+	} else {
+		require.Equal(w, []any{16, w.expanded, cuda.KindF32, uint64(0), 0}, []any{k.Bits, a.Weights, a.ScaleKind, a.Zeros, a.Zero})
+		w.memory("scales of rounded weights", a.Scales, 4*a.Np)
+		w.memory("groups of rounded weights", a.UnitGroup, mapEntry*p.units)
+		if w.expanded = 0; outputs[1] < p.np {
+			return
+		}
+		w.outputs = [2]int{}
+	}
+	w.gathers = cuda.GatherArgs{}
 	if w.slices = int(l.Grid[1]); w.slices > 1 {
 		w.inside("sums", a.Sums, 4*w.slices*a.M*a.Np, w.o.workspace)
 		w.last = a
@@ -207,8 +248,8 @@ func (w *watch) geometry(k cuda.Kernel, a *cuda.LayerArgs, l *driver.Launch) {
 	require.Equal(w, []uint64{0, 0}, []uint64{a.X % rowAlign, uint64(2*a.XStride) % rowAlign}, "rows of x are not aligned")
 }
 
-// tables checks that what the kernel reads of the layer is allocated.
-func (w *watch) tables(a *cuda.LayerArgs) {
+// packed checks that what the kernel reads of the layer's weights is allocated.
+func (w *watch) packed(a *cuda.LayerArgs) {
 	p := w.plan
 	w.memory("weights", a.Weights, p.np/brickOutputs*p.units*p.brickBytes)
 	w.memory("scales", a.Scales, p.groups*p.np*p.scales.Size())
@@ -219,10 +260,6 @@ func (w *watch) tables(a *cuda.LayerArgs) {
 	w.memory("groups", a.UnitGroup, mapEntry*p.units)
 	if a.Map != 0 {
 		w.memory("map", a.Map, mapEntry*unitFeatures*p.units)
-	}
-	require.Equal(w, w.spec.Bias, a.Bias != 0)
-	if a.Bias != 0 {
-		w.memory("bias", a.Bias, 4*p.n)
 	}
 }
 
@@ -238,14 +275,14 @@ func TestLaunches(t *testing.T) {
 		n, k, bits := 1+rng.IntN(700), 1+rng.IntN(5000), 2+rng.IntN(7)
 		sms := []int{1, 4, 20, 132}[rng.IntN(4)]
 		size := 32 * (1 + rng.IntN(8))
-		end := []string{"", "_gather", "_invariant"}[rng.IntN(3)]
+		end := []string{"", "_gather", "_invariant", "_rounded"}[rng.IntN(4)]
 		if k%32 != 0 && end == "" {
 			size = k
 		}
 		t.Run(fmt.Sprintf("w%d %dx%d groups %d, %d SMs%s", bits, n, k, size, sms, end), func(t *testing.T) {
 			d := newStandin()
 			d.sms = sms
-			r := open(t, d, backend.OpenOptions{})
+			r := open(t, d, backend.OpenOptions{Tuning: map[string]int{roundedRows: 65, expandedBytes: 1 << 20}})
 			l := plainLinear(t, n, k, bits, uniform(t, k, min(size, k)), rng.IntN(2) == 0, rng.IntN(2) == 0)
 			made, _ := r.prepare(l, dtype.BF16, []dtype.DType{dtype.F32, dtype.BF16}[rng.IntN(2)], 300, end)
 			watchRows(t, r, d, made.(*layer), rng)

@@ -17,6 +17,8 @@ type layer struct {
 	ways  *ways
 	fixed cuda.LayerArgs // with what no Apply changes
 	calls sync.Pool      // of *call
+
+	roundedScales, roundedGroups uint64
 }
 
 var _ backend.Layer = (*layer)(nil)
@@ -25,7 +27,9 @@ var _ backend.Layer = (*layer)(nil)
 type call struct {
 	args   cuda.LayerArgs
 	launch driver.Launch
-	slots  [driver.MaxArgs]uint64
+
+	roundedScales, roundedGroups uint64 // tables for weights that are rounded
+	slots                        [driver.MaxArgs]uint64
 }
 
 func newLayer(base *device.Layer, p *plan, w *ways, at driver.Ptr) *layer {
@@ -47,6 +51,9 @@ func newLayer(base *device.Layer, p *plan, w *ways, at driver.Ptr) *layer {
 	}
 	if s.Bias {
 		l.fixed.Bias = part(p.at.bias)
+	}
+	if p.rounded {
+		l.roundedScales, l.roundedGroups = part(p.at.roundedScales), part(p.at.roundedGroups)
 	}
 	return l
 }
@@ -78,7 +85,7 @@ func (l *layer) Apply(s backend.Stream, dst, x backend.Tensor, ws backend.Span) 
 	}
 	c := l.calls.Get().(*call)
 	defer l.calls.Put(c)
-	c.args = l.fixed
+	c.args, c.roundedScales, c.roundedGroups = l.fixed, l.roundedScales, l.roundedGroups
 	c.args.X, c.args.XStride, c.args.M = uint64(x.Addr()), x.Stride, x.Rows
 	c.args.Y, c.args.YStride = uint64(dst.Addr()), dst.Stride
 	workspace := uint64(0)

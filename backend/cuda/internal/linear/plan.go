@@ -36,12 +36,17 @@ type plan struct {
 	zero       int  // the one zero point otherwise
 	scales     dtype.DType
 	x          dtype.DType
+	rounded    bool // there are tables for weights that are rounded
+	exponent   int  // these are 2^-exponent times as large
 	at         layout
 	brickBytes int
 }
 
 // layout is where the parts of a layer begin in its memory, in bytes.
-type layout struct{ bricks, scales, zeros, groups, features, bias, total int64 }
+type layout struct {
+	bricks, scales, zeros, groups, features, bias, total int64
+	roundedScales, roundedGroups                         int64
+}
 
 // packedBits is the bits of a packed code, 16 for plain weights.
 func packedBits(s *backend.Spec) int {
@@ -69,10 +74,10 @@ func straight(s *backend.Spec) bool {
 	return g.Kind <= quant.Uniform && (g.Longest%unitFeatures == 0 || g.Count == 1)
 }
 
-func newPlan(s *backend.Spec, gather bool) *plan {
+func newPlan(s *backend.Spec, gather, rounded bool) *plan {
 	p := &plan{
 		bits: packedBits(s), n: s.N, k: s.K, groups: groupsOf(s).Count, gather: gather,
-		zeroMoves: s.ZeroMin != s.ZeroMax, zero: s.ZeroMin, scales: s.Scales, x: s.X,
+		zeroMoves: s.ZeroMin != s.ZeroMax, zero: s.ZeroMin, scales: s.Scales, x: s.X, rounded: rounded,
 	}
 	if s.Plain.Valid() {
 		p.scales = dtype.F32
@@ -85,6 +90,9 @@ func newPlan(s *backend.Spec, gather bool) *plan {
 		}
 	}
 	p.brickBytes = cuda.BrickBytes(p.bits)
+	if rounded {
+		p.exponent = exponentOf(s)
+	}
 	p.lay(s)
 	return p
 }
@@ -144,6 +152,10 @@ func (p *plan) lay(s *backend.Spec) {
 	if s.Bias {
 		p.at.bias = part(4 * int64(p.np))
 	}
+	if p.rounded {
+		p.at.roundedScales = part(4 * int64(p.np))
+		p.at.roundedGroups = part(int64(p.units) * mapEntry)
+	}
 	p.at.total = at
 }
 
@@ -162,6 +174,9 @@ func (p *plan) depth() int {
 	}
 	if p.fine {
 		chain, scales = stepRoundings, 2*scales
+	}
+	if p.rounded {
+		scales++ // of a weight, before it is rounded
 	}
 	return chain + scales + 2
 }

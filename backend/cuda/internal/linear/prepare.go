@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -50,7 +51,8 @@ func (k *kernel) prepare(ctx context.Context, dev *device.Device, l *quant.Linea
 		}
 	}()
 	p := k.plan(s)
-	w := k.ways(p, dev.Info().Units)
+	info := dev.Info()
+	w := k.ways(p, &info)
 	if err := w.load(dev); err != nil {
 		return nil, err
 	}
@@ -173,6 +175,11 @@ func (p *plan) fill(ctx context.Context, dst []byte, l *quant.Linear, s *backend
 	}
 	if s.Bias {
 		dtype.Encode(dtype.F32, part(p.at.bias), l.Bias)
+	}
+	if p.rounded { // its groups are all 0
+		for i := range p.np {
+			dtype.F32.Put(part(p.at.roundedScales), i, float32(math.Ldexp(1, p.exponent)))
+		}
 	}
 	return ctx.Err()
 }

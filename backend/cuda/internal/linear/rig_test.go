@@ -40,7 +40,7 @@ type rig struct {
 }
 
 func open(t testing.TB, d driver.Driver, o backend.OpenOptions) *rig {
-	b := &device.Backend{ID: "cuda-test", Emulated: true, Table: Kernels(), System: func() (driver.Driver, error) { return d, nil }}
+	b := &device.Backend{ID: "cuda-test", Emulated: true, Table: Kernels(), Points: Points(), System: func() (driver.Driver, error) { return d, nil }}
 	dev, err := b.Open(context.Background(), "", o)
 	require.NoError(t, err)
 	s, err := dev.NewStream()

@@ -1,21 +1,46 @@
 package linear
 
 import (
+	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cuda/internal/device"
 	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
 	"github.com/bitlane/bitlane/kernels/cuda"
 )
 
-// Crossing points and geometry of the kernels in kernels/cuda. None has been
-// measured on a GPU yet.
+// Points is where rows go from one kernel in kernels/cuda to another. None has
+// been measured on a GPU yet.
+func Points() []backend.Tuning {
+	return []backend.Tuning{
+		{Name: streamRows, Value: 32, Least: 0, Most: 1024, What: "the most rows that are streamed: the kernel reads the weights once for up to 32, mapped 16; more are tiled"},
+		{Name: narrowRows, Value: 64, Least: 0, Most: mostRows, What: "the most rows that are tiled by blocks of 64 of them; more by 128"},
+		{Name: roundedRows, Value: 1024, Least: 1, Most: mostRows, What: "the least rows for which a kernel that rounds expands the weights"},
+		{Name: expandedBytes, Value: 32 << 20, Least: 1, Most: 64 << 20, What: "about how many bytes of weights are expanded at a time: no more than stay in L2"},
+	}
+}
+
 const (
-	// mostStreamed is the most rows that go to stream, with which it reads the weights
-	// once or, mapped, twice; more go to tile.
-	mostStreamed = 32
+	streamRows    = "stream-rows"
+	narrowRows    = "narrow-rows"
+	roundedRows   = "rounded-rows"
+	expandedBytes = "expanded-bytes"
+)
 
-	// mostNarrow is the most rows for which tile has blocks of 64 tokens.
-	mostNarrow = 64
+// points is what a device has of them.
+type points struct{ streamed, narrow, rounded, expanded int }
 
+func pointsOf(i *backend.DeviceInfo) (p points) {
+	to := map[string]*int{streamRows: &p.streamed, narrowRows: &p.narrow, roundedRows: &p.rounded, expandedBytes: &p.expanded}
+	for _, t := range Points() {
+		*to[t.Name] = t.Value
+		if v, ok := i.Tuning[t.Name]; ok {
+			*to[t.Name] = v
+		}
+	}
+	return p
+}
+
+// Geometry of the kernels, which has not been measured on a GPU either.
+const (
 	// streamRuns is how many warps of a block divide a slice. 64 outputs and
 	// eight rings of weights, up to 46 KB, let four blocks live on a
 	// multiprocessor of 228 KB.
@@ -29,6 +54,7 @@ const (
 	// mostSlices bounds the partial sums.
 	mostSlices = 16
 
+	wideRows       = 4    // rows of bricks of a block of tile
 	gatherFeatures = 1024 // of a block of gather
 	rowAlign       = 16   // bytes: rows of x that tile reads begin at such
 
@@ -47,15 +73,24 @@ const (
 // ways is how a layer is run on a device.
 type ways struct {
 	plan      *plan
+	point     points
 	invariant bool // all rows are streamed
 	slice     int  // units of a slice
 	slices    int
 	run       int // units of a run
+	expanded  int // rows of bricks that are expanded at a time
 
 	stream         []function // by tokens of a block, ascending
-	narrow, wide   function   // tile
+	tile           tiles
 	finish, gather function
+
+	// Where weights are rounded: expand, and tile of plain weights.
+	expand  function
+	product tiles
 }
+
+// tiles are the forms of tile.
+type tiles struct{ narrow, wide function }
 
 // function is a loaded kernel.
 type function struct {
@@ -63,9 +98,13 @@ type function struct {
 	info cuda.Kernel
 }
 
-func (k *kernel) ways(p *plan, sms int) *ways {
-	w := &ways{plan: p, invariant: k.invariant || p.deep}
-	w.slice, w.slices = p.slices(sms)
+func (k *kernel) ways(p *plan, i *backend.DeviceInfo) *ways {
+	w := &ways{plan: p, point: pointsOf(i), invariant: k.invariant || p.deep}
+	w.slice, w.slices = p.slices(i.Units)
+	w.expanded = max(1, min(p.np/brickOutputs, w.point.expanded/(p.units*cuda.BrickBytes(16))))
+	if w.expanded > wideRows {
+		w.expanded -= w.expanded % wideRows
+	}
 	w.run = (w.slice + streamRuns - 1) / streamRuns
 	return w
 }
@@ -84,20 +123,24 @@ func (p *plan) slices(sms int) (units, count int) {
 
 // load gets the functions that a layer may launch.
 func (w *ways) load(dev *device.Device) error {
-	module := cuda.ModuleName(w.plan.bits, w.plan.x)
+	module, plain := cuda.ModuleName(w.plan.bits, w.plan.x), ""
+	if w.plan.rounded {
+		plain = cuda.ModuleName(16, w.plan.x)
+	}
 	for _, info := range cuda.Kernels() {
-		if info.Module != module {
-			continue
-		}
 		var dst *function
 		switch {
+		case info.Module == plain && info.Family == cuda.Tile:
+			dst = w.product.of(&info)
+		case info.Module != module:
+			continue
 		case info.Family == cuda.Stream && info.Mapped == w.plan.gather:
 			w.stream = append(w.stream, function{})
 			dst = &w.stream[len(w.stream)-1]
-		case info.Family == cuda.Tile && info.Tokens <= mostNarrow:
-			dst = &w.narrow
 		case info.Family == cuda.Tile:
-			dst = &w.wide
+			dst = w.tile.of(&info)
+		case info.Family == cuda.Expand && w.plan.rounded:
+			dst = &w.expand
 		case info.Family == cuda.Finish:
 			dst = &w.finish
 		case info.Family == cuda.Gather:
@@ -105,7 +148,7 @@ func (w *ways) load(dev *device.Device) error {
 		default:
 			continue
 		}
-		f, err := dev.Function(module, func() []byte { return cuda.PTX(module) }, info.Name)
+		f, err := dev.Function(info.Module, func() []byte { return cuda.PTX(info.Module) }, info.Name)
 		if err != nil {
 			return err
 		}
@@ -120,8 +163,24 @@ func (w *ways) load(dev *device.Device) error {
 	return nil
 }
 
+// of is the place of a form of tile.
+func (t *tiles) of(info *cuda.Kernel) *function {
+	if info.Tokens <= 64 {
+		return &t.narrow
+	}
+	return &t.wide
+}
+
+// tileOf is the form for so many rows.
+func (w *ways) tileOf(t *tiles, rows int) *function {
+	if rows <= w.point.narrow {
+		return &t.narrow
+	}
+	return &t.wide
+}
+
 // streamed reports whether so many rows go to stream.
-func (w *ways) streamed(rows int) bool { return w.invariant || rows <= mostStreamed }
+func (w *ways) streamed(rows int) bool { return w.invariant || rows <= w.point.streamed }
 
 // part is how many of so many rows go through the workspace at once.
 func (w *ways) part(rows int) int {
@@ -130,7 +189,7 @@ func (w *ways) part(rows int) int {
 		return min(rows, invariantRows)
 	case w.streamed(rows):
 		return rows
-	case w.plan.gather:
+	case w.plan.gather || w.rounded(rows):
 		return min(rows, max(movedRows, gatheredBytes/w.rowBytes()/movedRows*movedRows))
 	}
 	return min(rows, movedRows)
@@ -146,12 +205,15 @@ func (w *ways) workspace(rows int) int {
 	if w.slices > 1 {
 		streamed := rows
 		if !w.invariant {
-			streamed = min(rows, mostStreamed)
+			streamed = min(rows, w.point.streamed)
 		}
 		n = w.slices * w.part(streamed) * w.plan.np * 4
 	}
 	if !w.streamed(rows) {
 		n = max(n, w.part(rows)*w.rowBytes())
+	}
+	if w.rounded(rows) {
+		n = max(n, w.expandedSize()+w.part(rows)*w.rowBytes())
 	}
 	return n
 }
@@ -161,7 +223,7 @@ func up(a, b int) uint32 { return uint32((a + b - 1) / b) }
 // apply enqueues the launches for the rows of c, with the workspace at that
 // address.
 func (w *ways) apply(st *device.Stream, c *call, workspace uint64) error {
-	rows, streamed := c.args.M, w.streamed(c.args.M)
+	rows, streamed, rounded := c.args.M, w.streamed(c.args.M), w.rounded(c.args.M)
 	moved := w.plan.gather || c.args.X%rowAlign != 0 || c.args.XStride%(rowAlign/2) != 0
 	part := rows
 	if streamed || moved {
@@ -174,9 +236,12 @@ func (w *ways) apply(st *device.Stream, c *call, workspace uint64) error {
 		c.args.X += uint64(first) * uint64(all.XStride) * 2
 		c.args.Y += uint64(first) * uint64(all.YStride) * yBytes[all.YKind]
 		var err error
-		if streamed {
+		switch {
+		case streamed:
 			err = w.applyStream(st, c, workspace)
-		} else {
+		case rounded:
+			err = w.applyRounded(st, c, moved, workspace)
+		default:
 			err = w.applyTile(st, c, moved, workspace)
 		}
 		if err != nil {
@@ -197,12 +262,13 @@ func (w *ways) applyTile(st *device.Stream, c *call, moved bool, workspace uint6
 			return err
 		}
 	}
-	f := &w.wide
-	if c.args.M <= mostNarrow {
-		f = &w.narrow
-	}
+	return w.launchTile(st, c, w.tileOf(&w.tile, c.args.M))
+}
+
+// launchTile runs f over all of K.
+func (w *ways) launchTile(st *device.Stream, c *call, f *function) error {
 	c.args.SliceUnits, c.args.Sums, c.args.Map = c.args.Units, 0, 0
-	c.launch.Grid = [3]uint32{up(w.plan.np, f.info.Outputs), 1, up(c.args.M, f.info.Tokens)}
+	c.launch.Grid = [3]uint32{up(c.args.Np, f.info.Outputs), 1, up(c.args.M, f.info.Tokens)}
 	c.launch.Block = [3]uint32{uint32(f.info.Threads), 1, 1}
 	c.launch.Shared = uint32(f.info.Shared)
 	c.launch.Args = c.args.Slots(c.slots[:0])
