@@ -11,19 +11,37 @@ import (
 
 // graph is recorded work and the layers in it.
 type graph struct {
-	dev    *Device
-	graph  driver.Graph
-	layers []*Layer
-	closed atomic.Bool
+	dev       *Device
+	graph     driver.Graph
+	recording bool     // guarded by the device's mu, as is
+	layers    []*Layer // while it records: several streams may
+	closed    atomic.Bool
+}
+
+// recorded is the graph that s records, because its capture began or because s
+// has waited for an event of one, which CUDA takes as joining it; nil: none.
+func (s *Stream) recorded() *graph {
+	if s.capture != nil || s.joined == nil {
+		return s.capture
+	}
+	s.dev.mu.Lock()
+	defer s.dev.mu.Unlock()
+	if !s.joined.recording {
+		s.joined = nil
+	}
+	return s.joined
 }
 
 // hold keeps l open for the graph that s records, if it records one.
 func (s *Stream) hold(l *Layer) {
-	if s.capture == nil {
+	g := s.recorded()
+	if g == nil {
 		return
 	}
 	l.retain()
-	s.capture.layers = append(s.capture.layers, l)
+	g.dev.mu.Lock()
+	defer g.dev.mu.Unlock()
+	g.layers = append(g.layers, l)
 }
 
 // BeginCapture implements backend.GraphCapture.
@@ -31,7 +49,7 @@ func (s *Stream) BeginCapture() error {
 	if err := s.open(); err != nil {
 		return err
 	}
-	if s.capture != nil {
+	if s.recorded() != nil {
 		return quant.Errorf(backend.ErrBusy, s.dev.name(), "stream", "EndCapture first", "recording already")
 	}
 	if err := s.stream.BeginCapture(); err != nil {
@@ -48,14 +66,17 @@ func (s *Stream) captured(g *graph) {
 	switch {
 	case s.capture == nil && g != nil:
 		s.dev.captures++
+		g.recording = true
 	case s.capture != nil && g == nil:
 		s.dev.captures--
+		s.capture.recording = false
 	}
 	s.capture = g
 }
 
 // EndCapture implements backend.GraphCapture. The graph holds its layers: their
-// Close is ErrBusy before that of the graph.
+// Close is ErrBusy before that of the graph. Streams that have joined by waiting for
+// an event of this one record no more, and what they recorded must have been waited for.
 func (s *Stream) EndCapture() (backend.Graph, error) {
 	if err := s.open(); err != nil {
 		return nil, err

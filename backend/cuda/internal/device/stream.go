@@ -19,7 +19,8 @@ type Stream struct {
 	wrapped bool // the caller's own
 	closed  atomic.Bool
 
-	capture *graph // what is being recorded; nil: nothing is
+	capture *graph // what is being recorded since BeginCapture; nil: nothing is
+	joined  *graph // another stream's, which this one has joined
 }
 
 var (
@@ -118,7 +119,7 @@ func (s *Stream) Record() (backend.Event, error) {
 		return nil, d.check(fmt.Errorf("%s: event: %w", d.name(), err))
 	}
 	d.count(func(a *backend.Alive) { a.Events++ })
-	return &event{dev: d, event: e}, nil
+	return &event{dev: d, event: e, recorded: s.recorded()}, nil
 }
 
 // Wait implements backend.Stream.
@@ -130,7 +131,13 @@ func (s *Stream) Wait(e backend.Event) error {
 	if err != nil {
 		return err
 	}
-	return s.dev.check(s.stream.Wait(own.event))
+	if err := s.stream.Wait(own.event); err != nil {
+		return s.dev.check(err)
+	}
+	if s.capture == nil && own.recorded != nil {
+		s.joined = own.recorded
+	}
+	return nil
 }
 
 // own returns an open event of this device as what it is.
@@ -198,8 +205,12 @@ func (s *Stream) Sync(ctx context.Context) error {
 }
 
 // Close implements backend.Stream: it waits for the work of a stream of ours,
-// and leaves the caller's own alone.
+// and leaves the caller's own alone. It is ErrBusy, and closes nothing, while the
+// stream records for another one.
 func (s *Stream) Close() error {
+	if s.capture == nil && s.recorded() != nil && !s.closed.Load() {
+		return quant.Errorf(backend.ErrBusy, s.dev.name(), "stream", "EndCapture of the other one first", "recording for another")
+	}
 	if s.closed.Swap(true) {
 		return nil
 	}
@@ -221,9 +232,10 @@ func (s *Stream) Close() error {
 
 // event is a point in a stream.
 type event struct {
-	dev    *Device
-	event  driver.Event
-	closed atomic.Bool
+	dev      *Device
+	event    driver.Event
+	recorded *graph // what it is a point in; nil: what the device does
+	closed   atomic.Bool
 }
 
 func (e *event) Device() backend.Device { return e.dev }

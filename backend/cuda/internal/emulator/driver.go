@@ -110,7 +110,7 @@ const (
 	codeInvalidPTX     = 218
 	codeNotFound       = 500
 	codeIllegalAddress = 700
-	codeInvalidCapture = 900
+	codeIllegalState   = 401
 )
 
 // fail makes an error of the driver's kind of err, and keeps a fault.
@@ -223,7 +223,7 @@ func (d *device) Sync() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.recording > 0 {
-		return &driver.Error{Call: "sync", Code: codeInvalidCapture, Name: "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", Text: "a stream is being recorded"}
+		return captureError("sync", 900, "a stream is being recorded")
 	}
 	return nil
 }
@@ -242,13 +242,27 @@ func (d *device) Close() error {
 	return nil
 }
 
-// event is a time.
+// event is a time, or a point in a recording.
 type event struct {
 	device *device
 	timed  bool
 	mu     sync.Mutex
 	at     time.Time
+	in     recorded
 	closed bool
+}
+
+func (e *event) record(in recorded) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.at, e.in = time.Now(), in
+}
+
+// point is where e was recorded last, if it ever was.
+func (e *event) point() (recorded, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.in, !e.at.IsZero()
 }
 
 func (e *event) usable() error {

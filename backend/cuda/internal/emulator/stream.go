@@ -3,7 +3,6 @@ package emulator
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
@@ -14,8 +13,7 @@ type stream struct {
 	device    *device
 	isDefault bool
 	closed    bool
-	recording bool
-	recorded  []func() error
+	rec       *recording // what it records, if that is live
 }
 
 func (s *stream) usable() error {
@@ -30,8 +28,8 @@ func (s *stream) do(f func() error) error {
 	if err := s.usable(); err != nil {
 		return err
 	}
-	if s.recording {
-		s.recorded = append(s.recorded, f)
+	if s.rec.live() {
+		s.rec.add(s, f)
 		return nil
 	}
 	return f()
@@ -42,8 +40,8 @@ func (s *stream) now(call string, f func() error) error {
 	if err := s.usable(); err != nil {
 		return err
 	}
-	if s.recording {
-		return &driver.Error{Call: call, Code: codeInvalidCapture, Name: "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", Text: "the stream is being recorded"}
+	if s.rec.live() {
+		return captureError(call, 900, "the stream is being recorded")
 	}
 	return f()
 }
@@ -91,7 +89,7 @@ func (s *stream) Launch(f driver.Function, l *driver.Launch) error {
 	if !ok || own.device != s.device {
 		return fmt.Errorf("%w: launch of a function of another device", backend.ErrDevice)
 	}
-	if !s.recording {
+	if !s.rec.live() {
 		if err := s.usable(); err != nil {
 			return err
 		}
@@ -107,19 +105,26 @@ func (s *stream) Record(e driver.Event) error {
 	if !ok || own.device != s.device {
 		return fmt.Errorf("%w: event of another device", backend.ErrDevice)
 	}
-	return s.do(func() error {
-		own.mu.Lock()
-		defer own.mu.Unlock()
-		own.at = time.Now()
+	if err := s.usable(); err != nil {
+		return err
+	}
+	if s.rec.live() {
+		own.record(s.rec.point(s))
 		return nil
-	})
+	}
+	own.record(recorded{})
+	return nil
 }
 
 func (s *stream) Wait(e driver.Event) error {
-	if own, ok := e.(*event); !ok || own.device != s.device {
+	own, ok := e.(*event)
+	if !ok || own.device != s.device {
 		return fmt.Errorf("%w: event of another device", backend.ErrDevice)
 	}
-	return s.do(func() error { return nil })
+	if err := s.usable(); err != nil {
+		return err
+	}
+	return s.wait(own)
 }
 
 func (s *stream) Done() (bool, error) {
@@ -129,33 +134,9 @@ func (s *stream) Done() (bool, error) {
 
 func (s *stream) Sync() error { return s.now("sync", func() error { return nil }) }
 
-func (s *stream) BeginCapture() error {
-	return s.now("begin capture", func() error {
-		if s.isDefault {
-			return &driver.Error{Call: "begin capture", Code: codeInvalidCapture, Name: "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED", Text: "the default stream cannot be recorded"}
-		}
-		s.recording = true
-		s.device.record(1)
-		return nil
-	})
-}
-
-func (s *stream) EndCapture() (driver.Graph, error) {
-	if err := s.usable(); err != nil {
-		return nil, err
-	}
-	if !s.recording {
-		return nil, &driver.Error{Call: "end capture", Code: codeInvalidCapture, Name: "CUDA_ERROR_ILLEGAL_STATE", Text: "the stream is not being recorded"}
-	}
-	g := &graph{device: s.device, work: s.recorded}
-	s.recording, s.recorded = false, nil
-	s.device.record(-1)
-	return g, nil
-}
-
 func (s *stream) Close() error {
-	if s.recording {
-		s.recording = false
+	if s.rec.live() && s.rec.origin == s {
+		s.rec.end()
 		s.device.record(-1)
 	}
 	s.closed = true

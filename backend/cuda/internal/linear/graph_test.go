@@ -104,3 +104,61 @@ func TestTwoStreams(t *testing.T) {
 		})
 	}
 }
+
+// TestForkedCapture has a second stream join a capture by waiting for an event
+// of it, as CUDA has it: what it runs is in the graph, and held by it.
+func TestForkedCapture(t *testing.T) {
+	c := small()
+	l, x := c.layer(t, true)
+	r := open(t, interpreter, backend.OpenOptions{})
+	t.Cleanup(r.close) // behind the events' own
+	first, _ := r.prepare(l, c.x, c.y, c.m, c.end)
+	forked, _ := r.prepare(l, c.x, c.y, c.m, c.end)
+	a, b := r.operands(first, c.m, 0, 0), r.operands(forked, c.m, 0, 0)
+	second, err := r.dev.NewStream()
+	require.NoError(t, err)
+	record := func(s backend.Stream) backend.Event {
+		e, err := s.Record()
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, e.Close()) })
+		return e
+	}
+	before := record(second)
+
+	capture := r.stream.(backend.GraphCapture)
+	require.NoError(t, capture.BeginCapture())
+	require.ErrorContains(t, r.stream.Wait(before), "ISOLATION")
+	require.NoError(t, second.Wait(record(r.stream)))
+	require.NoError(t, forked.Apply(second, b.y, b.x, b.workspace))
+	require.ErrorIs(t, second.(backend.GraphCapture).BeginCapture(), backend.ErrBusy)
+	_, err = second.(backend.GraphCapture).EndCapture()
+	require.ErrorContains(t, err, "not recording")
+	require.ErrorIs(t, second.Close(), backend.ErrBusy)
+	require.NoError(t, r.stream.Wait(record(second)))
+	require.NoError(t, first.Apply(r.stream, a.y, a.x, a.workspace))
+	g, err := capture.EndCapture()
+	require.NoError(t, err)
+
+	for by := range 2 {
+		r.put(a.x, others(x, float32(by)))
+		r.put(b.x, others(x, float32(by+5)))
+		require.NoError(t, g.Launch(r.stream))
+		exactly(t, c, l, others(x, float32(by)), r.get(r.stream, a.y))
+		exactly(t, c, l, others(x, float32(by+5)), r.get(second, b.y))
+	}
+	require.ErrorIs(t, first.Close(), backend.ErrBusy)
+	require.ErrorIs(t, forked.Close(), backend.ErrBusy)
+	require.NoError(t, g.Close())
+
+	// What joins and is not waited for is no graph, and holds nothing.
+	require.NoError(t, capture.BeginCapture())
+	require.NoError(t, second.Wait(record(r.stream)))
+	require.NoError(t, forked.Apply(second, b.y, b.x, b.workspace))
+	_, err = capture.EndCapture()
+	require.ErrorContains(t, err, "UNJOINED")
+	for _, one := range []interface{ Close() error }{first, forked, second} {
+		require.NoError(t, one.Close())
+	}
+	a.close(t)
+	b.close(t)
+}
