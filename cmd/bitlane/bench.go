@@ -62,6 +62,9 @@ func runBench(ctx context.Context, e *env, args []string) error {
 		return f.onDevice(ctx)
 	}
 	o, err := f.options()
+	if err == nil {
+		err = f.checkKernels("cpu")
+	}
 	if err != nil {
 		return err
 	}
@@ -83,6 +86,19 @@ func runBench(ctx context.Context, e *env, args []string) error {
 		err = errFailed
 	}
 	return err
+}
+
+// checkKernels reports kernels that devices of a backend have not.
+func (f *benchFlags) checkKernels(of string) error {
+	for _, name := range f.kernels {
+		if name == bench.AllKernels {
+			continue
+		}
+		if err := (bitlane.ChooseOptions{Kernel: name}).CheckFor(of); err != nil {
+			return usagef("--kernels: %v", err)
+		}
+	}
+	return nil
 }
 
 // finish prints what comes after the tables, or the JSON, and the picture.
@@ -151,14 +167,6 @@ func (f *benchFlags) options() (o bench.Options, err error) {
 	}{{&o.Rows, or(f.rows, benchRows...)}, {&o.SetRows, or(f.rows, "1")}, {&o.CallerRows, or(f.rows, "1", "16")}} {
 		if *of.to, err = numbers("m", of.rows, 1, maxTokens); err != nil {
 			return o, err
-		}
-	}
-	for _, name := range f.kernels {
-		if name == bench.AllKernels {
-			continue
-		}
-		if err := (bitlane.ChooseOptions{Kernel: name}).Check(); err != nil {
-			return o, usagef("--kernels: %v", err)
 		}
 	}
 	if f.cpus != nil {

@@ -39,6 +39,9 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 	if err := dev.Close(); err != nil {
 		return err
 	}
+	if err := (bitlane.ChooseOptions{Kernel: o.Kernel}).CheckFor(info.Backend); err != nil {
+		return usagef("--kernel: %v", err)
+	}
 	b, ok := backend.Lookup(info.Backend)
 	if !ok {
 		return fmt.Errorf("no backend %q", info.Backend)

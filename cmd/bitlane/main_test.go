@@ -157,6 +157,9 @@ func TestExplainNamesEveryBackend(t *testing.T) {
 	for _, want := range []string{"chosen", "refused", "cuda", "rocm", "npu", "xpu", absence(t, "cuda"), "part of"} {
 		require.Contains(t, out, want)
 	}
+	code, out, _ = program(t, "explain", bundled+"gptq-w4-g128", "lm_head", "--device", "cpu", "--kernel", "cpu_wx_a16_go")
+	require.Equal(t, exitOK, code)
+	require.Regexp(t, `cpu_wx_a16_go +chosen`, out)
 	code, _, _ = program(t, "explain", bundled+"gptq-w4-g128", "model.layers.0.mlp.down_proj", "--device", "cuda")
 	require.Equal(t, exitFailed, code, "no kernel of that backend fits")
 }
@@ -247,11 +250,20 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"run", dir, "--method", "magic"}, exitUsage, "rtn"},
 		{[]string{"run", dir, "--kernel", "cpu_w4g_a16_magic"}, exitUsage, "cpu_w4g_a16_magic"},
 		{[]string{"run", dir, "--disable", "cpu_w4g_a16_magic"}, exitUsage, "cpu_w4g_a16_magic"},
-		{[]string{"run", dir, "--device", "tpu"}, exitFailed, "tpu"},
+		{[]string{"run", dir, "--device", "cud"}, exitFailed, "the nearest is cuda, want auto or one of cpu (cpu:0), cuda (" + absence(t, "cuda") + ")"},
+		{[]string{"run", dir, "--kernel", "cuda_w4g_a16_mma"}, exitUsage, "a kernel of cuda, cuda-emulated, want one of cpu's: "},
+		{[]string{"explain", dir, "lm_head", "--kernel", "cpu_wx_a16_goo"}, exitUsage, "want cpu_wx_a16_go"},
+		{[]string{"bench", "--kernels", "cuda_w4g_a16_mma"}, exitUsage, "a kernel of cuda, cuda-emulated, want one of cpu's: "},
+		{[]string{"bench", "--device", "cuda-emulated:0", "--kernels", "cpu_wx_a16_go"}, exitUsage, "a kernel of cpu, want one of cuda-emulated's: "},
+		{[]string{"bench", "--device", "cud"}, exitFailed, "the nearest is cuda"},
+		{[]string{"conformance", "--kernel", "cuda_w4g_a16_mma"}, exitUsage, "a kernel of cuda, cuda-emulated, want one of cpu's: "},
+		{[]string{"conformance", "--kernel", "cpu_wx_a16_goo"}, exitUsage, "want cpu_wx_a16_go"},
+		{[]string{"conformance", "--device", "cud"}, exitFailed, "the nearest is cuda"},
 		{[]string{"run", dir, "--device", "cuda"}, exitFailed, absence(t, "cuda")},
 		{[]string{"run", dir + "/none"}, exitFailed, "none"},
 		{[]string{"explain", dir, "nothing"}, exitUsage, "no layer"},
-		{[]string{"explain", dir, "lm_head", "--device", "tpu"}, exitFailed, "tpu"},
+		{[]string{"explain", dir, "lm_head", "--device", "cud"}, exitFailed, "the nearest is cuda"},
+		{[]string{"explain", dir, "lm_head", "--device", "cpu:7"}, exitFailed, "there is cpu:0"},
 		{[]string{"inspect", dir, "--magic"}, exitUsage, "magic"},
 	} {
 		code, _, errs := program(t, c.args...)
