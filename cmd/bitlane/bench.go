@@ -198,9 +198,13 @@ func (f *benchFlags) options() (o bench.Options, err error) {
 // forms returns every combination of bits, groups, recipes and types that
 // there is.
 func (f *benchFlags) forms() (forms []bench.Form, err error) {
-	bits, err := numbers("bits", or(f.bits, "4"), 2, bench.PlainBits)
-	if err != nil {
-		return nil, err
+	var bits []int
+	for _, word := range or(f.bits, "4") {
+		b, err := strconv.Atoi(word)
+		if err != nil || b < 2 || b > 8 && b != bench.PlainBits {
+			return nil, usagef("--bits is %q, want numbers from 2 to 8, or %d for plain weights, separated by commas", word, bench.PlainBits)
+		}
+		bits = append(bits, b)
 	}
 	var groups []int
 	for _, word := range or(f.group, "128") {
@@ -234,9 +238,6 @@ func (f *benchFlags) forms() (forms []bench.Form, err error) {
 		types = append(types, t)
 	}
 	for _, b := range bits {
-		if b > 8 && b != bench.PlainBits {
-			return nil, usagef("--bits is %d, want 2 to 8, or %d for plain weights", b, bench.PlainBits)
-		}
 		for _, g := range groups {
 			for _, r := range recipes {
 				for _, t := range types {

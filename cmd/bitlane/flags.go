@@ -85,7 +85,7 @@ type denseFlags struct {
 }
 
 func (d *denseFlags) register(f *flags) {
-	f.IntVar(&d.bits, "bits", 4, "bits for weights that are quantized on load (dense checkpoints)")
+	f.IntVar(&d.bits, "bits", 4, "bits for weights that are quantized on load (dense checkpoints): 4 or 8, with --method rtn-accurate 2 to 8")
 	f.IntVar(&d.group, "group", 128, "group size for weights that are quantized on load, -1 for one group per channel")
 	f.StringVar(&d.method, "method", "rtn", "how weights are quantized on load: rtn (bit-equal to upstream, in the weight's type) or rtn-accurate (float32)")
 	f.Var(&d.quantize, "quantize", "globs of dense layers to quantize, also where --keep, --skip or the usual choice would not")
@@ -97,13 +97,16 @@ func (d *denseFlags) options() (checkpoint.Options, error) {
 	rtn := quant.RTN{Bits: d.bits, Group: d.group}
 	switch d.method {
 	case "rtn":
+		if d.bits != 4 && d.bits != 8 {
+			return checkpoint.Options{}, usagef("--bits is %d, want 4 or 8, or 2 to 8 with --method rtn-accurate", d.bits)
+		}
 	case "rtn-accurate":
 		rtn.Accurate = true
+		if d.bits < 2 || d.bits > 8 {
+			return checkpoint.Options{}, usagef("--bits is %d, want 2 to 8", d.bits)
+		}
 	default:
 		return checkpoint.Options{}, usagef("--method is %q, want rtn or rtn-accurate", d.method)
-	}
-	if d.bits < 2 || d.bits > 8 {
-		return checkpoint.Options{}, usagef("--bits is %d, want 2..8", d.bits)
 	}
 	if d.group != -1 && d.group < 1 {
 		return checkpoint.Options{}, usagef("--group is %d, want -1 or at least 1", d.group)
