@@ -56,7 +56,17 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 			return d, d.Close, nil
 		},
 	}
+	checks := len(conformance.Checks())
+	if len(only) > 0 {
+		checks = len(only)
+	}
+	begun := 0
+	o.Before = func(c conformance.Info) {
+		begun++
+		e.progress("%d/%d %s", begun, checks, c.Name)
+	}
 	report := conformance.Run(ctx, target, o)
+	e.progress("")
 	switch {
 	case report.Problem != "":
 		return usagef("%s", strings.TrimPrefix(report.Problem, "conformance: "))
@@ -65,10 +75,21 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 	default:
 		_, err = io.WriteString(e.stdout, report.Table())
 	}
-	if err == nil && report.Err() != nil {
+	notRun := 0
+	for _, c := range report.Results {
+		if c.Status == conformance.NotRun {
+			notRun++
+		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case notRun > 0:
+		return stoppedAfter(ctx, len(report.Results)-notRun, len(report.Results), "check")
+	case report.Err() != nil:
 		return errFailed
 	}
-	return err
+	return nil
 }
 
 func (e *env) listChecks(asJSON bool) error {

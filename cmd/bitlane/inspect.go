@@ -47,7 +47,8 @@ func runInspect(ctx context.Context, e *env, args []string) error {
 			e.progress("%d/%d %s", i+1, len(r.Modules), mod.Name)
 			found, err := m.Load(ctx, &l, mod.Name)
 			if ctx.Err() != nil {
-				return ctx.Err()
+				e.progress("")
+				return stoppedAfter(ctx, i, len(r.Modules), "layer")
 			}
 			r.Findings = append(r.Findings, found...)
 			if err != nil {

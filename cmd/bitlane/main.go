@@ -49,6 +49,7 @@ type env struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process, whatever it is in
 	info, err := os.Stderr.Stat()
 	e := &env{stdout: os.Stdout, stderr: os.Stderr, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
 	code := dispatch(ctx, e, os.Args[1:])
@@ -65,6 +66,20 @@ type usageError struct{ text string }
 func (u *usageError) Error() string { return u.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// stopped is the end of ctx, and how far the command had come.
+type stopped struct {
+	after string // "after 2 of 5 layers"
+	cause error
+}
+
+func (s *stopped) Error() string { return s.after + ": " + s.cause.Error() }
+
+func (s *stopped) Unwrap() error { return s.cause }
+
+func stoppedAfter(ctx context.Context, n, of int, what string) error {
+	return &stopped{fmt.Sprintf("after %d of %s", n, plural(of, what)), ctx.Err()}
+}
 
 func dispatch(ctx context.Context, e *env, args []string) int {
 	e.json, e.draw = e.stdout, e.stderr
@@ -91,7 +106,12 @@ func dispatch(ctx context.Context, e *env, args []string) int {
 			fmt.Fprintf(e.stderr, "bitlane %s: %s\nusage: bitlane %s [flags]; bitlane %s --help lists the flags\n", c.name, bad.text, strings.TrimSpace(c.name+" "+c.args), c.name)
 			return exitUsage
 		case ctx.Err() != nil && errors.Is(err, context.Canceled):
-			fmt.Fprintf(e.stderr, "bitlane %s: interrupted\n", c.name)
+			var at *stopped
+			if errors.As(err, &at) {
+				fmt.Fprintf(e.stderr, "bitlane %s: interrupted %s\n", c.name, at.after)
+			} else {
+				fmt.Fprintf(e.stderr, "bitlane %s: interrupted\n", c.name)
+			}
 			return exitInterrupted
 		case !errors.Is(err, errFailed):
 			fmt.Fprintf(e.stderr, "bitlane %s: %v\n", c.name, err)

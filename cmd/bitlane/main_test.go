@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -297,8 +298,34 @@ func TestInterrupted(t *testing.T) {
 	var out, errs bytes.Buffer
 	code := dispatch(ctx, &env{stdout: &out, stderr: &errs, json: &out, draw: &errs}, []string{"run", bundled + "gptq-w4-g128"})
 	require.Equal(t, exitInterrupted, code, errs.String())
-	require.Contains(t, errs.String(), "interrupted")
+	require.Contains(t, errs.String(), "bitlane run: interrupted\n")
+	for _, args := range [][]string{{"run"}, {"inspect", "--verify"}} {
+		code, _, errs := interrupted(t, 3, append(args, bundled+"gptq-w4-g128")...)
+		require.Equal(t, exitInterrupted, code, errs)
+		require.Contains(t, errs, "bitlane "+args[0]+": interrupted after 2 of 5 layers\n")
+	}
 }
+
+// interrupted is program, interrupted when its progress says that it begins
+// with the nth of its things.
+func interrupted(t *testing.T, nth int, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var out, errs bytes.Buffer
+	watch := writer(func(p []byte) (int, error) {
+		if bytes.HasPrefix(p, fmt.Appendf(nil, "%d/", nth)) {
+			cancel()
+		}
+		return errs.Write(p)
+	})
+	code = dispatch(ctx, &env{stdout: &out, stderr: watch, terminal: true}, args)
+	return code, out.String(), errs.String()
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 func TestVersion(t *testing.T) {
 	code, out, _ := program(t, "version", "--json")

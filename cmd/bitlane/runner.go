@@ -67,8 +67,8 @@ func (l *layerReport) explanation() []string {
 func (r *runner) all(ctx context.Context, modules []module.Module) error {
 	r.printHead(modules)
 	for i, mod := range modules {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("after %d of %s: %w", i, plural(len(modules), "layer"), err)
+		if ctx.Err() != nil {
+			return stoppedAfter(ctx, i, len(modules), "layer")
 		}
 		r.e.progress("%d/%d %s", i+1, len(modules), mod.Name)
 		layer, err := r.one(ctx, &mod)
@@ -76,7 +76,7 @@ func (r *runner) all(ctx context.Context, modules []module.Module) error {
 		var bad *usageError
 		switch {
 		case ctx.Err() != nil:
-			return fmt.Errorf("after %d of %s: %w", i, plural(len(modules), "layer"), ctx.Err())
+			return stoppedAfter(ctx, i, len(modules), "layer")
 		case errors.As(err, &bad):
 			return err
 		case err != nil:
