@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -146,8 +145,10 @@ func or(l list, otherwise ...string) list {
 // options reads the flags.
 func (f *benchFlags) options() (o bench.Options, err error) {
 	o = bench.Options{Budget: f.budget, LimitsOnly: f.limits, Sets: f.sets, Callers: f.callers, Kernels: f.kernels}
-	if dir, err := os.Stat(filepath.Dir(f.svg)); f.svg != "" && (err != nil || !dir.IsDir()) {
-		return o, usagef("--svg is %s, want a file in a directory that exists", f.svg)
+	if f.svg != "" {
+		if err := checkOutput("--svg", f.svg); err != nil {
+			return o, err
+		}
 	}
 	if o.Budget <= 0 {
 		return o, usagef("--time is %v, want more than 0", f.budget)

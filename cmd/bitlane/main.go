@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	_ "github.com/bitlane/bitlane/backend/cuda/emulated" // by name only: cuda-emulated:0
@@ -81,9 +82,24 @@ func stoppedAfter(ctx context.Context, n, of int, what string) error {
 	return &stopped{fmt.Sprintf("after %d of %s", n, plural(of, what)), ctx.Err()}
 }
 
+// dispatch runs one command line. Standard output that could not be written is
+// a failure, whatever the command did.
 func dispatch(ctx context.Context, e *env, args []string) int {
-	e.json, e.draw = e.stdout, e.stderr
-	e.stdout, e.stderr = visible{e.stdout}, visible{e.stderr}
+	out := &kept{w: e.stdout}
+	e.json, e.draw = out, e.stderr
+	e.stdout, e.stderr = visible{out}, visible{e.stderr}
+	code := e.command(ctx, args)
+	if out.err != nil && code == exitOK {
+		fmt.Fprintf(e.stderr, "bitlane: %v\n", out.err)
+		code = exitFailed
+	}
+	return code
+}
+
+func (e *env) command(ctx context.Context, args []string) int {
+	if len(args) > 1 && args[0] == "help" { // help run is run --help
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	if len(args) == 0 {
 		usage(e.stderr)
 		return exitUsage

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -114,15 +113,18 @@ func (f *runFlags) checkFiles(rows []int) error {
 	switch {
 	case f.input != "" && tokens:
 		return usagef("--tokens does not go with --input, whose x has its own rows")
-	case f.output == "":
-		return nil
-	case f.input == "" && len(rows) > 1:
+	case f.input == "" && f.output != "" && len(rows) > 1:
 		return usagef("--output takes one run: give --tokens one number, or --input")
 	}
-	if dir, err := os.Stat(filepath.Dir(f.output)); err != nil || !dir.IsDir() {
-		return usagef("--output is %s, want a file in a directory that exists", f.output)
+	if f.input != "" {
+		if _, err := os.Stat(f.input); err != nil {
+			return usagef("--input: %v", err)
+		}
 	}
-	return nil
+	if f.output == "" {
+		return nil
+	}
+	return checkOutput("--output", f.output)
 }
 
 // runReport is the JSON of `bitlane run`.
@@ -186,7 +188,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	}
 	r := &runner{e: e, f: f, model: m, dev: dev, rows: rows, report: runReport{
 		Directory: pos[0], Format: m.Format(), Device: dev.Info(), Layers: []layerReport{},
-		Refused: orEmpty(m.Refused()), Findings: []module.Finding{}, Warnings: orEmpty(m.Warnings()),
+		Refused: orEmpty(m.Refused()), Findings: []module.Finding{}, Warnings: f.dense.warnings(m),
 	}}
 	err = r.all(ctx, modules)
 	if cerr := dev.Close(); err == nil && cerr != nil {
