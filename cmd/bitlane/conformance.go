@@ -27,6 +27,9 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 	if _, err := f.parse(args); err != nil {
 		return err
 	}
+	if o.Timeout < 0 {
+		return usagef("--timeout is %v, want more than 0, or 0 for the usual", o.Timeout)
+	}
 	if *listChecks {
 		return e.listChecks(f.json)
 	}

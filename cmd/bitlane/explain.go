@@ -62,7 +62,7 @@ func (f *runFlags) explain(ctx context.Context, r explainReport) error {
 	chosen := false
 	for _, rep := range bitlane.Explain(ctx, r.Spec, f.choose()) {
 		name := rep.Device.Address()
-		if f.device != "auto" && f.device != name && f.device != rep.Device.Backend {
+		if f.device != "" && f.device != "auto" && f.device != name && f.device != rep.Device.Backend {
 			continue
 		}
 		r.Reports = append(r.Reports, rep)

@@ -161,6 +161,8 @@ func TestExplainNamesEveryBackend(t *testing.T) {
 	}
 	code, out, _ = program(t, "explain", bundled+"gptq-w4-g128", "lm_head", "--device", "cpu", "--kernel", "cpu_wx_a16_go")
 	require.Equal(t, exitOK, code)
+	all, _, errs := program(t, "explain", bundled+"gptq-w4-g128", "lm_head", "--device", "")
+	require.Equal(t, exitOK, all, errs)
 	require.Regexp(t, `cpu_wx_a16_go +chosen`, out)
 	code, _, _ = program(t, "explain", bundled+"gptq-w4-g128", "model.layers.0.mlp.down_proj", "--device", "cuda")
 	require.Equal(t, exitFailed, code, "no kernel of that backend fits")
@@ -268,6 +270,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"bench", "--device", "cud"}, exitFailed, "the nearest is cuda"},
 		{[]string{"conformance", "--kernel", "cuda_w4g_a16_mma"}, exitUsage, "a kernel of cuda, cuda-emulated, want one of cpu's: "},
 		{[]string{"conformance", "--kernel", "cpu_wx_a16_goo"}, exitUsage, "want cpu_wx_a16_go"},
+		{[]string{"conformance", "--timeout", "-1s"}, exitUsage, "--timeout is -1s"},
 		{[]string{"conformance", "--device", "cud"}, exitFailed, "the nearest is cuda"},
 		{[]string{"run", dir, "--device", "cuda"}, exitFailed, absence(t, "cuda")},
 		{[]string{"run", dir + "/none"}, exitFailed, "none"},
