@@ -26,10 +26,23 @@ type ChooseOptions struct {
 // reads names from its user can do so before it loads anything.
 func (o ChooseOptions) Check() error {
 	_, err := o.wishes()
-	if err == nil && o.Kernel != "" {
-		err = knownKernel(o.Kernel)
+	if all := kernelNames(backend.Backends()...); err == nil && o.Kernel != "" && !slices.Contains(all, o.Kernel) {
+		err = unknownKernel(o.Kernel, all)
 	}
 	return err
+}
+
+// CheckFor is Check for devices of one backend: it also reports a Kernel of
+// another backend, which Choose would refuse for every layer.
+func (o ChooseOptions) CheckFor(name string) error {
+	b, ok := backend.Lookup(name)
+	if !ok {
+		return quant.Errorf(backend.ErrNoDevice, "", "backend", "a registered one", "%q", name)
+	}
+	if _, err := o.wishes(); err != nil {
+		return err
+	}
+	return o.kernelOf(b)
 }
 
 // Verdict is what became of one kernel.
@@ -119,8 +132,8 @@ func Choose(dev backend.Device, s backend.Spec, o ChooseOptions) (backend.Kernel
 	if err != nil {
 		return nil, nil, err
 	}
-	if o.Kernel != "" && !slices.Contains(kernelNames(b), o.Kernel) {
-		return nil, nil, unknownKernel(o.Kernel, kernelNames(b))
+	if err := o.kernelOf(b); err != nil {
+		return nil, nil, err
 	}
 	report, chosen := w.judge(b, info, s)
 	if chosen == nil {
@@ -168,7 +181,7 @@ func (o ChooseOptions) wishes() (wishes, error) {
 		}
 	}
 	known := kernelNames(backend.Backends()...)
-	names := []string{}
+	names := make([]string, 0, len(w.disabled))
 	for name := range w.disabled {
 		names = append(names, name)
 	}
@@ -179,24 +192,6 @@ func (o ChooseOptions) wishes() (wishes, error) {
 		}
 	}
 	return w, nil
-}
-
-func kernelNames(of ...backend.Backend) []string {
-	names := []string{}
-	for _, b := range of {
-		for _, k := range b.Kernels() {
-			names = append(names, k.Name())
-		}
-	}
-	return names
-}
-
-func unknownKernel(name string, known []string) error {
-	want := "one of " + strings.Join(known, ", ")
-	if len(known) == 0 {
-		want = "none: the backend has no kernels"
-	}
-	return quant.Errorf(backend.ErrUnsupported, "kernel", "name", want, "%q", name)
 }
 
 // judge gives every kernel of b its verdict on a device like info.

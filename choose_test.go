@@ -112,9 +112,11 @@ func TestUnknownNames(t *testing.T) {
 		env  string
 		want []string
 	}{
-		{ChooseOptions{Kernel: "cpu_wxg_a16_go"}, "", []string{`"cpu_wxg_a16_go"`, "fakegpu_w4_a16_mma, fakegpu_w4_a16_simple, fakegpu_w8_a16_simple"}},
-		{ChooseOptions{Disable: []string{"fakegpu_w5"}}, "", []string{"disabled by the caller", `"fakegpu_w5"`, "cpu_wxg_a16_go", "fakegpu_w4_a16_mma"}},
-		{ChooseOptions{}, "nonsense", []string{"BITLANE_DISABLE", `"nonsense"`}},
+		{ChooseOptions{Kernel: "cpu_wxg_a16_go"}, "", []string{`"cpu_wxg_a16_go", a kernel of cpu, want one of fakegpu's: fakegpu_w4_a16_mma, fakegpu_w4_a16_simple, fakegpu_w8_a16_simple`}},
+		{ChooseOptions{Kernel: "fakegpu_w4_a16_mm"}, "", []string{`"fakegpu_w4_a16_mm", want fakegpu_w4_a16_mma`}},
+		{ChooseOptions{Disable: []string{"fakegpu_w5_a16_mma"}}, "", []string{"disabled by the caller", `"fakegpu_w5_a16_mma", want fakegpu_w4_a16_mma`}},
+		{ChooseOptions{Disable: []string{"fakegpu_w8"}}, "", []string{`"fakegpu_w8", want fakegpu_w8_a16_simple`}},
+		{ChooseOptions{}, "nonsense", []string{"BITLANE_DISABLE", `"nonsense", want one of`, "cpu_wxg_a16_go", "fakegpu_w4_a16_mma"}},
 	} {
 		t.Setenv(DisableVariable, c.env)
 		k, report, err := Choose(dev, s, c.o)
@@ -131,6 +133,28 @@ func TestUnknownNames(t *testing.T) {
 	_, _, err = Choose(hostmem.New(backend.DeviceInfo{Backend: "unregistered"}, backend.OpenOptions{}), s, ChooseOptions{})
 	require.ErrorIs(t, err, backend.ErrNoDevice)
 	require.ErrorContains(t, err, "unregistered")
+}
+
+// Two backends may have the same kernels, as cuda and its emulator do; a list
+// of names has each of them once.
+func TestANameIsListedOnce(t *testing.T) {
+	model.kernels = gpu.kernels
+	t.Cleanup(func() { model.kernels = nil })
+	err := ChooseOptions{Kernel: "nonsense"}.Check()
+	for _, name := range []string{"fakegpu_w4_a16_mma", "cpu_wxg_a16_go", "cuda_wx_a16_mma"} {
+		require.Equal(t, 1, strings.Count(err.Error()+",", name+","), "%s in %v", name, err)
+	}
+	err = ChooseOptions{Kernel: "fakegpu_w8_a16_simple"}.CheckFor("cpu")
+	require.ErrorContains(t, err, "a kernel of fakegpu, fakegpu-emulated, want one of cpu's: ")
+}
+
+func TestCheckFor(t *testing.T) {
+	o := ChooseOptions{Kernel: "fakegpu_w8_a16_simple"}
+	require.NoError(t, o.CheckFor("fakegpu"))
+	require.NoError(t, ChooseOptions{}.CheckFor("cpu"))
+	require.ErrorIs(t, o.CheckFor("cpu"), backend.ErrUnsupported)
+	require.ErrorIs(t, o.CheckFor("tpu"), backend.ErrNoDevice)
+	require.ErrorContains(t, ChooseOptions{Disable: []string{"cpu_w9"}}.CheckFor("cpu"), `"cpu_w9"`)
 }
 
 // TestRefusalsAreNotShared: adding the caller's reasons must not change what

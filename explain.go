@@ -2,7 +2,6 @@ package bitlane
 
 import (
 	"context"
-	"slices"
 
 	"github.com/bitlane/bitlane/backend"
 )
@@ -36,12 +35,4 @@ func Explain(ctx context.Context, s backend.Spec, o ChooseOptions) []Report {
 		reports = append(reports, r)
 	}
 	return reports
-}
-
-func knownKernel(name string) error {
-	all := kernelNames(backend.Backends()...)
-	if slices.Contains(all, name) {
-		return nil
-	}
-	return unknownKernel(name, all)
 }

@@ -17,7 +17,8 @@ import (
 // that device cannot be opened, that is the error: no other is tried.
 //
 // An unknown backend or id is of class backend.ErrNoDevice and the message
-// names what there is; a backend without devices gives its own reason.
+// names what there is, and why there is nothing of the other backends; a
+// backend without devices gives its own reason.
 func Open(ctx context.Context, name string, o backend.OpenOptions) (backend.Device, error) {
 	if name == "" || name == "auto" {
 		return openAuto(ctx, o)
@@ -25,7 +26,7 @@ func Open(ctx context.Context, name string, o backend.OpenOptions) (backend.Devi
 	family, id, _ := strings.Cut(name, ":")
 	b, ok := backend.Lookup(family)
 	if !ok {
-		return nil, quant.Errorf(backend.ErrNoDevice, name, "", "auto or one of "+strings.Join(deviceNames(ctx, backend.Backends()), ", "), "no such backend")
+		return nil, unknownBackend(ctx, name, family)
 	}
 	dev, err := openOf(ctx, b, id, o)
 	if err == nil {

@@ -30,7 +30,11 @@ func TestOpen(t *testing.T) {
 func TestOpenErrorsSayWhatThereIs(t *testing.T) {
 	withGPU(t, oldGPU, newGPU)
 	for name, text := range map[string]string{
-		"tpu":       "cpu:0, fakegpu:0, fakegpu:1, fakegpu-emulated:0",
+		"fakegp":    "fakegp: no such backend, the nearest is fakegpu, want auto or one of cpu (cpu:0), cuda (",
+		"fakegpu1":  "fakegpu (fakegpu:0, fakegpu:1), fakegpu-emulated (fakegpu-emulated:0), npu (",
+		"tpu":       "tpu: no such backend, the nearest are cpu, npu, xpu, want auto or one of",
+		"CUDA":      "the nearest is cuda, want",
+		"vulkan":    "vulkan: no such backend, want auto or one of",
 		"cpu:7":     "cpu:0",
 		"fakegpu:2": "there is fakegpu:0, fakegpu:1",
 	} {
@@ -38,6 +42,19 @@ func TestOpenErrorsSayWhatThereIs(t *testing.T) {
 		require.ErrorIs(t, err, backend.ErrNoDevice, name)
 		require.ErrorContains(t, err, name)
 		require.ErrorContains(t, err, text)
+	}
+}
+
+// A misspelt name must not hide the backend that was meant, though it has no
+// device here.
+func TestOpenOfAnUnknownBackendSaysWhyOthersAreAbsent(t *testing.T) {
+	_, err := Open(context.Background(), "cud", backend.OpenOptions{})
+	require.ErrorIs(t, err, backend.ErrNoDevice)
+	require.ErrorContains(t, err, "the nearest is cuda,")
+	for _, b := range backend.Backends() {
+		if _, absence := b.Devices(context.Background()); absence != nil {
+			require.ErrorContains(t, err, b.Name()+" ("+absence.Error()+")")
+		}
 	}
 }
 

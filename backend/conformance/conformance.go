@@ -30,6 +30,7 @@ type Options struct {
 	Seed    uint64        // of codes and activations
 	Kernel  string        // test this kernel alone
 	Timeout time.Duration // for one check, 0: 5 minutes, 30 when Full. A check that takes longer counts as hung
+	Before  func(Info)    // called by Run before each check that it runs, to show progress; may be nil
 }
 
 // Info describes a check.
@@ -62,7 +63,7 @@ func Checks() []Info {
 }
 
 // Run runs the suite and reports. It returns early only when ctx ends; what
-// was not run then is reported as failed.
+// was not run to its end then is reported as NotRun, which is no pass.
 func Run(ctx context.Context, t Target, o Options) *Report {
 	report := &Report{Backend: t.Backend.Name()}
 	err := o.check(t)
@@ -77,7 +78,17 @@ func Run(ctx context.Context, t Target, o Options) *Report {
 		case slices.Contains(o.Skip, c.Name):
 			report.Results = append(report.Results, Result{Info: c.Info, Status: Skipped, Reason: "by Options.Skip"})
 		default:
-			report.Results = append(report.Results, runCheck(ctx, c, t, o))
+			r := Result{Info: c.Info, Status: NotRun, Reason: "not begun"}
+			if err := ctx.Err(); err != nil {
+				r.Reason += ": " + err.Error()
+			} else {
+				if o.Before != nil {
+					o.Before(c.Info)
+				}
+				r = runCheck(ctx, c, t, o)
+			}
+			report.Results = append(report.Results, r)
+			report.Complete = report.Complete && r.Status != NotRun
 		}
 	}
 	return report

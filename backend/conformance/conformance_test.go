@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -124,6 +125,50 @@ func TestAnEndedContextIsNoPass(t *testing.T) {
 	cancel()
 	report := conformance.Run(ctx, conformance.Target{Backend: processor(t)}, conformance.Options{Small: true})
 	require.ErrorContains(t, report.Err(), "context canceled")
+	require.Empty(t, report.Failed())
+	require.False(t, report.Complete)
+	for _, c := range report.Results {
+		require.Equal(t, conformance.NotRun, c.Status, c.Name)
+	}
+	require.Contains(t, report.Table(), fmt.Sprintf("0 passed, 0 failed, 0 skipped, %d not run", len(conformance.Checks())))
+}
+
+// What was done when the context ended stays; the check that it met and those
+// behind it have not failed, but are no passes.
+func TestAContextThatEndsKeepsWhatWasRun(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	b := bare{Backend: processor(t), prepare: func(ctx context.Context) error {
+		cancel()
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	report := conformance.Run(ctx, conformance.Target{Backend: b}, conformance.Options{Small: true})
+	require.Equal(t, conformance.Passed, result(t, report, "names").Status)
+	require.Empty(t, report.Failed())
+	reasons := map[string]int{}
+	for _, c := range report.Results {
+		if c.Status == conformance.NotRun {
+			reasons[c.Reason]++
+		}
+	}
+	require.Len(t, reasons, 2)
+	require.Equal(t, 1, reasons["given up: context canceled"], "the one that Prepare was called in")
+	require.Positive(t, reasons["not begun: context canceled"])
+	require.ErrorContains(t, report.Err(), "floor: not run: ")
+}
+
+func TestAFailureBeforeTheContextEndsIsKept(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	calls := 0
+	b := bare{Backend: processor(t), prepare: func(context.Context) error {
+		if calls++; calls == 2 {
+			cancel()
+		}
+		return errors.New("no such table")
+	}}
+	report := conformance.Run(ctx, conformance.Target{Backend: b}, conformance.Options{Small: true, Only: []string{"floor", "grid"}})
+	require.Equal(t, []string{"floor"}, report.Failed())
+	require.Len(t, result(t, report, "floor").Failures, 1)
 }
 
 func TestADeviceThatDoesNotOpenFails(t *testing.T) {
@@ -171,9 +216,13 @@ func TestOptions(t *testing.T) {
 }
 
 func TestSkipAndKernel(t *testing.T) {
-	report := conformance.Run(t.Context(), conformance.Target{Backend: processor(t)},
-		conformance.Options{Small: true, Only: []string{"grid", "codes", "plain"}, Skip: []string{"grid"}, Kernel: "cpu_wxg_a8_go"})
+	var begun []string
+	report := conformance.Run(t.Context(), conformance.Target{Backend: processor(t)}, conformance.Options{
+		Small: true, Only: []string{"grid", "codes", "plain"}, Skip: []string{"grid"}, Kernel: "cpu_wxg_a8_go",
+		Before: func(c conformance.Info) { begun = append(begun, c.Name) },
+	})
 	require.NoError(t, report.Err())
+	require.ElementsMatch(t, []string{"codes", "plain"}, begun)
 	require.Equal(t, "by Options.Skip", result(t, report, "grid").Reason)
 	require.Equal(t, conformance.Passed, result(t, report, "codes").Status)
 	plain := result(t, report, "plain")

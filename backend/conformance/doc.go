@@ -19,7 +19,8 @@
 // scheme, sizes, types, seed), or is skipped with the reason: an optional
 // interface that the backend does not have, or cells that every kernel refused.
 // A kernel may refuse much, but not all: the checks of the floor must pass, and
-// neither Options.Skip nor refusals take one of them away.
+// neither Options.Skip nor refusals take one of them away. When the context of
+// Run ends, what has not come to its end is not run: neither passed nor failed.
 //
 // The suite builds its layers from random codes and judges with quant/reference.
 // It reads and writes device memory by Upload and Download only, so that it

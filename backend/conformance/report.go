@@ -16,6 +16,7 @@ const (
 	Passed  Status = "passed"
 	Failed  Status = "failed"
 	Skipped Status = "skipped"
+	NotRun  Status = "not run" // the context of Run ended before or in it
 )
 
 // Failure is one thing that a check found wrong.
@@ -28,7 +29,7 @@ type Failure struct {
 type Result struct {
 	Info
 	Status   Status        `json:"status"`
-	Reason   string        `json:"reason,omitempty"`   // why it was skipped
+	Reason   string        `json:"reason,omitempty"`   // why it was skipped or not run
 	Failures []Failure     `json:"failures,omitempty"` // the first few
 	Ran      int           `json:"ran"`                // cells, one for each kernel that accepted one
 	Refused  int           `json:"refused"`            // cells that every kernel refused
@@ -40,7 +41,7 @@ type Result struct {
 type Report struct {
 	Backend  string   `json:"backend"`
 	Problem  string   `json:"problem,omitempty"` // why nothing was run
-	Complete bool     `json:"complete"`          // false where Options.Only or Options.Kernel left something out
+	Complete bool     `json:"complete"`          // false where Options.Only, Options.Kernel or the end of the context left something out
 	Results  []Result `json:"results"`
 }
 
@@ -55,8 +56,8 @@ func (r *Report) Failed() []string {
 	return names
 }
 
-// Err returns nil where every check of the floor passed and no other failed,
-// and otherwise an error with each broken rule.
+// Err returns nil where every check of the floor passed and no other failed or
+// was not run, and otherwise an error with each broken rule.
 func (r *Report) Err() error {
 	if r.Problem != "" {
 		return errors.New(r.Problem)
@@ -66,6 +67,8 @@ func (r *Report) Err() error {
 		switch {
 		case c.Status == Failed:
 			errs = append(errs, c.err())
+		case c.Status == NotRun:
+			errs = append(errs, fmt.Errorf("%s: not run: %s", c.Name, c.Reason))
 		case c.Floor && c.Status != Passed:
 			errs = append(errs, fmt.Errorf("%s: %s (of the floor, but skipped: %s)", c.Name, c.Rule, c.Reason))
 		}
@@ -112,6 +115,9 @@ func (r *Report) Table() string {
 		}
 	}
 	fmt.Fprintf(&b, "\n%s: %d passed, %d failed, %d skipped", r.Backend, count[Passed], count[Failed], count[Skipped])
+	if n := count[NotRun]; n > 0 {
+		fmt.Fprintf(&b, ", %d not run", n)
+	}
 	if !r.Complete {
 		b.WriteString(" (not the whole suite)")
 	}

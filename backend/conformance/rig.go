@@ -19,7 +19,8 @@ const maxFailures = 5
 // record of what it finds. Its methods are for the goroutine of the check,
 // except failf.
 type rig struct {
-	ctx     context.Context
+	run     context.Context // of the whole run
+	ctx     context.Context // of this check: run with a deadline
 	target  Target
 	o       Options
 	kernels []backend.Kernel
@@ -36,35 +37,39 @@ type rig struct {
 type halt struct{}
 
 // runCheck runs one check on a device of its own and turns a panic or a hang
-// into a failure.
-func runCheck(ctx context.Context, c check, t Target, o Options) Result {
-	ctx, cancel := context.WithTimeout(ctx, o.timeout())
+// into a failure. A check that ends after run did is not run.
+func runCheck(run context.Context, c check, t Target, o Options) Result {
+	ctx, cancel := context.WithTimeout(run, o.timeout())
 	defer cancel()
-	r := &rig{ctx: ctx, target: t, o: o, result: Result{Info: c.Info}}
+	r := &rig{run: run, ctx: ctx, target: t, o: o, result: Result{Info: c.Info}}
 	start := time.Now()
-	done := make(chan struct{})
+	done := make(chan error, 1) // what run's error was at the end of the check
 	go func() {
-		defer close(done)
 		r.protect(func() { r.runOpen(c.run) })
+		done <- run.Err()
 	}()
+	var ended error
 	select {
-	case <-done:
+	case ended = <-done:
 	case <-ctx.Done():
 		// A backend that heeds the context ends now by itself.
 		select {
-		case <-done:
+		case ended = <-done:
 		case <-time.After(time.Second):
+			ended = run.Err()
 		}
-		if err := ctx.Err(); errors.Is(err, context.DeadlineExceeded) {
+		if run.Err() == nil {
 			r.failf("", "no answer within %v: it hangs, or Options.Timeout is too short", o.timeout())
-		} else {
-			r.failf("", "given up: %v", err)
 		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.late = true
 	r.result.Time = time.Since(start)
+	if ended != nil && len(r.result.Failures) == 0 {
+		r.result.Status, r.result.Reason = NotRun, "given up: "+ended.Error()
+		return r.result
+	}
 	r.result.settle()
 	return r.result
 }
@@ -142,11 +147,12 @@ func (r *rig) stream(dev backend.Device) backend.Stream {
 	return s
 }
 
-// record keeps a failure and reports whether there is room for another.
+// record keeps a failure and reports whether there is room for another. What
+// fails after the end of the run may fail because of it.
 func (r *rig) record(cell, text string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.late {
+	if !r.late && r.run.Err() == nil {
 		r.result.Failures = append(r.result.Failures, Failure{Cell: cell, Text: text})
 	}
 	return len(r.result.Failures) < maxFailures

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"time"
@@ -67,6 +66,9 @@ func runBench(ctx context.Context, e *env, args []string) error {
 		return usagef("--tune is for --device, the processor has nothing to tune")
 	}
 	o, err := f.options()
+	if err == nil {
+		err = f.checkKernels("cpu")
+	}
 	if err != nil {
 		return err
 	}
@@ -88,6 +90,19 @@ func runBench(ctx context.Context, e *env, args []string) error {
 		err = errFailed
 	}
 	return err
+}
+
+// checkKernels reports kernels that devices of a backend have not.
+func (f *benchFlags) checkKernels(of string) error {
+	for _, name := range f.kernels {
+		if name == bench.AllKernels {
+			continue
+		}
+		if err := (bitlane.ChooseOptions{Kernel: name}).CheckFor(of); err != nil {
+			return usagef("--kernels: %v", err)
+		}
+	}
+	return nil
 }
 
 // finish prints what comes after the tables, or the JSON, and the picture.
@@ -135,8 +150,10 @@ func or(l list, otherwise ...string) list {
 // options reads the flags.
 func (f *benchFlags) options() (o bench.Options, err error) {
 	o = bench.Options{Budget: f.budget, LimitsOnly: f.limits, Sets: f.sets, Callers: f.callers, Kernels: f.kernels}
-	if dir, err := os.Stat(filepath.Dir(f.svg)); f.svg != "" && (err != nil || !dir.IsDir()) {
-		return o, usagef("--svg is %s, want a file in a directory that exists", f.svg)
+	if f.svg != "" {
+		if err := checkOutput("--svg", f.svg); err != nil {
+			return o, err
+		}
 	}
 	if o.Budget <= 0 {
 		return o, usagef("--time is %v, want more than 0", f.budget)
@@ -156,14 +173,6 @@ func (f *benchFlags) options() (o bench.Options, err error) {
 	}{{&o.Rows, or(f.rows, benchRows...)}, {&o.SetRows, or(f.rows, "1")}, {&o.CallerRows, or(f.rows, "1", "16")}} {
 		if *of.to, err = numbers("m", of.rows, 1, maxTokens); err != nil {
 			return o, err
-		}
-	}
-	for _, name := range f.kernels {
-		if name == bench.AllKernels {
-			continue
-		}
-		if err := (bitlane.ChooseOptions{Kernel: name}).Check(); err != nil {
-			return o, usagef("--kernels: %v", err)
 		}
 	}
 	if f.cpus != nil {
@@ -195,9 +204,13 @@ func (f *benchFlags) options() (o bench.Options, err error) {
 // forms returns every combination of bits, groups, recipes and types that
 // there is.
 func (f *benchFlags) forms() (forms []bench.Form, err error) {
-	bits, err := numbers("bits", or(f.bits, "4"), 2, bench.PlainBits)
-	if err != nil {
-		return nil, err
+	var bits []int
+	for _, word := range or(f.bits, "4") {
+		b, err := strconv.Atoi(word)
+		if err != nil || b < 2 || b > 8 && b != bench.PlainBits {
+			return nil, usagef("--bits is %q, want numbers from 2 to 8, or %d for plain weights, separated by commas", word, bench.PlainBits)
+		}
+		bits = append(bits, b)
 	}
 	var groups []int
 	for _, word := range or(f.group, "128") {
@@ -231,9 +244,6 @@ func (f *benchFlags) forms() (forms []bench.Form, err error) {
 		types = append(types, t)
 	}
 	for _, b := range bits {
-		if b > 8 && b != bench.PlainBits {
-			return nil, usagef("--bits is %d, want 2 to 8, or %d for plain weights", b, bench.PlainBits)
-		}
 		for _, g := range groups {
 			for _, r := range recipes {
 				for _, t := range types {

@@ -40,6 +40,9 @@ func (f *benchFlags) onDevice(ctx context.Context) (err error) {
 	if dev.Info().Family == "cpu" {
 		return usagef("--device %s is the processor: say --device cpu, or leave it out", f.device)
 	}
+	if err := f.checkKernels(dev.Info().Backend); err != nil {
+		return err
+	}
 	w := bench.DeviceWatcher{}
 	if !f.json {
 		w = bench.DevicePrinter(f.e.stdout)

@@ -29,6 +29,9 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 	if _, err := f.parse(args); err != nil {
 		return err
 	}
+	if o.Timeout < 0 {
+		return usagef("--timeout is %v, want more than 0, or 0 for the usual", o.Timeout)
+	}
 	if *listChecks {
 		return e.listChecks(f.json)
 	}
@@ -40,6 +43,9 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 	info := dev.Info()
 	if err := dev.Close(); err != nil {
 		return err
+	}
+	if err := (bitlane.ChooseOptions{Kernel: o.Kernel}).CheckFor(info.Backend); err != nil {
+		return usagef("--kernel: %v", err)
 	}
 	b, ok := backend.Lookup(info.Backend)
 	if !ok {
@@ -56,7 +62,17 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 			return d, d.Close, nil
 		},
 	}
+	checks := len(conformance.Checks())
+	if len(only) > 0 {
+		checks = len(only)
+	}
+	begun := 0
+	o.Before = func(c conformance.Info) {
+		begun++
+		e.progress("%d/%d %s", begun, checks, c.Name)
+	}
 	report := conformance.Run(ctx, target, o)
+	e.progress("")
 	switch {
 	case report.Problem != "":
 		return usagef("%s", strings.TrimPrefix(report.Problem, "conformance: "))
@@ -65,10 +81,21 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 	default:
 		_, err = io.WriteString(e.stdout, report.Table())
 	}
-	if err == nil && report.Err() != nil {
+	notRun := 0
+	for _, c := range report.Results {
+		if c.Status == conformance.NotRun {
+			notRun++
+		}
+	}
+	switch {
+	case err != nil:
+		return err
+	case notRun > 0:
+		return stoppedAfter(ctx, len(report.Results)-notRun, len(report.Results), "check")
+	case report.Err() != nil:
 		return errFailed
 	}
-	return err
+	return nil
 }
 
 func (e *env) listChecks(asJSON bool) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/bitlane/bitlane/backend"
@@ -20,6 +21,7 @@ func runDevices(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	var reports []backendReport
+	failed := false
 	for _, b := range backend.Backends() {
 		r := backendReport{Backend: b.Name(), Kernels: []string{}, Devices: []backend.DeviceInfo{}}
 		for _, k := range b.Kernels() {
@@ -28,11 +30,23 @@ func runDevices(ctx context.Context, e *env, args []string) error {
 		devices, err := b.Devices(ctx)
 		if err != nil {
 			r.Reason = err.Error()
+			absent := errors.Is(err, backend.ErrNotBuilt) || errors.Is(err, backend.ErrNotImplemented) || errors.Is(err, backend.ErrNoDevice)
+			failed = failed || !absent
 		}
 		r.Devices = append(r.Devices, devices...)
 		reports = append(reports, r)
 	}
-	if f.json {
+	if err := e.printDevices(reports, f.json); err != nil {
+		return err
+	}
+	if failed {
+		return errFailed
+	}
+	return nil
+}
+
+func (e *env) printDevices(reports []backendReport, asJSON bool) error {
+	if asJSON {
 		return e.printJSON(map[string]any{"backends": reports})
 	}
 	w := e.table()

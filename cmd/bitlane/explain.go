@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -61,7 +62,7 @@ func (f *runFlags) explain(ctx context.Context, r explainReport) error {
 	chosen := false
 	for _, rep := range bitlane.Explain(ctx, r.Spec, f.choose()) {
 		name := rep.Device.Address()
-		if f.device != "auto" && f.device != name && f.device != rep.Device.Backend {
+		if f.device != "" && f.device != "auto" && f.device != name && f.device != rep.Device.Backend {
 			continue
 		}
 		r.Reports = append(r.Reports, rep)
@@ -70,7 +71,11 @@ func (f *runFlags) explain(ctx context.Context, r explainReport) error {
 		}
 	}
 	if len(r.Reports) == 0 {
-		return fmt.Errorf("--device %q is no device or backend here; bitlane devices lists them", f.device)
+		dev, err := bitlane.Open(ctx, f.device, backend.OpenOptions{}) // says what there is instead
+		if err == nil {
+			err = errors.Join(fmt.Errorf("--device is %q, want auto, a backend or %s", f.device, dev.Info().Address()), dev.Close())
+		}
+		return err
 	}
 	if f.json {
 		if err := f.e.printJSON(&r); err != nil {

@@ -6,12 +6,15 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/bitlane/bitlane/checkpoint"
+	"github.com/bitlane/bitlane/checkpoint/module"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -60,7 +63,24 @@ func (f *flags) parse(args []string, want ...string) ([]string, error) {
 	if len(pos) > len(want) {
 		return nil, usagef("unexpected argument %q", pos[len(want)])
 	}
+	for i, p := range pos {
+		if p == "" {
+			return nil, usagef("%s is empty", want[i])
+		}
+	}
 	return pos, nil
+}
+
+// checkOutput reports a file that cannot be written, where that can be known
+// before it is made.
+func checkOutput(flag, path string) error {
+	if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
+		return usagef("%s is %s, want a file in a directory that exists", flag, path)
+	}
+	if at, err := os.Stat(path); err == nil && at.IsDir() {
+		return usagef("%s is %s, want a file, not a directory", flag, path)
+	}
+	return nil
 }
 
 // list is a flag of comma-separated words that may be repeated.
@@ -79,13 +99,15 @@ func (l *list) Set(s string) error {
 
 // denseFlags are the flags for weights that are quantized on load.
 type denseFlags struct {
+	f                    *flags
 	bits, group          int
 	method               string
 	quantize, keep, skip list
 }
 
 func (d *denseFlags) register(f *flags) {
-	f.IntVar(&d.bits, "bits", 4, "bits for weights that are quantized on load (dense checkpoints)")
+	d.f = f
+	f.IntVar(&d.bits, "bits", 4, "bits for weights that are quantized on load (dense checkpoints): 4 or 8, with --method rtn-accurate 2 to 8")
 	f.IntVar(&d.group, "group", 128, "group size for weights that are quantized on load, -1 for one group per channel")
 	f.StringVar(&d.method, "method", "rtn", "how weights are quantized on load: rtn (bit-equal to upstream, in the weight's type) or rtn-accurate (float32)")
 	f.Var(&d.quantize, "quantize", "globs of dense layers to quantize, also where --keep, --skip or the usual choice would not")
@@ -97,13 +119,16 @@ func (d *denseFlags) options() (checkpoint.Options, error) {
 	rtn := quant.RTN{Bits: d.bits, Group: d.group}
 	switch d.method {
 	case "rtn":
+		if d.bits != 4 && d.bits != 8 {
+			return checkpoint.Options{}, usagef("--bits is %d, want 4 or 8, or 2 to 8 with --method rtn-accurate", d.bits)
+		}
 	case "rtn-accurate":
 		rtn.Accurate = true
+		if d.bits < 2 || d.bits > 8 {
+			return checkpoint.Options{}, usagef("--bits is %d, want 2 to 8", d.bits)
+		}
 	default:
 		return checkpoint.Options{}, usagef("--method is %q, want rtn or rtn-accurate", d.method)
-	}
-	if d.bits < 2 || d.bits > 8 {
-		return checkpoint.Options{}, usagef("--bits is %d, want 2..8", d.bits)
 	}
 	if d.group != -1 && d.group < 1 {
 		return checkpoint.Options{}, usagef("--group is %d, want -1 or at least 1", d.group)
@@ -149,6 +174,21 @@ func (d *denseFlags) check(m *checkpoint.Model) error {
 		}
 	}
 	return nil
+}
+
+// warnings are the model's, and one for flags that change nothing of it.
+func (d *denseFlags) warnings(m *checkpoint.Model) []string {
+	warnings := orEmpty(m.Warnings())
+	var idle []string
+	d.f.Visit(func(g *flag.Flag) {
+		if g.Name == "bits" || g.Name == "group" || g.Name == "method" {
+			idle = append(idle, "--"+g.Name)
+		}
+	})
+	if len(idle) == 0 || slices.ContainsFunc(m.Modules(), func(mod module.Module) bool { return mod.Format == "dense" && mod.Quantized }) {
+		return warnings
+	}
+	return append(warnings, fmt.Sprintf("%s: of no effect: nothing in this %s checkpoint is quantized on load", strings.Join(idle, ", "), m.Format()))
 }
 
 // tensorParallel is --tp RANK/SIZE with --tp-axis.

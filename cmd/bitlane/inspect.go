@@ -36,7 +36,7 @@ func runInspect(ctx context.Context, e *env, args []string) error {
 	defer m.Close()
 	r := inspectReport{
 		Directory: pos[0], Format: m.Format(), Verified: *verify, Modules: orEmpty(m.Modules()),
-		Skipped: orEmpty(m.Skipped()), Refused: orEmpty(m.Refused()), Warnings: orEmpty(m.Warnings()), Findings: []module.Finding{},
+		Skipped: orEmpty(m.Skipped()), Refused: orEmpty(m.Refused()), Warnings: dense.warnings(m), Findings: []module.Finding{},
 	}
 	if m.DType().Valid() {
 		r.DType = m.DType().String()
@@ -47,7 +47,8 @@ func runInspect(ctx context.Context, e *env, args []string) error {
 			e.progress("%d/%d %s", i+1, len(r.Modules), mod.Name)
 			found, err := m.Load(ctx, &l, mod.Name)
 			if ctx.Err() != nil {
-				return ctx.Err()
+				e.progress("")
+				return stoppedAfter(ctx, i, len(r.Modules), "layer")
 			}
 			r.Findings = append(r.Findings, found...)
 			if err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 
 	_ "github.com/bitlane/bitlane/backend/cuda/emulated" // by name only: cuda-emulated:0
@@ -49,6 +50,7 @@ type env struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second interrupt ends the process, whatever it is in
 	info, err := os.Stderr.Stat()
 	e := &env{stdout: os.Stdout, stderr: os.Stderr, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
 	code := dispatch(ctx, e, os.Args[1:])
@@ -66,9 +68,38 @@ func (u *usageError) Error() string { return u.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
 
+// stopped is the end of ctx, and how far the command had come.
+type stopped struct {
+	after string // "after 2 of 5 layers"
+	cause error
+}
+
+func (s *stopped) Error() string { return s.after + ": " + s.cause.Error() }
+
+func (s *stopped) Unwrap() error { return s.cause }
+
+func stoppedAfter(ctx context.Context, n, of int, what string) error {
+	return &stopped{fmt.Sprintf("after %d of %s", n, plural(of, what)), ctx.Err()}
+}
+
+// dispatch runs one command line. Standard output that could not be written is
+// a failure, whatever the command did.
 func dispatch(ctx context.Context, e *env, args []string) int {
-	e.json, e.draw = e.stdout, e.stderr
-	e.stdout, e.stderr = visible{e.stdout}, visible{e.stderr}
+	out := &kept{w: e.stdout}
+	e.json, e.draw = out, e.stderr
+	e.stdout, e.stderr = visible{out}, visible{e.stderr}
+	code := e.command(ctx, args)
+	if out.err != nil && code == exitOK {
+		fmt.Fprintf(e.stderr, "bitlane: %v\n", out.err)
+		code = exitFailed
+	}
+	return code
+}
+
+func (e *env) command(ctx context.Context, args []string) int {
+	if len(args) > 1 && args[0] == "help" { // help run is run --help
+		args = append(slices.Clone(args[1:]), "--help")
+	}
 	if len(args) == 0 {
 		usage(e.stderr)
 		return exitUsage
@@ -91,7 +122,12 @@ func dispatch(ctx context.Context, e *env, args []string) int {
 			fmt.Fprintf(e.stderr, "bitlane %s: %s\nusage: bitlane %s [flags]; bitlane %s --help lists the flags\n", c.name, bad.text, strings.TrimSpace(c.name+" "+c.args), c.name)
 			return exitUsage
 		case ctx.Err() != nil && errors.Is(err, context.Canceled):
-			fmt.Fprintf(e.stderr, "bitlane %s: interrupted\n", c.name)
+			var at *stopped
+			if errors.As(err, &at) {
+				fmt.Fprintf(e.stderr, "bitlane %s: interrupted %s\n", c.name, at.after)
+			} else {
+				fmt.Fprintf(e.stderr, "bitlane %s: interrupted\n", c.name)
+			}
 			return exitInterrupted
 		case !errors.Is(err, errFailed):
 			fmt.Fprintf(e.stderr, "bitlane %s: %v\n", c.name, err)

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -157,6 +159,11 @@ func TestExplainNamesEveryBackend(t *testing.T) {
 	for _, want := range []string{"chosen", "refused", "cuda", "rocm", "npu", "xpu", absence(t, "cuda"), "part of"} {
 		require.Contains(t, out, want)
 	}
+	code, out, _ = program(t, "explain", bundled+"gptq-w4-g128", "lm_head", "--device", "cpu", "--kernel", "cpu_wx_a16_go")
+	require.Equal(t, exitOK, code)
+	all, _, errs := program(t, "explain", bundled+"gptq-w4-g128", "lm_head", "--device", "")
+	require.Equal(t, exitOK, all, errs)
+	require.Regexp(t, `cpu_wx_a16_go +chosen`, out)
 	code, _, _ = program(t, "explain", bundled+"gptq-w4-g128", "model.layers.0.mlp.down_proj", "--device", "cuda")
 	require.Equal(t, exitFailed, code, "no kernel of that backend fits")
 }
@@ -224,34 +231,52 @@ func TestWrongCommandLines(t *testing.T) {
 		{nil, exitUsage, "bitlane run DIR"},
 		{[]string{"fly"}, exitUsage, `no command "fly"`},
 		{[]string{"run"}, exitUsage, "DIR is missing"},
+		{[]string{"run", ""}, exitUsage, "DIR is empty"},
 		{[]string{"run", dir, "more"}, exitUsage, `unexpected argument "more"`},
+		{[]string{"help", "fly"}, exitUsage, `no command "fly"`},
 		{[]string{"run", dir, "--tokens", "0"}, exitUsage, "--tokens"},
 		{[]string{"run", dir, "--tokens", "x"}, exitUsage, "--tokens"},
 		{[]string{"run", dir, "--dtype", "int8"}, exitUsage, "int8"},
 		{[]string{"run", dir, "--activations", "int9"}, exitUsage, "int8-group"},
 		{[]string{"run", dir, "--layer", "nothing"}, exitUsage, "matches none"},
 		{[]string{"run", dir, "--layer", "[", "--json"}, exitUsage, "syntax error"},
-		{[]string{"run", dir, "--input", "x"}, exitUsage, "--layer to name one layer"},
+		{[]string{"run", dir, "--input", dir + "/config.json"}, exitUsage, "--layer to name one layer"},
 		{[]string{"run", dir, "--tp", "2/2"}, exitUsage, "RANK/SIZE"},
 		{[]string{"run", dir, "--tp", "0/2", "--tp-axis", "m"}, exitUsage, "auto, n or k"},
 		{[]string{"run", dir, "--tp-axis", "n"}, exitUsage, "--tp RANK/SIZE"},
-		{[]string{"run", dir, "--bits", "9"}, exitUsage, "2..8"},
+		{[]string{"run", dir, "--bits", "9"}, exitUsage, "--bits is 9, want 4 or 8, or 2 to 8 with --method rtn-accurate"},
+		{[]string{"run", bundled + "dense-bf16", "--bits", "3"}, exitUsage, "--bits is 3, want 4 or 8, or 2 to 8 with --method rtn-accurate"},
+		{[]string{"inspect", bundled + "dense-bf16", "--bits", "3", "--method", "rtn"}, exitUsage, "--bits is 3, want 4 or 8"},
+		{[]string{"explain", bundled + "dense-bf16", "lm_head", "--bits", "9", "--method", "rtn-accurate"}, exitUsage, "--bits is 9, want 2 to 8"},
 		{[]string{"run", dir, "--group", "0"}, exitUsage, "--group"},
 		{[]string{"run", dir, "--threads", "-1"}, exitUsage, "--threads"},
 		{[]string{"run", dir, "--keep", "nothing*"}, exitUsage, "matches nothing"},
 		{[]string{"inspect", dir, "--skip", "nothing*"}, exitUsage, "matches nothing"},
 		{[]string{"run", dir, "--output", "y", "--layer", "lm_head"}, exitUsage, "--tokens one number"},
 		{[]string{"run", dir, "--output", "/nowhere/y", "--layer", "lm_head", "--tokens", "1"}, exitUsage, "directory that exists"},
+		{[]string{"run", dir, "--output", t.TempDir(), "--layer", "lm_head", "--tokens", "1"}, exitUsage, "want a file, not a directory"},
 		{[]string{"run", dir, "--input", "x", "--layer", "lm_head", "--tokens", "1"}, exitUsage, "--tokens does not go"},
+		{[]string{"run", dir, "--input", dir + "/none", "--layer", "lm_head"}, exitUsage, "--input: "},
+		{[]string{"bench", "--svg", t.TempDir()}, exitUsage, "want a file, not a directory"},
 		{[]string{"explain", dir, "lm_head", "--rows", "0"}, exitUsage, "--rows"},
 		{[]string{"run", dir, "--method", "magic"}, exitUsage, "rtn"},
 		{[]string{"run", dir, "--kernel", "cpu_w4g_a16_magic"}, exitUsage, "cpu_w4g_a16_magic"},
 		{[]string{"run", dir, "--disable", "cpu_w4g_a16_magic"}, exitUsage, "cpu_w4g_a16_magic"},
-		{[]string{"run", dir, "--device", "tpu"}, exitFailed, "tpu"},
+		{[]string{"run", dir, "--device", "cud"}, exitFailed, "the nearest is cuda, want auto or one of cpu (cpu:0), cuda (" + absence(t, "cuda") + ")"},
+		{[]string{"run", dir, "--kernel", "cuda_w4g_a16_mma"}, exitUsage, "a kernel of cuda, cuda-emulated, want one of cpu's: "},
+		{[]string{"explain", dir, "lm_head", "--kernel", "cpu_wx_a16_goo"}, exitUsage, "want cpu_wx_a16_go"},
+		{[]string{"bench", "--kernels", "cuda_w4g_a16_mma"}, exitUsage, "a kernel of cuda, cuda-emulated, want one of cpu's: "},
+		{[]string{"bench", "--device", "cuda-emulated:0", "--kernels", "cpu_wx_a16_go"}, exitUsage, "a kernel of cpu, want one of cuda-emulated's: "},
+		{[]string{"bench", "--device", "cud"}, exitFailed, "the nearest is cuda"},
+		{[]string{"conformance", "--kernel", "cuda_w4g_a16_mma"}, exitUsage, "a kernel of cuda, cuda-emulated, want one of cpu's: "},
+		{[]string{"conformance", "--kernel", "cpu_wx_a16_goo"}, exitUsage, "want cpu_wx_a16_go"},
+		{[]string{"conformance", "--timeout", "-1s"}, exitUsage, "--timeout is -1s"},
+		{[]string{"conformance", "--device", "cud"}, exitFailed, "the nearest is cuda"},
 		{[]string{"run", dir, "--device", "cuda"}, exitFailed, absence(t, "cuda")},
 		{[]string{"run", dir + "/none"}, exitFailed, "none"},
 		{[]string{"explain", dir, "nothing"}, exitUsage, "no layer"},
-		{[]string{"explain", dir, "lm_head", "--device", "tpu"}, exitFailed, "tpu"},
+		{[]string{"explain", dir, "lm_head", "--device", "cud"}, exitFailed, "the nearest is cuda"},
+		{[]string{"explain", dir, "lm_head", "--device", "cpu:7"}, exitFailed, "there is cpu:0"},
 		{[]string{"inspect", dir, "--magic"}, exitUsage, "magic"},
 	} {
 		code, _, errs := program(t, c.args...)
@@ -259,6 +284,62 @@ func TestWrongCommandLines(t *testing.T) {
 		require.Contains(t, errs, c.want, "%v", c.args)
 		require.False(t, strings.Contains(errs, "goroutine"), errs)
 	}
+}
+
+// A file that cannot be written is no fault of the layer whose y it was for.
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	code, out, errs := program(t, "run", bundled+"gptq-w4-g128", "--layer", "lm_head", "--tokens", "1", "--output", filepath.Join(t.TempDir(), strings.Repeat("y", 300)))
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, errs, "bitlane run: --output: ")
+	require.NotContains(t, errs, "lm_head: ")
+	require.NotContains(t, out, "not run")
+}
+
+// What could not be shown must not end as if it had been.
+func TestAFullStandardOutputIsAFailure(t *testing.T) {
+	for _, args := range [][]string{{"run", bundled + "gptq-w4-g128", "--tokens", "1"}, {"version"}, {"devices"}, {"help"}, {"run", "--help"}} {
+		var errs bytes.Buffer
+		full := writer(func([]byte) (int, error) { return 0, errors.New("no space left") })
+		code := dispatch(context.Background(), &env{stdout: full, stderr: &errs}, args)
+		require.Equal(t, exitFailed, code, args)
+		require.Contains(t, errs.String(), "no space left", args)
+	}
+}
+
+func TestColumnsLineUp(t *testing.T) {
+	code, out, errs := program(t, "run", bundled+"gptq-w4-g128", "--tokens", "1")
+	require.Equal(t, exitOK, code, errs)
+	at := strings.Index(strings.Split(out, "\n")[2], "kernel")
+	require.Contains(t, out, "w4 channel sym, exact", "one group of all features is no group of 128")
+	rows := 0
+	for _, line := range strings.Split(out, "\n") {
+		if strings.Contains(line, "cpu_") {
+			rows++
+			require.Equal(t, at, strings.Index(line, "cpu_"), line)
+		}
+	}
+	require.Equal(t, 5, rows)
+	require.Contains(t, out, "x and y in float16")
+}
+
+func TestFlagsWithoutEffectAreSaid(t *testing.T) {
+	const want = "--bits, --group: of no effect: nothing in this gptq checkpoint is quantized on load"
+	for _, args := range [][]string{{"run", "--tokens", "1"}, {"inspect"}, {"run", "--tokens", "1", "--json"}} {
+		code, out, errs := program(t, append(args, bundled+"gptq-w4-g128", "--bits", "8", "--group", "32")...)
+		require.Equal(t, exitOK, code, errs)
+		require.Contains(t, out+errs, want)
+	}
+	code, out, errs := program(t, "run", bundled+"dense-bf16", "--bits", "8", "--group", "32", "--tokens", "1")
+	require.Equal(t, exitOK, code, errs)
+	require.NotContains(t, out+errs, "of no effect")
+}
+
+// A processor that is there but cannot be used is no mere absence.
+func TestDevicesWithAWrongVariable(t *testing.T) {
+	t.Setenv("BITLANE_CPU", "avx3")
+	code, out, _ := program(t, "devices")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, out, `BITLANE_CPU: "avx3"`)
 }
 
 // Names are checked before anything is printed that could be taken for a result.
@@ -282,8 +363,34 @@ func TestInterrupted(t *testing.T) {
 	var out, errs bytes.Buffer
 	code := dispatch(ctx, &env{stdout: &out, stderr: &errs, json: &out, draw: &errs}, []string{"run", bundled + "gptq-w4-g128"})
 	require.Equal(t, exitInterrupted, code, errs.String())
-	require.Contains(t, errs.String(), "interrupted")
+	require.Contains(t, errs.String(), "bitlane run: interrupted\n")
+	for _, args := range [][]string{{"run"}, {"inspect", "--verify"}} {
+		code, _, errs := interrupted(t, 3, append(args, bundled+"gptq-w4-g128")...)
+		require.Equal(t, exitInterrupted, code, errs)
+		require.Contains(t, errs, "bitlane "+args[0]+": interrupted after 2 of 5 layers\n")
+	}
 }
+
+// interrupted is program, interrupted when its progress says that it begins
+// with the nth of its things.
+func interrupted(t *testing.T, nth int, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var out, errs bytes.Buffer
+	watch := writer(func(p []byte) (int, error) {
+		if bytes.HasPrefix(p, fmt.Appendf(nil, "%d/", nth)) {
+			cancel()
+		}
+		return errs.Write(p)
+	})
+	code = dispatch(ctx, &env{stdout: &out, stderr: watch, terminal: true}, args)
+	return code, out.String(), errs.String()
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 func TestVersion(t *testing.T) {
 	code, out, _ := program(t, "version", "--json")
@@ -305,6 +412,9 @@ func TestHelp(t *testing.T) {
 	code, out, _ := program(t, "help")
 	require.Equal(t, exitOK, code)
 	require.Contains(t, out, "conformance")
+	code, out, _ = program(t, "help", "run")
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, "usage: bitlane run DIR [flags]")
 }
 
 // Every damaged checkpoint ends a run with its error and no output that could

@@ -16,6 +16,20 @@ func (e *env) printJSON(v any) error {
 	return enc.Encode(v)
 }
 
+// kept is a writer that keeps its first error.
+type kept struct {
+	w   io.Writer
+	err error
+}
+
+func (k *kept) Write(p []byte) (int, error) {
+	n, err := k.w.Write(p)
+	if k.err == nil {
+		k.err = err
+	}
+	return n, err
+}
+
 // visible writes text to a terminal with its control characters, but for ends of
 // lines and tabs, replaced by question marks: names come from files, and must
 // not command the terminal.

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -43,6 +43,7 @@ func (f *runFlags) register() {
 	f.StringVar(&f.device, "device", "auto", "the device: auto, cpu, cpu:0, ... (see bitlane devices)")
 	f.StringVar(&f.activations, "activations", "checkpoint", "how activations enter: checkpoint (what it was made for; exact where it says nothing), exact, int8-token, int8-token-asym, int8-token-xpu, int8-token-ascend, int8-group[/SIZE]; plain layers are always exact")
 	f.StringVar(&f.dtype, "dtype", "", "type of x and y: float32, float16, bfloat16 (default: config.json's, else float32)")
+	f.StringVar(&f.kernel, "kernel", "", "use this kernel and no other")
 	f.Var(&f.disable, "disable", "kernels not to use, beside those of BITLANE_DISABLE")
 	f.Var(&f.tune, "tune", tuneUsage)
 	f.IntVar(&f.threads, "threads", 0, "host threads, 0 for all that the process may use")
@@ -114,15 +115,18 @@ func (f *runFlags) checkFiles(rows []int) error {
 	switch {
 	case f.input != "" && tokens:
 		return usagef("--tokens does not go with --input, whose x has its own rows")
-	case f.output == "":
-		return nil
-	case f.input == "" && len(rows) > 1:
+	case f.input == "" && f.output != "" && len(rows) > 1:
 		return usagef("--output takes one run: give --tokens one number, or --input")
 	}
-	if dir, err := os.Stat(filepath.Dir(f.output)); err != nil || !dir.IsDir() {
-		return usagef("--output is %s, want a file in a directory that exists", f.output)
+	if f.input != "" {
+		if _, err := os.Stat(f.input); err != nil {
+			return usagef("--input: %v", err)
+		}
 	}
-	return nil
+	if f.output == "" {
+		return nil
+	}
+	return checkOutput("--output", f.output)
 }
 
 // runReport is the JSON of `bitlane run`.
@@ -151,7 +155,6 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	f.register()
 	f.StringVar(&f.layer, "layer", "", "glob over layer names; * crosses dots")
 	f.StringVar(&f.tokens, "tokens", "1,16", "numbers of rows of x, separated by commas")
-	f.StringVar(&f.kernel, "kernel", "", "use this kernel and no other")
 	f.Uint64Var(&f.seed, "seed", 1, "seed of the random x")
 	f.StringVar(&f.input, "input", "", "safetensors file with the tensor x [M,K], instead of random x; needs --layer to name one layer")
 	f.StringVar(&f.output, "output", "", "safetensors file to write the tensor y [M,N] to; needs --layer to name one layer")
@@ -182,9 +185,12 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	if err := f.choose().CheckFor(dev.Info().Backend); err != nil {
+		return errors.Join(usagef("--kernel: %v", err), dev.Close())
+	}
 	r := &runner{e: e, f: f, model: m, dev: dev, rows: rows, report: runReport{
 		Directory: pos[0], Format: m.Format(), Device: dev.Info(), Layers: []layerReport{},
-		Refused: orEmpty(m.Refused()), Findings: []module.Finding{}, Warnings: orEmpty(m.Warnings()),
+		Refused: orEmpty(m.Refused()), Findings: []module.Finding{}, Warnings: f.dense.warnings(m),
 	}}
 	err = r.all(ctx, modules)
 	if cerr := dev.Close(); err == nil && cerr != nil {

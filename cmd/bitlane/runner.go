@@ -67,17 +67,23 @@ func (l *layerReport) explanation() []string {
 func (r *runner) all(ctx context.Context, modules []module.Module) error {
 	r.printHead(modules)
 	for i, mod := range modules {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("after %d of %s: %w", i, plural(len(modules), "layer"), err)
+		if ctx.Err() != nil {
+			return stoppedAfter(ctx, i, len(modules), "layer")
 		}
 		r.e.progress("%d/%d %s", i+1, len(modules), mod.Name)
 		layer, err := r.one(ctx, &mod)
 		r.e.progress("")
 		var bad *usageError
+		var file *fileError
 		switch {
 		case ctx.Err() != nil:
-			return fmt.Errorf("after %d of %s: %w", i, plural(len(modules), "layer"), ctx.Err())
+			return stoppedAfter(ctx, i, len(modules), "layer")
 		case errors.As(err, &bad):
+			return err
+		case errors.As(err, &file):
+			if len(layer.Runs) > 0 {
+				r.add(layer)
+			}
 			return err
 		case err != nil:
 			layer.Error = err.Error()
@@ -92,15 +98,25 @@ func (r *runner) all(ctx context.Context, modules []module.Module) error {
 	return nil
 }
 
+// fileError is of a file of the user's, and no fault of the layer.
+type fileError struct {
+	flag  string
+	cause error
+}
+
+func (f *fileError) Error() string { return f.flag + ": " + f.cause.Error() }
+
+func (f *fileError) Unwrap() error { return f.cause }
+
 // columns prints rows as they come: a table that waits for its last row shows
 // nothing of a long run. Widths are those that the modules promise.
-type columns struct{ name, shape, scheme int }
+type columns struct{ name, shape, scheme, kernel int }
 
-const runColumns = "%-*s  %-*s  %-*s  %-16s  %5v  %8s  %7s  %s\n"
+const runColumns = "%-*s  %-*s  %-*s  %-*s  %5v  %8s  %7s  %s\n"
 
 func (r *runner) print(name, shape, scheme, kernel string, m any, time, rate, verdict string) {
 	w := r.widths
-	fmt.Fprintf(r.e.stdout, runColumns, w.name, name, w.shape, shape, w.scheme, scheme, kernel, m, time, rate, verdict)
+	fmt.Fprintf(r.e.stdout, runColumns, w.name, name, w.shape, shape, w.scheme, scheme, w.kernel, kernel, m, time, rate, verdict)
 }
 
 func (r *runner) printHead(modules []module.Module) {
@@ -108,7 +124,7 @@ func (r *runner) printHead(modules []module.Module) {
 		return
 	}
 	var bytes int64
-	w := columns{len("layer"), len("N x K"), len("scheme")}
+	w := columns{len("layer"), len("N x K"), len("scheme"), len("kernel")}
 	for _, m := range modules {
 		bytes += m.Bytes
 		recipe := m.Recipe
@@ -119,14 +135,24 @@ func (r *runner) printHead(modules []module.Module) {
 		w.name = max(w.name, len(m.Name))
 		w.shape = max(w.shape, len(fmt.Sprintf("%d x %d", m.N, m.K)))
 		w.scheme = max(w.scheme, len(schemeOf(&m)+" asym, "+recipe.String()))
+		if m.GroupSize >= m.K { // one group of all features
+			m.GroupSize = -1
+			w.scheme = max(w.scheme, len(schemeOf(&m)+" asym, "+recipe.String()))
+		}
 	}
 	r.widths = w
 	i := r.dev.Info()
+	if b, ok := backend.Lookup(i.Backend); ok {
+		for _, k := range b.Kernels() {
+			r.widths.kernel = max(r.widths.kernel, len(k.Name()))
+		}
+	}
 	rank := ""
 	if r.f.tp.size > 0 {
 		rank = fmt.Sprintf("rank %d of %d of ", r.f.tp.rank, r.f.tp.size)
 	}
-	fmt.Fprintf(r.e.stdout, "%s: %s%s, %s   on %s (%s, %s)\n\n", r.model.Format(), rank, plural(len(modules), "linear layer"), humanBytes(bytes), i.Address(), i.Name, describe(i))
+	fmt.Fprintf(r.e.stdout, "%s: %s%s, %s, x and y in %v   on %s (%s, %s)\n\n", r.model.Format(), rank, plural(len(modules), "linear layer"), humanBytes(bytes),
+		r.f.request(r.model, &modules[0], 1).X, i.Address(), i.Name, describe(i))
 	for _, w := range r.report.Warnings {
 		r.e.warn("%s", w)
 	}
@@ -184,7 +210,7 @@ func (r *runner) one(ctx context.Context, mod *module.Module) (layerReport, erro
 	out.N, out.K = l.Weight.N(), l.Weight.K()
 	x, err := r.f.readInput(l)
 	if err != nil {
-		return out, err
+		return out, &fileError{"--input", err}
 	}
 	rows := r.rows
 	if x != nil {
@@ -214,7 +240,9 @@ func (r *runner) one(ctx context.Context, mod *module.Module) (layerReport, erro
 	}
 	out.Bytes = t.layer.Bytes()
 	if r.f.output != "" {
-		err = writeOutput(r.f.output, request.X, t.y, rows[len(rows)-1], out.N)
+		if err := writeOutput(r.f.output, request.X, t.y, rows[len(rows)-1], out.N); err != nil {
+			return out, &fileError{"--output", err}
+		}
 	}
-	return out, err
+	return out, nil
 }

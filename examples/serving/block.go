@@ -11,9 +11,12 @@ import (
 	"github.com/bitlane/bitlane/quant"
 )
 
-// Shape is the sizes of a block and the part of it that this process runs.
+// Shape is the sizes of a block, the type of its activations and the part of it
+// that this process runs.
 type Shape struct {
 	Hidden, Heads, KVHeads, HeadDim, Inner int
+
+	DType dtype.DType // of x, y and all between: what the model was trained in, mostly bfloat16
 
 	Rank, Ranks int // tensor parallel; Heads is a multiple of Ranks
 	MaxRows     int // tokens in one call
@@ -67,7 +70,7 @@ func (s *Shape) each(ctx context.Context, source Source, f func(name string, par
 }
 
 // request is how this program feeds its layers.
-func (s *Shape) request() backend.Request { return backend.Request{X: dtype.F32, MaxRows: s.MaxRows} }
+func (s *Shape) request() backend.Request { return backend.Request{X: s.DType, MaxRows: s.MaxRows} }
 
 // Fits returns the device memory that this rank of the block takes: the weights
 // of all its layers, and a workspace that serves them one after another. Nothing

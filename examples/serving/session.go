@@ -6,7 +6,6 @@ import (
 	"unsafe"
 
 	"github.com/bitlane/bitlane/backend"
-	"github.com/bitlane/bitlane/dtype"
 )
 
 // Session is the program's own memory and stream round a block: one pool,
@@ -32,7 +31,7 @@ func aligned(n int) int {
 func (b *Block) PoolBytes() int {
 	total := aligned(b.Workspace(b.MaxRows))
 	for _, cols := range b.widths() {
-		total += aligned(4 * cols * b.MaxRows)
+		total += aligned(b.DType.Size() * cols * b.MaxRows)
 	}
 	return total
 }
@@ -66,7 +65,7 @@ func NewSession(dev backend.Device, b *Block, memory []byte, stream uintptr) (*S
 	}
 	w := b.widths()
 	for i, t := range []*backend.Tensor{&s.x, &s.qkv, &s.attn, &s.hidden, &s.gateUp, &s.inner} {
-		*t = backend.Dense(cut(4*w[i]*b.MaxRows), dtype.F32, b.MaxRows, w[i])
+		*t = backend.Dense(cut(b.DType.Size()*w[i]*b.MaxRows), b.DType, b.MaxRows, w[i])
 	}
 	s.ws = cut(b.Workspace(b.MaxRows))
 	return s, nil
@@ -75,19 +74,22 @@ func NewSession(dev backend.Device, b *Block, memory []byte, stream uintptr) (*S
 // Close lets the program's memory and stream go; they stay the program's.
 func (s *Session) Close() error { return errors.Join(s.stream.Close(), s.pool.Close()) }
 
-// Input returns the memory of the first rows of x, [rows, Hidden] float32.
-func (s *Session) Input(rows int) []byte { return s.x.Host()[:4*rows*s.x.Cols] }
+// Input returns the memory of the first rows of x, [rows, Hidden] of the block's
+// type.
+func (s *Session) Input(rows int) []byte { return s.x.Host()[:s.x.DType.Size()*rows*s.x.Cols] }
 
-// Output returns the memory of y, [rows, Hidden] float32.
-func (s *Session) Output(rows int) []byte { return s.hidden.Host()[:4*rows*s.hidden.Cols] }
+// Output returns the memory of y, [rows, Hidden] of the block's type.
+func (s *Session) Output(rows int) []byte {
+	return s.hidden.Host()[:s.hidden.DType.Size()*rows*s.hidden.Cols]
+}
 
 func first(t backend.Tensor, rows int) backend.Tensor {
 	t.Rows = rows
 	return t
 }
 
-// Forward runs the block on the first rows of x. allReduce sums the memory over
-// the ranks, in place. It allocates nothing.
+// Forward runs the block on the first rows of x. allReduce sums the memory, of
+// the block's type, over the ranks, in place. Forward allocates nothing.
 func (s *Session) Forward(rows int, allReduce func([]byte)) error {
 	b := s.block
 	x, qkv, attn := first(s.x, rows), first(s.qkv, rows), first(s.attn, rows)
@@ -116,24 +118,23 @@ func (s *Session) Forward(rows int, allReduce func([]byte)) error {
 func (s *Session) attention(rows int) {
 	from, to := s.block.qkv.columns(2)
 	perKV := s.attn.Cols / (to - from) * s.block.HeadDim
-	in, out := s.qkv.Host(), s.attn.Host()
+	t, in, out := s.block.DType, s.qkv.Host(), s.attn.Host()
 	for m := range rows {
 		for c := range s.attn.Cols {
 			v := from + c/perKV*s.block.HeadDim + c%s.block.HeadDim
-			dtype.F32.Put(out, m*s.attn.Cols+c, dtype.F32.At(in, m*s.qkv.Cols+v))
+			t.Put(out, m*s.attn.Cols+c, t.At(in, m*s.qkv.Cols+v))
 		}
 	}
 }
 
-// swiglu computes silu(gate)·up.
+// swiglu computes silu(gate)·up, rounded once.
 func (s *Session) swiglu(rows int) {
-	in, out := s.gateUp.Host(), s.inner.Host()
+	t, in, out := s.block.DType, s.gateUp.Host(), s.inner.Host()
 	n := s.inner.Cols
 	for m := range rows {
 		for c := range n {
-			gate, up := dtype.F32.At(in, 2*m*n+c), dtype.F32.At(in, 2*m*n+n+c)
-			silu := float64(gate) / (1 + math.Exp(-float64(gate)))
-			dtype.F32.Put(out, m*n+c, float32(silu)*up)
+			gate, up := float64(t.At(in, 2*m*n+c)), float64(t.At(in, 2*m*n+n+c))
+			t.Put(out, m*n+c, float32(gate/(1+math.Exp(-gate))*up))
 		}
 	}
 }
