@@ -37,6 +37,7 @@ type cell struct {
 	x, y   dtype.DType
 	bias   bool
 
+	tiny  bool   // plain weights are subnormal numbers
 	exact bool   // numbers whose sums are exact in float32, see exactRows
 	note  string // what is special, for the description
 	seed  uint64
@@ -79,6 +80,9 @@ func describe(kernel string, c *cell, s *backend.Spec) string {
 	}
 	if c.exact {
 		d += ", exact sums"
+	}
+	if c.tiny {
+		d += ", subnormal weights"
 	}
 	if c.note != "" {
 		d += ", " + c.note
@@ -186,9 +190,21 @@ func (c *cell) fillPlain(rng *rand.Rand, w *quant.Weight) {
 			if c.exact {
 				v = float32(rng.IntN(65)-32) * c.unit(n)
 			}
+			if c.tiny {
+				v *= subnormal(c.plain)
+			}
 			c.plain.Put(row, k, v)
 		}
 	}
+}
+
+// subnormal is what makes numbers around 1 subnormal ones of the type, of which
+// some bits are left.
+func subnormal(t dtype.DType) float32 {
+	if t == dtype.F16 {
+		return 0x1p-18
+	}
+	return 0x1p-128
 }
 
 // transform returns factors as near to each other as K allows. In an exact

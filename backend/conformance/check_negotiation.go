@@ -17,7 +17,7 @@ func negotiationChecks() []check {
 		{Info{"refusals", "A refusal is typed: it names its kernel, and in each reason the field, what it has and what is wanted; what a kernel does not know by name, it refuses.", true}, checkRefusals},
 		{Info{"reasons", "A refusal lists every reason, not only the first.", false}, checkReasons},
 		{Info{"supports-prepare", "Supports and Prepare agree: what is accepted is prepared as its Spec says, what is refused fails with the same refusal, and the answer is always the same.", true}, checkSupportsPrepare},
-		{Info{"depth", "Numerics states a Depth of 1 to K/8 + 32 and no negative error; the kernels of the family cpu promise batch invariance.", false}, checkDepth},
+		{Info{"depth", "Numerics states a Depth of 1 to K/8 + 32, no negative error, and a FlushBelow of at most 2⁻³⁰; the kernels of the family cpu promise batch invariance.", false}, checkDepth},
 	}
 }
 
@@ -330,6 +330,9 @@ func checkDepth(r *rig) {
 			}
 			if !(n.WeightRound >= 0) || !(n.FlushBelow >= 0) || n.CodeSlack < 0 {
 				r.fail(s, "WeightRound %v, FlushBelow %v and CodeSlack %d may not be negative", n.WeightRound, n.FlushBelow, n.CodeSlack)
+			}
+			if n.FlushBelow > 0x1p-30 {
+				r.fail(s, "FlushBelow is %v, want at most 2^-30 for numbers of ordinary size", n.FlushBelow)
 			}
 			if r.info.Family == "cpu" && !n.BatchInvariant {
 				r.fail(s, "a kernel of the family cpu is to promise BatchInvariant")

@@ -373,8 +373,25 @@ func checkPlain(r *rig) {
 					r.each(c, func(s *subject) { r.judge(s, s.m) })
 				}
 			}
+			r.plainSubnormals(w, t)
 		}
 	}
+}
+
+// plainSubnormals has weights that are subnormal numbers, then x: a unit that
+// flushes them, or aligns them as if they were normal, has to state what it loses.
+func (r *rig) plainSubnormals(w, x dtype.DType) {
+	c := cell{n: 17, k: 75, m: 3, plain: w, x: x, y: dtype.F32, tiny: true, seed: r.o.Seed}
+	r.each(c, func(s *subject) { r.judge(s, s.m) })
+	c.tiny = false
+	r.each(c, func(s *subject) {
+		in := s.input(s.linear, s.m)
+		for i, v := range in {
+			in[i] = s.spec.X.Round(v * subnormal(s.spec.X))
+		}
+		s.note = "x is subnormal"
+		r.judgeCall(s, call{m: s.m, x: in})
+	})
 }
 
 func checkBias(r *rig) {

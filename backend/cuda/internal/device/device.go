@@ -17,7 +17,7 @@ type Device struct {
 	context driver.Context
 	limit   int64 // bytes that may be allocated; 0: what the device has
 
-	mu       sync.Mutex // not held while the driver is called
+	mu       sync.Mutex // held while the driver is called by Close alone
 	closed   bool
 	lost     error // the first sticky error
 	alive    backend.Alive

@@ -107,12 +107,13 @@ func bitsRange(least, most int) string {
 }
 
 // zeroRange is which zero points give differences that the kernels make
-// exactly: 1024 + z and 128 + z are numbers of x's type, and so is u − z.
+// exactly: kernels/cuda/bricks.cuh says why these.
 func zeroRange(s *backend.Spec) (lo, hi int) {
-	if packedBits(s) == 8 {
-		return 1<<s.Bits - 1 - 256, 256
+	bits := packedBits(s)
+	if lo = 1<<min(s.Bits, bits) - 1 - 256; s.X == dtype.BF16 && bits < 8 {
+		return lo, 128
 	}
-	return -112, 128
+	return lo, 256
 }
 
 // forGroups adds what does not fit in how K is divided.
@@ -168,23 +169,33 @@ func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footpri
 
 // Numerics implements backend.Kernel.
 func (k *kernel) Numerics(s backend.Spec) backend.Numerics {
-	n := backend.Numerics{Depth: k.plan(&s).depth(), FlushBelow: smallestNormal, BatchInvariant: k.invariant}
+	p := k.plan(&s)
+	n := backend.Numerics{Depth: p.depth(), FlushBelow: smallestNormal, BatchInvariant: k.invariant}
 	if s.X == dtype.BF16 && !k.plain {
 		n.FlushBelow = smallestShrunk
 	}
-	if p := k.plan(&s); k.rounded {
+	if s.X == dtype.F16 && (k.plain || k.rounded) {
+		n.FlushBelow = misaligned
+	}
+	if k.rounded {
 		n.WeightRound = weightRound(s.X)
 		n.FlushBelow = max(n.FlushBelow, math.Ldexp(smallestNormal, p.exponent))
 	}
 	return n
 }
 
-// smallestNormal is the least float32 that a tensor core is trusted to keep.
-// Codes enter 2⁻¹⁶ times as large where x is bfloat16, so that no sum leaves float32,
-// which makes its products smaller.
 const (
+	// smallestNormal is the least float32 that a tensor core is trusted to keep.
 	smallestNormal = 0x1p-126
+
+	// Codes enter 2⁻¹⁶ times as large where x is bfloat16, so that no sum leaves
+	// float32, which makes its products smaller.
 	smallestShrunk = smallestNormal * (1 << 16)
+
+	// A tensor core may align a product with a subnormal float16 as if that were
+	// 2⁻¹⁴, and then cuts all of the step's at a place too high: each cut loses as
+	// much as 2⁻²⁴ of 2⁻¹⁴ times the other factor. With codes, nothing is below the cut.
+	misaligned = stepRoundings * 0x1p-14 * 0x1p-24
 )
 
 // Prepare implements backend.Kernel.

@@ -167,9 +167,10 @@ func (p *plan) depth() int {
 	chain, scales := 2*stepRoundings, p.units
 	if p.deep {
 		scales = 0
-		for slices := 1; slices <= mostSlices; slices++ {
-			slice := (p.units + slices - 1) / slices
-			scales = max(scales, (slice+streamRuns-1)/streamRuns+streamRuns-1+slices-1)
+		for slices := range p.mostSlices() {
+			slice := (p.units + slices) / (slices + 1)
+			run := (slice + streamRuns - 1) / streamRuns
+			scales = max(scales, run+(slice+run-1)/run-1+slices)
 		}
 	}
 	if p.fine {

@@ -59,6 +59,9 @@ func TestRounding(t *testing.T) {
 			r.put(o.x, x)
 			require.NoError(t, layer.Apply(r.stream, o.y, o.x, o.workspace))
 			y := r.get(r.stream, o.y)
+			o.close(t)
+			require.NoError(t, layer.Close())
+			r.close()
 			ref, err := reference.Run(l, layer.Spec().Recipe, c.x, x, 5)
 			require.NoError(t, err)
 			n := k.Numerics(layer.Spec())
@@ -73,10 +76,10 @@ func TestRounding(t *testing.T) {
 					off++
 				}
 			}
+			if n.FlushBelow > c.least {
+				continue // what y may lose to a subnormal x hides it
+			}
 			require.Greater(t, off, len(y)/2, "w%d, x %v, scales %g to %g: weights are not rounded", bits, c.x, c.least, c.most)
-			o.close(t)
-			require.NoError(t, layer.Close())
-			r.close()
 		}
 	}
 }

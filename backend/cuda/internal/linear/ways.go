@@ -41,9 +41,10 @@ func pointsOf(i *backend.DeviceInfo) (p points) {
 
 // Geometry of the kernels, which has not been measured on a GPU either.
 const (
-	// streamRuns is how many warps of a block divide a slice. 64 outputs and
-	// eight rings of weights, up to 46 KB, let four blocks live on a
-	// multiprocessor of 228 KB.
+	// streamRuns is how many warps of a block divide a slice, each with a ring of
+	// weights: 38 to 70 KB for a block, beside 1 KB of the driver's. Registers let
+	// three blocks of the kernel for 8 rows live on a multiprocessor, two of that
+	// for 16, one of that for 32 (kernels/cuda/RESOURCES.md).
 	streamRuns    = 8
 	streamOutputs = 64
 
@@ -115,11 +116,13 @@ func (k *kernel) ways(p *plan, i *backend.DeviceInfo) *ways {
 func (p *plan) slices(sms int) (units, count int) {
 	blocks := (p.np + streamOutputs - 1) / streamOutputs
 	want := (blocksPerSM*max(sms, 1) + blocks - 1) / blocks
-	most := max(1, p.units/(2*streamRuns))
-	count = max(1, min(want, most, mostSlices))
+	count = max(1, min(want, p.mostSlices()))
 	units = (p.units + count - 1) / count
 	return units, (p.units + units - 1) / units
 }
+
+// mostSlices is how many slices there can be on any device.
+func (p *plan) mostSlices() int { return max(1, min(p.units/(2*streamRuns), mostSlices)) }
 
 // load gets the functions that a layer may launch.
 func (w *ways) load(dev *device.Device) error {
