@@ -20,9 +20,10 @@ func (c Code) Status() int { return -int(c) }
 
 // Statuses that are named outside of this package.
 const (
-	AllocFailed  = C.CUBLAS_STATUS_ALLOC_FAILED
-	ArchMismatch = C.CUBLAS_STATUS_ARCH_MISMATCH
-	NotSupported = C.CUBLAS_STATUS_NOT_SUPPORTED
+	NotInitialized = C.CUBLAS_STATUS_NOT_INITIALIZED
+	AllocFailed    = C.CUBLAS_STATUS_ALLOC_FAILED
+	ArchMismatch   = C.CUBLAS_STATUS_ARCH_MISMATCH
+	NotSupported   = C.CUBLAS_STATUS_NOT_SUPPORTED
 )
 
 // StatusName returns the library's name of a cublasStatus_t.
