@@ -9,12 +9,16 @@
 // nobody has compared its ABI with the tables here.
 //
 // Nothing of NVIDIA's is needed to build. The three tables, bitlane_lt_*.h, hold
-// the ABI's names, numbers and types; tests compare them with NVIDIA's headers
-// where the variables say in which folders those are, cublasLt.h and the CUDA
-// runtime's:
+// the ABI's names, numbers and types. Tests compare them with NVIDIA's headers,
+// whose folders a variable names, and what the stand-in says where no GPU is needed
+// with the library, whose folder another one names. Both were done with versions
+// 12.9 and 13.4. The packages are too large to be a part of the gate:
 //
-//	pip download --no-deps nvidia-cublas-cu12==12.9.2.10 && unzip -d cublas nvidia_cublas_cu12-*.whl
-//	BITLANE_CUBLAS_INCLUDE=cublas/nvidia/cublas/include BITLANE_CUDA_INCLUDE=… go test -tags cuda ./csrc/cuda/cublaslt
+//	pip install --no-deps --target nv nvidia-cublas-cu12==12.9.3.13 nvidia-cuda-runtime-cu12==12.9.79 nvidia-cuda-nvcc-cu12 nvidia-cuda-cccl-cu12
+//	cd nv/nvidia
+//	export BITLANE_CUBLAS_INCLUDE=$PWD/cublas/include:$PWD/cuda_runtime/include:$PWD/cuda_nvcc/include:$PWD/cuda_cccl/include
+//	export BITLANE_CUBLAS_LIBRARY=$PWD/cublas/lib
+//	cd - && go test -tags cuda ./csrc/cuda/cublaslt
 //
 // It is built with the tag cuda, cgo, on linux, with a cuda.h as package csrc/cuda
 // has it; on other systems there is nothing in it. What may not enter: text of

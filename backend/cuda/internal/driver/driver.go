@@ -14,8 +14,8 @@ type Driver interface {
 
 	// DenseLibrary names the vendor's library of dense products that Context.Plan
 	// uses, "cuBLASLt 12.9.3". Its error, of class backend.ErrUnsupported, says
-	// why there is none. The first call loads it, which takes a while; the answer
-	// never changes.
+	// why there is none. The first call loads it, which takes a tenth of a second
+	// to a second and a hundred MB of host memory; the answer never changes.
 	DenseLibrary() (string, error)
 
 	// Open returns a context on the device with that ordinal: its primary one,
