@@ -48,7 +48,7 @@ func (b *Backend) Devices(ctx context.Context) ([]backend.DeviceInfo, error) {
 	system, found, err := b.devices(ctx)
 	var infos []backend.DeviceInfo
 	for i := range found {
-		infos = append(infos, b.describe(&found[i], system.Version()))
+		infos = append(infos, b.describe(&found[i], system))
 	}
 	return infos, err
 }
@@ -75,17 +75,17 @@ func (b *Backend) absent(why string) error {
 	return &backend.Absence{Class: backend.ErrNoDevice, Backend: b.ID, Why: why}
 }
 
-// describe says what a device is. version is the driver's, 0 where it has none.
-func (b *Backend) describe(p *driver.Properties, version int) backend.DeviceInfo {
+// describe says what a device is.
+func (b *Backend) describe(p *driver.Properties, system driver.Driver) backend.DeviceInfo {
 	i := backend.DeviceInfo{
 		Backend: b.ID, Family: "cuda", ID: strconv.Itoa(p.Ordinal), Name: p.Name,
 		Arch: fmt.Sprintf("sm_%d%d", p.Major, p.Minor), Units: p.SMs, Capability: 10*p.Major + p.Minor,
-		Memory: fmt.Sprintf("%d MiB", p.Memory>>20), Emulated: b.Emulated,
+		Memory: fmt.Sprintf("%d MiB", p.Memory>>20), Emulated: b.Emulated, Library: library(system),
 	}
 	if p.ECC {
 		i.Memory += ", ECC"
 	}
-	if version > 0 {
+	if version := system.Version(); version > 0 {
 		i.Driver = fmt.Sprintf("CUDA %d.%d", version/1000, version%1000/10)
 	}
 	return i
@@ -110,7 +110,7 @@ func (b *Backend) Open(ctx context.Context, id string, o backend.OpenOptions) (b
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d (%s): %w", b.ID, p.Ordinal, p.Name, err)
 		}
-		info := b.describe(p, system.Version())
+		info := b.describe(p, system)
 		info.Tuning = maps.Clone(o.Tuning)
 		d := &Device{info: info, context: c, limit: max(o.MemoryLimit, 0), failIn: -1, modules: map[string]*loading{}}
 		return d, nil

@@ -22,6 +22,7 @@ type Device struct {
 	lost     error // the first sticky error
 	alive    backend.Alive
 	graphs   int // that live
+	plans    int // that live
 	captures int // streams that record
 	failIn   int // allocations that still succeed before the injected fault; -1: no fault
 	allocs   int // since the last FailAlloc
@@ -116,7 +117,8 @@ func (d *Device) admit(what string) error {
 	return nil
 }
 
-// FailAlloc implements backend.FaultInjector. Buffers, streams and events count.
+// FailAlloc implements backend.FaultInjector. Buffers, streams, events and plans
+// count.
 func (d *Device) FailAlloc(n int) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -287,9 +289,9 @@ func (d *Device) idle(what string) error {
 func (d *Device) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if a := d.alive; a.Buffers+a.Streams+a.Events+a.Layers+d.graphs > 0 {
-		return quant.Errorf(backend.ErrBusy, d.name(), "", "all closed first",
-			"%d layers, %d buffers, %d streams, %d events and %d graphs still open", a.Layers, a.Buffers, a.Streams, a.Events, d.graphs)
+	if a := d.alive; a.Buffers+a.Streams+a.Events+a.Layers+d.graphs+d.plans > 0 {
+		return quant.Errorf(backend.ErrBusy, d.name(), "", "all closed first", "%d layers, %d buffers, %d streams, %d events, %d graphs and %d plans still open",
+			a.Layers, a.Buffers, a.Streams, a.Events, d.graphs, d.plans)
 	}
 	if d.closed {
 		return nil

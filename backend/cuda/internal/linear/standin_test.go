@@ -62,6 +62,10 @@ func (d *standin) within(at uint64, bytes int64) bool {
 
 func (*standin) Version() int { return 12090 }
 
+func (*standin) DenseLibrary() (string, error) {
+	return "", fmt.Errorf("%w: a driver that does nothing", backend.ErrUnsupported)
+}
+
 func (d *standin) Properties() driver.Properties {
 	return driver.Properties{
 		Name: "stand-in", Major: 9, Memory: 1 << 36, SharedPerBlock: 48 << 10, SharedOptIn: 227 << 10, SharedPerSM: 228 << 10,
@@ -80,6 +84,11 @@ func (*standin) Close() error                                { return nil }
 func (d *standin) WrapStream(uintptr) (driver.Stream, error) { return d.NewStream() }
 func (d *standin) Load(name string, _ []byte) (driver.Module, error) {
 	return standinModule{d, name}, nil
+}
+
+func (d *standin) Plan(driver.Product) (driver.Plan, error) {
+	_, err := d.DenseLibrary()
+	return nil, err
 }
 
 func (d *standin) Alloc(bytes int64) (driver.Ptr, error) {
@@ -189,6 +198,9 @@ func (*standinStream) Done() (bool, error)                     { return true, ni
 func (*standinStream) Sync() error                             { return nil }
 func (*standinStream) BeginCapture() error                     { return backend.ErrUnsupported }
 func (*standinStream) EndCapture() (driver.Graph, error)       { return nil, backend.ErrUnsupported }
+func (*standinStream) Multiply(driver.Plan, int, driver.Ptr, driver.Ptr, driver.Ptr, driver.Ptr) error {
+	return backend.ErrUnsupported
+}
 
 type standinEvent struct {
 	device *standin
