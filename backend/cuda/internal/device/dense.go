@@ -2,36 +2,21 @@ package device
 
 import (
 	"fmt"
-	"strings"
 	"sync/atomic"
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
+	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
 
-// none begins the Library of a device without one; the reason follows.
-const none = "no cuBLASLt: "
-
-// library is a device's Library.
+// library is a device's Library: what makes its dense products, or why nothing does.
 func library(system driver.Driver) string {
 	name, err := system.DenseLibrary()
 	if err != nil {
-		return none + err.Error()
+		return "no cuBLASLt: " + err.Error()
 	}
 	return name
-}
-
-// DenseLibrary returns the name of the library that makes a device's dense
-// products, or "" and why it has none. Both are in what Devices and Info return.
-func DenseLibrary(i backend.DeviceInfo) (name, why string) {
-	if why, without := strings.CutPrefix(i.Library, none); without {
-		return "", why
-	}
-	if i.Library == "" {
-		return "", "unknown: no driver was asked"
-	}
-	return i.Library, ""
 }
 
 // Plan is a dense product with its algorithm, counted as alive until Close. It is
@@ -85,4 +70,61 @@ func (s *Stream) Multiply(p *Plan, rows int, x, w, y, workspace driver.Ptr) erro
 		return quant.Errorf(backend.ErrClosed, "plan", "", "an open one", "closed")
 	}
 	return s.dev.check(s.stream.Multiply(p.plan, rows, x, w, y, workspace))
+}
+
+// product is a Plan as the contract has it.
+type product struct {
+	plan *Plan
+	t    dtype.DType
+	n, k int
+	rows int
+}
+
+var _ backend.DenseMultiplier = (*Device)(nil)
+
+// PlanDense implements backend.DenseMultiplier.
+func (d *Device) PlanDense(t dtype.DType, n, k, rows int) (backend.DenseProduct, error) {
+	p, err := d.Plan(driver.Product{Type: t, Y: t, N: n, K: k, XStride: k, WStride: k, YStride: n, Alpha: 1, MaxRows: rows})
+	if err != nil {
+		return nil, err
+	}
+	return &product{plan: p, t: t, n: n, k: k, rows: rows}, nil
+}
+
+func (p *product) Name() string   { return p.plan.Name() }
+func (p *product) Workspace() int { return int(p.plan.Workspace()) }
+func (p *product) Close() error   { return p.plan.Close() }
+
+func (p *product) Multiply(s backend.Stream, y, x backend.Tensor, w, ws backend.Span) error {
+	st, ok := s.(*Stream)
+	if !ok || st.dev != p.plan.dev {
+		return quant.Errorf(backend.ErrDevice, "stream", "device", p.plan.dev.info.String(), "another")
+	}
+	if x.Rows > p.rows || x.Rows != y.Rows {
+		return quant.Errorf(backend.ErrShape, "product", "rows", fmt.Sprintf("up to %d, the same of x and y", p.rows), "%d of x, %d of y", x.Rows, y.Rows)
+	}
+	for _, m := range []struct {
+		name string
+		of   *backend.Tensor
+		cols int
+	}{{"x", &x, p.k}, {"y", &y, p.n}} {
+		if m.of.DType != p.t || m.of.Cols != m.cols || m.of.Stride != m.cols {
+			return quant.Errorf(backend.ErrShape, m.name, "", fmt.Sprintf("%v, %d columns without gaps", p.t, m.cols), "%v, %d columns, stride %d", m.of.DType, m.of.Cols, m.of.Stride)
+		}
+	}
+	var at [4]driver.Ptr
+	for i, span := range []backend.Span{
+		{Buffer: x.Buffer, Offset: x.Offset, Bytes: 2 * x.Rows * p.k}, {Buffer: w.Buffer, Offset: w.Offset, Bytes: 2 * p.n * p.k},
+		{Buffer: y.Buffer, Offset: y.Offset, Bytes: 2 * y.Rows * p.n}, {Buffer: ws.Buffer, Offset: ws.Offset, Bytes: p.Workspace()},
+	} {
+		if span.Bytes == 0 {
+			continue
+		}
+		p, err := st.at(span, []string{"x", "w", "y", "workspace"}[i], span.Bytes)
+		if err != nil {
+			return err
+		}
+		at[i] = p
+	}
+	return st.Multiply(p.plan, x.Rows, at[0], at[1], at[2], at[3])
 }

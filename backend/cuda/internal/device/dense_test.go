@@ -40,22 +40,62 @@ func ones(t *testing.T, s *device.Stream) (backend.Buffer, driver.Ptr) {
 
 func TestDenseLibrary(t *testing.T) {
 	d := open(t, new(emulator.Driver))
-	name, why := device.DenseLibrary(d.Info())
-	require.Equal(t, "a dense product in Go", name)
-	require.Empty(t, why)
+	require.Equal(t, "a dense product in Go", d.Info().Library)
 	require.NoError(t, d.Close())
 
 	d = open(t, &emulator.Driver{WithoutDense: true})
 	require.Equal(t, "no cuBLASLt: the emulated device was told to have no dense product", d.Info().Library)
-	name, why = device.DenseLibrary(d.Info())
-	require.Empty(t, name)
-	require.Equal(t, "the emulated device was told to have no dense product", why)
 	_, err := d.Plan(product)
 	require.ErrorIs(t, err, backend.ErrUnsupported)
+	_, err = d.PlanDense(dtype.F16, 8, 8, 1)
+	require.ErrorIs(t, err, backend.ErrUnsupported)
 	require.NoError(t, d.Close())
+}
 
-	_, why = device.DenseLibrary(backend.DeviceInfo{})
-	require.NotEmpty(t, why)
+// TestPlanDense multiplies by the contract's call, and refuses wrong arguments.
+func TestPlanDense(t *testing.T) {
+	d := open(t, new(emulator.Driver))
+	_, err := d.PlanDense(dtype.F32, 8, 8, 2)
+	require.ErrorIs(t, err, backend.ErrDType)
+	_, err = d.PlanDense(dtype.F16, 8, 7, 2)
+	require.ErrorIs(t, err, backend.ErrUnsupported)
+	p, err := d.PlanDense(dtype.BF16, 8, 16, 2)
+	require.NoError(t, err)
+	st, err := d.NewStream()
+	require.NoError(t, err)
+	one, _ := ones(t, st.(*device.Stream))
+	out, _ := ones(t, st.(*device.Stream))
+	room, err := d.Alloc(p.Workspace())
+	require.NoError(t, err)
+	x := backend.Dense(backend.Span{Buffer: one, Bytes: 64}, dtype.BF16, 2, 16)
+	y := backend.Dense(backend.Span{Buffer: out, Bytes: 32}, dtype.BF16, 2, 8)
+	w, ws := backend.Whole(one), backend.Whole(room)
+	require.NoError(t, p.Multiply(st, y, x, w, ws))
+	got := make([]byte, 32)
+	require.NoError(t, st.Download(got, backend.Span{Buffer: out, Bytes: 32}))
+	for i := range 16 {
+		require.Equal(t, float32(16), dtype.BF16.At(got, i))
+	}
+	wrong := func(class error, y, x backend.Tensor, w, ws backend.Span) {
+		t.Helper()
+		require.ErrorIs(t, p.Multiply(st, y, x, w, ws), class)
+	}
+	gap, few, other := x, y, x
+	gap.Stride++
+	few.Rows = 1
+	other.DType = dtype.F16
+	wrong(backend.ErrShape, y, gap, w, ws)
+	wrong(backend.ErrShape, few, x, w, ws)
+	wrong(backend.ErrShape, y, other, w, ws)
+	wrong(backend.ErrShape, y, x, backend.Span{Buffer: one, Offset: 240}, ws)
+	wrong(backend.ErrShape, y, x, w, backend.Span{Buffer: room, Offset: 256})
+	second := open(t, new(emulator.Driver))
+	foreign, err := second.NewStream()
+	require.NoError(t, err)
+	require.ErrorIs(t, p.Multiply(foreign, y, x, w, ws), backend.ErrDevice)
+	for _, c := range []interface{ Close() error }{foreign, second, p, p, one, out, room, st, d} {
+		require.NoError(t, c.Close())
+	}
 }
 
 func TestPlans(t *testing.T) {
