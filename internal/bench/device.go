@@ -29,6 +29,7 @@ type DeviceReport struct {
 	Budget   float64            `json:"seconds"`    // wanted for each cell
 	CopyGBps float64            `json:"copy_gbps"`  // read and written, median of all
 	CopySize int64              `json:"copy_bytes"` // of each copy
+	Dense    string             `json:"dense"`      // the vendor's dense products: whose they are, or why there are none
 	Cells    []DeviceCell       `json:"cells"`
 	Complete bool               `json:"completed"`
 }
@@ -123,6 +124,7 @@ func RunDevice(ctx context.Context, dev backend.Device, o DeviceOptions, w Devic
 			}
 		}
 	}
+	r.Dense = d.dense
 	if len(d.copies) > 0 {
 		r.CopyGBps = median(d.copies)
 	}
@@ -164,6 +166,7 @@ type deviceRun struct {
 	buffers  []backend.Buffer
 	from, to backend.Span
 	copies   []float64 // GB/s, all samples
+	dense    string    // the last product's name, or why there was none
 }
 
 // open allocates what is copied.
@@ -266,6 +269,9 @@ func (d *deviceRun) layer(ctx context.Context, shape Shape, form Form, kernel st
 	v, err := newVendor(d.dev, c.st, form.X, shape, most, d.o.Cold)
 	if err == nil {
 		defer func() { err = errors.Join(err, v.close()) }()
+		d.dense = v.product.Name()
+	} else if d.dense == "" && errors.Is(err, backend.ErrUnsupported) {
+		d.dense = "none: " + err.Error()
 	} else if !errors.Is(err, backend.ErrUnsupported) {
 		return fail(cell, err)
 	}

@@ -58,7 +58,5 @@ func (r *DeviceReport) End(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "\ncopies moved %s GB/s, read and written\n", number(r.CopyGBps))
-	if library := r.Device.Library; library != "" {
-		fmt.Fprintf(w, "dense products of 16-bit weights: %s\n", library)
-	}
+	fmt.Fprintf(w, "dense products of 16-bit weights: %s\n", r.Dense)
 }

@@ -14,7 +14,7 @@
 // with the library, whose folder another one names. Both were done with versions
 // 12.9 and 13.4. The packages are too large to be a part of the gate:
 //
-//	pip install --no-deps --target nv nvidia-cublas-cu12==12.9.3.13 nvidia-cuda-runtime-cu12==12.9.79 nvidia-cuda-nvcc-cu12 nvidia-cuda-cccl-cu12
+//	pip install --no-deps --target nv nvidia-cublas-cu12==12.9.3.13 nvidia-cuda-runtime-cu12==12.9.79 nvidia-cuda-nvcc-cu12==12.9.86 nvidia-cuda-cccl-cu12==12.9.27
 //	cd nv/nvidia
 //	export BITLANE_CUBLAS_INCLUDE=$PWD/cublas/include:$PWD/cuda_runtime/include:$PWD/cuda_nvcc/include:$PWD/cuda_cccl/include
 //	export BITLANE_CUBLAS_LIBRARY=$PWD/cublas/lib

@@ -68,8 +68,9 @@ func TestLoad(t *testing.T) {
 			cmd.Env = append(os.Environ(), "BITLANE_LT_CHILD=1", "LD_LIBRARY_PATH="+c.dir, "BITLANE_FAKE_CUDA="+c.driver, "BITLANE_FAKE_CUBLASLT="+c.library)
 			out, err := cmd.CombinedOutput()
 			require.NoError(t, err, "%s", out)
-			if c.dir == none && strings.Contains(string(out), "{File:lib") {
-				t.Skip("this machine has the library: ", string(out))
+			if c.dir == none && strings.HasPrefix(string(out), "{File:lib") {
+				t.Log("this machine has the library: ", string(out))
+				return
 			}
 			require.Contains(t, string(out), c.want)
 		})

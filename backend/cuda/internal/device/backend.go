@@ -80,7 +80,7 @@ func (b *Backend) describe(p *driver.Properties, system driver.Driver) backend.D
 	i := backend.DeviceInfo{
 		Backend: b.ID, Family: "cuda", ID: strconv.Itoa(p.Ordinal), Name: p.Name,
 		Arch: fmt.Sprintf("sm_%d%d", p.Major, p.Minor), Units: p.SMs, Capability: 10*p.Major + p.Minor,
-		Memory: fmt.Sprintf("%d MiB", p.Memory>>20), Emulated: b.Emulated, Library: library(system),
+		Memory: fmt.Sprintf("%d MiB", p.Memory>>20), Emulated: b.Emulated,
 	}
 	if p.ECC {
 		i.Memory += ", ECC"

@@ -10,15 +10,6 @@ import (
 	"github.com/bitlane/bitlane/quant"
 )
 
-// library is a device's Library: what makes its dense products, or why nothing does.
-func library(system driver.Driver) string {
-	name, err := system.DenseLibrary()
-	if err != nil {
-		return "no cuBLASLt: " + err.Error()
-	}
-	return name
-}
-
 // Plan is a dense product with its algorithm, counted as alive until Close. It is
 // safe for use by several goroutines, but for Close.
 type Plan struct {

@@ -12,12 +12,6 @@ type Driver interface {
 	// Devices describes all devices, in the order of their ordinals.
 	Devices() ([]Properties, error)
 
-	// DenseLibrary names the vendor's library of dense products that Context.Plan
-	// uses, "cuBLASLt 12.9.3". Its error, of class backend.ErrUnsupported, says
-	// why there is none. The first call loads it, which takes a tenth of a second
-	// to a second and a hundred MB of host memory; the answer never changes.
-	DenseLibrary() (string, error)
-
 	// Open returns a context on the device with that ordinal: its primary one,
 	// or, where native is not 0, the caller's own CUcontext, which must be of
 	// that device, stay valid until Close, and is never destroyed by us.
@@ -92,7 +86,9 @@ type Context interface {
 	// Plan chooses the algorithm of a product once, for every number of rows up
 	// to p.MaxRows: of the same library, device and Product always the same one,
 	// that adds in one order. The error is p.Check's, backend.ErrUnsupported where
-	// there is no library or it has no such algorithm, or one of the device.
+	// there is no library or it has no such algorithm, or one of the device. The
+	// first call of a process loads the vendor's library, which takes a tenth of a
+	// second to a second and a hundred MB of host memory; nothing else does.
 	Plan(p Product) (Plan, error)
 
 	// NewStream returns a stream that does not wait for the default stream.

@@ -24,8 +24,6 @@ var (
 	_ = [1]struct{}{}[statusNotSupported-cublaslt.NotSupported]
 )
 
-func (s system) DenseLibrary() (string, error) { return denseLibrary(cublaslt.Load()) }
-
 // denseLibrary names the library, or says why it cannot be used.
 func denseLibrary(s cublaslt.State) (string, error) {
 	if why := noDense(s); why != "" {

@@ -10,14 +10,6 @@ import (
 	"github.com/bitlane/bitlane/internal/gpuvm/ptx"
 )
 
-// DenseLibrary implements driver.Driver.
-func (d *Driver) DenseLibrary() (string, error) {
-	if d.WithoutDense {
-		return "", &backend.Absence{Class: backend.ErrUnsupported, Backend: "cuda-emulated", Why: "the emulated device was told to have no dense product"}
-	}
-	return "a dense product in Go", nil
-}
-
 // denseWorkspace is bytes that a product asks for and makes undefined, so that a
 // caller without workspace is found out.
 const denseWorkspace = 1024
@@ -36,8 +28,8 @@ func (d *device) Plan(p driver.Product) (driver.Plan, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	if _, err := d.driver.DenseLibrary(); err != nil {
-		return nil, err
+	if d.driver.WithoutDense {
+		return nil, &backend.Absence{Class: backend.ErrUnsupported, Backend: "cuda-emulated", Why: "the emulated device was told to have no dense product"}
 	}
 	return &plan{device: d, product: p}, nil
 }

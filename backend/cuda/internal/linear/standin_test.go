@@ -62,10 +62,6 @@ func (d *standin) within(at uint64, bytes int64) bool {
 
 func (*standin) Version() int { return 12090 }
 
-func (*standin) DenseLibrary() (string, error) {
-	return "", fmt.Errorf("%w: a driver that does nothing", backend.ErrUnsupported)
-}
-
 func (d *standin) Properties() driver.Properties {
 	return driver.Properties{
 		Name: "stand-in", Major: 9, Memory: 1 << 36, SharedPerBlock: 48 << 10, SharedOptIn: 227 << 10, SharedPerSM: 228 << 10,
@@ -87,8 +83,7 @@ func (d *standin) Load(name string, _ []byte) (driver.Module, error) {
 }
 
 func (d *standin) Plan(driver.Product) (driver.Plan, error) {
-	_, err := d.DenseLibrary()
-	return nil, err
+	return nil, fmt.Errorf("%w: a driver that does nothing", backend.ErrUnsupported)
 }
 
 func (d *standin) Alloc(bytes int64) (driver.Ptr, error) {
