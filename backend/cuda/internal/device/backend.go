@@ -9,6 +9,7 @@ import (
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
+	"github.com/bitlane/bitlane/backend/internal/ledger"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -112,7 +113,7 @@ func (b *Backend) Open(ctx context.Context, id string, o backend.OpenOptions) (b
 		}
 		info := b.describe(p, system)
 		info.Tuning = maps.Clone(o.Tuning)
-		d := &Device{info: info, context: c, limit: max(o.MemoryLimit, 0), failIn: -1, modules: map[string]*loading{}}
+		d := &Device{info: info, context: c, book: ledger.New(info.Address(), o.MemoryLimit), modules: map[string]*loading{}}
 		return d, nil
 	}
 	want := "0"

@@ -20,19 +20,14 @@ type Plan struct {
 
 // Plan chooses the algorithm of a product, as driver.Context has it.
 func (d *Device) Plan(p driver.Product) (*Plan, error) {
-	d.mu.Lock()
-	err := d.admit("plan")
-	d.mu.Unlock()
-	if err != nil {
+	if err := d.book.Admit("plan", nil); err != nil {
 		return nil, err
 	}
 	made, err := d.context.Plan(p)
 	if err != nil {
 		return nil, d.check(fmt.Errorf("%s: %w", d.name(), err))
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.plans++
+	d.book.CountOther("plans", 1)
 	return &Plan{dev: d, plan: made}, nil
 }
 
@@ -48,9 +43,7 @@ func (p *Plan) Close() error {
 		return nil
 	}
 	err := p.dev.check(p.plan.Close())
-	p.dev.mu.Lock()
-	defer p.dev.mu.Unlock()
-	p.dev.plans--
+	p.dev.book.CountOther("plans", -1)
 	return err
 }
 
