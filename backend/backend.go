@@ -38,7 +38,7 @@ type OpenOptions struct {
 
 	// Tuning moves points that the backend's Tunings has, by name; the others
 	// stay where they are. It is copied.
-	Tuning map[string]int
+	Tuning Tuned
 
 	Logger *slog.Logger // nil: silent
 }
@@ -59,7 +59,7 @@ type DeviceInfo struct {
 	Capability int      `json:"capability,omitempty"` // the vendor's compute capability, 90 for sm_90; 0: none
 	Emulated   bool     `json:"emulated,omitempty"`   // an interpreter or stand-in: right results, not its speed
 
-	Tuning map[string]int `json:"tuning,omitempty"` // OpenOptions.Tuning as it was opened; not to be written to
+	Tuning Tuned `json:"tuning,omitempty"` // OpenOptions.Tuning as it was opened; not to be written to
 }
 
 // Address returns what opens the device, "backend:id", and the backend's name

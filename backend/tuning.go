@@ -19,20 +19,28 @@ type Tunable interface {
 
 // Tuning is one such point. What is promised of a kernel holds at every value.
 type Tuning struct {
-	Name        string // "stream-rows": lower case, words joined by hyphens
-	Value       int    // where the caller says nothing
-	Least, Most int    // what the caller may say
-	What        string // what it decides, in a few words
+	Name  string `json:"name"`  // "stream-rows": lower case, words joined by hyphens
+	Value int    `json:"value"` // where the caller says nothing
+	Least int    `json:"least"` // what the caller may say
+	Most  int    `json:"most"`
+	What  string `json:"what"` // what it decides, in a few words
 }
 
-// String returns "name least..most (value): what".
-func (t Tuning) String() string {
-	return fmt.Sprintf("%s %d..%d (%d): %s", t.Name, t.Least, t.Most, t.Value, t.What)
+// Tuned is what a caller says about some points, by their names.
+type Tuned map[string]int
+
+// String returns "name=value" for each, sorted, with commas in between.
+func (t Tuned) String() string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		all = append(all, fmt.Sprintf("%s=%d", name, t[name]))
+	}
+	return strings.Join(all, ",")
 }
 
 // CheckTuning reports, as ErrUnsupported, a point in t that b has not, or a
 // value out of its range.
-func CheckTuning(b Backend, t map[string]int) error {
+func CheckTuning(b Backend, t Tuned) error {
 	var all []Tuning
 	if has, ok := b.(Tunable); ok {
 		all = has.Tunings()
@@ -42,11 +50,11 @@ func CheckTuning(b Backend, t map[string]int) error {
 		if at < 0 {
 			want := "none: it has nothing to tune"
 			if len(all) > 0 {
-				texts := make([]string, len(all))
+				names := make([]string, len(all))
 				for i := range all {
-					texts[i] = all[i].String()
+					names[i] = all[i].Name
 				}
-				want = "one of " + strings.Join(texts, "; ")
+				want = "one of " + strings.Join(names, ", ")
 			}
 			return quant.Errorf(ErrUnsupported, b.Name(), "tuning", want, "%q", name)
 		}

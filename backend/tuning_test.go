@@ -21,16 +21,17 @@ func (tuned) Tunings() []backend.Tuning {
 
 func TestCheckTuning(t *testing.T) {
 	require.NoError(t, backend.CheckTuning(untuned{}, nil))
-	require.NoError(t, backend.CheckTuning(tuned{}, map[string]int{"tile-rows": 64, "rest": 0}))
+	require.NoError(t, backend.CheckTuning(tuned{}, backend.Tuned{"tile-rows": 64, "rest": 0}))
+	require.Equal(t, "rest=0,tile-rows=64", backend.Tuned{"tile-rows": 64, "rest": 0}.String())
 	for _, c := range []struct {
 		b    backend.Backend
-		t    map[string]int
+		t    backend.Tuned
 		want string
 	}{
-		{untuned{}, map[string]int{"tile-rows": 1}, "toy: tuning is \"tile-rows\", want none: it has nothing to tune"},
-		{tuned{}, map[string]int{"tile": 1}, "tuning is \"tile\", want one of tile-rows 1..64 (32): the least rows; rest 0..1 (0)"},
-		{tuned{}, map[string]int{"tile-rows": 65}, "tuning tile-rows is 65, want 1..64"},
-		{tuned{}, map[string]int{"rest": -1}, "tuning rest is -1, want 0..1"},
+		{untuned{}, backend.Tuned{"tile-rows": 1}, "toy: tuning is \"tile-rows\", want none: it has nothing to tune"},
+		{tuned{}, backend.Tuned{"tile": 1}, "tuning is \"tile\", want one of tile-rows, rest"},
+		{tuned{}, backend.Tuned{"tile-rows": 65}, "tuning tile-rows is 65, want 1..64"},
+		{tuned{}, backend.Tuned{"rest": -1}, "tuning rest is -1, want 0..1"},
 	} {
 		err := backend.CheckTuning(c.b, c.t)
 		require.ErrorIs(t, err, backend.ErrUnsupported)

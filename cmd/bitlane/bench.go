@@ -62,7 +62,7 @@ func runBench(ctx context.Context, e *env, args []string) error {
 	if f.device != "cpu" && f.device != "cpu:0" {
 		return f.onDevice(ctx)
 	}
-	if f.tune != nil {
+	if f.tune.Tuned != nil {
 		return usagef("--tune is for --device, the processor has nothing to tune")
 	}
 	o, err := f.options()

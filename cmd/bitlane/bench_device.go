@@ -28,11 +28,14 @@ func (f *benchFlags) onDevice(ctx context.Context) (err error) {
 		}
 	}
 	f.shapes, f.rows, f.activations = or(f.shapes, deviceShapes...), or(f.rows, deviceRows...), or(f.activations, "exact")
+	if err := f.tune.check(f.device); err != nil {
+		return err
+	}
 	all, err := f.options()
 	if err != nil {
 		return err
 	}
-	dev, err := bitlane.Open(ctx, f.device, backend.OpenOptions{Tuning: f.tune})
+	dev, err := bitlane.Open(ctx, f.device, backend.OpenOptions{Tuning: f.tune.Tuned})
 	if err != nil {
 		return err
 	}

@@ -61,7 +61,7 @@ func TestBenchUsage(t *testing.T) {
 		"--dtype int8":                    "--dtype",
 		"--threads 0":                     "--threads",
 		"--tune tile-rows=1":              "--tune is for --device",
-		"--tune tile-rows":                "not NAME=VALUE",
+		"--tune tile-rows":                "want NAME=VALUE",
 		"--threads 100000":                "--threads",
 		"--cpus 0,0":                      "twice",
 		"--cpus 60000":                    "may not use CPU 60000",

@@ -32,11 +32,14 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 	if o.Timeout < 0 {
 		return usagef("--timeout is %v, want more than 0, or 0 for the usual", o.Timeout)
 	}
+	if err := tune.check(*device); err != nil {
+		return err
+	}
 	if *listChecks {
 		return e.listChecks(f.json)
 	}
 	o.Only, o.Skip = only, skip
-	dev, err := bitlane.Open(ctx, *device, backend.OpenOptions{Tuning: tune})
+	dev, err := bitlane.Open(ctx, *device, backend.OpenOptions{Tuning: tune.Tuned})
 	if err != nil {
 		return err
 	}
@@ -54,7 +57,7 @@ func runConformance(ctx context.Context, e *env, args []string) error {
 	target := conformance.Target{
 		Backend: b,
 		Open: func(ctx context.Context, oo backend.OpenOptions) (backend.Device, func() error, error) {
-			oo.Tuning = tune
+			oo.Tuning = tune.Tuned
 			d, err := b.Open(ctx, info.ID, oo)
 			if err != nil {
 				return nil, nil, err

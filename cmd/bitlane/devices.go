@@ -13,6 +13,7 @@ type backendReport struct {
 	Kernels []string             `json:"kernels"`
 	Devices []backend.DeviceInfo `json:"devices"`
 	Reason  string               `json:"reason,omitempty"` // why there are no devices
+	Tunings []backend.Tuning     `json:"tunings,omitempty"`
 }
 
 func runDevices(ctx context.Context, e *env, args []string) error {
@@ -26,6 +27,9 @@ func runDevices(ctx context.Context, e *env, args []string) error {
 		r := backendReport{Backend: b.Name(), Kernels: []string{}, Devices: []backend.DeviceInfo{}}
 		for _, k := range b.Kernels() {
 			r.Kernels = append(r.Kernels, k.Name())
+		}
+		if tunable, ok := b.(backend.Tunable); ok {
+			r.Tunings = tunable.Tunings()
 		}
 		devices, err := b.Devices(ctx)
 		if err != nil {
@@ -57,6 +61,12 @@ func (e *env) printDevices(reports []backendReport, asJSON bool) error {
 		for _, d := range r.Devices {
 			fmt.Fprintf(w, "%s\t%s\t%s\n", d.Address(), d.Name, describe(d))
 		}
+		if len(r.Devices) == 0 {
+			continue
+		}
+		for _, t := range r.Tunings {
+			fmt.Fprintf(w, "\t--tune %s=%d\t%d..%d: %s\n", t.Name, t.Value, t.Least, t.Most, t.What)
+		}
 	}
 	return w.Flush()
 }
@@ -79,6 +89,9 @@ func describe(d backend.DeviceInfo) string {
 	}
 	if d.Emulated {
 		s += ", emulated"
+	}
+	if len(d.Tuning) > 0 {
+		s += fmt.Sprintf(", tuned %v", d.Tuning)
 	}
 	return s
 }

@@ -45,7 +45,6 @@ func (f *runFlags) register() {
 	f.StringVar(&f.dtype, "dtype", "", "type of x and y: float32, float16, bfloat16 (default: config.json's, else float32)")
 	f.StringVar(&f.kernel, "kernel", "", "use this kernel and no other")
 	f.Var(&f.disable, "disable", "kernels not to use, beside those of BITLANE_DISABLE")
-	f.Var(&f.tune, "tune", tuneUsage)
 	f.IntVar(&f.threads, "threads", 0, "host threads, 0 for all that the process may use")
 }
 
@@ -153,6 +152,7 @@ type runSummary struct {
 func runRun(ctx context.Context, e *env, args []string) error {
 	f := &runFlags{flags: newFlags(e, "run")}
 	f.register()
+	f.Var(&f.tune, "tune", tuneUsage)
 	f.StringVar(&f.layer, "layer", "", "glob over layer names; * crosses dots")
 	f.StringVar(&f.tokens, "tokens", "1,16", "numbers of rows of x, separated by commas")
 	f.Uint64Var(&f.seed, "seed", 1, "seed of the random x")
@@ -169,6 +169,9 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	if err == nil {
 		err = f.resolve()
 	}
+	if err == nil {
+		err = f.tune.check(f.device)
+	}
 	if err != nil {
 		return err
 	}
@@ -181,7 +184,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	dev, err := bitlane.Open(ctx, f.device, backend.OpenOptions{Threads: f.threads, Tuning: f.tune})
+	dev, err := bitlane.Open(ctx, f.device, backend.OpenOptions{Threads: f.threads, Tuning: f.tune.Tuned})
 	if err != nil {
 		return err
 	}

@@ -2,39 +2,46 @@ package main
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/bitlane/bitlane/backend"
 )
 
-// tuning is the flag --tune: points at which kernels switch, as
-// backend.OpenOptions has them. It may be given several times.
-type tuning map[string]int
+// tuning is the flag --tune: points at which kernels switch. It may be given
+// several times; the last value of a name counts.
+type tuning struct{ backend.Tuned }
 
-const tuneUsage = "where kernels switch from one way to another, NAME=VALUE,... (a wrong name lists what the device has)"
-
-// String implements flag.Value.
-func (t tuning) String() string {
-	var all []string
-	for _, name := range slices.Sorted(maps.Keys(t)) {
-		all = append(all, fmt.Sprintf("%s=%d", name, t[name]))
-	}
-	return strings.Join(all, ",")
-}
+const tuneUsage = "where kernels switch from one way to another, NAME=VALUE,... (bitlane devices lists the names)"
 
 // Set implements flag.Value.
 func (t *tuning) Set(s string) error {
 	for _, one := range strings.Split(s, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(one), "=")
-		v, err := strconv.Atoi(value)
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(one, "=")
+		name = strings.TrimSpace(name)
+		v, err := strconv.Atoi(strings.TrimSpace(value))
 		if name == "" || err != nil {
-			return fmt.Errorf("%q is not NAME=VALUE with a whole number", one)
+			return fmt.Errorf("want NAME=VALUE with a whole number")
 		}
-		if *t == nil {
-			*t = tuning{}
+		if t.Tuned == nil {
+			t.Tuned = backend.Tuned{}
 		}
-		(*t)[name] = v
+		t.Tuned[name] = v
+	}
+	return nil
+}
+
+// check reports what the device's backend cannot be tuned to, before anything is
+// opened.
+func (t *tuning) check(device string) error {
+	family, _, _ := strings.Cut(device, ":")
+	if b, ok := backend.Lookup(family); ok {
+		if err := backend.CheckTuning(b, t.Tuned); err != nil {
+			return usagef("--tune: %v", err)
+		}
 	}
 	return nil
 }

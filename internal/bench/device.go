@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/dtype"
 )
 
 // DeviceOptions say what RunDevice measures.
@@ -29,7 +30,6 @@ type DeviceReport struct {
 	Budget   float64            `json:"seconds"`    // wanted for each cell
 	CopyGBps float64            `json:"copy_gbps"`  // read and written, median of all
 	CopySize int64              `json:"copy_bytes"` // of each copy
-	Dense    string             `json:"dense"`      // the vendor's dense products: whose they are, or why there are none
 	Cells    []DeviceCell       `json:"cells"`
 	Complete bool               `json:"completed"`
 }
@@ -71,7 +71,8 @@ type DeviceCell struct {
 
 	// Beside a dense product of as many 16-bit weights by the device's vendor,
 	// where it can be reached (backend.DenseMultiplier).
-	Dense    string  `json:"dense,omitempty"`
+	Dense    string  `json:"dense,omitempty"`     // whose product, and how it is made
+	DenseWhy string  `json:"dense_why,omitempty"` // why there is none
 	DenseP50 float64 `json:"dense_seconds_p50,omitempty"`
 	OfDense  float64 `json:"of_dense,omitempty"` // median of pairs: its time by the layer's
 
@@ -124,7 +125,6 @@ func RunDevice(ctx context.Context, dev backend.Device, o DeviceOptions, w Devic
 			}
 		}
 	}
-	r.Dense = d.dense
 	if len(d.copies) > 0 {
 		r.CopyGBps = median(d.copies)
 	}
@@ -166,7 +166,9 @@ type deviceRun struct {
 	buffers  []backend.Buffer
 	from, to backend.Span
 	copies   []float64 // GB/s, all samples
-	dense    string    // the last product's name, or why there was none
+
+	vendor    *vendor // of the last shape and type
+	vendorWhy string  // why it has none
 }
 
 // open allocates what is copied.
@@ -196,6 +198,9 @@ func (d *deviceRun) open(ctx context.Context) (err error) {
 
 func (d *deviceRun) close() error {
 	var errs []error
+	if d.vendor != nil {
+		errs = append(errs, d.vendor.close())
+	}
 	if d.st != nil {
 		errs = append(errs, d.st.Close())
 	}
@@ -241,7 +246,7 @@ func (d *deviceRun) layer(ctx context.Context, shape Shape, form Form, kernel st
 		Kernel: kernel, Bytes: form.Bytes(shape), State: StateOK,
 	}
 	fail := func(c DeviceCell, err error) error {
-		if ctx.Err() != nil || errors.Is(err, backend.ErrDeviceLost) {
+		if final(ctx, err) != nil {
 			return err
 		}
 		c.State, c.Why = StateFailed, err.Error()
@@ -266,19 +271,13 @@ func (d *deviceRun) layer(ctx context.Context, shape Shape, form Form, kernel st
 	d.st, d.timer = c.st, timer
 	defer func() { d.st, d.timer = own, ownTimer }()
 	cell.Kernel, cell.Scheme, cell.Copies, cell.Cold = stack.Kernel.Name(), stack.Spec.Scheme(), stack.Copies(), stack.Cold
-	v, err := newVendor(d.dev, c.st, form.X, shape, most, d.o.Cold)
-	if err == nil {
-		defer func() { err = errors.Join(err, v.close()) }()
-		d.dense = v.product.Name()
-	} else if d.dense == "" && errors.Is(err, backend.ErrUnsupported) {
-		d.dense = "none: " + err.Error()
-	} else if !errors.Is(err, backend.ErrUnsupported) {
+	if err := d.vendorOf(ctx, shape, form.X); err != nil {
 		return fail(cell, err)
 	}
 	for _, m := range d.o.Rows {
 		one := cell
 		one.M, one.Ops = m, shape.Ops(m)
-		if err := d.rows(ctx, stack, c, v, &one); err != nil {
+		if err := d.rows(ctx, stack, c, &one); err != nil {
 			if err := fail(one, err); err != nil {
 				return err
 			}
@@ -293,21 +292,68 @@ func (d *deviceRun) layer(ctx context.Context, shape Shape, form Form, kernel st
 // there are.
 const leastTime, leastSamples = 2e-3, 7
 
-// rows measures one number of rows. v is the vendor's product, if there is one.
-func (d *deviceRun) rows(ctx context.Context, s *Stack, c *Caller, v *vendor, cell *DeviceCell) (err error) {
+// vendorOf makes d.vendor that of a shape and type, or says in d.vendorWhy what
+// it lacks. Its error is one that ends everything.
+func (d *deviceRun) vendorOf(ctx context.Context, s Shape, t dtype.DType) error {
+	if v := d.vendor; v != nil {
+		if v.shape == s && v.t == t {
+			return nil
+		}
+		d.vendor = nil
+		if err := v.close(); err != nil {
+			return err
+		}
+	}
+	var err error
+	if d.vendor, err = newVendor(ctx, d.dev, d.st, t, s, d.o.Cold); err != nil {
+		d.vendor, d.vendorWhy = nil, err.Error()
+	}
+	return final(ctx, err)
+}
+
+// final is err where nothing can be measured after it.
+func final(ctx context.Context, err error) error {
+	if errors.Is(err, backend.ErrDeviceLost) {
+		return err
+	}
+	return ctx.Err()
+}
+
+// besides makes a sample of the vendor's product for the cell, which says why
+// where there is none.
+func (d *deviceRun) besides(ctx context.Context, c *Caller, cell *DeviceCell) (*product, *deviceSample, error) {
+	if d.vendor == nil {
+		cell.DenseWhy = d.vendorWhy
+		return nil, nil, nil
+	}
+	p, err := d.vendor.product(cell.M)
+	if err != nil {
+		cell.DenseWhy = err.Error()
+		return nil, nil, final(ctx, err)
+	}
+	s, err := d.sample(ctx, c.st, len(d.vendor.w), func() error { return p.enqueue(c) })
+	if err != nil {
+		cell.DenseWhy = err.Error()
+		return nil, nil, errors.Join(final(ctx, err), p.close())
+	}
+	cell.Dense = p.Name()
+	return p, s, nil
+}
+
+// rows measures one number of rows.
+func (d *deviceRun) rows(ctx context.Context, s *Stack, c *Caller, cell *DeviceCell) (err error) {
 	own, err := d.sample(ctx, c.st, s.Copies(), func() error { return c.enqueue(s.turn(), cell.M) })
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, own.close()) }()
 	cell.Applies, cell.Graph = own.times, own.graph != nil
-	var theirs *deviceSample
-	if v != nil {
-		if theirs, err = d.sample(ctx, c.st, len(v.w), func() error { return v.enqueue(c, cell.M) }); err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, theirs.close()) }()
-		cell.Dense = v.product.Name()
+	p, theirs, err := d.besides(ctx, c, cell)
+	if err != nil {
+		return err
+	}
+	if p != nil {
+		defer func() { err = errors.Join(err, theirs.close(), p.close()) }()
 	}
 	var seconds, copies, ofCopy, dense, ofDense []float64
 	for begin := time.Now(); len(seconds) < leastSamples || time.Since(begin) < d.o.Budget; {

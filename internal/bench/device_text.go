@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -19,6 +20,9 @@ func DevicePrinter(w io.Writer) DeviceWatcher {
 			driver := ""
 			if r.Device.Driver != "" {
 				driver = ", driver " + r.Device.Driver
+			}
+			if r.Device.Tuning != nil {
+				driver += fmt.Sprintf(", tuned %v", r.Device.Tuning)
 			}
 			fmt.Fprintf(w, "%v, %s%s; timed by the device, beside copies of %d KiB in turns\n\n", r.Device, r.Device.Arch, driver, r.CopySize>>10)
 			row("K x N", "scheme", "x", "kernel", "M", "p50", "p10", "GB/s", "of copy", "TFLOP/s", "of dense", "samples")
@@ -58,5 +62,14 @@ func (r *DeviceReport) End(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "\ncopies moved %s GB/s, read and written\n", number(r.CopyGBps))
-	fmt.Fprintf(w, "dense products of 16-bit weights: %s\n", r.Dense)
+	by, why := "", ""
+	for i := range r.Cells {
+		by, why = cmp.Or(by, r.Cells[i].Dense), cmp.Or(why, r.Cells[i].DenseWhy)
+	}
+	if by != "" {
+		fmt.Fprintf(w, "\"of dense\" is the time of the vendor's product of as many 16-bit weights by that of the layer, planned for these rows\nalone and without cutting K: %s\n", by)
+	}
+	if why != "" {
+		fmt.Fprintf(w, "\"-\" where the vendor's product could not be had: %s\n", why)
+	}
 }

@@ -92,23 +92,31 @@ func (p *product) Multiply(s backend.Stream, y, x backend.Tensor, w, ws backend.
 		of   *backend.Tensor
 		cols int
 	}{{"x", &x, p.k}, {"y", &y, p.n}} {
-		if m.of.DType != p.t || m.of.Cols != m.cols || m.of.Stride != m.cols {
+		if m.of.DType != p.t || m.of.Cols != m.cols || m.of.Stride != m.cols || m.of.Rows < 0 {
 			return quant.Errorf(backend.ErrShape, m.name, "", fmt.Sprintf("%v, %d columns without gaps", p.t, m.cols), "%v, %d columns, stride %d", m.of.DType, m.of.Cols, m.of.Stride)
 		}
 	}
 	var at [4]driver.Ptr
-	for i, span := range []backend.Span{
-		{Buffer: x.Buffer, Offset: x.Offset, Bytes: 2 * x.Rows * p.k}, {Buffer: w.Buffer, Offset: w.Offset, Bytes: 2 * p.n * p.k},
-		{Buffer: y.Buffer, Offset: y.Offset, Bytes: 2 * y.Rows * p.n}, {Buffer: ws.Buffer, Offset: ws.Offset, Bytes: p.Workspace()},
-	} {
-		if span.Bytes == 0 {
+	for i, part := range [...]struct {
+		name string
+		backend.Span
+		need int
+	}{{"x", x.Span, 2 * x.Rows * p.k}, {"w", w, 2 * p.n * p.k}, {"y", y.Span, 2 * y.Rows * p.n}, {"workspace", ws, p.Workspace()}} {
+		if part.Bytes < part.need {
+			return quant.Errorf(backend.ErrShape, part.name, "size", fmt.Sprintf("%d bytes", part.need), "%d bytes", part.Bytes)
+		}
+		if part.need == 0 {
 			continue
 		}
-		p, err := st.at(span, []string{"x", "w", "y", "workspace"}[i], span.Bytes)
-		if err != nil {
+		var err error
+		if at[i], err = st.at(part.Span, part.name, part.Bytes); err != nil {
 			return err
 		}
-		at[i] = p
+	}
+	for i, other := range [...]backend.Span{x.Span, w, {}, ws} {
+		if i != 2 && y.Span.Overlaps(other) {
+			return quant.Errorf(backend.ErrShape, "y", "", "memory of its own", "over x, w or the workspace")
+		}
 	}
 	return st.Multiply(p.plan, x.Rows, at[0], at[1], at[2], at[3])
 }

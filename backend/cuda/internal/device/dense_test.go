@@ -63,7 +63,7 @@ func TestPlanDense(t *testing.T) {
 	require.NoError(t, err)
 	x := backend.Dense(backend.Span{Buffer: one, Bytes: 64}, dtype.BF16, 2, 16)
 	y := backend.Dense(backend.Span{Buffer: out, Bytes: 32}, dtype.BF16, 2, 8)
-	w, ws := backend.Whole(one), backend.Whole(room)
+	w, ws := backend.Span{Buffer: one, Bytes: 256}, backend.Span{Buffer: room, Bytes: p.Workspace()}
 	require.NoError(t, p.Multiply(st, y, x, w, ws))
 	got := make([]byte, 32)
 	require.NoError(t, st.Download(got, backend.Span{Buffer: out, Bytes: 32}))
@@ -83,6 +83,15 @@ func TestPlanDense(t *testing.T) {
 	wrong(backend.ErrShape, y, other, w, ws)
 	wrong(backend.ErrShape, y, x, backend.Span{Buffer: one, Offset: 240}, ws)
 	wrong(backend.ErrShape, y, x, w, backend.Span{Buffer: room, Offset: 256})
+	for _, part := range []*backend.Span{&x.Span, &y.Span, &w, &ws} { // the buffers may go on
+		all := *part
+		part.Bytes--
+		wrong(backend.ErrShape, y, x, w, ws)
+		*part = all
+	}
+	over := y
+	over.Buffer, over.Offset = one, 32
+	wrong(backend.ErrShape, over, x, w, ws)
 	second := open(t, new(emulator.Driver))
 	foreign, err := second.NewStream()
 	require.NoError(t, err)

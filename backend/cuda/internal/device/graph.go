@@ -32,16 +32,21 @@ func (s *Stream) recorded() *graph {
 	return s.joined
 }
 
-// hold keeps l open for the graph that s records, if it records one.
-func (s *Stream) hold(l *Layer) {
+// hold keeps layers open for the graph that s records, if it records one.
+func (s *Stream) hold(layers ...*Layer) {
 	g := s.recorded()
 	if g == nil {
 		return
 	}
-	l.retain()
 	g.dev.mu.Lock()
 	defer g.dev.mu.Unlock()
-	g.layers = append(g.layers, l)
+	if !g.recording { // another stream has just ended it
+		return
+	}
+	for _, l := range layers {
+		l.retain()
+	}
+	g.layers = append(g.layers, layers...)
 }
 
 // BeginCapture implements backend.GraphCapture.
@@ -96,11 +101,15 @@ func (s *Stream) EndCapture() (backend.Graph, error) {
 	return g, nil
 }
 
+// free lets the layers go of a graph that records no more.
 func (g *graph) free() {
-	for _, l := range g.layers {
+	g.dev.mu.Lock()
+	layers := g.layers
+	g.layers = nil
+	g.dev.mu.Unlock()
+	for _, l := range layers {
 		l.release()
 	}
-	g.layers = nil
 }
 
 func (g *graph) Launch(st backend.Stream) error {
@@ -114,7 +123,11 @@ func (g *graph) Launch(st backend.Stream) error {
 	if err := s.open(); err != nil {
 		return err
 	}
-	return g.dev.check(g.graph.Launch(s.stream))
+	if err := g.graph.Launch(s.stream); err != nil {
+		return g.dev.check(err)
+	}
+	s.hold(g.layers...) // of which a graph that s records now has a copy
+	return nil
 }
 
 // Close waits for launches that are enqueued, as the layers are free after it.

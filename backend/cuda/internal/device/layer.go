@@ -21,7 +21,7 @@ type Layer struct {
 	used    atomic.Bool  // something was enqueued
 
 	mu     sync.Mutex
-	holds  int // graphs that need this layer
+	holds  atomic.Int32 // graphs that need this layer
 	ptr    driver.Ptr
 	bytes  int64
 	filled bool // ptr was allocated
@@ -94,17 +94,8 @@ func (l *Layer) enter(s backend.Stream, dst, x backend.Tensor, ws backend.Span, 
 func (l *Layer) Leave() { l.running.RUnlock() }
 
 // retain keeps the layer open for a graph, until release.
-func (l *Layer) retain() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.holds++
-}
-
-func (l *Layer) release() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.holds--
-}
+func (l *Layer) retain()  { l.holds.Add(1) }
+func (l *Layer) release() { l.holds.Add(-1) }
 
 // Close implements backend.Layer: it refuses new Applies, waits for enqueued
 // ones and frees the memory. It is ErrBusy, and closes nothing, while a graph
@@ -117,8 +108,8 @@ func (l *Layer) Close() error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.holds > 0 {
-		return quant.Errorf(backend.ErrBusy, "layer", "", "its graphs closed first", "in %d graphs", l.holds)
+	if n := l.holds.Load(); n > 0 {
+		return quant.Errorf(backend.ErrBusy, "layer", "", "its graphs closed first", "in %d graphs", n)
 	}
 	if l.used.Load() {
 		if err := l.dev.idle("layer"); err != nil {

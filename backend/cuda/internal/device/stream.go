@@ -203,18 +203,18 @@ func (s *Stream) Sync(ctx context.Context) error {
 // and leaves the caller's own alone. It is ErrBusy, and closes nothing, while the
 // stream records for another one.
 func (s *Stream) Close() error {
-	if s.capture == nil && s.recorded() != nil && !s.closed.Load() {
+	if s.capture == nil && s.recorded() != nil && s.dev.book.Lost() == nil && !s.closed.Load() {
 		return quant.Errorf(backend.ErrBusy, s.dev.name(), "stream", "EndCapture of the other one first", "recording for another")
 	}
 	if s.closed.Swap(true) {
 		return nil
 	}
-	if s.capture != nil { // what is recorded is thrown away
-		s.capture.free()
-		if g, err := s.stream.EndCapture(); err == nil {
-			_ = g.Close()
+	if g := s.capture; g != nil { // what is recorded is thrown away
+		if recorded, err := s.stream.EndCapture(); err == nil {
+			_ = recorded.Close()
 		}
 		s.captured(nil)
+		g.free()
 	}
 	var err error
 	if !s.wrapped {

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
@@ -12,18 +13,19 @@ import (
 type recording struct {
 	origin *stream
 
-	mu      sync.Mutex
-	ended   bool
-	work    []func() error
-	done    map[*stream]int // pieces of work of each that joined
-	awaited map[*stream]int // and how many of them some event that was waited for is behind
+	mu     sync.Mutex
+	ended  bool
+	work   []func() error
+	behind map[*stream]passed // for each that records: what its next piece of work comes after
 }
+
+// passed is how many pieces of work of each stream come before something.
+type passed map[*stream]int
 
 // recorded is a point in a recording.
 type recorded struct {
-	in   *recording
-	by   *stream
-	done int // pieces of work of by before it
+	in     *recording
+	behind passed
 }
 
 // live reports whether r is being recorded.
@@ -40,28 +42,35 @@ func (r *recording) add(s *stream, f func() error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.work = append(r.work, f)
-	r.done[s]++
+	r.behind[s][s]++
 }
 
 func (r *recording) point(s *stream) recorded {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return recorded{r, s, r.done[s]}
+	return recorded{r, maps.Clone(r.behind[s])}
 }
 
-func (r *recording) await(p recorded) {
+// await puts what s does from now on behind p.
+func (r *recording) await(s *stream, p recorded) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.awaited[p.by] = max(r.awaited[p.by], p.done)
+	if r.behind[s] == nil {
+		r.behind[s] = passed{}
+	}
+	for other, n := range p.behind {
+		r.behind[s][other] = max(r.behind[s][other], n)
+	}
 }
 
-// end ends r and reports whether all work that joined is awaited.
+// end ends r and reports whether its origin is behind all work of those that
+// joined.
 func (r *recording) end() (joined bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = true
-	for s, n := range r.done {
-		if s != r.origin && r.awaited[s] < n {
+	for s, behind := range r.behind {
+		if r.behind[r.origin][s] < behind[s] {
 			return false
 		}
 	}
@@ -96,7 +105,7 @@ func (s *stream) wait(e *event) error {
 	case s.rec != p.in:
 		return captureError("wait", 902, "the event is of another recording")
 	}
-	p.in.await(p)
+	p.in.await(s, p)
 	return nil
 }
 
@@ -105,7 +114,7 @@ func (s *stream) BeginCapture() error {
 		if s.isDefault {
 			return captureError("begin capture", 900, "the default stream cannot be recorded")
 		}
-		s.rec = &recording{origin: s, done: map[*stream]int{}, awaited: map[*stream]int{}}
+		s.rec = &recording{origin: s, behind: map[*stream]passed{s: {}}}
 		s.device.record(1)
 		return nil
 	})

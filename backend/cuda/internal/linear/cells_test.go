@@ -194,7 +194,7 @@ func TestCells(t *testing.T) {
 
 func (c cell) run(t *testing.T, exact bool) {
 	l, x := c.layer(t, exact)
-	r := open(t, interpreter, backend.OpenOptions{Tuning: map[string]int{roundedRows: 1, expandedBytes: 1 << 17}})
+	r := open(t, interpreter, backend.OpenOptions{Tuning: backend.Tuned{roundedRows: 1, expandedBytes: 1 << 17}})
 	end := c.end
 	if s, err := backend.NewSpec(l, backend.Request{X: c.x, Y: c.y}); end == "" && (err != nil || !straight(&s)) {
 		end = "_gather"

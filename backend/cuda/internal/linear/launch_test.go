@@ -282,7 +282,7 @@ func TestLaunches(t *testing.T) {
 		t.Run(fmt.Sprintf("w%d %dx%d groups %d, %d SMs%s", bits, n, k, size, sms, end), func(t *testing.T) {
 			d := newStandin()
 			d.sms = sms
-			r := open(t, d, backend.OpenOptions{Tuning: map[string]int{roundedRows: 65, expandedBytes: 1 << 20}})
+			r := open(t, d, backend.OpenOptions{Tuning: backend.Tuned{roundedRows: 65, expandedBytes: 1 << 20}})
 			l := plainLinear(t, n, k, bits, uniform(t, k, min(size, k)), rng.IntN(2) == 0, rng.IntN(2) == 0)
 			made, _ := r.prepare(l, dtype.BF16, []dtype.DType{dtype.F32, dtype.BF16}[rng.IntN(2)], 300, end)
 			watchRows(t, r, d, made.(*layer), rng)

@@ -62,7 +62,7 @@ func newLayer(base *device.Layer, p *plan, w *ways, at driver.Ptr) *layer {
 var kinds = [...]int{dtype.F16: cuda.KindF16, dtype.BF16: cuda.KindBF16, dtype.F32: cuda.KindF32}
 
 // Workspace implements backend.Layer: partial sums, or rows of x that are
-// gathered.
+// gathered, and weights that are expanded.
 func (l *layer) Workspace(rows int) int {
 	if rows <= 0 {
 		return 0
@@ -72,8 +72,8 @@ func (l *layer) Workspace(rows int) int {
 }
 
 // Apply implements backend.Layer: it enqueues one launch, two where K is cut
-// into slices or x gathered before; more only for so many rows that they do not
-// go through the workspace at once.
+// into slices or x gathered before; more for so many rows that they do not go
+// through the workspace at once, and two for each part of the weights that is expanded.
 func (l *layer) Apply(s backend.Stream, dst, x backend.Tensor, ws backend.Span) error {
 	st, err := l.Enter(s, dst, x, ws, l.Workspace(x.Rows))
 	if err != nil {

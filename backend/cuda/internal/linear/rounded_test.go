@@ -3,12 +3,14 @@ package linear
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 	"github.com/bitlane/bitlane/quant/reference"
@@ -48,7 +50,7 @@ func TestRounding(t *testing.T) {
 	} {
 		for _, bits := range []int{2, 3, 4, 5, 8} {
 			l := roundedLayer(t, bits, c.least, c.most)
-			r := open(t, interpreter, backend.OpenOptions{Tuning: map[string]int{streamRows: 2, roundedRows: 3, expandedBytes: 1 << 15}})
+			r := open(t, interpreter, backend.OpenOptions{Tuning: backend.Tuned{streamRows: 2, roundedRows: 3, expandedBytes: 1 << 15}})
 			layer, k := r.prepare(l, c.x, dtype.F32, 5, "_rounded")
 			o := r.operands(layer, 5, 0, 0)
 			rng := rand.New(rand.NewPCG(3, uint64(bits)))
@@ -125,24 +127,52 @@ func TestRoundedScales(t *testing.T) {
 	}
 }
 
-// TestPoints moves every point to both of its ends.
+// TestPoints moves every point to both of its ends, where all others let rows
+// come to it, and looks at which kernels run.
 func TestPoints(t *testing.T) {
 	c := small()
-	c.m = 9
+	c.m, c.n, c.k = 70, 130, 1056
 	l, x := c.layer(t, true)
+	launches := map[string]int{}
 	for _, p := range Points() {
 		require.True(t, p.Least <= p.Value && p.Value <= p.Most && p.What != "" && strings.ToLower(p.Name) == p.Name, p)
 		for _, v := range []int{p.Least, p.Most} {
-			r := open(t, interpreter, backend.OpenOptions{Tuning: map[string]int{p.Name: v}})
-			require.Equal(t, map[string]int{p.Name: v}, r.dev.Info().Tuning)
-			layer, _ := r.prepare(l, c.x, c.y, c.m, "_rounded")
-			o := r.operands(layer, c.m, 0, 0)
-			r.put(o.x, x)
-			require.NoError(t, layer.Apply(r.stream, o.y, o.x, o.workspace))
-			exactly(t, c, l, x, r.get(r.stream, o.y))
-			o.close(t)
-			require.NoError(t, layer.Close())
-			r.close()
+			tuning := backend.Tuned{streamRows: 0, roundedRows: 1, expandedBytes: 1 << 17}
+			tuning[p.Name] = v
+			want := []string{"expand", "tile"}
+			if p.Name == streamRows && v == p.Most {
+				want = []string{"stream"}
+			}
+			if p.Name == roundedRows && v == p.Most {
+				want = []string{"tile"}
+			}
+			t.Run(tuning.String(), func(t *testing.T) {
+				d := newStandin()
+				d.sms = 1
+				r := open(t, d, backend.OpenOptions{Tuning: tuning})
+				require.Equal(t, tuning, r.dev.Info().Tuning)
+				layer, _ := r.prepare(l, c.x, c.y, c.m, "_rounded")
+				o := r.operands(layer, c.m, 0, 0)
+				var got []string
+				d.launched = func(f string, launch *driver.Launch) error {
+					got = append(got, family(f))
+					launches[family(f)]++
+					return nil
+				}
+				require.NoError(t, layer.Apply(r.stream, o.y, o.x, o.workspace))
+				require.Equal(t, want, slices.Compact(got[:min(len(got), len(want))]))
+
+				r = open(t, interpreter, backend.OpenOptions{Tuning: tuning})
+				layer, _ = r.prepare(l, c.x, c.y, c.m, "_rounded")
+				o = r.operands(layer, c.m, 0, 0)
+				r.put(o.x, x)
+				require.NoError(t, layer.Apply(r.stream, o.y, o.x, o.workspace))
+				exactly(t, c, l, x, r.get(r.stream, o.y))
+				o.close(t)
+				require.NoError(t, layer.Close())
+				r.close()
+			})
 		}
 	}
+	require.Greater(t, launches["expand"], 8, "weights are expanded in several parts")
 }
