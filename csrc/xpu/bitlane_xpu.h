@@ -158,7 +158,7 @@ typedef struct {
 typedef struct {
 	int64_t bytes;          /* of this structure, checked */
 	int64_t activations;    /* BITLANE_XPU_EXACT, BITLANE_XPU_INT8_TOKEN */
-	int64_t x_type;         /* F32, F16, BF16: also of the scales of rows */
+	int64_t x_type;         /* F32, F16, BF16: also what scales of rows are rounded to */
 	int64_t x_cols;         /* 1 … k */
 	int64_t compute_type;   /* EXACT: F32, F16 or BF16, what x is turned into if it differs. INT8_TOKEN: 0 */
 	int64_t weight_type;    /* U4, S4, S8 */
@@ -176,7 +176,8 @@ typedef struct {
 	int64_t y_cols;         /* 1 … n */
 	int64_t max_rows;       /* ≥ 1 */
 	int64_t deterministic;  /* 1: the same bits on every run, where oneDNN has a choice */
-	int64_t refuse_reference; /* 1: BITLANE_XPU_WRONG_IMPLEMENTATION instead of an implementation called "ref" */
+	int64_t refuse_reference; /* 1: BITLANE_XPU_WRONG_IMPLEMENTATION instead of a matmul whose implementation is called "ref" */
+	int64_t codes;          /* INT8_TOKEN, 1: makes what quantize and apply_codes need, too; else 0 */
 } bitlane_xpu_plan;
 
 /* What was made for one number of rows. */
@@ -209,7 +210,7 @@ BITLANE_XPU_API const char *bitlane_xpu_needed_symbol(int64_t index);
 
 /* kind is BITLANE_XPU_CPU or BITLANE_XPU_GPU. To list devices, try 0, 1, … until
  * BITLANE_XPU_NO_ENGINE: oneDNN's count of them may be an error's number.
- * BITLANE_XPU_FAILED: the device is there and its driver fails. */
+ * BITLANE_XPU_FAILED: a driver is there, or should be, and fails. */
 BITLANE_XPU_API int32_t bitlane_xpu_engine_create(bitlane_xpu_library *library, int32_t kind, int64_t index, bitlane_xpu_engine **out, char *err, size_t err_bytes);
 
 /* An engine on the caller's device and context, which must outlive it: SYCL
@@ -240,8 +241,8 @@ BITLANE_XPU_API int32_t bitlane_xpu_stream_destroy(bitlane_xpu_stream *stream, c
 
 /* ---- memory ---- */
 
-/* Uninitialised bytes (≥ 1) of the engine's device. *pointer gets the device pointer, aligned
- * to at least 64 bytes. The caller waits for work that uses it before it frees it. */
+/* Uninitialised bytes (≥ 1) of the engine's device. *pointer gets the device pointer, a
+ * multiple of 256. The caller waits for work that uses it before it frees it. */
 BITLANE_XPU_API int32_t bitlane_xpu_memory_alloc(bitlane_xpu_engine *engine, int64_t bytes, bitlane_xpu_memory **out, void **pointer, char *err, size_t err_bytes);
 BITLANE_XPU_API void bitlane_xpu_memory_free(bitlane_xpu_memory *memory);
 
@@ -292,16 +293,19 @@ BITLANE_XPU_API void bitlane_xpu_unbind(bitlane_xpu_binding *binding);
 /*
  * Enqueues y = layer(x) for rows 1 … max_rows; 0 rows do nothing. Strides are elements between rows,
  * ≥ x_cols and y_cols. Rows beyond rows, and columns beyond y_cols, are neither read nor written.
- * workspace has at least layer_workspace(rows) bytes; it, x and y do not overlap.
- * It allocates nothing and does not wait. A failure may show only in stream_wait.
+ * workspace has at least layer_workspace(rows) bytes; it, x and y do not overlap. Contiguous rows
+ * are copied, where they must be, in a few pieces, others row by row.
+ * It allocates nothing (oneDNN may) and does not wait, but for a CPU engine of SYCL, which reads
+ * handles only when work runs. A failure may show only in stream_wait.
  */
 BITLANE_XPU_API int32_t bitlane_xpu_apply(bitlane_xpu_binding *binding, void *x, int64_t x_stride, void *y, int64_t y_stride, int64_t rows, void *workspace, int64_t workspace_bytes, char *err, size_t err_bytes);
 
 /*
- * The parts of apply of an INT8_TOKEN layer. quantize enqueues codes [rows, x_cols] of s8 and
- * scales [rows] of x_type, both without gaps, out of x. apply_codes goes on from
- * such codes and scales, which may be anybody's: it is how a quantizer of
- * the host's comes in. The workspace is that of apply.
+ * The parts of apply of an INT8_TOKEN layer whose plan has codes. quantize enqueues codes
+ * [rows, x_cols] of s8 and scales [rows] of f32, each a value of x_type, both without gaps, out
+ * of x, by the recipe int8-token-xpu: scale NaN and codes 0 for a row that is not finite.
+ * apply_codes goes on from such codes and scales, which may be anybody's: it is how
+ * a quantizer of the host's comes in. The workspace is that of apply.
  */
 BITLANE_XPU_API int32_t bitlane_xpu_quantize(bitlane_xpu_binding *binding, void *x, int64_t x_stride, void *codes, void *scales, int64_t rows, void *workspace, int64_t workspace_bytes, char *err, size_t err_bytes);
 BITLANE_XPU_API int32_t bitlane_xpu_apply_codes(bitlane_xpu_binding *binding, void *codes, void *scales, void *y, int64_t y_stride, int64_t rows, void *workspace, int64_t workspace_bytes, char *err, size_t err_bytes);
