@@ -11,10 +11,7 @@ import (
 
 // fake is a backend over a stand-in.
 func fake(lib *standin.Library) *device.Backend {
-	config := &Config{}
-	b := &device.Backend{ID: "xpu-test", Kind: lib.Kind, Emulated: true, Table: Kernels(config), System: func() (driver.Library, error) { return lib, nil }}
-	b.Check = SelfTest(b.Table)
-	config.Workspace = b.Workspace
+	b := Backend("xpu-test", lib.Kind, func() (driver.Library, error) { return lib, nil })
 	return b
 }
 
