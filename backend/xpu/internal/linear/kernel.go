@@ -55,7 +55,7 @@ const (
 
 // Supports implements backend.Kernel.
 func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refusal) {
-	if i.Family != "xpu" {
+	if i.Family != "xpu" && i.Family != "xpu-cpu" { // the latter: one that is not there, known by its backend's name
 		r = r.Add(k.name, "device", i.Family, "xpu", "")
 	}
 	if s.Plain.Valid() {

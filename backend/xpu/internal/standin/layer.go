@@ -253,6 +253,9 @@ func (b *binding) Apply(c *driver.Call) error {
 			} else {
 				y = b.quantized(x, &w)
 			}
+			if spoil := e.lib.Spoil; spoil != nil {
+				y = spoil(y)
+			}
 			raw, err := e.at(c.Y+driver.Ptr((m*c.YStride+n)*t.Size()), int64(t.Size()))
 			if err != nil {
 				return err
