@@ -84,6 +84,9 @@ func (b *Backend) Devices(ctx context.Context) ([]backend.DeviceInfo, error) {
 		}
 		infos = append(infos, b.describe(lib, e, i, nil))
 		_ = e.Close() // nothing of it lives
+		if b.Kind == driver.CPU {
+			return infos, nil // there is never another one, and oneDNN prints that it was asked for
+		}
 	}
 }
 
@@ -159,7 +162,7 @@ func (b *Backend) Open(ctx context.Context, id string, o backend.OpenOptions) (b
 	}
 	d := &Device{
 		info: b.describe(lib, e, index, o.Tuning), engine: e, library: lib.Facts(), reference: b.reference(o.Tuning) == 1,
-		limit: max(o.MemoryLimit, 0), failIn: -1,
+		limit: max(o.MemoryLimit, 0), failIn: -1, open: map[*Stream]struct{}{},
 	}
 	if b.Check != nil {
 		if err := b.Check(d); err != nil {

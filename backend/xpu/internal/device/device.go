@@ -23,8 +23,9 @@ type Device struct {
 	closed bool
 	lost   error // the first failure of the run-time
 	alive  backend.Alive
-	failIn int // allocations that still succeed before the injected fault; -1: no fault
-	allocs int // since the last FailAlloc
+	open   map[*Stream]struct{} // streams that are not closed
+	failIn int                  // allocations that still succeed before the injected fault; -1: no fault
+	allocs int                  // since the last FailAlloc
 }
 
 var (
@@ -169,13 +170,29 @@ func (d *Device) count(change func(*backend.Alive)) {
 	change(&d.alive)
 }
 
-// drop frees what take returned.
+// drop frees what take returned, when no enqueued work can use it any more:
+// oneDNN's run-times free at once.
 func (d *Device) drop(m driver.Memory, bytes int64) (err error) {
 	if m != nil {
-		err = d.check(m.Close())
+		err = errors.Join(d.settle(), d.check(m.Close()))
 	}
 	d.count(func(a *backend.Alive) { a.Buffers--; a.Bytes -= bytes })
 	return err
+}
+
+// settle waits for the work that is enqueued in any stream.
+func (d *Device) settle() error {
+	d.mu.Lock()
+	all := make([]*Stream, 0, len(d.open))
+	for s := range d.open {
+		all = append(all, s)
+	}
+	d.mu.Unlock()
+	var errs []error
+	for _, s := range all {
+		errs = append(errs, s.settle())
+	}
+	return errors.Join(errs...)
 }
 
 // Alloc implements backend.Device.
@@ -234,8 +251,12 @@ func (d *Device) newStream(handle uintptr) (*Stream, error) {
 	if err != nil {
 		return nil, d.check(fmt.Errorf("%s: stream: %w", d.name(), err))
 	}
-	d.count(func(a *backend.Alive) { a.Streams++ })
-	return &Stream{dev: d, stream: s, bound: map[*Layer]driver.Binding{}}, nil
+	made := &Stream{dev: d, stream: s, bound: map[*Layer]driver.Binding{}}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.alive.Streams++
+	d.open[made] = struct{}{}
+	return made, nil
 }
 
 // Close implements backend.Device. ErrBusy says what is still open.

@@ -128,6 +128,7 @@ func (l *Layer) Apply(s backend.Stream, dst, x backend.Tensor, ws backend.Span) 
 	if ws.Buffer != nil {
 		c.Workspace, c.WorkspaceBytes = driver.Ptr(ws.Addr()), int64(ws.Bytes)
 	}
+	st.pending = true
 	return l.dev.check(b.Apply(c))
 }
 
@@ -149,6 +150,7 @@ func (l *Layer) Quantize(s backend.Stream, x backend.Tensor, codes, scales, ws b
 		return err
 	}
 	c := &driver.Call{X: driver.Ptr(x.Addr()), XStride: x.Stride, Rows: x.Rows, Workspace: driver.Ptr(ws.Addr()), WorkspaceBytes: int64(ws.Bytes)}
+	st.pending = true
 	return l.dev.check(b.Quantize(c, driver.Ptr(codes.Addr()), driver.Ptr(scales.Addr())))
 }
 
@@ -236,7 +238,7 @@ func (l *Layer) unbind(st *Stream) error {
 	if b == nil { // closed meanwhile
 		return nil
 	}
-	err := l.dev.check(st.stream.Wait())
+	err := l.dev.check(st.wait(st.stream))
 	delete(st.bound, l)
 	l.forget(st)
 	return errors.Join(err, b.Close())

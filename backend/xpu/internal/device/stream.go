@@ -21,6 +21,7 @@ type Stream struct {
 	stream  driver.Stream
 	bound   map[*Layer]driver.Binding // nil after Close
 	scratch driver.Call               // of one Apply after the other
+	pending bool                      // work was enqueued and not waited for
 }
 
 var _ backend.Stream = (*Stream)(nil)
@@ -52,6 +53,22 @@ func (s *Stream) call(f func(driver.Stream) error) error {
 		return s.errClosed()
 	}
 	return s.dev.check(f(s.stream))
+}
+
+// wait waits for all work. Called with mu held.
+func (s *Stream) wait(d driver.Stream) error {
+	s.pending = false
+	return d.Wait()
+}
+
+// settle waits if there is anything to wait for.
+func (s *Stream) settle() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bound == nil || !s.pending {
+		return nil
+	}
+	return s.dev.check(s.wait(s.stream))
 }
 
 // at checks that span is a live part of this device of n bytes and returns its
@@ -100,7 +117,10 @@ func (s *Stream) Copy(dst, src backend.Span) error {
 	if err != nil || src.Bytes == 0 {
 		return err
 	}
-	return s.call(func(d driver.Stream) error { return d.Copy(to, from, int64(src.Bytes)) })
+	return s.call(func(d driver.Stream) error {
+		s.pending = true
+		return d.Copy(to, from, int64(src.Bytes))
+	})
 }
 
 // Record implements backend.Stream.
@@ -133,7 +153,7 @@ func (s *Stream) Wait(e backend.Event) error {
 	if own.in == s || own.in.closed.Load() { // in order anyway; done when it was closed
 		return nil
 	}
-	if err := own.in.call(driver.Stream.Wait); err != nil && !errors.Is(err, backend.ErrClosed) {
+	if err := own.in.call(own.in.wait); err != nil && !errors.Is(err, backend.ErrClosed) {
 		return err
 	}
 	return nil
@@ -149,10 +169,10 @@ func (s *Stream) Sync(ctx context.Context) error {
 		return err
 	}
 	if ctx.Done() == nil {
-		return s.call(driver.Stream.Wait)
+		return s.call(s.wait)
 	}
 	done := make(chan error, 1)
-	go func() { done <- s.call(driver.Stream.Wait) }()
+	go func() { done <- s.call(s.wait) }()
 	select {
 	case err := <-done:
 		return err
@@ -176,7 +196,10 @@ func (s *Stream) Close() error {
 	s.bound = nil
 	err = errors.Join(err, s.stream.Close())
 	s.mu.Unlock()
-	s.dev.count(func(a *backend.Alive) { a.Streams-- })
+	s.dev.mu.Lock()
+	s.dev.alive.Streams--
+	delete(s.dev.open, s)
+	s.dev.mu.Unlock()
 	return s.dev.check(err)
 }
 

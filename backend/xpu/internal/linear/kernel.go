@@ -143,6 +143,9 @@ func (k *kernel) forGroups(r *backend.Refusal, s *backend.Spec) *backend.Refusal
 
 // forSizes adds sizes that overflow something.
 func (k *kernel) forSizes(r *backend.Refusal, s *backend.Spec) *backend.Refusal {
+	if k.codes && s.K < 2 {
+		r = r.Add(k.name, "K", fmt.Sprint(s.K), "at least 2: oneDNN takes no maximum of one feature", "")
+	}
 	if k.codes && int64(s.Groups.Longest)*128*int64(k.farthest(s)) > 1<<31-1 {
 		r = r.Add(k.name, "longest group", fmt.Sprint(s.Groups.Longest), fmt.Sprintf("at most %d: sums of codes are 32 bits", (1<<31-1)/(128*k.farthest(s))), "")
 	}
@@ -162,7 +165,7 @@ func (k *kernel) farthest(s *backend.Spec) int {
 // Footprint implements backend.Kernel. Where the device is not there, the
 // workspace is an estimate: what oneDNN wants for itself is not known.
 func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footprint {
-	p := k.plan(&s, false)
+	p := k.plan(&s, true) // what is refused for its implementation has a workspace, too
 	f := backend.Footprint{Weights: p.at.total, Staging: p.staging()}
 	var known bool
 	if k.config.Workspace != nil {

@@ -104,9 +104,9 @@ func TestAbsences(t *testing.T) {
 	lib.Engines = 3
 	infos, err := fake(lib).Devices(ctx)
 	require.NoError(t, err)
-	require.Len(t, infos, 3)
-	require.Equal(t, backend.DeviceInfo{Backend: "xpu-test", Family: "xpu", ID: "2", Name: "oneDNN's CPU engine", Arch: "cpu", Driver: "Go",
-		Library: "oneDNN 3.13.2 (CPU Go, GPU none)", Units: 1, Emulated: true}, infos[2])
+	require.Len(t, infos, 1, "there is one CPU")
+	require.Equal(t, backend.DeviceInfo{Backend: "xpu-test", Family: "xpu", ID: "0", Name: "oneDNN's CPU engine", Arch: "cpu", Driver: "Go",
+		Library: "oneDNN 3.13.2 (CPU Go, GPU none)", Units: 1, Emulated: true}, infos[0])
 	for _, id := range []string{"3", "-1", "01", "x", "99999999999999999999"} {
 		_, err := fake(lib).Open(ctx, id, backend.OpenOptions{})
 		require.ErrorIs(t, err, backend.ErrNoDevice, id)
