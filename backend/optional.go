@@ -3,6 +3,8 @@ package backend
 import (
 	"time"
 	"unsafe"
+
+	"github.com/bitlane/bitlane/dtype"
 )
 
 // Grouper is implemented by a Device that can run several layers that share
@@ -66,6 +68,33 @@ type PinnedHost interface {
 type HostBuffer interface {
 	Bytes() []byte
 	Pointer() unsafe.Pointer
+	Close() error
+}
+
+// DenseMultiplier is implemented by a Device that can reach its vendor's library
+// of dense products. It is a measure for kernels and not one of them: nobody states
+// how that library sums, so that no error bound could be given for its y.
+type DenseMultiplier interface {
+	// PlanDense plans y [M, n] = x [M, k] · wᵀ for w [n, k] and up to rows rows,
+	// all of type t, float16 or bfloat16, with float32 sums. No library, or a
+	// size that it does not take, is ErrUnsupported and says why.
+	PlanDense(t dtype.DType, n, k, rows int) (DenseProduct, error)
+}
+
+// DenseProduct is a planned product. It is safe for use by several goroutines,
+// but for Close.
+type DenseProduct interface {
+	// Name says which library and algorithm it is.
+	Name() string
+
+	// Workspace returns the bytes that Multiply needs.
+	Workspace() int
+
+	// Multiply enqueues y = x · wᵀ. All three are without gaps between rows and
+	// 16-byte aligned, ws is 256-byte aligned and uninitialised.
+	Multiply(s Stream, y, x Tensor, w, ws Span) error
+
+	// Close is idempotent.
 	Close() error
 }
 

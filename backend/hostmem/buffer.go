@@ -46,6 +46,6 @@ func (b *buffer) Close() error {
 	if b.mem.Swap(nil) == nil {
 		return nil
 	}
-	b.dev.drop(b.ours)
+	b.dev.book.Drop(b.ours)
 	return nil
 }

@@ -195,7 +195,7 @@ func TestCloseOfADevice(t *testing.T) {
 	closers := []interface{ Close() error }{b, st, e, l}
 	err = d.Close()
 	require.ErrorIs(t, err, backend.ErrBusy)
-	require.ErrorContains(t, err, "1 layers, 1 buffers, 1 streams and 1 events")
+	require.ErrorContains(t, err, "1 layers, 1 buffers, 1 streams, 1 events still open")
 	for _, c := range closers {
 		require.ErrorIs(t, d.Close(), backend.ErrBusy)
 		require.NoError(t, c.Close())

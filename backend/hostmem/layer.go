@@ -32,12 +32,9 @@ func NewLayer(dev backend.Device, s backend.Spec) (*Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return nil, d.errClosed()
+	if err := d.book.Add(func(a *backend.Alive) { a.Layers++ }); err != nil {
+		return nil, err
 	}
-	d.alive.Layers++
 	return &Layer{dev: d, spec: s}, nil
 }
 
@@ -149,12 +146,10 @@ func (l *Layer) Close() error {
 	for _, b := range l.blocks {
 		bytes := int64(len(b.Bytes()))
 		errs = append(errs, b.Close())
-		l.dev.drop(bytes)
+		l.dev.book.Drop(bytes)
 	}
 	l.blocks, l.bytes = nil, 0
-	l.dev.mu.Lock()
-	l.dev.alive.Layers--
-	l.dev.mu.Unlock()
+	l.dev.book.Count(func(a *backend.Alive) { a.Layers-- })
 	return errors.Join(errs...)
 }
 

@@ -75,12 +75,9 @@ func (s *stream) Record() (backend.Event, error) {
 	if err := s.open(); err != nil {
 		return nil, err
 	}
-	s.dev.mu.Lock()
-	defer s.dev.mu.Unlock()
-	if err := s.dev.admit("event"); err != nil {
+	if err := s.dev.book.Admit("event", func(a *backend.Alive) { a.Events++ }); err != nil {
 		return nil, err
 	}
-	s.dev.alive.Events++
 	return &event{dev: s.dev}, nil
 }
 
@@ -108,9 +105,7 @@ func (s *stream) Close() error {
 	if s.closed.Swap(true) {
 		return nil
 	}
-	s.dev.mu.Lock()
-	defer s.dev.mu.Unlock()
-	s.dev.alive.Streams--
+	s.dev.book.Count(func(a *backend.Alive) { a.Streams-- })
 	return nil
 }
 
@@ -126,8 +121,6 @@ func (e *event) Close() error {
 	if e.closed.Swap(true) {
 		return nil
 	}
-	e.dev.mu.Lock()
-	defer e.dev.mu.Unlock()
-	e.dev.alive.Events--
+	e.dev.book.Count(func(a *backend.Alive) { a.Events-- })
 	return nil
 }

@@ -122,6 +122,7 @@ func TestBenchOfADevice(t *testing.T) {
 	require.Contains(t, out, "cuda_w4g_a16_mma")
 	require.Contains(t, out, "graph")
 	require.Contains(t, out, "copies moved")
+	require.Contains(t, out, "of dense")
 
 	code, out, errs = program(t, append(args, "--json")...)
 	require.Equal(t, exitOK, code, errs)
@@ -132,6 +133,8 @@ func TestBenchOfADevice(t *testing.T) {
 	require.Positive(t, report.CopyGBps)
 	for _, c := range report.Cells {
 		require.Positive(t, c.P50)
+		require.Equal(t, "dense product in Go, eight sums", c.Dense)
+		require.InEpsilon(t, c.OfDense, c.DenseP50/c.P50, 1)
 		require.True(t, c.Graph)
 		require.Zero(t, c.Applies%c.Copies, "a sample is whole turns of the copies")
 	}

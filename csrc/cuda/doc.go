@@ -1,7 +1,8 @@
 // Package cuda is a folder for the C compiler: a minimal cuda.h, so that a build
 // with -tags cuda needs neither NVIDIA's toolkit nor its driver. Its packages
 // are lazy, which stands between the binary and libcuda.so.1 and loads that
-// library at run time, and fake, a stand-in for it, for tests.
+// library at run time; cublaslt, which does so with libcublasLt and calls it; fake
+// and fakelt, stand-ins for the two, for tests.
 //
 // gorgonia.org/cu includes <cuda.h>, and no module can say for another where
 // that is. So whoever builds with the tag says it, in this module, in one that

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -30,6 +29,7 @@ type DeviceReport struct {
 	Budget   float64            `json:"seconds"`    // wanted for each cell
 	CopyGBps float64            `json:"copy_gbps"`  // read and written, median of all
 	CopySize int64              `json:"copy_bytes"` // of each copy
+	Dense    string             `json:"dense"`      // the vendor's dense products: whose they are, or why there are none
 	Cells    []DeviceCell       `json:"cells"`
 	Complete bool               `json:"completed"`
 }
@@ -68,6 +68,12 @@ type DeviceCell struct {
 	Tflops float64 `json:"tflops"`
 	Copy   float64 `json:"copy_gbps"` // meanwhile, median
 	OfCopy float64 `json:"of_copy"`   // median of pairs: GBps by the copy next to it
+
+	// Beside a dense product of as many 16-bit weights by the device's vendor,
+	// where it can be reached (backend.DenseMultiplier).
+	Dense    string  `json:"dense,omitempty"`
+	DenseP50 float64 `json:"dense_seconds_p50,omitempty"`
+	OfDense  float64 `json:"of_dense,omitempty"` // median of pairs: its time by the layer's
 
 	Samples int    `json:"samples"`
 	State   string `json:"state"`
@@ -118,6 +124,7 @@ func RunDevice(ctx context.Context, dev backend.Device, o DeviceOptions, w Devic
 			}
 		}
 	}
+	r.Dense = d.dense
 	if len(d.copies) > 0 {
 		r.CopyGBps = median(d.copies)
 	}
@@ -159,6 +166,7 @@ type deviceRun struct {
 	buffers  []backend.Buffer
 	from, to backend.Span
 	copies   []float64 // GB/s, all samples
+	dense    string    // the last product's name, or why there was none
 }
 
 // open allocates what is copied.
@@ -258,10 +266,19 @@ func (d *deviceRun) layer(ctx context.Context, shape Shape, form Form, kernel st
 	d.st, d.timer = c.st, timer
 	defer func() { d.st, d.timer = own, ownTimer }()
 	cell.Kernel, cell.Scheme, cell.Copies, cell.Cold = stack.Kernel.Name(), stack.Spec.Scheme(), stack.Copies(), stack.Cold
+	v, err := newVendor(d.dev, c.st, form.X, shape, most, d.o.Cold)
+	if err == nil {
+		defer func() { err = errors.Join(err, v.close()) }()
+		d.dense = v.product.Name()
+	} else if d.dense == "" && errors.Is(err, backend.ErrUnsupported) {
+		d.dense = "none: " + err.Error()
+	} else if !errors.Is(err, backend.ErrUnsupported) {
+		return fail(cell, err)
+	}
 	for _, m := range d.o.Rows {
 		one := cell
 		one.M, one.Ops = m, shape.Ops(m)
-		if err := d.rows(ctx, stack, c, &one); err != nil {
+		if err := d.rows(ctx, stack, c, v, &one); err != nil {
 			if err := fail(one, err); err != nil {
 				return err
 			}
@@ -276,46 +293,25 @@ func (d *deviceRun) layer(ctx context.Context, shape Shape, form Form, kernel st
 // there are.
 const leastTime, leastSamples = 2e-3, 7
 
-// rows measures one number of rows.
-func (d *deviceRun) rows(ctx context.Context, s *Stack, c *Caller, cell *DeviceCell) (err error) {
-	each := func(times int) func() error {
-		return func() error {
-			for range times {
-				if err := c.enqueue(s.turn(), cell.M); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-	}
-	best := math.Inf(1)
-	for range 3 {
-		t, err := d.timed(ctx, each(1))
-		if err != nil {
-			return err
-		}
-		best = min(best, t)
-	}
-	// Whole turns of the copies: a sample that is launched again must find
-	// nothing of it in a cache.
-	turns := max(1, int(math.Ceil(leastTime/best/float64(s.Copies()))))
-	cell.Applies = turns * s.Copies()
-	work := each(cell.Applies)
-	if recorder, ok := c.st.(backend.GraphCapture); ok {
-		graph, err := record(recorder, work)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, graph.Close()) }()
-		cell.Graph = true
-		work = func() error { return graph.Launch(c.st) }
-	}
-	if _, err := d.timed(ctx, work); err != nil { // the first one may be slow
+// rows measures one number of rows. v is the vendor's product, if there is one.
+func (d *deviceRun) rows(ctx context.Context, s *Stack, c *Caller, v *vendor, cell *DeviceCell) (err error) {
+	own, err := d.sample(ctx, c.st, s.Copies(), func() error { return c.enqueue(s.turn(), cell.M) })
+	if err != nil {
 		return err
 	}
-	var seconds, copies, pairs []float64
+	defer func() { err = errors.Join(err, own.close()) }()
+	cell.Applies, cell.Graph = own.times, own.graph != nil
+	var theirs *deviceSample
+	if v != nil {
+		if theirs, err = d.sample(ctx, c.st, len(v.w), func() error { return v.enqueue(c, cell.M) }); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, theirs.close()) }()
+		cell.Dense = v.product.Name()
+	}
+	var seconds, copies, ofCopy, dense, ofDense []float64
 	for begin := time.Now(); len(seconds) < leastSamples || time.Since(begin) < d.o.Budget; {
-		t, err := d.timed(ctx, work)
+		t, err := own.take(ctx)
 		if err != nil {
 			return err
 		}
@@ -323,37 +319,23 @@ func (d *deviceRun) rows(ctx context.Context, s *Stack, c *Caller, cell *DeviceC
 		if err != nil {
 			return err
 		}
-		t /= float64(cell.Applies)
 		seconds, copies = append(seconds, t), append(copies, speed)
-		pairs = append(pairs, float64(cell.Bytes)/t/1e9/speed)
+		ofCopy = append(ofCopy, float64(cell.Bytes)/t/1e9/speed)
+		if theirs != nil {
+			by, err := theirs.take(ctx)
+			if err != nil {
+				return err
+			}
+			dense, ofDense = append(dense, by), append(ofDense, by/t)
+		}
 	}
 	d.copies = append(d.copies, copies...)
 	cell.Samples = len(seconds)
 	cell.P50, cell.P10 = median(seconds), quantile(seconds, 0.1)
 	cell.GBps, cell.Tflops = float64(cell.Bytes)/cell.P50/1e9, cell.Ops/cell.P50/1e12
-	cell.Copy, cell.OfCopy = median(copies), median(pairs)
+	cell.Copy, cell.OfCopy = median(copies), median(ofCopy)
+	if theirs != nil {
+		cell.DenseP50, cell.OfDense = median(dense), median(ofDense)
+	}
 	return nil
-}
-
-// record records what do enqueues.
-func record(st backend.GraphCapture, do func() error) (backend.Graph, error) {
-	if err := st.BeginCapture(); err != nil {
-		return nil, err
-	}
-	err := do()
-	graph, ended := st.EndCapture()
-	if err == nil {
-		return graph, ended
-	}
-	if ended == nil {
-		err = errors.Join(err, graph.Close())
-	}
-	return nil, err
-}
-
-// enqueue applies l to the first rows of x, without waiting.
-func (c *Caller) enqueue(l backend.Layer, rows int) error {
-	x, y := c.x, c.y
-	x.Rows, y.Rows = rows, rows
-	return l.Apply(c.st, y, x, c.ws)
 }

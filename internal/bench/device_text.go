@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-const deviceColumns = "%-12s  %-24s  %-8s  %-26s  %5s  %9s  %9s  %7s  %8s  %8s  %s\n"
+const deviceColumns = "%-12s  %-24s  %-8s  %-26s  %5s  %9s  %9s  %7s  %8s  %8s  %8s  %s\n"
 
 // DevicePrinter returns a DeviceWatcher that writes a table, row by row as it
 // comes.
@@ -21,7 +21,7 @@ func DevicePrinter(w io.Writer) DeviceWatcher {
 				driver = ", driver " + r.Device.Driver
 			}
 			fmt.Fprintf(w, "%v, %s%s; timed by the device, beside copies of %d KiB in turns\n\n", r.Device, r.Device.Arch, driver, r.CopySize>>10)
-			row("K x N", "scheme", "x", "kernel", "M", "p50", "p10", "GB/s", "of copy", "TFLOP/s", "samples")
+			row("K x N", "scheme", "x", "kernel", "M", "p50", "p10", "GB/s", "of copy", "TFLOP/s", "of dense", "samples")
 		},
 		Cell: func(c *DeviceCell) {
 			if c.State != StateOK {
@@ -42,8 +42,12 @@ func DevicePrinter(w io.Writer) DeviceWatcher {
 			if !c.Cold {
 				how += ", warm"
 			}
+			ofDense := "-"
+			if c.Dense != "" {
+				ofDense = fmt.Sprintf("%.0f %%", 100*c.OfDense)
+			}
 			row(c.Shape, c.Scheme, c.DType, c.Kernel, fmt.Sprint(c.M), seconds(c.P50), seconds(c.P10), number(c.GBps),
-				fmt.Sprintf("%.0f %%", 100*c.OfCopy), fmt.Sprintf("%.3g", c.Tflops), how)
+				fmt.Sprintf("%.0f %%", 100*c.OfCopy), fmt.Sprintf("%.3g", c.Tflops), ofDense, how)
 		},
 	}
 }
@@ -54,4 +58,5 @@ func (r *DeviceReport) End(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "\ncopies moved %s GB/s, read and written\n", number(r.CopyGBps))
+	fmt.Fprintf(w, "dense products of 16-bit weights: %s\n", r.Dense)
 }

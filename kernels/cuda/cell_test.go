@@ -30,6 +30,7 @@ type cell struct {
 	runs      int  // Stream: 8 if 0
 	slices    int  // 1 if 0
 	exact     bool // integers small enough that every sum is exact
+	bits      bool // the problem's plain weights are bits already
 	unaligned bool // x at 2 bytes past an aligned address and with an odd stride
 	seed      uint64
 }
@@ -44,7 +45,7 @@ func (c cell) plain() bool { return c.kernel.Bits == 16 }
 
 // weights are the codes, or the bits of plain weights.
 func (c cell) weights(u [][]int) [][]int {
-	if !c.plain() {
+	if !c.plain() || c.bits {
 		return u
 	}
 	all := make([][]int, len(u))
@@ -272,6 +273,9 @@ func (c cell) run(t testing.TB, p *problem, config ptx.Config) []byte {
 // launch is run with the entries that find has. The error is a launch's, or that
 // of bytes of y that belong to no output.
 func (c cell) launch(t testing.TB, find func(name string) *ptx.Entry, p *problem, config ptx.Config) ([]byte, error) {
+	if c.kernel.Family == Expand {
+		return c.launchExpanded(t, find, p, config)
+	}
 	d := device{t, ptx.NewMachine(config)}
 	entry := find(c.kernel.Name)
 	require.NotNil(t, entry)

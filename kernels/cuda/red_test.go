@@ -26,6 +26,7 @@ func gathers(k Kernel) bool  { return k.Family == Gather }
 func coded(k Kernel) bool    { return layered(k) && k.Bits <= 8 }
 func straight(k Kernel) bool { return layered(k) && !k.Mapped }
 func finishes(k Kernel) bool { return k.Family == Finish }
+func expands(k Kernel) bool  { return k.Family == Expand }
 
 var reds = []red{
 	{name: "two registers of a fragment A swapped", of: layered, spoil: func(f *flow) []change { return f.swapped(0, 1) }},
@@ -34,7 +35,7 @@ var reds = []red{
 	{name: "no barriers", of: layered, spoil: func(f *flow) []change { return f.without("bar", "barrier") }},
 	{name: "no waits for copies", of: layered, spoil: func(f *flow) []change { return f.without("cp.async.wait_group", "cp.async.wait_all") }},
 	{name: "copies never committed", of: layered, spoil: func(f *flow) []change { return f.without("cp.async.commit_group") }},
-	{name: "the next group", of: layered, spoil: (*flow).nextGroup},
+	{name: "the next group", of: layered, spoil: func(f *flow) []change { return f.nextGroup(paramUnitGroup) }},
 	{name: "slices share their sums", of: layered, spoil: (*flow).sharedSums},
 	{name: "no bound of tokens", of: layered, spoil: func(f *flow) []change { return f.unbounded(paramM) }, each: true},
 	{name: "no bound of outputs", of: layered, spoil: func(f *flow) []change { return f.unbounded(paramN) }, each: true},
@@ -44,7 +45,7 @@ var reds = []red{
 	{name: "float32 scales taken for halves", of: layered, spoil: func(f *flow) []change { return f.mistaken(paramScaleKind, KindF32, 3) }},
 	{name: "float16 y taken for bfloat16", of: layered, spoil: func(f *flow) []change { return f.mistaken(paramYKind, KindF16, KindBF16) }},
 	{name: "the constant zero point plus 1", of: coded, spoil: func(f *flow) []change { return f.plus(paramZero, 1) }},
-	{name: "zero points of groups plus 1", of: coded, spoil: (*flow).storedZeros},
+	{name: "zero points of groups plus 1", of: coded, spoil: func(f *flow) []change { return f.storedZeros("ld.shared.u16") }},
 	{name: "bias added twice", of: layered, spoil: func(f *flow) []change { return f.biasTwice(paramBias) }},
 	{name: "bias added by each slice", of: layered, spoil: (*flow).biasPerSlice},
 	{name: "fine ignored", of: layered, spoil: func(f *flow) []change { return f.plusText(paramFine, "mov.u32 %s, 0;") }},
@@ -57,6 +58,16 @@ var reds = []red{
 	{name: "float16 y taken for bfloat16", of: finishes, spoil: func(f *flow) []change { return f.mistaken(8, KindF16, KindBF16) }},
 	{name: "map read in the wrong order", of: gathers, spoil: func(f *flow) []change { return f.mapSwapped(4) }},
 	{name: "features beyond K", of: gathers, spoil: func(f *flow) []change { return f.plus(2, 1) }},
+
+	{name: "the next group", of: expands, spoil: func(f *flow) []change { return f.nextGroup(5) }},
+	{name: "float16 scales taken for bfloat16", of: expands, spoil: func(f *flow) []change { return f.mistaken(2, KindF16, KindBF16) }},
+	{name: "float32 scales taken for halves", of: expands, spoil: func(f *flow) []change { return f.mistaken(2, KindF32, 3) }},
+	{name: "the constant zero point plus 1", of: expands, spoil: func(f *flow) []change { return f.plus(4, 1) }},
+	{name: "zero points of groups plus 1", of: expands, spoil: func(f *flow) []change { return f.storedZeros("ld.global.nc.u16") }},
+	{name: "no bound of units", of: expands, spoil: func(f *flow) []change { return f.plus(7, 1) }},
+	{name: "always the first row", of: expands, spoil: func(f *flow) []change { return f.plusText(8, "mov.u32 %s, 0;") }},
+	{name: "shrink ignored", of: expands, spoil: func(f *flow) []change { return f.plusText(9, "mov.f32 %s, 0f3f800000;") }},
+	{name: "two numbers of a fragment swapped", of: expands, spoil: (*flow).storeSwapped},
 }
 
 // swapped exchanges the first two registers of an operand of the nth mma, or the
@@ -98,9 +109,9 @@ func (f *flow) plus(param, by int) []change {
 }
 
 // nextGroup adds 1 to what is read of the map from units to groups.
-func (f *flow) nextGroup() []change {
+func (f *flow) nextGroup(param int) []change {
 	var all []change
-	for _, s := range f.pick(func(s *statement) bool { return s.is("ld.global") && f.reaches(s, paramUnitGroup) }) {
+	for _, s := range f.pick(func(s *statement) bool { return s.is("ld.global") && f.reaches(s, param) }) {
 		all = append(all, s.then(fmt.Sprintf("add.s32 %s, %s, 1;", s.args[0], s.args[0])))
 	}
 	return all
@@ -178,11 +189,11 @@ func (f *flow) mistaken(param, kind, with int) []change {
 	return all
 }
 
-// storedZeros adds 1 to the zero points on their way from shared memory into a
+// storedZeros adds 1 to the zero points on their way from memory into a
 // floating-point number's last bits: 1536 in float16, 1.5 * 2^23 in float32.
-func (f *flow) storedZeros() []change {
+func (f *flow) storedZeros(load string) []change {
 	read := registers{}
-	for _, s := range f.pick(func(s *statement) bool { return s.is("ld.shared.u16") }) {
+	for _, s := range f.pick(func(s *statement) bool { return s.is(load) }) {
 		read[s.args[0]] = true
 	}
 	f.reach(read, "cvt")
@@ -231,6 +242,14 @@ func (f *flow) mapSwapped(param int) []change {
 	return nil
 }
 
+// storeSwapped exchanges two words of what is stored in fours.
+func (f *flow) storeSwapped() []change {
+	for _, s := range f.pick(func(s *statement) bool { return s.is("st.global.v4") }) {
+		return []change{s.swap(1)}
+	}
+	return nil
+}
+
 // redTrials are cells that together see every mistake.
 func redTrials(k Kernel) []trial {
 	named := func(suffix string) Kernel {
@@ -248,6 +267,13 @@ func redTrials(k Kernel) []trial {
 		mapped := c
 		mapped.k, mapped.group = 120, 20
 		return []trial{of(c), of(mapped)}
+	}
+	if k.Family == Expand {
+		c := cell{kernel: k, m: 3, n: 70, k: 5*Unit - 3, group: 64, exact: true, yKind: KindF32}
+		halves, floats := c, c
+		halves.zeros, halves.scaleKind = true, KindF16
+		floats.k, floats.scaleKind = 35*Unit, KindF32
+		return []trial{of(halves), of(floats)}
 	}
 	c := cell{kernel: k, m: k.Tokens + 1, n: 70, k: 13*Unit - 3, group: 64, exact: true, bias: true, across: 4, runs: 1}
 	last := 40 // outputs end in the upper half of a warp's 64, those of c in the lower

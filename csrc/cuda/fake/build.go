@@ -3,6 +3,7 @@ package fake
 import (
 	"embed"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,8 +23,11 @@ var Warnings = []string{"-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic"}
 // compiler, -DFAKE_WITHOUT_GRAPHS for one without cuGraphInstantiateWithFlags.
 // A process that is started with LD_LIBRARY_PATH=dir finds it. The error holds
 // the compiler's text.
-func Build(dir string, flags ...string) error {
-	src, err := os.MkdirTemp("", "bitlane-fake-cuda-")
+func Build(dir string, flags ...string) error { return Compile(source, dir, Name, flags...) }
+
+// Compile compiles src/*.c of source into the library dir/name, as Build does.
+func Compile(source fs.FS, dir, name string, flags ...string) error {
+	src, err := os.MkdirTemp("", "bitlane-fake-")
 	if err != nil {
 		return err
 	}
@@ -35,10 +39,10 @@ func Build(dir string, flags ...string) error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{"-O1", "-g", "-shared", "-fPIC", "-pthread", "-Wl,-soname," + Name, "-I" + Header()}, Warnings...)
-	args = append(append(args, flags...), "-o", filepath.Join(dir, Name))
-	if out, err := exec.Command("cc", append(args, files...)...).CombinedOutput(); err != nil {
-		return fmt.Errorf("building the stand-in for %s: %w\n%s", Name, err, out)
+	args := append([]string{"-O1", "-g", "-shared", "-fPIC", "-pthread", "-Wl,-soname," + name, "-I" + Header()}, Warnings...)
+	args = append(append(append(args, "-o", filepath.Join(dir, name)), files...), flags...)
+	if out, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("building the stand-in for %s: %w\n%s", name, err, out)
 	}
 	return nil
 }

@@ -2,6 +2,9 @@
 // of what calls the CUDA driver API: of package lazy, which loads it, and of
 // the CUDA backend's driver. It wants a C compiler on linux.
 //
+// Package fakelt builds one for a library over it, which enqueues its work with
+// fake_call, a function that the driver does not have.
+//
 // The stand-in does what is needed for that. Device memory is host memory, of
 // 64 MB, and copies check its bounds. A stream does nothing until somebody
 // waits for it. Two kernels do something: report writes its arguments, add adds

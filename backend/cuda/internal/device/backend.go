@@ -9,6 +9,7 @@ import (
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
+	"github.com/bitlane/bitlane/backend/internal/ledger"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -48,7 +49,7 @@ func (b *Backend) Devices(ctx context.Context) ([]backend.DeviceInfo, error) {
 	system, found, err := b.devices(ctx)
 	var infos []backend.DeviceInfo
 	for i := range found {
-		infos = append(infos, b.describe(&found[i], system.Version()))
+		infos = append(infos, b.describe(&found[i], system))
 	}
 	return infos, err
 }
@@ -75,8 +76,8 @@ func (b *Backend) absent(why string) error {
 	return &backend.Absence{Class: backend.ErrNoDevice, Backend: b.ID, Why: why}
 }
 
-// describe says what a device is. version is the driver's, 0 where it has none.
-func (b *Backend) describe(p *driver.Properties, version int) backend.DeviceInfo {
+// describe says what a device is.
+func (b *Backend) describe(p *driver.Properties, system driver.Driver) backend.DeviceInfo {
 	i := backend.DeviceInfo{
 		Backend: b.ID, Family: "cuda", ID: strconv.Itoa(p.Ordinal), Name: p.Name,
 		Arch: fmt.Sprintf("sm_%d%d", p.Major, p.Minor), Units: p.SMs, Capability: 10*p.Major + p.Minor,
@@ -85,7 +86,7 @@ func (b *Backend) describe(p *driver.Properties, version int) backend.DeviceInfo
 	if p.ECC {
 		i.Memory += ", ECC"
 	}
-	if version > 0 {
+	if version := system.Version(); version > 0 {
 		i.Driver = fmt.Sprintf("CUDA %d.%d", version/1000, version%1000/10)
 	}
 	return i
@@ -110,9 +111,9 @@ func (b *Backend) Open(ctx context.Context, id string, o backend.OpenOptions) (b
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d (%s): %w", b.ID, p.Ordinal, p.Name, err)
 		}
-		info := b.describe(p, system.Version())
+		info := b.describe(p, system)
 		info.Tuning = maps.Clone(o.Tuning)
-		d := &Device{info: info, context: c, limit: max(o.MemoryLimit, 0), failIn: -1, modules: map[string]*loading{}}
+		d := &Device{info: info, context: c, book: ledger.New(info.Address(), o.MemoryLimit), modules: map[string]*loading{}}
 		return d, nil
 	}
 	want := "0"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
+	"github.com/bitlane/bitlane/backend/internal/ledger"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -15,16 +16,10 @@ import (
 type Device struct {
 	info    backend.DeviceInfo
 	context driver.Context
-	limit   int64 // bytes that may be allocated; 0: what the device has
+	book    *ledger.Book
 
 	mu       sync.Mutex // held while the driver is called by Close alone
-	closed   bool
-	lost     error // the first sticky error
-	alive    backend.Alive
-	graphs   int // that live
-	captures int // streams that record
-	failIn   int // allocations that still succeed before the injected fault; -1: no fault
-	allocs   int // since the last FailAlloc
+	captures int        // streams that record
 	modules  map[string]*loading
 }
 
@@ -60,92 +55,46 @@ func (d *Device) Properties() driver.Properties { return d.context.Properties() 
 
 func (d *Device) name() string { return d.info.Address() }
 
-// usable is the error of a closed or lost device. Called with mu held.
-func (d *Device) usable() error {
-	if d.closed {
-		return quant.Errorf(backend.ErrClosed, d.name(), "", "an open device", "closed")
-	}
-	return d.lost
-}
-
 // check keeps err where it means that the device is lost, and returns it.
 func (d *Device) check(err error) error {
 	if err == nil || !errors.Is(err, backend.ErrDeviceLost) {
 		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.lost == nil {
-		d.lost = fmt.Errorf("%s does not work any more: %w", d.info, err)
-	}
-	return d.lost
+	return d.book.Lose(fmt.Errorf("%s does not work any more: %w", d.info, err))
 }
 
 // Mem implements backend.Device. Under a memory limit, free is at most what is left of it.
 func (d *Device) Mem() (free, total int64, err error) {
-	d.mu.Lock()
-	err, used := d.usable(), d.alive.Bytes
-	d.mu.Unlock()
-	if err != nil {
+	if err := d.book.Usable(); err != nil {
 		return 0, 0, err
 	}
 	if free, total, err = d.context.Mem(); err != nil {
 		return 0, 0, d.check(err)
 	}
-	if d.limit > 0 {
-		total = min(total, d.limit)
-		free = min(free, max(0, d.limit-used))
+	if limit, left := d.book.Limit(); limit > 0 {
+		total, free = min(total, limit), min(free, left)
 	}
 	return free, total, nil
 }
 
-// admit counts an allocation of any kind and fails it where a fault was
-// injected. Called with mu held.
-func (d *Device) admit(what string) error {
-	if err := d.usable(); err != nil {
-		return err
-	}
-	d.allocs++
-	if d.failIn < 0 {
-		return nil
-	}
-	d.failIn--
-	if d.failIn < 0 {
-		return quant.Errorf(backend.ErrOutOfMemory, d.name(), what, "", "made to fail")
-	}
-	return nil
-}
-
-// FailAlloc implements backend.FaultInjector. Buffers, streams and events count.
-func (d *Device) FailAlloc(n int) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	counted := d.allocs
-	d.allocs, d.failIn = 0, max(n, -1)
-	return counted
-}
+// FailAlloc implements backend.FaultInjector. Buffers, streams, events and plans
+// count.
+func (d *Device) FailAlloc(n int) int { return d.book.FailAlloc(n) }
 
 // Alive implements backend.Counter. Wrapped buffers and streams count, their
 // bytes do not.
-func (d *Device) Alive() backend.Alive {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.alive
-}
+func (d *Device) Alive() backend.Alive { return d.book.Alive() }
 
 // take allocates device memory and counts it as a buffer.
 func (d *Device) take(what string, bytes int64) (driver.Ptr, error) {
-	if bytes < 0 {
-		return 0, quant.Errorf(backend.ErrShape, d.name(), what, "at least 0 bytes", "%d bytes", bytes)
-	}
-	if err := d.reserve(what, bytes); err != nil {
+	if err := d.book.Take(what, bytes, 0); err != nil {
 		return 0, err
 	}
 	p, err := d.context.Alloc(bytes)
 	if err == nil {
 		return p, nil
 	}
-	d.count(func(a *backend.Alive) { a.Buffers--; a.Bytes -= bytes })
+	d.book.Drop(bytes)
 	if errors.Is(err, backend.ErrOutOfMemory) {
 		free, total, _ := d.context.Mem()
 		return 0, quant.Errorf(backend.ErrOutOfMemory, d.name(), "free memory", fmt.Sprintf("%d bytes for %s", bytes, what), "%d of %d bytes: %v", free, total, err)
@@ -153,32 +102,10 @@ func (d *Device) take(what string, bytes int64) (driver.Ptr, error) {
 	return 0, d.check(fmt.Errorf("%s: %s of %d bytes: %w", d.name(), what, bytes, err))
 }
 
-// reserve counts memory that is about to be allocated.
-func (d *Device) reserve(what string, bytes int64) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.admit(what); err != nil {
-		return err
-	}
-	if d.limit > 0 && bytes > d.limit-d.alive.Bytes {
-		return quant.Errorf(backend.ErrOutOfMemory, d.name(), "free memory", fmt.Sprintf("%d bytes", bytes), "%d bytes of the limit", d.limit-d.alive.Bytes)
-	}
-	d.alive.Buffers++
-	d.alive.Bytes += bytes
-	return nil
-}
-
-// count changes what is counted as alive.
-func (d *Device) count(change func(*backend.Alive)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	change(&d.alive)
-}
-
 // drop frees what take returned.
 func (d *Device) drop(p driver.Ptr, bytes int64) error {
 	err := d.check(d.context.Free(p))
-	d.count(func(a *backend.Alive) { a.Buffers--; a.Bytes -= bytes })
+	d.book.Drop(bytes)
 	return err
 }
 
@@ -196,21 +123,15 @@ func (d *Device) WrapBuffer(ptr unsafe.Pointer, bytes int) (backend.Buffer, erro
 	if bytes < 0 || (ptr == nil && bytes > 0) {
 		return nil, quant.Errorf(backend.ErrShape, d.name(), "wrapped buffer", "an address and at least 0 bytes", "%d bytes at %p", bytes, ptr)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(); err != nil {
+	if err := d.book.Add(func(a *backend.Alive) { a.Buffers++ }); err != nil {
 		return nil, err
 	}
-	d.alive.Buffers++
 	return &buffer{dev: d, ptr: driver.Ptr(uintptr(ptr)), len: bytes}, nil
 }
 
 // NewStream implements backend.Device.
 func (d *Device) NewStream() (backend.Stream, error) {
-	d.mu.Lock()
-	err := d.admit("stream")
-	d.mu.Unlock()
-	if err != nil {
+	if err := d.book.Admit("stream", nil); err != nil {
 		return nil, err
 	}
 	s, err := d.context.NewStream()
@@ -220,10 +141,7 @@ func (d *Device) NewStream() (backend.Stream, error) {
 // WrapStream implements backend.Device: handle is a CUstream. What the caller
 // records in it with calls of the driver's own holds no layers.
 func (d *Device) WrapStream(handle uintptr) (backend.Stream, error) {
-	d.mu.Lock()
-	err := d.usable()
-	d.mu.Unlock()
-	if err != nil {
+	if err := d.book.Usable(); err != nil {
 		return nil, err
 	}
 	s, err := d.context.WrapStream(handle)
@@ -234,7 +152,7 @@ func (d *Device) stream(s driver.Stream, wrapped bool, err error) (backend.Strea
 	if err != nil {
 		return nil, d.check(fmt.Errorf("%s: stream: %w", d.name(), err))
 	}
-	d.count(func(a *backend.Alive) { a.Streams++ })
+	d.book.Count(func(a *backend.Alive) { a.Streams++ })
 	return &Stream{dev: d, stream: s, wrapped: wrapped}, nil
 }
 
@@ -242,7 +160,7 @@ func (d *Device) stream(s driver.Stream, wrapped bool, err error) (backend.Strea
 // device under its name.
 func (d *Device) Function(module string, ptx func() []byte, kernel string) (driver.Function, error) {
 	d.mu.Lock()
-	if err := d.usable(); err != nil {
+	if err := d.book.Usable(); err != nil {
 		d.mu.Unlock()
 		return nil, err
 	}
@@ -268,12 +186,12 @@ func (d *Device) Function(module string, ptx func() []byte, kernel string) (driv
 // idle waits for all work of the device. It is ErrBusy while a stream records:
 // CUDA allows no waiting for a context then.
 func (d *Device) idle(what string) error {
-	d.mu.Lock()
-	captures, lost := d.captures, d.lost
-	d.mu.Unlock()
-	if lost != nil {
+	if d.book.Lost() != nil {
 		return nil // there is no work any more
 	}
+	d.mu.Lock()
+	captures := d.captures
+	d.mu.Unlock()
 	if captures > 0 {
 		return quant.Errorf(backend.ErrBusy, what, "", "EndCapture first", "%d streams of the device record", captures)
 	}
@@ -287,14 +205,9 @@ func (d *Device) idle(what string) error {
 func (d *Device) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if a := d.alive; a.Buffers+a.Streams+a.Events+a.Layers+d.graphs > 0 {
-		return quant.Errorf(backend.ErrBusy, d.name(), "", "all closed first",
-			"%d layers, %d buffers, %d streams, %d events and %d graphs still open", a.Layers, a.Buffers, a.Streams, a.Events, d.graphs)
+	if first, err := d.book.Close(); err != nil || !first {
+		return err
 	}
-	if d.closed {
-		return nil
-	}
-	d.closed = true
 	var errs []error
 	for _, m := range d.modules {
 		if m.module != nil {

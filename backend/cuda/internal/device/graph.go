@@ -92,9 +92,7 @@ func (s *Stream) EndCapture() (backend.Graph, error) {
 		g.free()
 		return nil, s.dev.check(fmt.Errorf("%s: %w", s.dev.name(), err))
 	}
-	g.dev.mu.Lock()
-	g.dev.graphs++
-	g.dev.mu.Unlock()
+	g.dev.book.CountOther("graphs", 1)
 	return g, nil
 }
 
@@ -133,8 +131,6 @@ func (g *graph) Close() error {
 	}
 	err := g.dev.check(g.graph.Close())
 	g.free()
-	g.dev.mu.Lock()
-	g.dev.graphs--
-	g.dev.mu.Unlock()
+	g.dev.book.CountOther("graphs", -1)
 	return err
 }

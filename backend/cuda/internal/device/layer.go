@@ -29,12 +29,9 @@ type Layer struct {
 
 // NewLayer returns the base of a layer of d. Close it when Prepare fails.
 func NewLayer(d *Device, s backend.Spec) (*Layer, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(); err != nil {
+	if err := d.book.Add(func(a *backend.Alive) { a.Layers++ }); err != nil {
 		return nil, err
 	}
-	d.alive.Layers++
 	return &Layer{dev: d, spec: s}, nil
 }
 
@@ -90,9 +87,7 @@ func (l *Layer) enter(s backend.Stream, dst, x backend.Tensor, ws backend.Span, 
 	if err := backend.CheckApply(l.dev, &l.spec, s, dst, x, ws, need); err != nil {
 		return err
 	}
-	l.dev.mu.Lock()
-	defer l.dev.mu.Unlock()
-	return l.dev.usable()
+	return l.dev.book.Usable()
 }
 
 // Leave ends what Enter began.
@@ -136,6 +131,6 @@ func (l *Layer) Close() error {
 		err = l.dev.drop(l.ptr, l.bytes)
 	}
 	l.ptr, l.bytes, l.filled = 0, 0, false
-	l.dev.count(func(a *backend.Alive) { a.Layers-- })
+	l.dev.book.Count(func(a *backend.Alive) { a.Layers-- })
 	return err
 }

@@ -39,9 +39,7 @@ func (s *Stream) open() error {
 	if s.closed.Load() {
 		return quant.Errorf(backend.ErrClosed, s.dev.name(), "stream", "an open one", "closed")
 	}
-	s.dev.mu.Lock()
-	defer s.dev.mu.Unlock()
-	return s.dev.usable()
+	return s.dev.book.Usable()
 }
 
 // at checks that span is a live part of this device of n bytes and returns its
@@ -104,10 +102,7 @@ func (s *Stream) Record() (backend.Event, error) {
 		return nil, err
 	}
 	d := s.dev
-	d.mu.Lock()
-	err := d.admit("event")
-	d.mu.Unlock()
-	if err != nil {
+	if err := d.book.Admit("event", nil); err != nil {
 		return nil, err
 	}
 	e, err := d.context.NewEvent(true)
@@ -118,7 +113,7 @@ func (s *Stream) Record() (backend.Event, error) {
 		_ = e.Close() // the first error says more
 		return nil, d.check(fmt.Errorf("%s: event: %w", d.name(), err))
 	}
-	d.count(func(a *backend.Alive) { a.Events++ })
+	d.book.Count(func(a *backend.Alive) { a.Events++ })
 	return &event{dev: d, event: e, recorded: s.recorded()}, nil
 }
 
@@ -226,7 +221,7 @@ func (s *Stream) Close() error {
 		err = s.stream.Sync()
 	}
 	err = errors.Join(err, s.stream.Close())
-	s.dev.count(func(a *backend.Alive) { a.Streams-- })
+	s.dev.book.Count(func(a *backend.Alive) { a.Streams-- })
 	return s.dev.check(err)
 }
 
@@ -245,6 +240,6 @@ func (e *event) Close() error {
 		return nil
 	}
 	err := e.dev.check(e.event.Close())
-	e.dev.count(func(a *backend.Alive) { a.Events-- })
+	e.dev.book.Count(func(a *backend.Alive) { a.Events-- })
 	return err
 }

@@ -6,6 +6,7 @@ package driver
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -33,6 +34,8 @@ type context struct {
 
 	mu     sync.RWMutex
 	pinned map[uintptr]int // page-locked memory: bytes at each address
+
+	dense dense
 }
 
 func (s system) Open(ordinal int, native uintptr) (Context, error) {
@@ -117,10 +120,14 @@ func (c *context) Free(p Ptr) error {
 func (c *context) Sync() error { return c.run("cuCtxSynchronize", cu.Synchronize) }
 
 func (c *context) Close() error {
-	if c.closed.Swap(true) || c.primary == nil {
+	if c.closed.Swap(true) {
 		return nil
 	}
-	return fromCU("cuDevicePrimaryCtxRelease", c.primary.ReleasePrimaryCtx())
+	err := c.dense.close(c.handle)
+	if c.primary != nil {
+		err = errors.Join(err, fromCU("cuDevicePrimaryCtxRelease", c.primary.ReleasePrimaryCtx()))
+	}
+	return err
 }
 
 func (c *context) open() error {

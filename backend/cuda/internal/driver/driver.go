@@ -83,6 +83,14 @@ type Context interface {
 	// hold the compiler's log.
 	Load(name string, ptx []byte) (Module, error)
 
+	// Plan chooses the algorithm of a product once, for every number of rows up
+	// to p.MaxRows: of the same library, device and Product always the same one,
+	// that adds in one order. The error is p.Check's, backend.ErrUnsupported where
+	// there is no library or it has no such algorithm, or one of the device. The
+	// first call of a process loads the vendor's library, which takes a tenth of a
+	// second to a second and a hundred MB of host memory; nothing else does.
+	Plan(p Product) (Plan, error)
+
 	// NewStream returns a stream that does not wait for the default stream.
 	NewStream() (Stream, error)
 
@@ -137,6 +145,14 @@ type Stream interface {
 	// nothing. What the device cannot launch is an error here; what goes wrong
 	// in the kernel is one of a later call.
 	Launch(f Function, l *Launch) error
+
+	// Multiply enqueues the product for so many rows, 0 to MaxRows; 0 do nothing.
+	// x, w and y are 16-byte aligned; workspace has p.Workspace() bytes, is
+	// 256-byte aligned, unspecified afterwards, and of this stream alone. y
+	// overlaps nothing else. It allocates nothing and can be captured. Where the
+	// plan's algorithm does not take that number of rows, which a library may find
+	// only here, it is an error: there is never another algorithm.
+	Multiply(p Plan, rows int, x, w, y, workspace Ptr) error
 
 	// Record makes e an event that is reached when the work before it is done.
 	Record(e Event) error

@@ -3,6 +3,7 @@
 package driver
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -14,10 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/csrc/cuda/fake"
+	"github.com/bitlane/bitlane/csrc/cuda/fakelt"
 )
 
-// The tests run on the stand-in for libcuda.so.1, which the first process
-// builds and starts itself with. With -device they run on the driver of the
+// The tests run on the stand-ins for libcuda.so.1 and libcublasLt.so.12, which the
+// first process builds and starts itself with. With -device they run on the driver of the
 // machine, but for those that look into the stand-in.
 var device = flag.Bool("device", false, "run on the driver and device 0 of this machine")
 
@@ -38,7 +40,7 @@ func runOnStandIn() int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if err := fake.Build(dir); err != nil {
+	if err := errors.Join(fake.Build(dir), fakelt.Build(dir, fakelt.Name)); err != nil {
 		fmt.Println(err)
 		return 1
 	}
@@ -59,15 +61,22 @@ func needsStandIn(t *testing.T) {
 	}
 }
 
-// child runs one test of this binary in a process of its own, where run says
-// what it does, and returns what it printed before anything else.
-func child(t *testing.T, run func(), env ...string) string {
-	t.Helper()
-	const mark = "BITLANE_DRIVER_TEST_CHILD"
+// mark names the test that a child process runs.
+const mark = "BITLANE_DRIVER_TEST_CHILD"
+
+// inChild does in a child process what run does, and ends it.
+func inChild(t *testing.T, run func()) {
 	if os.Getenv(mark) == t.Name() {
 		run()
 		os.Exit(0)
 	}
+}
+
+// child runs one test of this binary in a process of its own, where run says
+// what it does, and returns what it printed before anything else.
+func child(t *testing.T, run func(), env ...string) string {
+	t.Helper()
+	inChild(t, run)
 	args := []string{"-test.run=^" + strings.Split(t.Name(), "/")[0] + "$"}
 	if *device {
 		args = append(args, "-device")
@@ -85,12 +94,26 @@ type counts struct{ Contexts, Memories, Hosts, Modules, Streams, Events, Graphs,
 // alive asks the stand-in what is alive.
 func alive(t *testing.T) (c counts) {
 	t.Helper()
-	library, err := purego.Dlopen(fake.Name, purego.RTLD_LAZY|purego.RTLD_LOCAL)
-	require.NoError(t, err)
-	var ask func(*counts)
-	purego.RegisterLibFunc(&ask, library, "fake_alive")
-	ask(&c)
+	ask(t, fake.Name, "fake_alive", &c)
 	return c
+}
+
+// denseCounts is fakelt_counts of the other stand-in.
+type denseCounts struct{ Handles, Operations, Preferences int64 }
+
+func aliveDense(t *testing.T) (c denseCounts) {
+	t.Helper()
+	ask(t, fakelt.Name, "fakelt_alive", &c)
+	return c
+}
+
+func ask[C any](t *testing.T, library, function string, to *C) {
+	t.Helper()
+	opened, err := purego.Dlopen(library, purego.RTLD_LAZY|purego.RTLD_LOCAL)
+	require.NoError(t, err)
+	var call func(*C)
+	purego.RegisterLibFunc(&call, opened, function)
+	call(to)
 }
 
 // open returns a context on device 0, and checks at the end that nothing that
@@ -105,6 +128,7 @@ func open(t *testing.T) Context {
 		require.NoError(t, ctx.Close())
 		if !*device {
 			require.Equal(t, counts{}, alive(t))
+			require.Equal(t, denseCounts{}, aliveDense(t))
 		}
 	})
 	return ctx

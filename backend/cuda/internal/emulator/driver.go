@@ -17,7 +17,8 @@ import (
 // Driver is a driver of one emulated device. It is safe for use by several
 // goroutines. The zero value is ready.
 type Driver struct {
-	Config ptx.Config
+	Config       ptx.Config
+	WithoutDense bool // there is no library of dense products
 
 	mu     sync.Mutex
 	parsed map[uint64]*ptx.Module // by hash of the text

@@ -82,6 +82,10 @@ func (d *standin) Load(name string, _ []byte) (driver.Module, error) {
 	return standinModule{d, name}, nil
 }
 
+func (d *standin) Plan(driver.Product) (driver.Plan, error) {
+	return nil, fmt.Errorf("%w: a driver that does nothing", backend.ErrUnsupported)
+}
+
 func (d *standin) Alloc(bytes int64) (driver.Ptr, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -189,6 +193,9 @@ func (*standinStream) Done() (bool, error)                     { return true, ni
 func (*standinStream) Sync() error                             { return nil }
 func (*standinStream) BeginCapture() error                     { return backend.ErrUnsupported }
 func (*standinStream) EndCapture() (driver.Graph, error)       { return nil, backend.ErrUnsupported }
+func (*standinStream) Multiply(driver.Plan, int, driver.Ptr, driver.Ptr, driver.Ptr, driver.Ptr) error {
+	return backend.ErrUnsupported
+}
 
 type standinEvent struct {
 	device *standin

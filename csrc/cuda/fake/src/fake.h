@@ -37,7 +37,7 @@ struct CUctx_st {
 };
 
 /* A piece of work in a stream or graph. */
-enum fake_kind { FAKE_COPY, FAKE_FILL, FAKE_LAUNCH, FAKE_RECORD, FAKE_WAIT };
+enum fake_kind { FAKE_COPY, FAKE_FILL, FAKE_LAUNCH, FAKE_CALL, FAKE_RECORD, FAKE_WAIT };
 
 typedef struct fake_work {
 	struct fake_work *next;
@@ -51,6 +51,7 @@ typedef struct fake_work {
 	CUfunction function;
 	unsigned int grid[3], block[3], shared;
 	uint64_t parameters[FAKE_PARAMETERS];
+	CUresult (*call)(const void *parameters);
 } fake_work;
 
 typedef struct {
@@ -122,6 +123,12 @@ void fake_drain_all(CUcontext context);
 
 /* Runs a kernel; it may set fake_sticky. */
 void fake_run(const fake_work *work);
+
+/* Enqueues a call, as a library's kernel: for stand-ins of libraries over the
+ * driver. A copy of bytes at parameters, at most FAKE_PARAMETERS slots of 8, is
+ * what the call gets, each time that a graph with it runs. Memory is asked for
+ * there with fake_is_device, and what is not success loses the device. */
+CUresult fake_call(CUstream handle, CUresult (*call)(const void *parameters), const void *parameters, size_t bytes);
 
 /* ENTER begins a function that needs a context; RETURN ends it. */
 #define ENTER                                 \

@@ -166,6 +166,18 @@ CUresult cuLaunchKernel(CUfunction f, unsigned int gridX, unsigned int gridY, un
 	RETURN(fake_enqueue(stream, &work));
 }
 
+CUresult fake_call(CUstream handle, CUresult (*call)(const void *parameters), const void *parameters, size_t bytes) {
+	ENTER;
+	(void)context;
+	CUstream stream = fake_stream(handle);
+	fake_work work = {.kind = FAKE_CALL, .call = call};
+	if (stream == NULL || bytes > sizeof work.parameters) {
+		RETURN(CUDA_ERROR_INVALID_HANDLE);
+	}
+	memcpy(work.parameters, parameters, bytes);
+	RETURN(fake_enqueue(stream, &work));
+}
+
 /* store puts a value of device memory, or loses the device. */
 static void store(uint64_t address, const void *value, size_t bytes) {
 	void *to = (void *)(uintptr_t)address;

@@ -64,6 +64,7 @@ static void step(CUstream stream) {
 	case FAKE_COPY: memmove(work.dst, work.src, work.bytes); break;
 	case FAKE_FILL: memset(work.dst, work.value, work.bytes); break;
 	case FAKE_LAUNCH: fake_run(&work); break;
+	case FAKE_CALL: fake_sticky = work.call(work.parameters); break;
 	case FAKE_RECORD:
 		work.event->reached = work.turn;
 		work.event->time = now;
