@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/internal/ledger"
 	"github.com/bitlane/bitlane/backend/xpu/internal/driver"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -160,9 +161,10 @@ func (b *Backend) Open(ctx context.Context, id string, o backend.OpenOptions) (b
 	case err != nil:
 		return nil, quant.Errorf(backend.ErrNoDevice, b.ID, "device", "one that bitlane devices lists", "%d: %v", index, err)
 	}
+	info := b.describe(lib, e, index, o.Tuning)
 	d := &Device{
-		info: b.describe(lib, e, index, o.Tuning), engine: e, library: lib.Facts(), reference: b.reference(o.Tuning) == 1,
-		limit: max(o.MemoryLimit, 0), failIn: -1, open: map[*Stream]struct{}{},
+		info: info, book: ledger.New(info.Address(), o.MemoryLimit), engine: e, library: lib.Facts(), reference: b.reference(o.Tuning) == 1,
+		open: map[*Stream]struct{}{},
 	}
 	if b.Check != nil {
 		if err := b.Check(d); err != nil {

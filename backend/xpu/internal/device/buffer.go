@@ -36,6 +36,6 @@ func (b *buffer) Close() error {
 	if b.ours {
 		return b.dev.drop(b.memory, int64(b.len))
 	}
-	b.dev.count(func(a *backend.Alive) { a.Buffers-- })
+	b.dev.book.Count(func(a *backend.Alive) { a.Buffers-- })
 	return nil
 }

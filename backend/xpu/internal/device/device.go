@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/internal/ledger"
 	"github.com/bitlane/bitlane/backend/xpu/internal/driver"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -16,16 +17,11 @@ type Device struct {
 	info      backend.DeviceInfo
 	engine    driver.Engine
 	library   driver.Facts
-	reference bool  // reference implementations are taken
-	limit     int64 // bytes that may be allocated; 0: what the device has
+	reference bool // reference implementations are taken
+	book      *ledger.Book
 
-	mu     sync.Mutex // held while the driver is called by Close alone
-	closed bool
-	lost   error // the first failure of the run-time
-	alive  backend.Alive
-	open   map[*Stream]struct{} // streams that are not closed
-	failIn int                  // allocations that still succeed before the injected fault; -1: no fault
-	allocs int                  // since the last FailAlloc
+	mu   sync.Mutex
+	open map[*Stream]struct{} // streams that are not closed
 }
 
 var (
@@ -59,115 +55,49 @@ func (d *Device) Reference() bool { return d.reference }
 
 func (d *Device) name() string { return d.info.Address() }
 
-// usable is the error of a closed or lost device. Called with mu held.
-func (d *Device) usable() error {
-	if d.closed {
-		return quant.Errorf(backend.ErrClosed, d.name(), "", "an open device", "closed")
-	}
-	return d.lost
-}
-
 // check keeps err where it means that the device is lost, and returns it.
 func (d *Device) check(err error) error {
 	if err == nil || !errors.Is(err, backend.ErrDeviceLost) {
 		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.lost == nil {
-		d.lost = fmt.Errorf("%s does not work any more: %w", d.info, err)
-	}
-	return d.lost
+	return d.book.Lose(fmt.Errorf("%s does not work any more: %w", d.info, err))
 }
 
 // Mem implements backend.Device. oneDNN does not say how much memory there is:
 // without a limit that is ErrUnsupported.
 func (d *Device) Mem() (free, total int64, err error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(); err != nil {
+	if err := d.book.Usable(); err != nil {
 		return 0, 0, err
 	}
-	if d.limit == 0 {
+	limit, left := d.book.Limit()
+	if limit == 0 {
 		return 0, 0, quant.Errorf(backend.ErrUnsupported, d.name(), "memory", "a limit given to Open: oneDNN does not say how much there is", "unknown")
 	}
-	return d.limit - d.alive.Bytes, d.limit, nil
-}
-
-// admit counts an allocation of any kind and fails it where a fault was
-// injected. Called with mu held.
-func (d *Device) admit(what string) error {
-	if err := d.usable(); err != nil {
-		return err
-	}
-	d.allocs++
-	if d.failIn < 0 {
-		return nil
-	}
-	d.failIn--
-	if d.failIn < 0 {
-		return quant.Errorf(backend.ErrOutOfMemory, d.name(), what, "", "made to fail")
-	}
-	return nil
+	return left, limit, nil
 }
 
 // FailAlloc implements backend.FaultInjector. Buffers, streams and events count.
-func (d *Device) FailAlloc(n int) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	counted := d.allocs
-	d.allocs, d.failIn = 0, max(n, -1)
-	return counted
-}
+func (d *Device) FailAlloc(n int) int { return d.book.FailAlloc(n) }
 
 // Alive implements backend.Counter. Wrapped buffers and streams count, their
 // bytes do not.
-func (d *Device) Alive() backend.Alive {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.alive
-}
+func (d *Device) Alive() backend.Alive { return d.book.Alive() }
 
 // take allocates device memory at a multiple of backend.WorkspaceAlign and
 // counts it as a buffer. 0 bytes are no memory.
 func (d *Device) take(what string, bytes int64) (driver.Memory, driver.Ptr, error) {
-	if bytes < 0 {
-		return nil, 0, quant.Errorf(backend.ErrShape, d.name(), what, "at least 0 bytes", "%d bytes", bytes)
-	}
-	if err := d.reserve(what, bytes); err != nil || bytes == 0 {
+	if err := d.book.Take(what, bytes, 0); err != nil || bytes == 0 {
 		return nil, 0, err
 	}
 	m, err := d.engine.Alloc(bytes)
 	if err == nil {
 		return m, m.Pointer(), nil
 	}
-	d.count(func(a *backend.Alive) { a.Buffers--; a.Bytes -= bytes })
+	d.book.Drop(bytes)
 	if errors.Is(err, backend.ErrOutOfMemory) {
 		return nil, 0, quant.Errorf(backend.ErrOutOfMemory, d.name(), "free memory", fmt.Sprintf("%d bytes for %s", bytes, what), "less: %v", err)
 	}
 	return nil, 0, d.check(fmt.Errorf("%s: %s of %d bytes: %w", d.name(), what, bytes, err))
-}
-
-// reserve counts memory that is about to be allocated.
-func (d *Device) reserve(what string, bytes int64) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.admit(what); err != nil {
-		return err
-	}
-	if d.limit > 0 && bytes > d.limit-d.alive.Bytes {
-		return quant.Errorf(backend.ErrOutOfMemory, d.name(), "free memory", fmt.Sprintf("%d bytes", bytes), "%d bytes of the limit", d.limit-d.alive.Bytes)
-	}
-	d.alive.Buffers++
-	d.alive.Bytes += bytes
-	return nil
-}
-
-// count changes what is counted as alive.
-func (d *Device) count(change func(*backend.Alive)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	change(&d.alive)
 }
 
 // drop frees what take returned, when no enqueued work can use it any more:
@@ -176,7 +106,7 @@ func (d *Device) drop(m driver.Memory, bytes int64) (err error) {
 	if m != nil {
 		err = errors.Join(d.settle(), d.check(m.Close()))
 	}
-	d.count(func(a *backend.Alive) { a.Buffers--; a.Bytes -= bytes })
+	d.book.Drop(bytes)
 	return err
 }
 
@@ -210,9 +140,7 @@ func (d *Device) WrapBuffer(ptr unsafe.Pointer, bytes int) (backend.Buffer, erro
 	if bytes < 0 || (ptr == nil && bytes > 0) {
 		return nil, quant.Errorf(backend.ErrShape, d.name(), "wrapped buffer", "an address and at least 0 bytes", "%d bytes at %p", bytes, ptr)
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(); err != nil {
+	if err := d.book.Usable(); err != nil {
 		return nil, err
 	}
 	p := driver.Ptr(uintptr(ptr))
@@ -221,7 +149,9 @@ func (d *Device) WrapBuffer(ptr unsafe.Pointer, bytes int) (backend.Buffer, erro
 			return nil, quant.Errorf(backend.ErrUnsupported, d.name(), "wrapped buffer", "memory that the engine takes", "%d bytes at %p: %v", bytes, ptr, err)
 		}
 	}
-	d.alive.Buffers++
+	if err := d.book.Add(func(a *backend.Alive) { a.Buffers++ }); err != nil {
+		return nil, err
+	}
 	return &buffer{dev: d, ptr: p, len: bytes}, nil
 }
 
@@ -233,12 +163,10 @@ func (d *Device) NewStream() (backend.Stream, error) { return d.newStream(0) }
 func (d *Device) WrapStream(handle uintptr) (backend.Stream, error) { return d.newStream(handle) }
 
 func (d *Device) newStream(handle uintptr) (*Stream, error) {
-	d.mu.Lock()
-	err := d.usable()
+	err := d.book.Usable()
 	if handle == 0 {
-		err = d.admit("stream")
+		err = d.book.Admit("stream", nil)
 	}
-	d.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -252,24 +180,17 @@ func (d *Device) newStream(handle uintptr) (*Stream, error) {
 		return nil, d.check(fmt.Errorf("%s: stream: %w", d.name(), err))
 	}
 	made := &Stream{dev: d, stream: s, bound: map[*Layer]driver.Binding{}}
+	d.book.Count(func(a *backend.Alive) { a.Streams++ })
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.alive.Streams++
 	d.open[made] = struct{}{}
 	return made, nil
 }
 
 // Close implements backend.Device. ErrBusy says what is still open.
 func (d *Device) Close() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if a := d.alive; a.Buffers+a.Streams+a.Events+a.Layers > 0 {
-		return quant.Errorf(backend.ErrBusy, d.name(), "", "all closed first",
-			"%d layers, %d buffers, %d streams and %d events still open", a.Layers, a.Buffers, a.Streams, a.Events)
+	if first, err := d.book.Close(); err != nil || !first {
+		return err
 	}
-	if d.closed {
-		return nil
-	}
-	d.closed = true
 	return d.engine.Close()
 }

@@ -33,12 +33,9 @@ type Layer struct {
 
 // NewLayer returns the base of a layer of d. Close it when Prepare fails.
 func NewLayer(d *Device, s backend.Spec) (*Layer, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.usable(); err != nil {
+	if err := d.book.Add(func(a *backend.Alive) { a.Layers++ }); err != nil {
 		return nil, err
 	}
-	d.alive.Layers++
 	return &Layer{dev: d, spec: s, streams: map[*Stream]struct{}{}}, nil
 }
 
@@ -109,7 +106,7 @@ func (l *Layer) Apply(s backend.Stream, dst, x backend.Tensor, ws backend.Span) 
 		return err
 	}
 	if x.Rows == 0 {
-		return l.usable()
+		return l.dev.book.Usable()
 	}
 	st, err := l.stream(s)
 	if err != nil {
@@ -168,21 +165,15 @@ func (l *Layer) checkInput(s backend.Stream, x backend.Tensor) error {
 	if err := backend.CheckInput(l.dev, &l.spec, s, x); err != nil {
 		return err
 	}
-	return l.usable()
+	return l.dev.book.Usable()
 }
 
 func (l *Layer) errClosed() error {
 	return quant.Errorf(backend.ErrClosed, "layer", "", "an open one", "closed")
 }
 
-func (l *Layer) usable() error {
-	l.dev.mu.Lock()
-	defer l.dev.mu.Unlock()
-	return l.dev.usable()
-}
-
 func (l *Layer) stream(s backend.Stream) (*Stream, error) {
-	if err := l.usable(); err != nil {
+	if err := l.dev.book.Usable(); err != nil {
 		return nil, err
 	}
 	st, ours := s.(*Stream)
@@ -266,6 +257,6 @@ func (l *Layer) Close() error {
 		errs = append(errs, l.dev.drop(l.memory, l.bytes))
 	}
 	l.memory, l.bytes, l.filled = nil, 0, false
-	l.dev.count(func(a *backend.Alive) { a.Layers-- })
+	l.dev.book.Count(func(a *backend.Alive) { a.Layers-- })
 	return l.dev.check(errors.Join(errs...))
 }

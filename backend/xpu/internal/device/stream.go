@@ -40,9 +40,7 @@ func (s *Stream) open() error {
 	if s.closed.Load() {
 		return s.errClosed()
 	}
-	s.dev.mu.Lock()
-	defer s.dev.mu.Unlock()
-	return s.dev.usable()
+	return s.dev.book.Usable()
 }
 
 // call runs f, which calls the driver, under the stream's lock.
@@ -128,12 +126,9 @@ func (s *Stream) Record() (backend.Event, error) {
 	if err := s.open(); err != nil {
 		return nil, err
 	}
-	s.dev.mu.Lock()
-	defer s.dev.mu.Unlock()
-	if err := s.dev.admit("event"); err != nil {
+	if err := s.dev.book.Admit("event", func(a *backend.Alive) { a.Events++ }); err != nil {
 		return nil, err
 	}
-	s.dev.alive.Events++
 	return &event{dev: s.dev, in: s}, nil
 }
 
@@ -196,8 +191,8 @@ func (s *Stream) Close() error {
 	s.bound = nil
 	err = errors.Join(err, s.stream.Close())
 	s.mu.Unlock()
+	s.dev.book.Count(func(a *backend.Alive) { a.Streams-- })
 	s.dev.mu.Lock()
-	s.dev.alive.Streams--
 	delete(s.dev.open, s)
 	s.dev.mu.Unlock()
 	return s.dev.check(err)
@@ -216,6 +211,6 @@ func (e *event) Close() error {
 	if e.closed.Swap(true) {
 		return nil
 	}
-	e.dev.count(func(a *backend.Alive) { a.Events-- })
+	e.dev.book.Count(func(a *backend.Alive) { a.Events-- })
 	return nil
 }
