@@ -8,14 +8,6 @@
  */
 #include "shim.h"
 
-#define TRY(call) \
-	do { \
-		int32_t class_ = (call); \
-		if (class_ != BITLANE_XPU_OK) { \
-			return class_; \
-		} \
-	} while (0)
-
 /* One call: its binding, its bucket, its rows, its workspace. */
 typedef struct {
 	bitlane_xpu_binding *binding;
@@ -54,7 +46,7 @@ static int32_t begin(bx_call *call, bitlane_xpu_binding *binding, int64_t rows, 
 	return BITLANE_XPU_OK;
 }
 
-static void *staged(const bx_call *call, int slot) { return call->workspace + call->bucket->offset[slot]; }
+static char *staged(const bx_call *call, int slot) { return call->workspace + call->bucket->offset[slot]; }
 
 static int32_t point(const bx_call *call, int slot, void *at) { return bx_point(call->binding, call->number, slot, at, call->err); }
 
@@ -117,26 +109,49 @@ static int32_t quantized(const bx_call *call, void *x, int64_t x_stride) {
 	return run(call, BX_DIVIDE);
 }
 
-/* Points BX_SRC to x in compute_type. */
-static int32_t turned(const bx_call *call, void *x, int64_t x_stride) {
+/* Where x is in compute_type, rows k apart. */
+static int32_t turned(const bx_call *call, void *x, int64_t x_stride, char **out) {
 	const bitlane_xpu_plan *p = call->plan;
+	*out = x;
 	if (p->x_type == p->compute_type && p->x_cols == p->k && in_place(call, x_stride, p->k)) {
-		return point(call, BX_SRC, x);
+		return BITLANE_XPU_OK;
 	}
+	*out = staged(call, BX_IN);
 	TRY(copy_in(call, x, x_stride, p->compute_type, p->k));
-	if (p->x_cols < p->k) {
-		TRY(point(call, BX_BLANK, call->binding->layer->nothing));
-		TRY(point(call, BX_PAD, (char *)staged(call, BX_IN) + p->x_cols * bx_size(p->compute_type)));
-		TRY(run(call, BX_FILL));
+	if (p->x_cols == p->k) {
+		return BITLANE_XPU_OK;
 	}
-	return point(call, BX_SRC, staged(call, BX_IN));
+	TRY(point(call, BX_BLANK, call->binding->layer->nothing));
+	TRY(point(call, BX_PAD, *out + p->x_cols * bx_size(p->compute_type)));
+	return run(call, BX_FILL);
 }
 
-/* The product, with its source where BX_SRC and BX_SCALE point. */
-static int32_t product(const bx_call *call, void *y, int64_t y_stride) {
+/* The sum of all slices but the last; src is where the first begins. */
+static int32_t slices(const bx_call *call, char *src) {
+	bitlane_xpu_binding *binding = call->binding;
+	const bitlane_xpu_layer *layer = binding->layer;
+	TRY(point(call, BX_SUM_PART, staged(call, BX_SUM_PART)));
+	for (int64_t i = 0; i < layer->slices - 1; i++) {
+		for (int part = 0; part < BX_PARTS; part++) {
+			binding->own[BX_WEIGHTS_PART - BX_SLOTS + part].memory = binding->parts[i * BX_PARTS + part].memory;
+		}
+		TRY(point(call, BX_SRC_PART, src + i * layer->slice * bx_size(call->plan->compute_type)));
+		TRY(run(call, i == 0 ? BX_FIRST : BX_MIDDLE));
+	}
+	return BITLANE_XPU_OK;
+}
+
+/* The product of what is at src; BX_SCALE points to the scales of rows. */
+static int32_t product(const bx_call *call, char *src, void *y, int64_t y_stride) {
 	const bitlane_xpu_plan *p = call->plan;
+	const bitlane_xpu_layer *layer = call->binding->layer;
 	int64_t size = bx_size(p->y_type);
 	int direct = p->y_cols == p->n && in_place(call, y_stride, p->n);
+	if (layer->slices > 1) {
+		TRY(slices(call, src));
+		src += (layer->slices - 1) * layer->slice * bx_size(p->compute_type);
+	}
+	TRY(point(call, BX_SRC, src));
 	TRY(point(call, BX_DST, direct ? y : staged(call, BX_DST)));
 	TRY(run(call, BX_MATMUL));
 	if (direct) {
@@ -162,12 +177,12 @@ int32_t bitlane_xpu_apply(bitlane_xpu_binding *binding, void *x, int64_t x_strid
 	TRY(check_stride("x", x, x_stride, call.plan->x_cols, err));
 	TRY(check_stride("y", y, y_stride, call.plan->y_cols, err));
 	if (call.plan->activations == BITLANE_XPU_EXACT) {
-		TRY(turned(&call, x, x_stride));
-	} else {
-		TRY(quantized(&call, x, x_stride));
-		TRY(point(&call, BX_SRC, staged(&call, BX_CODES)));
+		char *src;
+		TRY(turned(&call, x, x_stride, &src));
+		return product(&call, src, y, y_stride);
 	}
-	return product(&call, y, y_stride);
+	TRY(quantized(&call, x, x_stride));
+	return product(&call, staged(&call, BX_CODES), y, y_stride);
 }
 
 static int32_t check_codes(const bx_call *call, const void *codes, const void *scales) {
@@ -220,10 +235,8 @@ int32_t bitlane_xpu_apply_codes(bitlane_xpu_binding *binding, void *codes, void 
 		TRY(point(&call, BX_SCALE, staged(&call, BX_SCALE)));
 	}
 	if (whole && call.plan->x_cols == call.plan->k) {
-		TRY(point(&call, BX_SRC, codes));
-	} else {
-		TRY(copy_rows(&call, BX_CODES_IN, user_codes(&call, codes), codes_of(&call)));
-		TRY(point(&call, BX_SRC, staged(&call, BX_CODES)));
+		return product(&call, codes, y, y_stride);
 	}
-	return product(&call, y, y_stride);
+	TRY(copy_rows(&call, BX_CODES_IN, user_codes(&call, codes), codes_of(&call)));
+	return product(&call, staged(&call, BX_CODES), y, y_stride);
 }

@@ -14,12 +14,49 @@ static int32_t object(bitlane_xpu_engine *engine, dn_md md, void *handle, bx_obj
 	return bx_memory(engine, md, handle, &out->memory, err);
 }
 
-static int32_t objects(bitlane_xpu_binding *binding, void *const *own, bx_err err) {
+/* Bytes of count elements, of half a byte each or of whole ones. */
+static int64_t bytes_of(int64_t type, int64_t count) {
+	int64_t size = bx_size(type);
+	return size != 0 ? count * size : count / 2;
+}
+
+/* Where weights, scales and zeros of a slice are. */
+static void *at_slice(const bitlane_xpu_layer *layer, int slot, void *base, int64_t slice) {
+	const bitlane_xpu_plan *p = &layer->plan;
+	int64_t feature = slice * layer->slice, row = feature / p->group;
+	if (base == NULL) {
+		return NULL;
+	}
+	switch (slot) {
+	case BX_WEIGHTS: return (char *)base + bytes_of(p->weight_type, p->weight_order == BITLANE_XPU_K_CONTIGUOUS ? feature : feature * p->weight_stride);
+	case BX_SCALES: return (char *)base + bytes_of(p->scale_type, row * p->n);
+	}
+	return (char *)base + bytes_of(p->zero_type, row * p->n);
+}
+
+/* A memory object for each of weights, scales and zeros of each slice; own are those of all of k. */
+static int32_t slice_objects(bitlane_xpu_binding *binding, void **own, bx_err err) {
+	const bitlane_xpu_layer *layer = binding->layer;
+	for (int64_t slice = 0; slice < layer->slices - 1; slice++) {
+		for (int part = 0; part < BX_PARTS; part++) {
+			void *at = at_slice(layer, BX_WEIGHTS + part, own[part], slice);
+			TRY(object(layer->engine, layer->md[BX_WEIGHTS_PART - BX_SLOTS + part], at, &binding->parts[slice * BX_PARTS + part], err));
+		}
+	}
+	for (int part = 0; part < BX_PARTS; part++) {
+		own[part] = at_slice(layer, BX_WEIGHTS + part, own[part], layer->slices - 1);
+	}
+	return BITLANE_XPU_OK;
+}
+
+static int is_part(int own) { return own >= BX_WEIGHTS_PART - BX_SLOTS && own <= BX_ZEROS_PART - BX_SLOTS; }
+
+static int32_t objects(bitlane_xpu_binding *binding, void **own, bx_err err) {
 	bitlane_xpu_layer *layer = binding->layer;
 	bitlane_xpu_engine *engine = layer->engine;
-	int32_t class_ = BITLANE_XPU_OK;
+	int32_t class_ = slice_objects(binding, own, err);
 	for (int i = 0; i < BX_OWN && class_ == BITLANE_XPU_OK; i++) {
-		if (layer->constant[i] == NULL) {
+		if (layer->constant[i] == NULL && !is_part(i)) {
 			class_ = object(engine, layer->md[i], own[i], &binding->own[i], err);
 		}
 	}
@@ -44,8 +81,14 @@ static void destroy_object(const dn_functions *dn, bx_object *object) {
 static void destroy(bitlane_xpu_binding *binding) {
 	const dn_functions *dn = &binding->layer->engine->library->dn;
 	for (int i = 0; i < BX_OWN; i++) {
-		destroy_object(dn, &binding->own[i]);
+		if (!is_part(i)) {
+			destroy_object(dn, &binding->own[i]);
+		}
 	}
+	for (int64_t i = 0; i < (binding->layer->slices - 1) * BX_PARTS; i++) {
+		destroy_object(dn, &binding->parts[i]);
+	}
+	free(binding->parts);
 	for (int64_t b = 0; b < binding->layer->count; b++) {
 		for (int i = 0; i < BX_SLOTS; i++) {
 			destroy_object(dn, &binding->buckets[b].slots[i]);
@@ -83,14 +126,17 @@ int32_t bitlane_xpu_bind(bitlane_xpu_layer *layer, bitlane_xpu_stream *stream, v
 	}
 	bitlane_xpu_binding *binding = calloc(1, sizeof *binding);
 	bx_bound *buckets = calloc((size_t)layer->count, sizeof *buckets);
-	if (binding == NULL || buckets == NULL) {
+	bx_object *parts = calloc((size_t)layer->slices, BX_PARTS * sizeof *parts);
+	if (binding == NULL || buckets == NULL || parts == NULL) {
 		free(binding);
+		free(parts);
 		free(buckets);
 		return bx_fail(err, BITLANE_XPU_OUT_OF_MEMORY, "out of memory");
 	}
 	binding->layer = layer;
 	binding->stream = stream;
 	binding->buckets = buckets;
+	binding->parts = parts;
 	void *own[BX_OWN] = {NULL};
 	own[BX_WEIGHTS - BX_SLOTS] = weights;
 	own[BX_SCALES - BX_SLOTS] = scales;

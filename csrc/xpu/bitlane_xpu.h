@@ -95,6 +95,12 @@ enum {
 	BITLANE_XPU_INT8_TOKEN = 1, /* rows of x to s8 by the recipe int8-token-xpu, on the device */
 };
 
+/* Where scales of rows are multiplied in, a field of the plan. */
+enum {
+	BITLANE_XPU_ROW_SCALES_AFTER = 0,  /* behind the sum over k, as an operation of its own, then the bias: nothing overflows that y does not */
+	BITLANE_XPU_ROW_SCALES_SOURCE = 1, /* as oneDNN's scales of the source, "mask 3, groups {1, k}": before those of weights */
+};
+
 /* Zero points of weights, a field of the plan. */
 enum {
 	BITLANE_XPU_ZERO_NONE = 0,    /* the codes are the values: s4, s8 */
@@ -178,6 +184,10 @@ typedef struct {
 	int64_t deterministic;  /* 1: the same bits on every run, where oneDNN has a choice */
 	int64_t refuse_reference; /* 1: BITLANE_XPU_WRONG_IMPLEMENTATION instead of a matmul whose implementation is called "ref" */
 	int64_t codes;          /* INT8_TOKEN, 1: makes what quantize and apply_codes need, too; else 0 */
+	int64_t row_scales;     /* INT8_TOKEN: BITLANE_XPU_ROW_SCALES_…; else 0 */
+	int64_t slice;          /* EXACT: k is summed in slices of so many, the last one may be shorter, and their sums are
+	                           added in float32 from the first to the last, before the bias. A divisor or a multiple
+	                           of group. 0: in one piece */
 } bitlane_xpu_plan;
 
 /* What was made for one number of rows. */

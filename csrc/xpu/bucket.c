@@ -7,14 +7,6 @@
 
 enum { ALIGNMENT = 256 };
 
-#define TRY(call) \
-	do { \
-		int32_t class_ = (call); \
-		if (class_ != BITLANE_XPU_OK) { \
-			return class_; \
-		} \
-	} while (0)
-
 /* What a staged x is turned into, and the distance of its rows. */
 static int64_t staged_type(const bitlane_xpu_plan *p) { return p->activations == BITLANE_XPU_EXACT ? p->compute_type : BITLANE_XPU_F32; }
 static int64_t staged_stride(const bitlane_xpu_plan *p) { return p->activations == BITLANE_XPU_EXACT ? p->k : p->x_cols; }
@@ -30,7 +22,11 @@ int32_t bx_bucket_tensors(bitlane_xpu_layer *layer, bx_bucket *bucket, bx_err er
 	TRY(bx_matrix(dn, rows, p->y_cols, p->n, 1, p->y_type, &md[BX_PART], err));
 	TRY(bx_matrix(dn, rows, p->y_cols, p->y_cols, 1, p->y_type, &md[BX_Y], err));
 	if (p->activations == BITLANE_XPU_EXACT) {
-		TRY(bx_matrix(dn, rows, p->k, p->k, 1, p->compute_type, &md[BX_SRC], err));
+		TRY(bx_matrix(dn, rows, layer->last, p->k, 1, p->compute_type, &md[BX_SRC], err));
+		if (layer->slices > 1) {
+			TRY(bx_matrix(dn, rows, layer->slice, p->k, 1, p->compute_type, &md[BX_SRC_PART], err));
+			TRY(bx_matrix(dn, rows, p->n, p->n, 1, BITLANE_XPU_F32, &md[BX_SUM_PART], err));
+		}
 		if (pad > 0) {
 			TRY(bx_matrix(dn, rows, pad, p->k, 1, p->compute_type, &md[BX_PAD], err));
 			TRY(bx_matrix(dn, rows, pad, pad, 1, p->compute_type, &md[BX_BLANK], err));
@@ -112,6 +108,9 @@ void bx_bucket_workspace(bitlane_xpu_layer *layer, bx_bucket *bucket, int64_t sc
 	}
 	place(bucket, BX_IN, rows * staged_stride(p) * bx_size(staged_type(p)));
 	place(bucket, BX_DST, rows * p->n * bx_size(p->y_type));
+	if (layer->slices > 1) {
+		place(bucket, BX_SUM_PART, rows * p->n * bx_size(BITLANE_XPU_F32));
+	}
 	if (p->activations == BITLANE_XPU_INT8_TOKEN) {
 		place(bucket, BX_TEMP, rows * p->x_cols * bx_size(BITLANE_XPU_F32));
 		place(bucket, BX_CODES, rows * p->k);

@@ -13,26 +13,31 @@ static int32_t constant(bitlane_xpu_layer *layer, int slot, const void *value, s
 	return bx_constant(layer->engine, *own(layer, slot), value, bytes, &layer->constant[slot - BX_SLOTS], err);
 }
 
-#define TRY(call) \
-	do { \
-		int32_t class_ = (call); \
-		if (class_ != BITLANE_XPU_OK) { \
-			return class_; \
-		} \
-	} while (0)
-
-static int32_t own_tensors(bitlane_xpu_layer *layer, bx_err err) {
+/* Weights, scales and zeros of a slice of so many features, at slots from first on. */
+static int32_t slice_tensors(bitlane_xpu_layer *layer, int64_t features, int first, bx_err err) {
 	const dn_functions *dn = &layer->engine->library->dn;
 	const bitlane_xpu_plan *p = &layer->plan;
 	int k_first = p->weight_order == BITLANE_XPU_K_CONTIGUOUS;
-	int64_t groups = p->k / p->group;
-	TRY(bx_matrix(dn, p->k, p->n, k_first ? 1 : p->weight_stride, k_first ? p->weight_stride : 1, p->weight_type, own(layer, BX_WEIGHTS), err));
-	TRY(bx_matrix(dn, groups, p->n, p->n, 1, p->scale_type, own(layer, BX_SCALES), err));
-	if (p->bias_type != 0) {
-		TRY(bx_matrix(dn, 1, p->n, p->n, 1, p->bias_type, own(layer, BX_BIAS), err));
-	}
+	int64_t groups = p->group < features ? features / p->group : 1;
+	TRY(bx_matrix(dn, features, p->n, k_first ? 1 : p->weight_stride, k_first ? p->weight_stride : 1, p->weight_type, own(layer, first), err));
+	TRY(bx_matrix(dn, groups, p->n, p->n, 1, p->scale_type, own(layer, first + BX_SCALES - BX_WEIGHTS), err));
 	if (p->zero_kind == BITLANE_XPU_ZERO_GROUPED) {
-		TRY(bx_matrix(dn, groups, p->n, p->n, 1, p->zero_type, own(layer, BX_ZEROS), err));
+		TRY(bx_matrix(dn, groups, p->n, p->n, 1, p->zero_type, own(layer, first + BX_ZEROS - BX_WEIGHTS), err));
+	}
+	return BITLANE_XPU_OK;
+}
+
+static int32_t own_tensors(bitlane_xpu_layer *layer, bx_err err) {
+	const bitlane_xpu_plan *p = &layer->plan;
+	layer->slice = p->slice != 0 ? p->slice : p->k;
+	layer->slices = (p->k + layer->slice - 1) / layer->slice;
+	layer->last = p->k - (layer->slices - 1) * layer->slice;
+	TRY(slice_tensors(layer, layer->last, BX_WEIGHTS, err));
+	if (layer->slices > 1) {
+		TRY(slice_tensors(layer, layer->slice, BX_WEIGHTS_PART, err));
+	}
+	if (p->bias_type != 0) {
+		TRY(bx_matrix(&layer->engine->library->dn, 1, p->n, p->n, 1, p->bias_type, own(layer, BX_BIAS), err));
 	}
 	return BITLANE_XPU_OK;
 }

@@ -101,6 +101,7 @@ enum { DN_OCL_USM = 0 };
 	F(int, post_ops_create, (dn_postops *)) \
 	F(int, post_ops_destroy, (dn_postops)) \
 	F(int, post_ops_append_binary, (dn_postops, int algorithm, dn_md)) \
+	F(int, post_ops_append_sum, (dn_postops, float scale, int32_t zero_point, int type)) \
 	F(int, matmul_primitive_desc_create, (dn_pd *, dn_engine, dn_md src, dn_md weights, dn_md bias, dn_md dst, dn_attr)) \
 	F(int, eltwise_forward_primitive_desc_create, (dn_pd *, dn_engine, int prop, int algorithm, dn_md src, dn_md dst, float alpha, float beta, dn_attr)) \
 	F(int, reduction_primitive_desc_create, (dn_pd *, dn_engine, int algorithm, dn_md src, dn_md dst, float p, float eps, dn_attr)) \

@@ -70,6 +70,17 @@ static int32_t check_zeros(const bitlane_xpu_plan *p, bx_err err) {
 	WANT(0, "zero_kind %lld", (long long)p->zero_kind);
 }
 
+static int32_t check_slice(const bitlane_xpu_plan *p, bx_err err) {
+	if (p->slice == 0) {
+		return BITLANE_XPU_OK;
+	}
+	WANT(p->activations == BITLANE_XPU_EXACT, "slice %lld with activations %lld", (long long)p->slice, (long long)p->activations);
+	WANT(p->slice >= 1 && p->slice <= p->k, "slice %lld of k %lld", (long long)p->slice, (long long)p->k);
+	WANT(p->slice % p->group == 0 || p->group % p->slice == 0, "slice %lld is neither a divisor nor a multiple of group %lld", (long long)p->slice, (long long)p->group);
+	WANT(!is_half_byte(p->weight_type) || p->slice % 2 == 0, "slice %lld is odd, and weights have 4 bits", (long long)p->slice);
+	return BITLANE_XPU_OK;
+}
+
 int32_t bx_check_plan(const bitlane_xpu_plan *p, bx_err err) {
 	WANT(p->bytes == (int64_t)sizeof *p, "%lld bytes, and the shim's has %zu", (long long)p->bytes, sizeof *p);
 	WANT(p->activations == BITLANE_XPU_EXACT || p->activations == BITLANE_XPU_INT8_TOKEN, "activations %lld", (long long)p->activations);
@@ -92,5 +103,8 @@ int32_t bx_check_plan(const bitlane_xpu_plan *p, bx_err err) {
 	WANT(p->deterministic == 0 || p->deterministic == 1, "deterministic %lld", (long long)p->deterministic);
 	WANT(p->refuse_reference == 0 || p->refuse_reference == 1, "refuse_reference %lld", (long long)p->refuse_reference);
 	WANT(p->codes == 0 || (p->codes == 1 && p->activations == BITLANE_XPU_INT8_TOKEN), "codes %lld with activations %lld", (long long)p->codes, (long long)p->activations);
+	WANT(p->row_scales == 0 || (p->row_scales == BITLANE_XPU_ROW_SCALES_SOURCE && p->activations == BITLANE_XPU_INT8_TOKEN), "row_scales %lld with activations %lld",
+		(long long)p->row_scales, (long long)p->activations);
+	TRY(check_slice(p, err));
 	return check_zeros(p, err);
 }

@@ -78,14 +78,6 @@ static int32_t scale_of_row(bitlane_xpu_layer *layer, bx_bucket *bucket, dn_attr
 	return class_;
 }
 
-#define TRY(call) \
-	do { \
-		int32_t class_ = (call); \
-		if (class_ != BITLANE_XPU_OK) { \
-			return class_; \
-		} \
-	} while (0)
-
 static int32_t steps(bitlane_xpu_layer *layer, bx_bucket *bucket, dn_attr plain, dn_attr with_ops, bx_err err) {
 	TRY(eltwise(layer, bucket, BX_ZERO, DN_ELTWISE_LINEAR, plain, "zeros of finite x", err));
 	TRY(reduction(layer, bucket, BX_SUM, DN_REDUCTION_SUM, BX_FINITE, plain, "the sum of a row", err));

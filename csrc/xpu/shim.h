@@ -32,6 +32,15 @@ BX_HIDDEN int32_t bx_fail(bx_err err, int32_t class_, const char *format, ...) B
 /* A status of oneDNN's as a class, with the text "what: …"; 0 for success. */
 BX_HIDDEN int32_t bx_status(bx_err err, int status, const char *format, ...) BX_PRINTF(3, 4);
 
+/* Returns from a function that has nothing to undo. */
+#define TRY(call) \
+	do { \
+		int32_t try_class_ = (call); \
+		if (try_class_ != BITLANE_XPU_OK) { \
+			return try_class_; \
+		} \
+	} while (0)
+
 /* ---- libraries, engines, streams, memory ---- */
 
 enum bx_kind { BX_ENGINES, BX_STREAMS, BX_MEMORIES, BX_LAYERS, BX_BINDINGS, BX_KINDS };
@@ -96,7 +105,9 @@ enum bx_slot {
 	BX_NARROW,   /* the same in x_type                        [rows, 1] */
 	BX_CODES,    /* codes, rows k apart                       [rows, x_cols] s8 */
 	BX_MASK,     /* 1, or 0 for a row that is not finite      [rows, 1] float32 */
-	BX_SRC,      /* the source of the product                 [rows, k] */
+	BX_SRC,      /* the source of the product, of its last slice [rows, …], rows k apart */
+	BX_SRC_PART, /* and of the slices before                  [rows, slice], rows k apart */
+	BX_SUM_PART, /* the sum of the slices before              [rows, n] float32 */
 	BX_DST,      /* its destination                           [rows, n] y_type */
 	BX_PART,     /* the wanted columns of a staged one        [rows, y_cols] y_type */
 	BX_Y,        /* y as the caller has it                    [rows, y_cols] y_type */
@@ -104,9 +115,12 @@ enum bx_slot {
 	BX_USER_SCALE, /* the caller's scales                     [rows, 1] float32 */
 	BX_SLOTS,
 	/* Tensors of the layer, the same for all buckets. */
-	BX_WEIGHTS = BX_SLOTS,
+	BX_WEIGHTS = BX_SLOTS, /* of the last slice */
 	BX_SCALES,
 	BX_ZEROS,
+	BX_WEIGHTS_PART, /* of the slices before, all alike */
+	BX_SCALES_PART,
+	BX_ZEROS_PART,
 	BX_BIAS,
 	BX_C127,     /* 127                                       [1, 1] float32 */
 	BX_LEAST,    /* 1e-5                                      [1, 1] float32 */
@@ -133,12 +147,15 @@ enum bx_step {
 	BX_CODES_IN,   /* USER → CODES */
 	BX_SCALES_OUT, /* SCALE → USER_SCALE */
 	BX_SCALES_IN,  /* USER_SCALE → SCALE */
+	BX_FIRST,      /* SRC_PART, … → SUM_PART */
+	BX_MIDDLE,     /* SRC_PART, … added to SUM_PART */
 	BX_MATMUL,     /* SRC, … → DST */
 	BX_COPY_OUT,   /* PART → Y */
 	BX_STEPS,
 };
 
-enum { BX_ARGS = 8, BX_BUCKETS = 48 };
+/* BX_PARTS: what of a slice has a memory object for each. */
+enum { BX_ARGS = 8, BX_BUCKETS = 48, BX_PARTS = 3 };
 
 /* One primitive and what it is executed with. */
 typedef struct {
@@ -161,7 +178,10 @@ typedef struct {
 struct bitlane_xpu_layer {
 	bitlane_xpu_engine *engine;
 	bitlane_xpu_plan plan;
-	int64_t count;
+	int64_t slices;            /* of k, */
+	int64_t slice;             /* of so many features; the last has last */
+	int64_t last;
+	int64_t count;             /* of buckets */
 	bx_bucket *buckets;
 	dn_md md[BX_OWN];          /* of the layer's own tensors */
 	dn_memory constant[BX_OWN]; /* those with values of the layer's, else NULL */
@@ -215,6 +235,7 @@ struct bitlane_xpu_binding {
 	bitlane_xpu_layer *layer;
 	bitlane_xpu_stream *stream;
 	bx_object own[BX_OWN];
+	bx_object *parts; /* BX_PARTS for each slice but the last */
 	bx_bound *buckets;
 };
 

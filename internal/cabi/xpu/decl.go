@@ -59,6 +59,12 @@ const (
 	Int8Token = 1
 )
 
+// Where scales of rows are multiplied in.
+const (
+	RowScalesAfter  = 0
+	RowScalesSource = 1
+)
+
 // Zero points of weights.
 const (
 	ZeroNone    = 0
@@ -111,6 +117,9 @@ var Constants = map[string]int64{
 
 	"BITLANE_XPU_EXACT":      Exact,
 	"BITLANE_XPU_INT8_TOKEN": Int8Token,
+
+	"BITLANE_XPU_ROW_SCALES_AFTER":  RowScalesAfter,
+	"BITLANE_XPU_ROW_SCALES_SOURCE": RowScalesSource,
 
 	"BITLANE_XPU_ZERO_NONE":    ZeroNone,
 	"BITLANE_XPU_ZERO_SCALAR":  ZeroScalar,
@@ -171,6 +180,8 @@ type Plan struct {
 	Deterministic   int64
 	RefuseReference int64
 	Codes           int64
+	RowScales       int64
+	Slice           int64
 }
 
 // BucketFacts is what was made for one number of rows.
