@@ -28,7 +28,7 @@ func (e *engine) Prepare(p *driver.Plan) (driver.Layer, error) {
 		WeightType: int64(p.Weight), WeightOrder: xpu.KContiguous, WeightStride: int64(p.Stride), K: int64(p.K), N: int64(p.N),
 		Group: int64(p.Group), ScaleType: int64(p.Scale), ZeroKind: int64(p.ZeroKind), ZeroType: int64(p.ZeroType), ZeroValue: int64(p.Zero),
 		BiasType: int64(p.Bias), YType: int64(p.Y), YCols: int64(p.YCols), MaxRows: int64(p.MaxRows),
-		Deterministic: 1, RefuseReference: number(p.RefuseReference), Codes: number(p.Codes),
+		RowScales: xpu.RowScalesAfter, Slice: int64(p.Slice), Deterministic: 1, RefuseReference: number(p.RefuseReference), Codes: number(p.Codes),
 	}
 	f := cabi.NewFrame()
 	handle, err := e.shim.LayerPrepare(f, e.handle, plan)
