@@ -177,7 +177,7 @@ typedef struct {
 	int64_t zero_kind;      /* BITLANE_XPU_ZERO_… */
 	int64_t zero_type;      /* GROUPED: U4, S8, U8 or S32; SCALAR: S8, U8 or S32; else 0 */
 	int64_t zero_value;     /* SCALAR, in the range of zero_type; else 0 */
-	int64_t bias_type;      /* 0: none; F32, F16, BF16 */
+	int64_t bias_type;      /* 0: none; F32; with BITLANE_XPU_ROW_SCALES_SOURCE F16 and BF16, too */
 	int64_t y_type;         /* F32, F16, BF16 */
 	int64_t y_cols;         /* 1 … n */
 	int64_t max_rows;       /* ≥ 1 */

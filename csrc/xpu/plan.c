@@ -98,7 +98,8 @@ int32_t bx_check_plan(const bitlane_xpu_plan *p, bx_err err) {
 	WANT(p->y_cols >= 1 && p->y_cols <= p->n, "y_cols %lld of n %lld", (long long)p->y_cols, (long long)p->n);
 	WANT(p->group >= 1 && p->k % p->group == 0, "group %lld does not divide k %lld", (long long)p->group, (long long)p->k);
 	WANT(is_float(p->scale_type), "scale_type %lld", (long long)p->scale_type);
-	WANT(p->bias_type == 0 || is_float(p->bias_type), "bias_type %lld", (long long)p->bias_type);
+	WANT(p->bias_type == 0 || p->bias_type == BITLANE_XPU_F32 || (is_float(p->bias_type) && p->row_scales == BITLANE_XPU_ROW_SCALES_SOURCE),
+		"bias_type %lld is added behind the product, which wants F32", (long long)p->bias_type);
 	WANT(is_float(p->y_type), "y_type %lld", (long long)p->y_type);
 	WANT(p->deterministic == 0 || p->deterministic == 1, "deterministic %lld", (long long)p->deterministic);
 	WANT(p->refuse_reference == 0 || p->refuse_reference == 1, "refuse_reference %lld", (long long)p->refuse_reference);
