@@ -113,9 +113,6 @@ func (b *Backend) absent(lib driver.Library, err error) error {
 		what = "CPU"
 	}
 	why := fmt.Sprintf("no device: %v is there, but makes no %s engine: %v", lib.Facts(), what, err)
-	if b.Kind == driver.CPU && lib.Facts().CPURuntime == "SYCL" {
-		why += "; a build for SYCL wants OCL_ICD_FILENAMES to name libintelocl.so, of the package intel-opencl-rt"
-	}
 	if !errors.Is(err, driver.ErrNoEngine) {
 		why = fmt.Sprintf("driver not usable: %v is there, but the driver for a %s engine is missing or fails: %v", lib.Facts(), what, err)
 	}

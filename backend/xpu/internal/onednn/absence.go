@@ -3,6 +3,8 @@ package onednn
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/xpu/internal/driver"
@@ -18,6 +20,9 @@ const soname = "libdnnl.so.3"
 const howToGet = "get oneDNN 3.10 or later, built for SYCL, OpenCL or Level Zero (Intel oneAPI, your distribution's package, or pip install onednn), and set " +
 	Env + " to its libdnnl.so.3, or LD_LIBRARY_PATH to the folder that has it"
 
+// missing finds the library that the loader did not find.
+var missing = regexp.MustCompile(`([^/: ]+): cannot open shared object file`)
+
 // absence says why oneDNN could not be loaded. path is what Env said.
 func absence(id, path string, err error) error {
 	name := soname
@@ -29,6 +34,10 @@ func absence(id, path string, err error) error {
 	if errors.As(err, &e) {
 		switch e.Class {
 		case driver.NoLibrary:
+			if needs := missing.FindStringSubmatch(e.Text); needs != nil && !strings.HasPrefix(needs[1], "libdnnl.") {
+				why = fmt.Sprintf("no driver: %s is there, but not %s, which it needs: %s; set LD_LIBRARY_PATH to the folder that has it, most often that of oneDNN", name, needs[1], e.Text)
+				break
+			}
 			why = fmt.Sprintf("no driver: %s cannot be loaded: %s; %s", name, e.Text, howToGet)
 		case driver.TooOld:
 			why = fmt.Sprintf("no driver: %s is too old: %s; %s", name, e.Text, howToGet)
@@ -42,6 +51,5 @@ func absence(id, path string, err error) error {
 // noShim says why the shim could not be loaded, which only a build without cgo
 // has to.
 func noShim(id string, err error) error {
-	return &backend.Absence{Class: backend.ErrNoDevice, Backend: id, Why: "no driver: bitlane's library for oneDNN cannot be used: " + err.Error() +
-		"; make csrc builds it, or build with CGO_ENABLED=1, which needs it no more"}
+	return &backend.Absence{Class: backend.ErrNoDevice, Backend: id, Why: "no driver: " + err.Error() + "; a program that is built with CGO_ENABLED=1 has it inside"}
 }
