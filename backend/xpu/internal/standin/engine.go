@@ -21,6 +21,9 @@ type Library struct {
 	// returns fails the call. It may be nil.
 	Fault func(call string) error
 
+	// Idle makes Apply do nothing.
+	Idle bool
+
 	// Spoil changes each y before it is rounded. It may be nil.
 	Spoil func(y float32) float32
 

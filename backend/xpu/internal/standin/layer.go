@@ -220,7 +220,7 @@ func (b *binding) output(n int) (w numbers, err error) {
 
 func (b *binding) Apply(c *driver.Call) error {
 	p, e := &b.layer.plan, b.layer.engine
-	if err := b.stream.begin("apply"); err != nil {
+	if err := b.stream.begin("apply"); err != nil || e.lib.Idle {
 		return err
 	}
 	need := int64(0)
