@@ -47,6 +47,7 @@ type form struct {
 	n, k, m     int
 	x, y        dtype.DType
 	recipe      quant.RecipeKind
+	scales      dtype.DType // Invalid: float16
 }
 
 // layer makes the layer and its input.
@@ -54,8 +55,12 @@ func (f form) layer(t testing.TB) (*quant.Linear, []float32) {
 	rng := rand.New(rand.NewPCG(uint64(f.k), uint64(f.n)))
 	groups, err := quant.UniformGroups(f.k, f.group)
 	require.NoError(t, err)
+	scales := f.scales
+	if !scales.Valid() {
+		scales = dtype.F16
+	}
 	l := &quant.Linear{Name: "test"}
-	require.NoError(t, l.Weight.Reset(quant.Form{N: f.n, K: f.k, Bits: f.bits, Scales: dtype.F16, Zeros: f.zeros, Groups: groups}))
+	require.NoError(t, l.Weight.Reset(quant.Form{N: f.n, K: f.k, Bits: f.bits, Scales: scales, Zeros: f.zeros, Groups: groups}))
 	codes := make([]uint8, f.k)
 	for n := range f.n {
 		for k := range codes {
