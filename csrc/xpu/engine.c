@@ -60,7 +60,7 @@ static int32_t keep(bitlane_xpu_library *library, dn_engine engine, int32_t kind
 	e->library = library;
 	e->engine = engine;
 	e->facts = (bitlane_xpu_engine_facts){.kind = kind, .index = index, .runtime = runtime, .host_memory = kind == BITLANE_XPU_CPU};
-	e->late = kind == BITLANE_XPU_CPU && runtime == BITLANE_XPU_RUNTIME_SYCL;
+	e->late = kind == BITLANE_XPU_CPU && (runtime == BITLANE_XPU_RUNTIME_SYCL || runtime == BITLANE_XPU_RUNTIME_THREADPOOL);
 	e->opencl = kind == BITLANE_XPU_GPU && runtime == BITLANE_XPU_RUNTIME_OPENCL;
 	bx_count(library, BX_ENGINES, 1);
 	*out = e;
