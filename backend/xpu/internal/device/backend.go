@@ -119,6 +119,9 @@ func (b *Backend) absent(lib driver.Library, err error) error {
 	return &backend.Absence{Class: backend.ErrNoDevice, Backend: b.ID, Why: why}
 }
 
+// From this version on oneDNN has kernels of int4 that are tuned for Intel's newer GPUs.
+const tunedMajor, tunedMinor = 3, 10
+
 // describe says what a device is. oneDNN tells little: no name, no size of
 // memory.
 func (b *Backend) describe(lib driver.Library, e driver.Engine, index int, tuning map[string]int) backend.DeviceInfo {
@@ -129,6 +132,8 @@ func (b *Backend) describe(lib driver.Library, e driver.Engine, index int, tunin
 	}
 	if b.Kind == driver.CPU {
 		i.Name, i.Arch = "oneDNN's CPU engine", "cpu"
+	} else if !lib.Facts().AtLeast(tunedMajor, tunedMinor) {
+		i.Library += fmt.Sprintf(", older than %d.%d, the first that is tuned for int4", tunedMajor, tunedMinor)
 	}
 	return i
 }

@@ -44,9 +44,6 @@ func Of(dev backend.Device) (*Device, error) {
 // Info implements backend.Device; also after Close.
 func (d *Device) Info() backend.DeviceInfo { return d.info }
 
-// Engine says what the engine is.
-func (d *Device) Engine() driver.EngineFacts { return d.engine.Facts() }
-
 // Library says what oneDNN it is of.
 func (d *Device) Library() driver.Facts { return d.library }
 
@@ -176,7 +173,10 @@ func (d *Device) newStream(handle uintptr) (*Stream, error) {
 	} else {
 		s, err = d.engine.WrapStream(handle)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, driver.ErrUnimplemented):
+		return nil, quant.Errorf(backend.ErrUnsupported, d.name(), "native stream", "one of the engine's own run-time", "%#x: %v", handle, err)
+	case err != nil:
 		return nil, d.check(fmt.Errorf("%s: stream: %w", d.name(), err))
 	}
 	made := &Stream{dev: d, stream: s, bound: map[*Layer]driver.Binding{}}

@@ -1,8 +1,10 @@
 package linear
 
 import (
+	"bytes"
 	"context"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -107,6 +109,13 @@ func TestAbsences(t *testing.T) {
 	require.Len(t, infos, 1, "there is one CPU")
 	require.Equal(t, backend.DeviceInfo{Backend: "xpu-test", Family: "xpu", ID: "0", Name: "oneDNN's CPU engine", Arch: "cpu", Driver: "Go",
 		Library: "oneDNN 3.13.2 (CPU Go, GPU none)", Units: 1, Emulated: true}, infos[0])
+	lib.Kind, lib.Says.Minor = driver.GPU, 9
+	infos, err = fake(lib).Devices(ctx)
+	require.NoError(t, err)
+	require.Len(t, infos, 3)
+	require.Equal(t, "Intel GPU, through oneDNN", infos[2].Name)
+	require.False(t, infos[2].Emulated)
+	require.Contains(t, infos[2].Library, "oneDNN 3.9.2 (CPU Go, GPU none), older than 3.10")
 	for _, id := range []string{"3", "-1", "01", "x", "99999999999999999999"} {
 		_, err := fake(lib).Open(ctx, id, backend.OpenOptions{})
 		require.ErrorIs(t, err, backend.ErrNoDevice, id)
@@ -138,4 +147,40 @@ func TestFootprintOfDevicesThatAreNot(t *testing.T) {
 	require.Greater(t, k.Footprint(backend.DeviceInfo{Family: "xpu"}, s).Workspace, int64(16*64*5))
 	require.Equal(t, k.Footprint(there, s).Weights, k.Footprint(backend.DeviceInfo{Family: "xpu"}, s).Weights)
 	require.Empty(t, lib.Alive())
+}
+
+// TestNativeHandles: what the stand-in takes of a caller's own, and what not.
+func TestNativeHandles(t *testing.T) {
+	r := open(t, newStandin(), backend.OpenOptions{MemoryLimit: 1 << 20})
+	_, err := r.dev.WrapStream(0x1000)
+	require.ErrorIs(t, err, backend.ErrUnsupported)
+	require.ErrorContains(t, err, "0x1000")
+	st, err := r.dev.WrapStream(0) // there is no default queue: a new one
+	require.NoError(t, err)
+
+	mine := make([]byte, 64)
+	wrapped, err := r.dev.WrapBuffer(unsafe.Pointer(&mine[0]), len(mine))
+	require.NoError(t, err)
+	ours, err := r.dev.Alloc(64)
+	require.NoError(t, err)
+	require.NoError(t, st.Upload(backend.Whole(ours), bytes.Repeat([]byte{7}, 64)))
+	require.NoError(t, st.Copy(backend.Whole(wrapped), backend.Whole(ours)))
+	e, err := st.Record()
+	require.NoError(t, err)
+	require.NoError(t, r.stream.Wait(e))
+	require.Equal(t, bytes.Repeat([]byte{7}, 64), mine)
+	free, total, err := r.dev.Mem()
+	require.NoError(t, err)
+	require.Equal(t, [2]int64{1<<20 - 64, 1 << 20}, [2]int64{free, total})
+	require.NoError(t, st.Close())
+	require.NoError(t, r.stream.Wait(e), "all is done in a stream that was closed")
+	require.NoError(t, e.Close())
+	require.ErrorIs(t, r.stream.Wait(e), backend.ErrClosed)
+	for _, b := range []backend.Buffer{wrapped, ours} {
+		require.NoError(t, b.Close())
+		require.Zero(t, b.Addr())
+	}
+	_, err = device.Of(nil)
+	require.ErrorIs(t, err, backend.ErrDevice)
+	r.close()
 }
