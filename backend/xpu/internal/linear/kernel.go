@@ -92,7 +92,7 @@ func (k *kernel) forRecipe(r *backend.Refusal, s *backend.Spec) *backend.Refusal
 	case k.codes && s.Recipe.Kind == quant.Exact:
 		return r.Add(k.name, "activations", "exact", quant.Int8TokenXPU.String(), "allow 8-bit activations (--activations int8-token-xpu)")
 	case k.codes && s.Recipe.Kind != quant.Int8TokenXPU:
-		return r.Add(k.name, "activations", s.Recipe.String(), quant.Int8TokenXPU.String()+": the quantizer made of oneDNN's primitives knows no other", "ask for it (--activations int8-token-xpu)")
+		return r.Add(k.name, "activations", s.Recipe.String(), quant.Int8TokenXPU.String()+", the only recipe that the quantizer of oneDNN's primitives knows", "ask for it (--activations int8-token-xpu)")
 	}
 	return r
 }
