@@ -50,7 +50,6 @@ func check(f *cabi.Frame, result uintptr) error {
 // Conversions of arguments, named as the kinds of package cabi: a test reads them.
 func asI32(v int32) uintptr   { return uintptr(v) }
 func asI64(v int64) uintptr   { return uintptr(v) }
-func asSize(v int) uintptr    { return uintptr(v) }
 func asPtr(v uintptr) uintptr { return v }
 
 func text(f *cabi.Frame) uintptr     { return f.Text() }
