@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/quant"
 )
 
 // idle is an Apply of which nothing but what Go does is left.
@@ -44,5 +45,25 @@ func BenchmarkApply(b *testing.B) {
 		if err := apply(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkPack packs codes on all threads: bytes are those that it writes.
+func BenchmarkPack(b *testing.B) {
+	for _, name := range []string{"xpu_w4g_a8_onednn", "xpu_w8_a8_onednn"} {
+		b.Run(name, func(b *testing.B) {
+			k := named(b, name)
+			l := small(b, 4096, 4096, k.most, 128, false)
+			s := specOf(b, l, quant.Int8TokenXPU, 1)
+			p := k.plan(&s, true)
+			pack := &packer{plan: p, src: &l.Weight, spec: &s}
+			dst := make([]byte, p.n*p.rowBytes())
+			b.SetBytes(int64(len(dst)))
+			for b.Loop() {
+				if err := pack.pack(b.Context(), dst, 0); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

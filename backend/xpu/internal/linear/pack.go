@@ -2,6 +2,7 @@ package linear
 
 import (
 	"context"
+	"encoding/binary"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -48,30 +49,47 @@ func (p *packer) pack(ctx context.Context, piece []byte, first int) error {
 }
 
 // row packs the codes of output n. Features behind K get the zero point of the
-// last group, in which they are.
+// last group, in which they are. 4-bit codes are in a quant.Weight as oneDNN
+// wants them, and 8-bit ones but for their highest bit.
 func (p *packer) row(dst []byte, n int, codes []uint8) {
-	p.src.UnpackRow(codes, n)
 	pad := p.padding(n)
+	done := 0 // features that are packed
+	switch bits := p.spec.Bits; {
+	case bits == 4:
+		done = copy(dst, p.src.Row(n)[:p.k/2]) * 2
+	case bits == 8:
+		done = signed(dst, p.src.Row(n)[:p.k])
+	}
+	if done < p.k {
+		p.src.UnpackRow(codes, n)
+	}
 	if !p.nibbles {
-		for k, u := range codes {
-			dst[k] = byte(int(u) - p.middle)
+		for k := done; k < p.k; k++ {
+			dst[k] = byte(int(codes[k]) - p.middle)
 		}
 		for k := p.k; k < p.kp; k++ {
 			dst[k] = pad
 		}
 		return
 	}
-	whole := p.k / 2
-	for i := range whole {
-		dst[i] = codes[2*i] | codes[2*i+1]<<4
-	}
-	for i := whole; i < p.kp/2; i++ {
-		low := pad
-		if 2*i < p.k {
-			low = codes[2*i]
+	at := func(k int) byte {
+		if k < p.k {
+			return codes[k]
 		}
-		dst[i] = low | pad<<4
+		return pad
 	}
+	for i := done / 2; i < p.kp/2; i++ {
+		dst[i] = at(2*i) | at(2*i+1)<<4
+	}
+}
+
+// signed writes u − 128 of whole words of 8 codes, and returns how many codes
+// those are.
+func signed(dst, codes []byte) (n int) {
+	for ; n+8 <= len(codes); n += 8 {
+		binary.LittleEndian.PutUint64(dst[n:], binary.LittleEndian.Uint64(codes[n:])^0x8080808080808080)
+	}
+	return n
 }
 
 // padding is the stored code of features behind K: their zero point where it is

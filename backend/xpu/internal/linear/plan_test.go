@@ -62,11 +62,14 @@ func packed(t testing.TB, p *plan, l *quant.Linear, s *backend.Spec) []byte {
 
 // TestPackedBytes holds every byte to the layout of doc.go.
 func TestPackedBytes(t *testing.T) {
-	for _, name := range []string{"xpu_w4g_a8_onednn", "xpu_w8_a8_onednn"} {
-		for _, k := range []int{32, 37, 48, 64} {
+	for bits := 2; bits <= 8; bits++ {
+		name := "xpu_w4g_a8_onednn"
+		if bits > 4 {
+			name = "xpu_w8_a8_onednn"
+		}
+		for _, k := range []int{32, 37, 48, 61, 64} {
 			const n, group = 3, 16
 			kern := named(t, name)
-			bits := kern.most
 			l := small(t, n, k, bits, group, true)
 			l.ResizeBias(n)
 			copy(l.Bias, []float32{1, -2, 0.5})
@@ -76,8 +79,8 @@ func TestPackedBytes(t *testing.T) {
 			require.Equal(t, (k+group-1)/group*group, p.kp)
 			all := packed(t, p, l, &s)
 			middle := 0
-			if bits == 8 {
-				middle = 128
+			if bits > 4 {
+				middle = 1 << (bits - 1)
 			}
 			for i := range n {
 				for j := range p.kp {
@@ -87,7 +90,7 @@ func TestPackedBytes(t *testing.T) {
 						want = l.Weight.Code(i, j)
 					}
 					got := 0
-					if bits == 4 {
+					if bits <= 4 {
 						got = int(all[(i*p.kp+j)/2]>>(4*(j%2))) & 15
 					} else {
 						got = int(int8(all[i*p.kp+j])) + middle
