@@ -11,9 +11,6 @@ import (
 // A build without tags links no dynamic loader: package purego makes a binary need
 // the C library, and start with a loader of its own.
 func TestDefaultBuildsLinkNoLoader(t *testing.T) {
-	if testing.Short() {
-		t.Skip("go list takes seconds")
-	}
 	imports := func(args ...string) string {
 		out, err := exec.Command("go", append([]string{"list", "-deps"}, args...)...).CombinedOutput()
 		require.NoError(t, err, "%s", out)

@@ -5,7 +5,7 @@
 // It computes what the shim asks for, by the documented semantics: products of
 // int8 and float32, the elementwise operations, reductions and reorders of the
 // token quantizer, post-operations, on a CPU engine and on a GPU engine whose
-// memory the host cannot touch. Scales of weights are float32 and grouped zeros s8. It shows
+// memory the host cannot touch. Zeros of groups are s8. It shows
 // nothing about Intel's GPUs.
 //
 // The variable BITLANE_FAKE_ONEDNN tells it what to be, NAME=NUMBER with commas

@@ -115,11 +115,11 @@ static void finish(const call *c, fake_tensor dst, int64_t i, int64_t j, float v
 	fake_set(dst, i, j, value);
 }
 
-/* Quantization's tensors: rows of n without gaps. float32 and s8 are enough for the tests' plans. */
+/* Tensors of quantization: rows of n without gaps. Zeros of s8 are enough for the tests' plans. */
 static void matmul(const call *c, fake_tensor src, fake_tensor dst) {
 	const fake_work *w = c->work;
 	int64_t k = w->src.dims[1], n = w->dst.dims[1], group = w->attr.scale_group;
-	struct dn_md_ scale_md = {2, {k / group, n}, {n, 1}, F32}, row_md = {2, {w->src.dims[0], 1}, {1, 1}, F32};
+	struct dn_md_ scale_md = {2, {k / group, n}, {n, 1}, (int)w->attr.scale_type}, row_md = {2, {w->src.dims[0], 1}, {1, 1}, F32};
 	struct dn_md_ zero_md = {2, {k / group, n}, {n, 1}, S8}, one_md = {1, {1, 1}, {1, 1}, S8};
 	fake_tensor weights = tensor(c, DN_WEIGHTS, &w->other), scales = tensor(c, DN_SCALES | DN_WEIGHTS, &scale_md);
 	fake_tensor zeros = tensor(c, DN_ZERO_POINTS | DN_WEIGHTS, w->attr.zero_group < 0 ? &one_md : &zero_md);

@@ -130,6 +130,7 @@ int dnnl_primitive_attr_set_scales(dn_attr attr, int arg, int mask, int ndims, c
 		attr->row_scales = group[0] == 1;
 		return group[0] == 1 ? DN_SUCCESS : DN_INVALID_ARGUMENTS;
 	}
+	attr->scale_type = type;
 	attr->scale_group = group[0];
 	return arg == DN_WEIGHTS && group[1] == 1 ? DN_SUCCESS : DN_INVALID_ARGUMENTS;
 }
