@@ -92,21 +92,20 @@ static int32_t widened(const bx_call *call, void *x, int64_t x_stride) {
 
 /* Codes and scales of x into the workspace. */
 static int32_t quantized(const bx_call *call, void *x, int64_t x_stride) {
-	static const int places[] = {BX_TEMP, BX_FINITE, BX_SCALE, BX_CODES};
-	static const enum bx_step steps[] = {BX_ZERO, BX_SUM, BX_ABS, BX_MAX};
+	static const int places[] = {BX_TEMP, BX_FINITE, BX_RAW, BX_SCALE, BX_NARROW, BX_QUOTIENT, BX_CODES};
+	static const enum bx_step steps[] = {BX_ZERO, BX_SUM, BX_ABS, BX_MAX, BX_ROUND, BX_WIDEN, BX_REPLACE, BX_DIVIDE, BX_NARROWED, BX_CONVERT};
 	TRY(widened(call, x, x_stride));
 	for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-		TRY(point(call, places[i], staged(call, places[i])));
+		if (call->bucket->md[places[i]] != NULL) {
+			TRY(point(call, places[i], staged(call, places[i])));
+		}
 	}
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-		TRY(run(call, steps[i]));
+		if (call->bucket->run[steps[i]].primitive != NULL) {
+			TRY(run(call, steps[i]));
+		}
 	}
-	if (call->plan->x_type != BITLANE_XPU_F32) {
-		TRY(point(call, BX_NARROW, staged(call, BX_NARROW)));
-		TRY(run(call, BX_ROUND));
-		TRY(run(call, BX_WIDEN));
-	}
-	return run(call, BX_DIVIDE);
+	return BITLANE_XPU_OK;
 }
 
 /* Where x is in compute_type, rows k apart. */

@@ -89,10 +89,11 @@ enum {
 	BITLANE_XPU_RUNTIME_LEVEL_ZERO = 1024,
 };
 
-/* What becomes of x, a field of the plan. */
+/* What becomes of x, a field of the plan. Below, INT8_TOKEN means both recipes. */
 enum {
 	BITLANE_XPU_EXACT = 0,      /* x times weights turned into compute_type: fpmath strict, applied to integers */
 	BITLANE_XPU_INT8_TOKEN = 1, /* rows of x to s8 by the recipe int8-token-xpu, on the device */
+	BITLANE_XPU_INT8_TOKEN_CT = 2, /* by the recipe int8-token, compressed-tensors'; see quantizer.c for its one difference */
 };
 
 /* Where scales of rows are multiplied in, a field of the plan. */
@@ -163,7 +164,7 @@ typedef struct {
  */
 typedef struct {
 	int64_t bytes;          /* of this structure, checked */
-	int64_t activations;    /* BITLANE_XPU_EXACT, BITLANE_XPU_INT8_TOKEN */
+	int64_t activations;    /* BITLANE_XPU_EXACT, BITLANE_XPU_INT8_TOKEN, …_CT */
 	int64_t x_type;         /* F32, F16, BF16: also what scales of rows are rounded to */
 	int64_t x_cols;         /* 1 … k */
 	int64_t compute_type;   /* EXACT: F32, F16 or BF16, what x is turned into if it differs. INT8_TOKEN: 0 */
@@ -313,7 +314,7 @@ BITLANE_XPU_API int32_t bitlane_xpu_apply(bitlane_xpu_binding *binding, void *x,
 /*
  * The parts of apply of an INT8_TOKEN layer whose plan has codes. quantize enqueues codes
  * [rows, x_cols] of s8 and scales [rows] of f32, each a value of x_type, both without gaps, out
- * of x, by the recipe int8-token-xpu: scale NaN and codes 0 for a row that is not finite.
+ * of x, by the plan's recipe: scale NaN and codes 0 for a row that is not finite.
  * apply_codes goes on from such codes and scales, which may be anybody's: it is how
  * a quantizer of the host's comes in. The workspace is that of apply.
  */

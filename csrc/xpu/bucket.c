@@ -38,6 +38,12 @@ int32_t bx_bucket_tensors(bitlane_xpu_layer *layer, bx_bucket *bucket, bx_err er
 	TRY(bx_matrix(dn, rows, p->x_cols, p->x_cols, 1, BITLANE_XPU_F32, &md[BX_TEMP], err));
 	TRY(bx_matrix(dn, rows, 1, 1, 1, BITLANE_XPU_F32, &md[BX_FINITE], err));
 	TRY(bx_matrix(dn, rows, 1, 1, 1, BITLANE_XPU_F32, &md[BX_SCALE], err));
+	if (bx_raw(p) == BX_RAW) {
+		TRY(bx_matrix(dn, rows, 1, 1, 1, BITLANE_XPU_F32, &md[BX_RAW], err));
+	}
+	if (bx_quotient(p) != BX_CODES) {
+		TRY(bx_matrix(dn, rows, p->x_cols, p->x_cols, 1, p->x_type, &md[BX_QUOTIENT], err));
+	}
 	if (p->x_type != BITLANE_XPU_F32) {
 		TRY(bx_matrix(dn, rows, 1, 1, 1, p->x_type, &md[BX_NARROW], err));
 	}
@@ -69,8 +75,12 @@ static int32_t copies(bitlane_xpu_layer *layer, bx_bucket *bucket, dn_attr attr,
 		TRY(copy(layer, bucket, BX_FILL, BX_BLANK, BX_PAD, attr, "zeros behind x", err));
 	}
 	if (md[BX_NARROW] != NULL) {
-		TRY(copy(layer, bucket, BX_ROUND, BX_SCALE, BX_NARROW, attr, "rounding of scales", err));
-		TRY(copy(layer, bucket, BX_WIDEN, BX_NARROW, BX_SCALE, attr, "widening of scales", err));
+		TRY(copy(layer, bucket, BX_ROUND, bx_raw(p), BX_NARROW, attr, "rounding of scales", err));
+		TRY(copy(layer, bucket, BX_WIDEN, BX_NARROW, bx_raw(p), attr, "widening of scales", err));
+	}
+	if (md[BX_QUOTIENT] != NULL) {
+		TRY(copy(layer, bucket, BX_NARROWED, BX_TEMP, BX_QUOTIENT, attr, "rounding of quotients", err));
+		TRY(copy(layer, bucket, BX_CONVERT, BX_QUOTIENT, BX_CODES, attr, "codes", err));
 	}
 	if (p->codes) {
 		TRY(copy(layer, bucket, BX_CODES_OUT, BX_CODES, BX_USER, attr, "a copy of codes", err));
@@ -111,11 +121,15 @@ void bx_bucket_workspace(bitlane_xpu_layer *layer, bx_bucket *bucket, int64_t sc
 	if (layer->slices > 1) {
 		place(bucket, BX_SUM_PART, rows * p->n * bx_size(BITLANE_XPU_F32));
 	}
-	if (p->activations == BITLANE_XPU_INT8_TOKEN) {
+	if (p->activations != BITLANE_XPU_EXACT) {
 		place(bucket, BX_TEMP, rows * p->x_cols * bx_size(BITLANE_XPU_F32));
 		place(bucket, BX_CODES, rows * p->k);
 		place(bucket, BX_FINITE, rows * bx_size(BITLANE_XPU_F32));
+		place(bucket, BX_RAW, rows * bx_size(BITLANE_XPU_F32));
 		place(bucket, BX_SCALE, rows * bx_size(BITLANE_XPU_F32));
+		if (bx_quotient(p) != BX_CODES) {
+			place(bucket, BX_QUOTIENT, rows * p->x_cols * bx_size(p->x_type));
+		}
 		place(bucket, BX_NARROW, rows * bx_size(p->x_type));
 		place(bucket, BX_MASK, rows * bx_size(BITLANE_XPU_F32));
 	}

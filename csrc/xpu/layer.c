@@ -71,19 +71,39 @@ static int32_t scalar_zero(bitlane_xpu_layer *layer, bx_err err) {
 	return constant(layer, BX_ZEROS, bytes, size, err);
 }
 
+static int32_t number(bitlane_xpu_layer *layer, int slot, float value, bx_err err) {
+	TRY(bx_matrix(&layer->engine->library->dn, 1, 1, 1, 1, BITLANE_XPU_F32, own(layer, slot), err));
+	return constant(layer, slot, &value, sizeof value, err);
+}
+
+/* The machine epsilon of a type: 1 and the next number are so far apart. */
+static float epsilon(int64_t type) {
+	switch (type) {
+	case BITLANE_XPU_F16: return 0x1p-10F;
+	case BITLANE_XPU_BF16: return 0x1p-7F;
+	}
+	return 0x1p-23F;
+}
+
+static int32_t quantizer_constants(bitlane_xpu_layer *layer, bx_err err) {
+	if (layer->plan.activations == BITLANE_XPU_INT8_TOKEN) {
+		TRY(number(layer, BX_LARGEST, 127, err));
+		return number(layer, BX_LEAST, 1e-5F, err);
+	}
+	TRY(number(layer, BX_LARGEST, 127.5F, err));
+	TRY(number(layer, BX_LEAST, epsilon(layer->plan.x_type), err));
+	return number(layer, BX_NULL, 0, err);
+}
+
 static int32_t constants(bitlane_xpu_layer *layer, bx_err err) {
-	static const float c127 = 127, least = 1e-5F;
 	const dn_functions *dn = &layer->engine->library->dn;
 	const bitlane_xpu_plan *p = &layer->plan;
 	int64_t pad = p->k - p->x_cols;
 	if (p->zero_kind == BITLANE_XPU_ZERO_SCALAR) {
 		TRY(scalar_zero(layer, err));
 	}
-	if (p->activations == BITLANE_XPU_INT8_TOKEN) {
-		TRY(bx_matrix(dn, 1, 1, 1, 1, BITLANE_XPU_F32, own(layer, BX_C127), err));
-		TRY(bx_matrix(dn, 1, 1, 1, 1, BITLANE_XPU_F32, own(layer, BX_LEAST), err));
-		TRY(constant(layer, BX_C127, &c127, sizeof c127, err));
-		return constant(layer, BX_LEAST, &least, sizeof least, err);
+	if (p->activations != BITLANE_XPU_EXACT) {
+		return quantizer_constants(layer, err);
 	}
 	if (pad == 0) {
 		return BITLANE_XPU_OK;
@@ -104,7 +124,7 @@ static int32_t bucket(bitlane_xpu_layer *layer, bx_bucket *bucket, int64_t scrat
 	TRY(bx_bucket_tensors(layer, bucket, err));
 	TRY(bx_bucket_matmul(layer, bucket, err));
 	TRY(bx_bucket_copies(layer, bucket, err));
-	if (layer->plan.activations == BITLANE_XPU_INT8_TOKEN) {
+	if (layer->plan.activations != BITLANE_XPU_EXACT) {
 		TRY(bx_bucket_quantizer(layer, bucket, err));
 	}
 	bx_bucket_workspace(layer, bucket, scratchpad);

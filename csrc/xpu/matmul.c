@@ -58,7 +58,7 @@ static int32_t operations(const bitlane_xpu_layer *layer, const bx_bucket *bucke
 	if (layer->slices > 1) {
 		TRY(append(layer, bucket, run, ops, &count, DN_BINARY_ADD, BX_SUM_PART, err));
 	}
-	if (p->activations == BITLANE_XPU_INT8_TOKEN && p->row_scales == BITLANE_XPU_ROW_SCALES_AFTER) {
+	if (p->activations != BITLANE_XPU_EXACT && p->row_scales == BITLANE_XPU_ROW_SCALES_AFTER) {
 		TRY(append(layer, bucket, run, ops, &count, DN_BINARY_MUL, BX_SCALE, err));
 	}
 	if (p->bias_type != 0 && p->row_scales == BITLANE_XPU_ROW_SCALES_AFTER) {

@@ -83,7 +83,7 @@ static int32_t check_slice(const bitlane_xpu_plan *p, bx_err err) {
 
 int32_t bx_check_plan(const bitlane_xpu_plan *p, bx_err err) {
 	WANT(p->bytes == (int64_t)sizeof *p, "%lld bytes, and the shim's has %zu", (long long)p->bytes, sizeof *p);
-	WANT(p->activations == BITLANE_XPU_EXACT || p->activations == BITLANE_XPU_INT8_TOKEN, "activations %lld", (long long)p->activations);
+	WANT(p->activations >= BITLANE_XPU_EXACT && p->activations <= BITLANE_XPU_INT8_TOKEN_CT, "activations %lld", (long long)p->activations);
 	WANT(is_float(p->x_type), "x_type %lld", (long long)p->x_type);
 	WANT(p->activations == BITLANE_XPU_EXACT ? is_float(p->compute_type) : p->compute_type == 0, "compute_type %lld", (long long)p->compute_type);
 	WANT(is_half_byte(p->weight_type) || p->weight_type == BITLANE_XPU_S8, "weight_type %lld", (long long)p->weight_type);
@@ -103,8 +103,8 @@ int32_t bx_check_plan(const bitlane_xpu_plan *p, bx_err err) {
 	WANT(is_float(p->y_type), "y_type %lld", (long long)p->y_type);
 	WANT(p->deterministic == 0 || p->deterministic == 1, "deterministic %lld", (long long)p->deterministic);
 	WANT(p->refuse_reference == 0 || p->refuse_reference == 1, "refuse_reference %lld", (long long)p->refuse_reference);
-	WANT(p->codes == 0 || (p->codes == 1 && p->activations == BITLANE_XPU_INT8_TOKEN), "codes %lld with activations %lld", (long long)p->codes, (long long)p->activations);
-	WANT(p->row_scales == 0 || (p->row_scales == BITLANE_XPU_ROW_SCALES_SOURCE && p->activations == BITLANE_XPU_INT8_TOKEN), "row_scales %lld with activations %lld",
+	WANT(p->codes == 0 || (p->codes == 1 && p->activations != BITLANE_XPU_EXACT), "codes %lld with activations %lld", (long long)p->codes, (long long)p->activations);
+	WANT(p->row_scales == 0 || (p->row_scales == BITLANE_XPU_ROW_SCALES_SOURCE && p->activations != BITLANE_XPU_EXACT), "row_scales %lld with activations %lld",
 		(long long)p->row_scales, (long long)p->activations);
 	TRY(check_slice(p, err));
 	return check_zeros(p, err);

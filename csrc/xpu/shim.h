@@ -101,8 +101,10 @@ enum bx_slot {
 	BX_BLANK,    /* zeros for them                            [rows, k - x_cols] */
 	BX_TEMP,     /* |x|, and 0·x                              [rows, x_cols] float32 */
 	BX_FINITE,   /* 0, or NaN for a row that is not finite    [rows, 1] float32 */
+	BX_RAW,      /* scales of rows of recipe int8-token, before 0 is replaced */
 	BX_SCALE,    /* scales of rows                            [rows, 1] float32 */
 	BX_NARROW,   /* the same in x_type                        [rows, 1] */
+	BX_QUOTIENT, /* x / scale of recipe int8-token, in x_type [rows, x_cols] */
 	BX_CODES,    /* codes, rows k apart                       [rows, x_cols] s8 */
 	BX_MASK,     /* 1, or 0 for a row that is not finite      [rows, 1] float32 */
 	BX_SRC,      /* the source of the product, of its last slice [rows, …], rows k apart */
@@ -122,8 +124,9 @@ enum bx_slot {
 	BX_SCALES_PART,
 	BX_ZEROS_PART,
 	BX_BIAS,
-	BX_C127,     /* 127                                       [1, 1] float32 */
-	BX_LEAST,    /* 1e-5                                      [1, 1] float32 */
+	BX_LARGEST,  /* 127, or 127.5                             [1, 1] float32 */
+	BX_LEAST,    /* 1e-5, or what replaces a scale of 0       [1, 1] float32 */
+	BX_NULL,     /* 0                                         [1, 1] float32 */
 	BX_NOTHING,  /* what BX_BLANK points to                   bytes */
 	BX_ALL_SLOTS,
 };
@@ -137,10 +140,13 @@ enum bx_step {
 	BX_ZERO,       /* IN → TEMP, 0·x */
 	BX_SUM,        /* TEMP → FINITE */
 	BX_ABS,        /* IN → TEMP */
-	BX_MAX,        /* TEMP → SCALE: max(max/127, 1e-5) + FINITE */
-	BX_ROUND,      /* SCALE → NARROW */
-	BX_WIDEN,      /* NARROW → SCALE */
-	BX_DIVIDE,     /* IN, SCALE → CODES */
+	BX_MAX,        /* TEMP → SCALE: max(max/127, 1e-5) + FINITE; or RAW: max/127.5 + FINITE */
+	BX_ROUND,      /* SCALE or RAW → NARROW */
+	BX_WIDEN,      /* NARROW → SCALE or RAW */
+	BX_REPLACE,    /* RAW → SCALE: (RAW == 0)·LEAST + RAW */
+	BX_DIVIDE,     /* IN, SCALE → CODES, or TEMP */
+	BX_NARROWED,   /* TEMP → QUOTIENT */
+	BX_CONVERT,    /* QUOTIENT → CODES */
 	BX_TEST,       /* SCALE → MASK */
 	BX_CLEAR,      /* CODES, MASK → CODES */
 	BX_CODES_OUT,  /* CODES → USER */
@@ -188,6 +194,10 @@ struct bitlane_xpu_layer {
 	void *nothing;             /* the device pointer of BX_NOTHING */
 	atomic_llong children;
 };
+
+/* Where a plan's scales of rows are before they are final, and its quotients. */
+BX_HIDDEN int bx_raw(const bitlane_xpu_plan *plan);
+BX_HIDDEN int bx_quotient(const bitlane_xpu_plan *plan);
 
 /* Checks a plan; the text names the field. */
 BX_HIDDEN int32_t bx_check_plan(const bitlane_xpu_plan *plan, bx_err err);

@@ -146,10 +146,14 @@ func (l *layer) holds(t *testing.T, w *weights, x []float32, rows int, y []float
 		for k, v := range x[m*cols : (m+1)*cols] {
 			row[k] = float64(v)
 		}
-		if l.plan.Activations == Int8Token {
+		if l.plan.Activations != Exact {
 			codes, scales := make([]int8, cols), make([]float32, 1)
 			act := quant.OneGroup(cols)
-			quant.Recipe{Kind: quant.Int8TokenXPU}.QuantizeRow(types[l.plan.XType], &act, codes, scales, x[m*cols:(m+1)*cols])
+			kind := quant.Int8TokenXPU
+			if l.plan.Activations == Int8TokenCT {
+				kind = quant.Int8Token
+			}
+			quant.Recipe{Kind: kind}.QuantizeRow(types[l.plan.XType], &act, codes, scales, x[m*cols:(m+1)*cols])
 			scale = float64(scales[0])
 			for k, c := range codes {
 				row[k] = float64(c)
@@ -172,7 +176,7 @@ func cells() map[string]Plan {
 	floats := []int64{F32, F16, BF16}
 	for i, kind := range kinds {
 		for j, x := range floats {
-			for _, act := range []int64{Exact, Int8Token} {
+			for _, act := range []int64{Exact, Int8Token, Int8TokenCT} {
 				y, scale, bias := floats[(i+j)%3], floats[(i+2*j)%3], []int64{0, F32, F16, BF16}[(i+j)%4]
 				p := Plan{Activations: act, XType: x, WeightType: kind.weight, ZeroKind: kind.zeroKind, ZeroType: kind.zeroType, ZeroValue: kind.zeroValue,
 					ScaleType: scale, BiasType: bias, YType: y, K: 128, XCols: 128, N: 24, YCols: 24, Group: []int64{32, 64, 128}[j], MaxRows: 12, Deterministic: 1}
@@ -196,7 +200,7 @@ func cells() map[string]Plan {
 				if p.BiasType != 0 && p.RowScales == RowScalesAfter {
 					p.BiasType = F32
 				}
-				name := fmt.Sprintf("%s x %d zeros %d of %d, x %v y %v", []string{"exact", "int8"}[act], kind.weight, kind.zeroKind, kind.zeroType, types[x], types[y])
+				name := fmt.Sprintf("%s x %d zeros %d of %d, x %v y %v", []string{"exact", "int8", "int8 ct"}[act], kind.weight, kind.zeroKind, kind.zeroType, types[x], types[y])
 				all[name] = p
 			}
 		}
@@ -230,7 +234,7 @@ func TestApplyCodes(t *testing.T) {
 	r := real(t)
 	rng := rand.New(rand.NewPCG(5, 6))
 	for name, p := range cells() {
-		if p.Activations != Int8Token {
+		if p.Activations == Exact {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {

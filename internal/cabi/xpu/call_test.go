@@ -49,7 +49,7 @@ func TestOnStandIn(t *testing.T) {
 	r := open(t, standIn(t), GPU)
 	require.Zero(t, r.s.EngineInfo(r.f, r.engine).HostMemory)
 	rng := rand.New(rand.NewPCG(9, 10))
-	for _, activations := range []int64{Exact, Int8Token} {
+	for _, activations := range []int64{Exact, Int8Token, Int8TokenCT} {
 		p := plan(activations)
 		w := randomWeights(rng, &p)
 		l := r.layer(t, &p, w.pack(&p), w.flatScales(), w.packZeros(&p), w.bias)
@@ -67,7 +67,7 @@ func TestOnStandIn(t *testing.T) {
 
 func TestCallsAllocateNothing(t *testing.T) {
 	r := open(t, standIn(t), GPU)
-	for _, activations := range []int64{Exact, Int8Token} {
+	for _, activations := range []int64{Exact, Int8Token, Int8TokenCT} {
 		_, apply := r.ready(t, plan(activations), 3)
 		require.NoError(t, apply())
 		require.Zero(t, testing.AllocsPerRun(50, func() {
@@ -203,7 +203,7 @@ func TestErrors(t *testing.T) {
 func TestPlansThatAreRefused(t *testing.T) {
 	r := open(t, standIn(t), GPU)
 	for want, change := range map[string]func(*Plan){
-		"activations":      func(p *Plan) { p.Activations = 2 },
+		"activations":      func(p *Plan) { p.Activations = 3 },
 		"x_type":           func(p *Plan) { p.XType = S8 },
 		"compute_type":     func(p *Plan) { p.ComputeType = 0 },
 		"weight_type":      func(p *Plan) { p.WeightType = F32 },

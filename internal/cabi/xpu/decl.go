@@ -55,8 +55,9 @@ const (
 
 // What becomes of x.
 const (
-	Exact     = 0
-	Int8Token = 1
+	Exact       = 0
+	Int8Token   = 1
+	Int8TokenCT = 2
 )
 
 // Where scales of rows are multiplied in.
@@ -115,8 +116,9 @@ var Constants = map[string]int64{
 	"BITLANE_XPU_RUNTIME_SYCL":       RuntimeSYCL,
 	"BITLANE_XPU_RUNTIME_LEVEL_ZERO": RuntimeLevelZero,
 
-	"BITLANE_XPU_EXACT":      Exact,
-	"BITLANE_XPU_INT8_TOKEN": Int8Token,
+	"BITLANE_XPU_EXACT":         Exact,
+	"BITLANE_XPU_INT8_TOKEN":    Int8Token,
+	"BITLANE_XPU_INT8_TOKEN_CT": Int8TokenCT,
 
 	"BITLANE_XPU_ROW_SCALES_AFTER":  RowScalesAfter,
 	"BITLANE_XPU_ROW_SCALES_SOURCE": RowScalesSource,

@@ -62,12 +62,16 @@ func rowsOf(rng *rand.Rand, t int64, rows, k int) []float32 {
 func TestQuantizerIsThatOfQuant(t *testing.T) {
 	r := real(t)
 	rng := rand.New(rand.NewPCG(1, 2))
-	for _, typ := range []int64{F32, F16, BF16} {
+	for i, typ := range []int64{F32, F16, BF16, F32, F16, BF16} {
+		activations, recipe := int64(Int8Token), quant.Recipe{Kind: quant.Int8TokenXPU}
+		if i >= 3 {
+			activations, recipe = Int8TokenCT, quant.Recipe{Kind: quant.Int8Token}
+		}
 		for _, c := range []struct{ rows, most, cols, k, gap int }{
 			{1, 1, 64, 64, 0}, {1, 8, 96, 96, 0}, {12, 12, 128, 128, 0}, {24, 32, 100, 128, 0}, {7, 8, 33, 64, 5}, {48, 48, 512, 512, 0}, {13, 64, 257, 288, 0},
 		} {
-			t.Run(fmt.Sprintf("%v/%d of %d, %d of %d, gap %d", types[typ], c.rows, c.most, c.cols, c.k, c.gap), func(t *testing.T) {
-				plan := Plan{Activations: Int8Token, XType: typ, XCols: int64(c.cols), WeightType: U4, WeightStride: int64(c.k), K: int64(c.k), N: 8, YCols: 8,
+			t.Run(fmt.Sprintf("%v/%v/%d of %d, %d of %d, gap %d", recipe, types[typ], c.rows, c.most, c.cols, c.k, c.gap), func(t *testing.T) {
+				plan := Plan{Activations: activations, XType: typ, XCols: int64(c.cols), WeightType: U4, WeightStride: int64(c.k), K: int64(c.k), N: 8, YCols: 8,
 					Group: 32, ScaleType: F32, ZeroKind: ZeroScalar, ZeroType: S8, ZeroValue: 8, YType: F32, MaxRows: int64(c.most), Deterministic: 1, Codes: 1}
 				l := r.layer(t, &plan, make([]byte, 8*c.k/2), make([]float32, 8*c.k/32), nil, nil)
 				x := rowsOf(rng, typ, c.rows, c.cols)
@@ -76,7 +80,12 @@ func TestQuantizerIsThatOfQuant(t *testing.T) {
 				act := quant.OneGroup(c.cols)
 				for m := range c.rows {
 					want, scale := make([]int8, c.cols), make([]float32, 1)
-					quant.Recipe{Kind: quant.Int8TokenXPU}.QuantizeRow(types[typ], &act, want, scale, x[m*c.cols:(m+1)*c.cols])
+					recipe.QuantizeRow(types[typ], &act, want, scale, x[m*c.cols:(m+1)*c.cols])
+					if activations == Int8TokenCT && typ == BF16 && scale[0] > 0 && scale[0] < 0x1p-126 {
+						// oneDNN rounds numbers that are subnormal in bfloat16 to 0.
+						scale[0] = 0x1p-7
+						clear(want)
+					}
 					if scale[0] != scale[0] {
 						require.True(t, scales[m] != scales[m], "scale %v of row %d", scales[m], m)
 					} else {
