@@ -105,8 +105,11 @@ static int32_t check(const bitlane_xpu_layer *layer, const bitlane_xpu_stream *s
 	if (stream->engine != layer->engine) {
 		return bx_fail(err, BITLANE_XPU_INVALID, "the stream is another engine's");
 	}
-	if (weights == NULL || scales == NULL) {
-		return bx_fail(err, BITLANE_XPU_INVALID, "weights or scales are NULL");
+	if (weights == NULL) {
+		return bx_fail(err, BITLANE_XPU_INVALID, "weights are NULL");
+	}
+	if ((scales != NULL) != (layer->plan.scale_type != 0)) {
+		return bx_fail(err, BITLANE_XPU_INVALID, "scales are %s", scales != NULL ? "given, and the plan has none" : "NULL");
 	}
 	if ((zeros != NULL) != (layer->plan.zero_kind == BITLANE_XPU_ZERO_GROUPED)) {
 		return bx_fail(err, BITLANE_XPU_INVALID, "zeros are %s", zeros != NULL ? "given, and the plan has none" : "NULL");

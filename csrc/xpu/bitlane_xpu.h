@@ -151,7 +151,7 @@ typedef struct {
 /*
  * A linear layer, y[m, n] = Σ_k x[m, k] · (weights[k, n] - zero) · scale + bias[n].
  *
- * weights  k × n codes of weight_type in weight_order. u4 and s4: element e is in
+ * weights  k × n codes, or numbers, of weight_type in weight_order. u4 and s4: element e is in
  *          byte e/2, the even one in the low half; weight_stride must be even.
  * scales   [k / group, n] of scale_type, rows without gaps.
  * zeros    [k / group, n] of zero_type, rows without gaps; u4 wants n even.
@@ -168,13 +168,13 @@ typedef struct {
 	int64_t x_type;         /* F32, F16, BF16: also what scales of rows are rounded to */
 	int64_t x_cols;         /* 1 … k */
 	int64_t compute_type;   /* EXACT: F32, F16 or BF16, what x is turned into if it differs. INT8_TOKEN: 0 */
-	int64_t weight_type;    /* U4, S4, S8 */
+	int64_t weight_type;    /* U4, S4, S8; EXACT without scales and zeros, group k: F32, F16, BF16, which oneDNN may want to be compute_type */
 	int64_t weight_order;   /* BITLANE_XPU_K_CONTIGUOUS, BITLANE_XPU_N_CONTIGUOUS */
 	int64_t weight_stride;  /* elements, ≥ the contiguous dimension */
 	int64_t k;
 	int64_t n;
 	int64_t group;          /* divides k; k itself for one group */
-	int64_t scale_type;     /* F32, F16, BF16 */
+	int64_t scale_type;     /* F32, F16, BF16; 0 with weights that are numbers */
 	int64_t zero_kind;      /* BITLANE_XPU_ZERO_… */
 	int64_t zero_type;      /* GROUPED: U4, S8, U8 or S32; SCALAR: S8, U8 or S32; else 0 */
 	int64_t zero_value;     /* SCALAR, in the range of zero_type; else 0 */
@@ -188,7 +188,7 @@ typedef struct {
 	int64_t row_scales;     /* INT8_TOKEN: BITLANE_XPU_ROW_SCALES_…; else 0 */
 	int64_t slice;          /* EXACT: k is summed in slices of so many, the last one may be shorter, and their sums are
 	                           added in float32 from the first to the last, before the bias. A divisor or a multiple
-	                           of group. 0: in one piece */
+	                           of group, any where there are no scales. 0: in one piece */
 } bitlane_xpu_plan;
 
 /* What was made for one number of rows. */
@@ -292,8 +292,8 @@ BITLANE_XPU_API int64_t bitlane_xpu_layer_workspace(const bitlane_xpu_layer *lay
 BITLANE_XPU_API int32_t bitlane_xpu_layer_bucket(const bitlane_xpu_layer *layer, int64_t index, bitlane_xpu_bucket_facts *out, char *name, size_t name_bytes);
 
 /*
- * Ties a layer to a stream and to device pointers of its weights: zeros is NULL unless
- * GROUPED, bias NULL without one. They must outlive the binding. The binding has the memory objects
+ * Ties a layer to a stream and to device pointers of its weights: scales is NULL where scale_type
+ * is 0, zeros unless GROUPED, bias without one. They must outlive the binding. The binding has the memory objects
  * whose handles its calls set, so that calls on different streams do not meet.
  */
 BITLANE_XPU_API int32_t bitlane_xpu_bind(bitlane_xpu_layer *layer, bitlane_xpu_stream *stream, void *weights, void *scales, void *zeros, void *bias, bitlane_xpu_binding **out, char *err, size_t err_bytes);

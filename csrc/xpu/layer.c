@@ -20,7 +20,9 @@ static int32_t slice_tensors(bitlane_xpu_layer *layer, int64_t features, int fir
 	int k_first = p->weight_order == BITLANE_XPU_K_CONTIGUOUS;
 	int64_t groups = p->group < features ? features / p->group : 1;
 	TRY(bx_matrix(dn, features, p->n, k_first ? 1 : p->weight_stride, k_first ? p->weight_stride : 1, p->weight_type, own(layer, first), err));
-	TRY(bx_matrix(dn, groups, p->n, p->n, 1, p->scale_type, own(layer, first + BX_SCALES - BX_WEIGHTS), err));
+	if (p->scale_type != 0) {
+		TRY(bx_matrix(dn, groups, p->n, p->n, 1, p->scale_type, own(layer, first + BX_SCALES - BX_WEIGHTS), err));
+	}
 	if (p->zero_kind == BITLANE_XPU_ZERO_GROUPED) {
 		TRY(bx_matrix(dn, groups, p->n, p->n, 1, p->zero_type, own(layer, first + BX_ZEROS - BX_WEIGHTS), err));
 	}

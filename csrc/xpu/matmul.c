@@ -25,6 +25,9 @@ static int32_t scales_and_zeros(const bitlane_xpu_layer *layer, dn_attr attr, in
 	const dn_functions *dn = &layer->engine->library->dn;
 	const bitlane_xpu_plan *p = &layer->plan;
 	const int64_t group[] = {p->group < features ? p->group : features, 1};
+	if (p->scale_type == 0) {
+		return BITLANE_XPU_OK;
+	}
 	TRY(bx_status(err, dn->primitive_attr_set_scales(attr, DN_WEIGHTS, BOTH, 2, group, (int)p->scale_type), "scales of weights, %s for groups of %lld",
 		bx_type_name(p->scale_type), (long long)group[0]));
 	switch (p->zero_kind) {
@@ -71,7 +74,7 @@ static int32_t attributes(const bitlane_xpu_layer *layer, const bx_bucket *bucke
 	const dn_functions *dn = &layer->engine->library->dn;
 	const bitlane_xpu_plan *p = &layer->plan;
 	TRY(scales_and_zeros(layer, attr, product->features, err));
-	if (p->activations == BITLANE_XPU_EXACT) {
+	if (p->activations == BITLANE_XPU_EXACT && p->scale_type != 0) {
 		TRY(bx_status(err, dn->primitive_attr_set_fpmath_mode_v2(attr, DN_FPMATH_STRICT, 1), "strict arithmetic on integer weights"));
 	} else if (p->row_scales == BITLANE_XPU_ROW_SCALES_SOURCE) {
 		const int64_t row[] = {1, p->k};
@@ -116,7 +119,9 @@ static int32_t primitive(bitlane_xpu_layer *layer, bx_bucket *bucket, const bx_p
 	bx_arg(run, DN_SRC, product->src);
 	bx_arg(run, DN_WEIGHTS, product->weights);
 	bx_arg(run, DN_DST, product->dst);
-	bx_arg(run, DN_SCALES | DN_WEIGHTS, product->scales);
+	if (p->scale_type != 0) {
+		bx_arg(run, DN_SCALES | DN_WEIGHTS, product->scales);
+	}
 	if (p->zero_kind != BITLANE_XPU_ZERO_NONE) {
 		bx_arg(run, DN_ZERO_POINTS | DN_WEIGHTS, product->zeros);
 	}

@@ -70,13 +70,25 @@ static int32_t check_zeros(const bitlane_xpu_plan *p, bx_err err) {
 	WANT(0, "zero_kind %lld", (long long)p->zero_kind);
 }
 
+/* Weights that are numbers have no scales. */
+static int32_t check_plain(const bitlane_xpu_plan *p, bx_err err) {
+	if (!is_float(p->weight_type)) {
+		WANT(is_float(p->scale_type), "scale_type %lld", (long long)p->scale_type);
+		return BITLANE_XPU_OK;
+	}
+	WANT(p->activations == BITLANE_XPU_EXACT, "weight_type %s with activations %lld", bx_type_name(p->weight_type), (long long)p->activations);
+	WANT(p->scale_type == 0 && p->zero_kind == BITLANE_XPU_ZERO_NONE && p->group == p->k, "weight_type %s with scale_type %lld, zero_kind %lld, group %lld",
+		bx_type_name(p->weight_type), (long long)p->scale_type, (long long)p->zero_kind, (long long)p->group);
+	return BITLANE_XPU_OK;
+}
+
 static int32_t check_slice(const bitlane_xpu_plan *p, bx_err err) {
 	if (p->slice == 0) {
 		return BITLANE_XPU_OK;
 	}
 	WANT(p->activations == BITLANE_XPU_EXACT, "slice %lld with activations %lld", (long long)p->slice, (long long)p->activations);
 	WANT(p->slice >= 1 && p->slice <= p->k, "slice %lld of k %lld", (long long)p->slice, (long long)p->k);
-	WANT(p->slice % p->group == 0 || p->group % p->slice == 0, "slice %lld is neither a divisor nor a multiple of group %lld", (long long)p->slice, (long long)p->group);
+	WANT(p->scale_type == 0 || p->slice % p->group == 0 || p->group % p->slice == 0, "slice %lld is neither a divisor nor a multiple of group %lld", (long long)p->slice, (long long)p->group);
 	WANT(!is_half_byte(p->weight_type) || p->slice % 2 == 0, "slice %lld is odd, and weights have 4 bits", (long long)p->slice);
 	return BITLANE_XPU_OK;
 }
@@ -86,7 +98,7 @@ int32_t bx_check_plan(const bitlane_xpu_plan *p, bx_err err) {
 	WANT(p->activations >= BITLANE_XPU_EXACT && p->activations <= BITLANE_XPU_INT8_TOKEN_CT, "activations %lld", (long long)p->activations);
 	WANT(is_float(p->x_type), "x_type %lld", (long long)p->x_type);
 	WANT(p->activations == BITLANE_XPU_EXACT ? is_float(p->compute_type) : p->compute_type == 0, "compute_type %lld", (long long)p->compute_type);
-	WANT(is_half_byte(p->weight_type) || p->weight_type == BITLANE_XPU_S8, "weight_type %lld", (long long)p->weight_type);
+	WANT(is_float(p->weight_type) || is_half_byte(p->weight_type) || p->weight_type == BITLANE_XPU_S8, "weight_type %lld", (long long)p->weight_type);
 	WANT(p->weight_order == BITLANE_XPU_K_CONTIGUOUS || p->weight_order == BITLANE_XPU_N_CONTIGUOUS, "weight_order %lld", (long long)p->weight_order);
 	WANT(p->k >= 1 && p->k <= LARGEST, "k %lld", (long long)p->k);
 	WANT(p->n >= 1 && p->n <= LARGEST, "n %lld", (long long)p->n);
@@ -97,7 +109,7 @@ int32_t bx_check_plan(const bitlane_xpu_plan *p, bx_err err) {
 	WANT(p->x_cols >= 1 && p->x_cols <= p->k, "x_cols %lld of k %lld", (long long)p->x_cols, (long long)p->k);
 	WANT(p->y_cols >= 1 && p->y_cols <= p->n, "y_cols %lld of n %lld", (long long)p->y_cols, (long long)p->n);
 	WANT(p->group >= 1 && p->k % p->group == 0, "group %lld does not divide k %lld", (long long)p->group, (long long)p->k);
-	WANT(is_float(p->scale_type), "scale_type %lld", (long long)p->scale_type);
+	TRY(check_plain(p, err));
 	WANT(p->bias_type == 0 || p->bias_type == BITLANE_XPU_F32 || (is_float(p->bias_type) && p->row_scales == BITLANE_XPU_ROW_SCALES_SOURCE),
 		"bias_type %lld is added behind the product, which wants F32", (long long)p->bias_type);
 	WANT(is_float(p->y_type), "y_type %lld", (long long)p->y_type);

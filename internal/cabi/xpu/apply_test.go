@@ -229,6 +229,43 @@ func TestApply(t *testing.T) {
 	}
 }
 
+// Weights that are numbers: of float32, as oneDNN's CPU engine has them everywhere.
+func TestPlainWeights(t *testing.T) {
+	for name, r := range map[string]*rig{"stand-in": open(t, standIn(t), GPU), "oneDNN": real(t)} {
+		for _, slice := range []int64{0, 24, 100} {
+			for order := range int64(2) {
+				t.Run(fmt.Sprintf("%s, slice %d, order %d", name, slice, order), func(t *testing.T) {
+					rng := rand.New(rand.NewPCG(11, 12))
+					p := Plan{XType: F16, XCols: 100, ComputeType: F32, WeightType: F32, WeightOrder: order, WeightStride: 100, K: 100, N: 10, YCols: 10, Group: 100,
+						BiasType: F32, YType: BF16, MaxRows: 5, Deterministic: 1, Slice: slice}
+					w := randomWeights(rng, &p)
+					for n := range w.n {
+						w.scales[0][n] = 1
+					}
+					flat := make([]float32, 100*100)
+					for n, row := range w.codes {
+						for k, c := range row {
+							if order == NContiguous {
+								flat[k*100+n] = float32(c)
+							} else {
+								flat[n*100+k] = float32(c)
+							}
+						}
+					}
+					l := r.layer(t, &p, encode(F32, flat), nil, nil, w.bias)
+					x := make([]float32, 300)
+					for i := range x {
+						x[i] = types[F16].Round(float32(rng.NormFloat64()))
+					}
+					for _, rows := range []int{1, 3} {
+						l.holds(t, w, x[:rows*100], rows, l.apply(x[:rows*100], rows, 100, 10), 108)
+					}
+				})
+			}
+		}
+	}
+}
+
 // Codes and scales of the caller give what apply gives.
 func TestApplyCodes(t *testing.T) {
 	r := real(t)

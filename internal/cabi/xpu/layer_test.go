@@ -41,7 +41,11 @@ func (r *rig) layer(t testing.TB, plan *Plan, codes []byte, scales []float32, ze
 	if bias != nil {
 		b = alloc(encode(plan.BiasType, bias))
 	}
-	l.binding, err = r.s.Bind(r.f, handle, r.stream, alloc(codes), alloc(encode(plan.ScaleType, scales)), z, b)
+	var s uintptr
+	if plan.ScaleType != 0 {
+		s = alloc(encode(plan.ScaleType, scales))
+	}
+	l.binding, err = r.s.Bind(r.f, handle, r.stream, alloc(codes), s, z, b)
 	require.NoError(t, err)
 	l.bytes = r.s.LayerWorkspace(r.f, handle, plan.MaxRows)
 	require.Positive(t, l.bytes)

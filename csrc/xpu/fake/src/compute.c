@@ -118,7 +118,7 @@ static void finish(const call *c, fake_tensor dst, int64_t i, int64_t j, float v
 /* Tensors of quantization: rows of n without gaps. Zeros of s8 are enough for the tests' plans. */
 static void matmul(const call *c, fake_tensor src, fake_tensor dst) {
 	const fake_work *w = c->work;
-	int64_t k = w->src.dims[1], n = w->dst.dims[1], group = w->attr.scale_group;
+	int64_t k = w->src.dims[1], n = w->dst.dims[1], group = w->attr.scale_group != 0 ? w->attr.scale_group : k;
 	struct dn_md_ scale_md = {2, {k / group, n}, {n, 1}, (int)w->attr.scale_type}, row_md = {2, {w->src.dims[0], 1}, {1, 1}, F32};
 	struct dn_md_ zero_md = {2, {k / group, n}, {n, 1}, S8}, one_md = {1, {1, 1}, {1, 1}, S8};
 	fake_tensor weights = tensor(c, DN_WEIGHTS, &w->other), scales = tensor(c, DN_SCALES | DN_WEIGHTS, &scale_md);
@@ -132,7 +132,7 @@ static void matmul(const call *c, fake_tensor src, fake_tensor dst) {
 				for (int64_t e = g * group; e < (g + 1) * group; e++) {
 					part += fake_get(src, i, e) * (fake_get(weights, e, j) - zero);
 				}
-				sum += (float)part * (float)fake_get(scales, g, j);
+				sum += (float)part * (w->attr.scale_group != 0 ? (float)fake_get(scales, g, j) : 1);
 			}
 			if (w->attr.row_scales) {
 				sum *= (float)fake_get(tensor(c, DN_SCALES | DN_SRC, &row_md), i, 0);

@@ -64,7 +64,7 @@ struct dn_postops_ {
 struct dn_attr_ {
 	struct dn_postops_ ops;
 	int scratchpad;
-	int64_t scale_type; int64_t scale_group, zero_group; /* of weights; 0: none, and -1: one zero for all */
+	int64_t scale_type, scale_group, zero_group; /* of weights; 0: none, and -1: one zero for all */
 	bool row_scales;
 };
 
