@@ -132,8 +132,8 @@ type Bucket struct {
 
 // Weights is where the parts of a layer are on the device.
 type Weights struct {
-	Codes, Scales Ptr
-	Zeros, Bias   Ptr // 0: none
+	Codes               Ptr
+	Scales, Zeros, Bias Ptr // 0: none
 }
 
 // Binding is a layer for one stream. It is used by who uses the stream.

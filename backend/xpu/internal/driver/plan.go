@@ -22,6 +22,7 @@ type Activations int64
 const (
 	Exact    Activations = 0 // as it is, turned into Compute
 	TokenXPU Activations = 1 // rows to s8 by the recipe int8-token-xpu
+	Token    Activations = 2 // rows to s8 by the recipe int8-token
 )
 
 // ZeroKind is how zero points of weights are given.
@@ -48,9 +49,9 @@ type Plan struct {
 	K, N          int
 	Group         int  // divides K; K itself for one group
 	Slice         int  // Exact: features of a sum in float32, which the next slice is added to; 0: K
-	Weight        Type // U4, S8
+	Weight        Type // U4, S8, or F32: plain weights, without scales and zero points
 	Stride        int  // elements from one output's weights to the next one's
-	Scale         Type
+	Scale         Type // 0: none
 	ZeroKind      ZeroKind
 	ZeroType      Type // of GroupedZeros and ScalarZero
 	Zero          int  // of ScalarZero

@@ -9,7 +9,7 @@
 //	zeros   [Kp/G, N] s8, only where zero points differ
 //	bias    [N] float32
 //
-// The parts begin at multiples of 256 bytes. Kp is K up to whole groups; the
+// Plain weights are [N, Kp] of float32 instead of codes, with no scales. The parts begin at multiples of 256 bytes. Kp is K up to whole groups; the
 // features behind K have the code that is their zero point, so that they add 0
 // whatever an activation code is. 8-bit codes are stored as u − 2^(bits−1).
 //

@@ -37,6 +37,7 @@ type kernel struct {
 	name        string
 	least, most int  // bits of codes
 	codes       bool // activations are quantized
+	plain       bool // plain weights instead of codes
 }
 
 var _ backend.Kernel = (*kernel)(nil)
@@ -58,10 +59,13 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	if i.Family != "xpu" && i.Family != "xpu-cpu" { // the latter: one that is not there, known by its backend's name
 		r = r.Add(k.name, "device", i.Family, "xpu", "")
 	}
-	if s.Plain.Valid() {
+	switch {
+	case s.Plain.Valid() && !k.plain:
 		return r.Add(k.name, "weights", "plain "+s.Plain.String(), "integer codes", "")
+	case !s.Plain.Valid() && k.plain:
+		return r.Add(k.name, "weights", fmt.Sprintf("%d-bit codes", s.Bits), "plain float32, float16 or bfloat16", "")
 	}
-	if s.Bits < k.least || s.Bits > k.most {
+	if !k.plain && (s.Bits < k.least || s.Bits > k.most) {
 		r = r.Add(k.name, "bits", fmt.Sprint(s.Bits), fmt.Sprintf("%d..%d", k.least, k.most), "")
 	}
 	r = k.forRecipe(r, &s)
@@ -71,28 +75,34 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	if !s.Y.Valid() {
 		r = r.Add(k.name, "y type", s.Y.String(), "float32, float16 or bfloat16", "")
 	}
-	if !s.Scales.Valid() {
+	if !k.plain && !s.Scales.Valid() {
 		r = r.Add(k.name, "scale type", s.Scales.String(), "float32, float16 or bfloat16", "")
 	}
-	if !s.ScalesFinite {
+	if !k.plain && !s.ScalesFinite {
 		r = r.Add(k.name, "scales", "not all finite", "finite numbers", "repair the checkpoint")
 	}
-	r = k.forZeros(r, &s)
+	if !k.plain {
+		r = k.forZeros(r, &s)
+	}
 	if what, has := s.Impossible(); what != "" {
 		return r.Add(k.name, what, has, "what a layer can have", "derive the Spec with backend.NewSpec")
 	}
-	return k.forSizes(k.forGroups(r, &s), &s)
+	if !k.plain {
+		r = k.forGroups(r, &s)
+	}
+	return k.forSizes(r, &s)
 }
 
 // forRecipe adds what does not fit in how activations enter.
 func (k *kernel) forRecipe(r *backend.Refusal, s *backend.Spec) *backend.Refusal {
+	_, known := quantizers[s.Recipe.Kind]
 	switch {
 	case !k.codes && s.Recipe.Kind != quant.Exact:
 		return r.Add(k.name, "activations", s.Recipe.String(), "exact", "ask for exact activations (--activations exact)")
 	case k.codes && s.Recipe.Kind == quant.Exact:
 		return r.Add(k.name, "activations", "exact", quant.Int8TokenXPU.String(), "allow 8-bit activations (--activations int8-token-xpu)")
-	case k.codes && s.Recipe.Kind != quant.Int8TokenXPU:
-		return r.Add(k.name, "activations", s.Recipe.String(), quant.Int8TokenXPU.String()+", the only recipe that the quantizer of oneDNN's primitives knows", "ask for it (--activations int8-token-xpu)")
+	case k.codes && !known:
+		return r.Add(k.name, "activations", s.Recipe.String(), quant.Int8TokenXPU.String()+", the only recipe whose codes oneDNN gives bit for bit", "ask for it (--activations int8-token-xpu)")
 	}
 	return r
 }
@@ -105,7 +115,7 @@ func (k *kernel) zeroRange(s *backend.Spec) (lo, hi int) {
 
 // middle is what is taken off codes and zero points when they are stored.
 func (k *kernel) middle(s *backend.Spec) int {
-	if k.most <= 4 || s.Bits < 1 || s.Bits > 8 {
+	if k.plain || k.most <= 4 || s.Bits < 1 || s.Bits > 8 {
 		return 0
 	}
 	return 1 << (s.Bits - 1)

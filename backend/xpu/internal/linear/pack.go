@@ -52,6 +52,10 @@ func (p *packer) pack(ctx context.Context, piece []byte, first int) error {
 // last group, in which they are. 4-bit codes are in a quant.Weight as oneDNN
 // wants them, and 8-bit ones but for their highest bit.
 func (p *packer) row(dst []byte, n int, codes []uint8) {
+	if p.plain {
+		p.floats(dst, n)
+		return
+	}
 	pad := p.padding(n)
 	done := 0 // features that are packed
 	switch bits := p.spec.Bits; {
@@ -83,6 +87,18 @@ func (p *packer) row(dst []byte, n int, codes []uint8) {
 	}
 }
 
+// floats writes the plain weights of output n as float32, which loses nothing.
+func (p *packer) floats(dst []byte, n int) {
+	var part [256]float32
+	row, size := p.src.Row(n), p.spec.Plain.Size()
+	for k := 0; k < p.k; k += len(part) {
+		some := part[:min(len(part), p.k-k)]
+		dtype.Decode(p.spec.Plain, some, row[k*size:])
+		dtype.Encode(dtype.F32, dst[4*k:], some)
+	}
+	clear(dst[4*p.k:])
+}
+
 // signed writes u − 128 of whole words of 8 codes, and returns how many codes
 // those are.
 func signed(dst, codes []byte) (n int) {
@@ -108,6 +124,9 @@ func (p *packer) tables(ctx context.Context, dst []byte, bias []float32) error {
 	part := func(at int64) []byte { return dst[at-p.at.scales:] }
 	scales, size := part(p.at.scales), p.scale
 	for n := range p.n {
+		if p.plain { // it has none
+			break
+		}
 		if n%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -21,6 +21,7 @@ type plan struct {
 	group    int
 	groups   int
 	nibbles  bool // two codes in a byte
+	plain    bool // float32 instead of codes
 	middle   int  // taken off codes and zero points
 	scale    int  // bytes of a scale
 	bias     bool
@@ -35,6 +36,11 @@ type layout struct{ codes, scales, zeros, bias, total int64 }
 // types are the types of elements as oneDNN counts them.
 var types = [...]driver.Type{dtype.F16: driver.F16, dtype.BF16: driver.BF16, dtype.F32: driver.F32}
 
+// quantizers are the recipes that the shim makes of oneDNN's primitives. It can
+// make int8-token, too, but its engines take subnormal numbers as 0, and a row of
+// the smallest bfloat16 and float32 numbers, whose scale is subnormal then, would get other codes.
+var quantizers = map[quant.RecipeKind]driver.Activations{quant.Int8TokenXPU: driver.TokenXPU}
+
 // wholeGroups is K with the padding.
 func wholeGroups(s *backend.Spec) int {
 	if s.Groups.Kind == quant.Uniform && s.Groups.Size > 0 && s.Groups.Size < s.K {
@@ -46,7 +52,7 @@ func wholeGroups(s *backend.Spec) int {
 // plan is what k makes of a Spec that it supports. reference says that a
 // reference implementation will do.
 func (k *kernel) plan(s *backend.Spec, reference bool) *plan {
-	p := &plan{n: s.N, k: s.K, nibbles: k.most <= 4, middle: k.middle(s), scale: s.Scales.Size(), bias: s.Bias, exact: !k.codes}
+	p := &plan{n: s.N, k: s.K, nibbles: !k.plain && k.most <= 4, plain: k.plain, middle: k.middle(s), bias: s.Bias, exact: !k.codes}
 	p.kp = wholeGroups(s)
 	p.group = p.kp
 	if s.Groups.Kind == quant.Uniform && s.Groups.Size < s.K {
@@ -56,18 +62,25 @@ func (k *kernel) plan(s *backend.Spec, reference bool) *plan {
 	d := &p.driver
 	*d = driver.Plan{
 		X: types[s.X], Y: types[s.Y], XCols: p.k, YCols: p.n, K: p.kp, N: p.n, Group: p.group, Stride: p.kp,
-		Weight: driver.S8, Scale: types[s.Scales], MaxRows: s.MaxRows, RefuseReference: !reference,
+		Weight: driver.S8, MaxRows: s.MaxRows, RefuseReference: !reference,
 	}
-	if p.nibbles {
+	switch {
+	case p.plain:
+		d.Weight = driver.F32
+	case p.nibbles:
 		d.Weight = driver.U4
+	}
+	if !p.plain {
+		p.scale, d.Scale = s.Scales.Size(), types[s.Scales]
 	}
 	switch {
 	case p.exact:
 		d.Compute, d.Slice = driver.F32, sliceOf(p.k, p.kp, p.group)
 	default:
-		d.Activations, d.Codes = driver.TokenXPU, true
+		d.Activations, d.Codes = quantizers[s.Recipe.Kind], true
 	}
 	switch zero := s.ZeroMin - p.middle; {
+	case p.plain:
 	case s.ZeroMin != s.ZeroMax:
 		d.ZeroKind, d.ZeroType = driver.GroupedZeros, driver.S8
 	case zero != 0 || p.nibbles: // 4-bit codes are unsigned: one with no zero points at all is not what oneDNN is used with
@@ -103,7 +116,10 @@ func (p *plan) place() {
 
 // rowBytes is the bytes of the codes of an output.
 func (p *plan) rowBytes() int {
-	if p.nibbles {
+	switch {
+	case p.plain:
+		return 4 * p.kp
+	case p.nibbles:
 		return p.kp / 2
 	}
 	return p.kp

@@ -180,6 +180,7 @@ func TestRefusals(t *testing.T) {
 		{"xpu_w4g_a16_onednn", func(*backend.Spec) {}, []string{"activations"}},
 		{"xpu_w4g_a8_onednn", func(s *backend.Spec) { s.Recipe.Kind = quant.Exact }, []string{"activations"}},
 		{"xpu_w4g_a8_onednn", func(s *backend.Spec) { s.Recipe.Kind = quant.Int8Token }, []string{"activations"}},
+		{"xpu_w4g_a8_onednn", func(s *backend.Spec) { s.Recipe.Kind = quant.Int8Group }, []string{"activations"}},
 		{"xpu_w4g_a8_onednn", func(s *backend.Spec) { s.Groups.Kind = quant.ActOrder }, []string{"groups"}},
 		{"xpu_w4g_a8_onednn", func(s *backend.Spec) { s.Groups.Kind = quant.Ragged; s.ScalesFinite = false }, []string{"scales", "groups"}},
 		{"xpu_w4g_a8_onednn", func(s *backend.Spec) {

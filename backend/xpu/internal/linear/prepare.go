@@ -58,7 +58,10 @@ func (k *kernel) unavailable(dev *device.Device, err error) error {
 
 // weights is where the parts are of a layer whose memory begins at at.
 func (p *plan) weights(at driver.Ptr) driver.Weights {
-	w := driver.Weights{Codes: at + driver.Ptr(p.at.codes), Scales: at + driver.Ptr(p.at.scales)}
+	w := driver.Weights{Codes: at + driver.Ptr(p.at.codes)}
+	if !p.plain {
+		w.Scales = at + driver.Ptr(p.at.scales)
+	}
 	if p.driver.ZeroKind == driver.GroupedZeros {
 		w.Zeros = at + driver.Ptr(p.at.zeros)
 	}

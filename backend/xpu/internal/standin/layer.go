@@ -55,7 +55,7 @@ func wrong(p *driver.Plan) string {
 	_, y := types[p.Y]
 	_, scale := types[p.Scale]
 	switch {
-	case !x || !y || !scale:
+	case !x || !y || scale == (p.Weight == driver.F32):
 		return fmt.Sprintf("types %d, %d, %d", p.X, p.Y, p.Scale)
 	case p.K < 1 || p.N < 1 || p.XCols < 1 || p.XCols > p.K || p.YCols < 1 || p.YCols > p.N || p.MaxRows < 1:
 		return "sizes"
@@ -63,7 +63,7 @@ func wrong(p *driver.Plan) string {
 		return fmt.Sprintf("group %d", p.Group)
 	case p.Stride < p.K || p.Weight == driver.U4 && p.Stride%2 != 0:
 		return fmt.Sprintf("stride %d", p.Stride)
-	case p.Weight != driver.U4 && p.Weight != driver.S8:
+	case p.Weight != driver.U4 && p.Weight != driver.S8 && (p.Weight != driver.F32 || p.Group != p.K || p.ZeroKind != driver.NoZeros || p.Activations != driver.Exact):
 		return "weights"
 	case p.Slice != 0 && (p.Activations != driver.Exact || p.Slice%p.Group != 0 && p.Group%p.Slice != 0):
 		return fmt.Sprintf("slice %d of groups of %d", p.Slice, p.Group)
@@ -135,7 +135,11 @@ func (b *binding) row(x []float32) (codes []int8, scale float32) {
 	codes = make([]int8, p.K)
 	act := quant.OneGroup(p.XCols)
 	var scales [1]float32
-	quant.Recipe{Kind: quant.Int8TokenXPU}.QuantizeRow(types[p.X], &act, codes[:p.XCols], scales[:], x[:p.XCols])
+	recipe := quant.Recipe{Kind: quant.Int8TokenXPU}
+	if p.Activations == driver.Token {
+		recipe.Kind = quant.Int8Token
+	}
+	recipe.QuantizeRow(types[p.X], &act, codes[:p.XCols], scales[:], x[:p.XCols])
 	for k := p.XCols; k < p.K; k++ {
 		codes[k] = 99 // whatever it is, its weight is 0
 	}
@@ -147,7 +151,7 @@ func (b *binding) Quantize(c *driver.Call, codes, scales driver.Ptr) error {
 	if err := b.stream.begin("quantize"); err != nil {
 		return err
 	}
-	if p.Activations != driver.TokenXPU || !p.Codes {
+	if p.Activations == driver.Exact || !p.Codes {
 		return failed("quantize", driver.Invalid, "the plan has no codes")
 	}
 	all, err := b.rows(c)
@@ -173,7 +177,7 @@ func (b *binding) Quantize(c *driver.Call, codes, scales driver.Ptr) error {
 
 // numbers is the weights of an output, as they were packed.
 type numbers struct {
-	codes         []int
+	codes         []float32 // or plain weights
 	scales, zeros []float32 // of the output's groups
 	bias          float32
 }
@@ -188,21 +192,26 @@ func (b *binding) output(n int) (w numbers, err error) {
 		}
 		return raw
 	}
-	w.codes = make([]int, p.K)
-	if p.Weight == driver.U4 {
+	w.codes = make([]float32, p.K)
+	switch p.Weight {
+	case driver.F32:
+		dtype.Decode(dtype.F32, w.codes, at(b.weights.Codes, 4*n*p.Stride, 4*p.K))
+	case driver.U4:
 		raw := at(b.weights.Codes, n*p.Stride/2, (p.K+1)/2)
 		for k := range w.codes {
-			w.codes[k] = int(raw[k/2]>>(4*(k%2))) & 15
+			w.codes[k] = float32(raw[k/2] >> (4 * (k % 2)) & 15)
 		}
-	} else {
+	default:
 		for k, v := range at(b.weights.Codes, n*p.Stride, p.K) {
-			w.codes[k] = int(int8(v))
+			w.codes[k] = float32(int8(v))
 		}
 	}
 	t := types[p.Scale]
 	for g := range p.K / p.Group {
-		var s [1]float32
-		dtype.Decode(t, s[:], at(b.weights.Scales, (g*p.N+n)*t.Size(), t.Size()))
+		s := [1]float32{1}
+		if p.Weight != driver.F32 {
+			dtype.Decode(t, s[:], at(b.weights.Scales, (g*p.N+n)*t.Size(), t.Size()))
+		}
 		zero := 0
 		switch p.ZeroKind {
 		case driver.ScalarZero:
@@ -276,7 +285,7 @@ func exact(p *driver.Plan, x []float32, w *numbers) (y float32) {
 		var sum float32
 		for k := first; k < min(first+slice, p.K); k++ {
 			g := k / p.Group
-			weight := float32((float32(w.codes[k]) - w.zeros[g]) * w.scales[g])
+			weight := float32((w.codes[k] - w.zeros[g]) * w.scales[g])
 			sum += float32(x[k] * weight)
 		}
 		y += sum
@@ -291,7 +300,7 @@ func (b *binding) quantized(x []float32, w *numbers) (y float32) {
 	for g := range w.scales {
 		sum := 0
 		for k := g * p.Group; k < (g+1)*p.Group; k++ {
-			sum += int(codes[k]) * (w.codes[k] - int(w.zeros[g]))
+			sum += int(codes[k]) * int(w.codes[k]-w.zeros[g])
 		}
 		y += float32(float32(sum) * w.scales[g])
 	}
