@@ -28,6 +28,7 @@ func Kernels(c *Config) []backend.Kernel {
 		&kernel{config: c, name: "xpu_w8_a8_onednn", least: 5, most: 8, codes: true},
 		&kernel{config: c, name: "xpu_w4g_a16_onednn", least: 2, most: 4},
 		&kernel{config: c, name: "xpu_w8_a16_onednn", least: 5, most: 8},
+		&kernel{config: c, name: "xpu_wx_a16_onednn", plain: true},
 	}
 }
 
