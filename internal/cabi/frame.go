@@ -1,3 +1,5 @@
+//go:build linux && xpu
+
 package cabi
 
 import (

@@ -231,10 +231,14 @@ func TestApply(t *testing.T) {
 
 // Weights that are numbers: of float32, as oneDNN's CPU engine has them everywhere.
 func TestPlainWeights(t *testing.T) {
-	for name, r := range map[string]*rig{"stand-in": open(t, standIn(t), GPU), "oneDNN": real(t)} {
+	for name, open := range map[string]func(*testing.T) *rig{
+		"stand-in": func(t *testing.T) *rig { return open(t, standIn(t), GPU) },
+		"oneDNN":   func(t *testing.T) *rig { return real(t) },
+	} {
 		for _, slice := range []int64{0, 24, 100} {
 			for order := range int64(2) {
 				t.Run(fmt.Sprintf("%s, slice %d, order %d", name, slice, order), func(t *testing.T) {
+					r := open(t)
 					rng := rand.New(rand.NewPCG(11, 12))
 					p := Plan{XType: F16, XCols: 100, ComputeType: F32, WeightType: F32, WeightOrder: order, WeightStride: 100, K: 100, N: 10, YCols: 10, Group: 100,
 						BiasType: F32, YType: BF16, MaxRows: 5, Deterministic: 1, Slice: slice}

@@ -5,7 +5,6 @@ package xpu
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -118,15 +117,4 @@ func decode(t int64, b []byte) []float32 {
 	values := make([]float32, len(b)/types[t].Size())
 	dtype.Decode(types[t], values, b)
 	return values
-}
-
-// child runs this test binary again for one test with more environment, and returns
-// what it printed.
-func child(t *testing.T, test string, env ...string) string {
-	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^"+test+"$", "-test.v")
-	cmd.Env = append(os.Environ(), env...)
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return string(out)
 }
