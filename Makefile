@@ -12,6 +12,7 @@ VENV     := $(TOOLS)/venv
 PYTHON   := $(VENV)/bin/python
 PEERS    := $(TOOLS)/venv-peers
 CUDAVENV := $(TOOLS)/venv-cuda
+ONEDNN   := $(TOOLS)/venv-onednn
 PTXAS    = $$(echo $(CUDAVENV)/lib/python3*/site-packages/nvidia/cuda_nvcc/bin/ptxas)
 STATICCHECK_VERSION := v0.8.2
 STATICCHECK := $(TOOLS)/bin/staticcheck-$(STATICCHECK_VERSION)
@@ -35,9 +36,9 @@ QEMU     := qemu-aarch64 -cpu max
 CUDAFLAGS = -I$(CURDIR)/csrc/cuda -DBITLANE_TABLES_ID=0x$(shell cat csrc/cuda/*.h | sha256sum | cut -c1-8)
 
 # The parts that read the working tree alone; none writes into it.
-PARTS := cover race qemu tiers bochs v3 tags cross kernels-check interop real bundled fuzz lint
+PARTS := cover race qemu tiers bochs v3 tags xpu cross kernels-check interop real bundled fuzz lint
 
-.PHONY: all test tools ci ci-tools bench-peers generate generated kernels $(PARTS) fmt vet staticcheck tidy clean
+.PHONY: all test tools csrc ci ci-tools bench-peers generate generated kernels $(PARTS) fmt vet staticcheck tidy clean
 
 all: test
 
@@ -95,8 +96,8 @@ cover: ci-tools
 
 # Each tag, and all together, with and without cgo: builds, and the tests that
 # a tag can change. Then what stands between us and the CUDA driver.
-tags: ci-tools $(CUDAVENV)/.done
-	@export CGO_CPPFLAGS="$(CUDAFLAGS)"; \
+tags: ci-tools $(CUDAVENV)/.done $(ONEDNN)/.done
+	@export CGO_CPPFLAGS="$(CUDAFLAGS)" BITLANE_ONEDNN=$(ONEDNN)/lib/libdnnl.so.3; \
 	for cgo in 0 1; do for tags in $(TAGSETS); do \
 	  export CGO_ENABLED=$$cgo; echo "tags $$tags, CGO_ENABLED=$$cgo"; \
 	  $(GO) build -tags $$tags ./... && $(GO) vet -tags $$tags ./... && \
@@ -105,6 +106,14 @@ tags: ci-tools $(CUDAVENV)/.done
 	export BITLANE_CUDA_INCLUDE=$$(echo $(CUDAVENV)/lib/python3*/site-packages/nvidia/cuda_runtime/include); \
 	$(GOTEST) -part tags-cuda-header -- -tags cuda ./csrc/cuda/... && \
 	$(GOTEST) -part tags-cuda-race -- -race -tags cuda ./backend/cuda/internal/driver
+
+# The shim of oneDNN and what is on it, linked by cgo and loaded without: on a
+# stand-in, and on the oneDNN of PyPI, on its CPU engine. No Intel GPU is used.
+xpu: ci-tools $(ONEDNN)/.done
+	@export BITLANE_ONEDNN=$(ONEDNN)/lib/libdnnl.so.3; \
+	CGO_ENABLED=0 $(GOTEST) -part xpu -- -tags xpu ./csrc/xpu/... ./internal/cabi/... ./backend/xpu/... && \
+	CGO_ENABLED=1 $(GOTEST) -part xpu-cgo -- -tags xpu ./internal/cabi/... ./backend/xpu/... && \
+	CGO_ENABLED=1 $(GOTEST) -part xpu-race -- -race -short -tags xpu ./internal/cabi/... ./backend/xpu/...
 
 cross:
 	@for target in $(CROSS); do \
@@ -206,9 +215,21 @@ generated:
 	  before=$$(sum); $(MAKE) --no-print-directory generate; \
 	  if [ "$$before" != "$$(sum)" ]; then echo "make generate changed files:"; git status --short; exit 1; fi
 
+# ---- shims ----
+
+# The shims that a build without cgo loads, beside the program or where
+# BITLANE_XPU_SHIM names one.
+SHIMFLAGS := -O2 -std=c11 -Wall -Wextra -Werror -pedantic -shared -fPIC -fvisibility=hidden -Wl,-z,defs
+
+csrc: bin/libbitlane_xpu.so
+
+bin/libbitlane_xpu.so: $(wildcard csrc/xpu/*.c csrc/xpu/*.h)
+	@mkdir -p bin
+	cc $(SHIMFLAGS) -Icsrc/xpu csrc/xpu/*.c -o $@ -ldl
+
 # ---- tools ----------------------------------------------------------------
 
-tools: $(VENV)/.done $(CUDAVENV)/.done $(STATICCHECK)
+tools: $(VENV)/.done $(CUDAVENV)/.done $(ONEDNN)/.done $(STATICCHECK)
 	@command -v qemu-aarch64 >/dev/null || { apt-get update && apt-get install -y --no-install-recommends qemu-user; }
 	@ls /usr/bin/bochs-bin /usr/lib/*/bochs/plugins/libbx_term_gui.so /boot/vmlinuz-*-cloud-amd64 >/dev/null 2>&1 || \
 	  { apt-get update && apt-get install -y --no-install-recommends bochs bochs-term linux-image-cloud-amd64; }
@@ -226,6 +247,14 @@ $(CUDAVENV)/.done: csrc/cuda/requirements.txt kernels/cuda/requirements.txt
 	@python3 -c 'import ensurepip, venv' 2>/dev/null || { apt-get update && apt-get install -y --no-install-recommends python3-venv; }
 	python3 -m venv $(CUDAVENV)
 	$(CUDAVENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r csrc/cuda/requirements.txt -r kernels/cuda/requirements.txt
+	@touch $@
+
+# oneDNN with Intel's SYCL and OpenCL for CPUs: 600 MB, of 1800 that the packages have.
+$(ONEDNN)/.done: csrc/xpu/requirements.txt csrc/xpu/build/slim.py
+	@python3 -c 'import ensurepip, venv' 2>/dev/null || { apt-get update && apt-get install -y --no-install-recommends python3-venv; }
+	python3 -m venv --clear $(ONEDNN)
+	$(ONEDNN)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r csrc/xpu/requirements.txt
+	@$(ONEDNN)/bin/python csrc/xpu/build/slim.py $(ONEDNN)/lib
 	@touch $@
 
 # torch comes with its CUDA libraries: about 6 GB.

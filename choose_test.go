@@ -212,7 +212,7 @@ func TestExplain(t *testing.T) {
 			require.Empty(t, r.Device.ID)
 		}
 	}
-	require.Equal(t, map[string]string{"cpu": "+---", "cuda": "------------------", "rocm": "", "npu": "", "xpu": "", "fakegpu": "..-", "fakegpu-emulated": ""}, got)
+	require.Equal(t, map[string]string{"cpu": "+---", "cuda": "------------------", "rocm": "", "npu": "", "xpu": "--.--", "fakegpu": "..-", "fakegpu-emulated": ""}, got)
 
 	withGPU(t, oldGPU, newGPU)
 	var devices []string

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	_ "github.com/bitlane/bitlane/backend/cuda/emulated" // by name only: cuda-emulated:0
+	_ "github.com/bitlane/bitlane/backend/xpu/xpucpu"    // by name only: xpu-cpu:0
 )
 
 // The exit statuses.
