@@ -6,12 +6,11 @@ import (
 	"errors"
 	"math"
 	"runtime"
-	"sync"
-	"sync/atomic"
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cuda/internal/device"
 	"github.com/bitlane/bitlane/backend/cuda/internal/driver"
+	"github.com/bitlane/bitlane/backend/internal/packing"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -104,28 +103,14 @@ func (b *bricks) upload(ctx context.Context, up *device.Upload, at driver.Ptr) e
 // error.
 func (b *bricks) pack(ctx context.Context, piece []byte, first int) error {
 	each := b.plan.rowBytes()
-	rows := len(piece) / each
-	workers := min(runtime.GOMAXPROCS(0), rows)
+	n := len(piece) / each
+	workers := packing.Workers(n, 1)
 	for len(b.spares) < workers {
 		b.spares = append(b.spares, make([]byte, b.spare()))
 	}
-	var next atomic.Int64
-	work := func(spare []byte) {
-		for ctx.Err() == nil {
-			i := int(next.Add(1)) - 1
-			if i >= rows {
-				return
-			}
-			b.row(piece[i*each:][:each], (first+i)*brickOutputs, spare)
-		}
-	}
-	var wait sync.WaitGroup
-	for i := range workers - 1 {
-		wait.Go(func() { work(b.spares[i]) })
-	}
-	work(b.spares[workers-1])
-	wait.Wait()
-	return ctx.Err()
+	return packing.Rows(ctx, n, workers, func(worker, i int) {
+		b.row(piece[i*each:][:each], (first+i)*brickOutputs, b.spares[worker])
+	})
 }
 
 // fill writes everything but bricks, from scales on, or returns the context's

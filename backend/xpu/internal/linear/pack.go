@@ -3,11 +3,9 @@ package linear
 import (
 	"context"
 	"encoding/binary"
-	"runtime"
-	"sync"
-	"sync/atomic"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/internal/packing"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -24,28 +22,14 @@ type packer struct {
 // returns the context's error.
 func (p *packer) pack(ctx context.Context, piece []byte, first int) error {
 	each := p.rowBytes()
-	rows := len(piece) / each
-	workers := max(1, min(runtime.GOMAXPROCS(0), rows/16))
+	n := len(piece) / each
+	workers := packing.Workers(n, 16)
 	for len(p.spares) < workers {
 		p.spares = append(p.spares, make([]uint8, p.k))
 	}
-	var next atomic.Int64
-	work := func(codes []uint8) {
-		for ctx.Err() == nil {
-			i := int(next.Add(1)) - 1
-			if i >= rows {
-				return
-			}
-			p.row(piece[i*each:][:each], first+i, codes)
-		}
-	}
-	var wait sync.WaitGroup
-	for i := range workers - 1 {
-		wait.Go(func() { work(p.spares[i]) })
-	}
-	work(p.spares[workers-1])
-	wait.Wait()
-	return ctx.Err()
+	return packing.Rows(ctx, n, workers, func(worker, i int) {
+		p.row(piece[i*each:][:each], first+i, p.spares[worker])
+	})
 }
 
 // row packs the codes of output n. Features behind K get the zero point of the
