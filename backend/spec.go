@@ -121,9 +121,7 @@ func NewSpec(l *quant.Linear, r Request) (Spec, error) {
 	if !f.Plain.Valid() {
 		s.Symmetric = w.Symmetric()
 		s.ZeroMin, s.ZeroMax = w.ZeroRange()
-		_, _, bad := w.NonFiniteScale()
-		s.ScalesFinite = !bad
-		s.ScaleMin, s.ScaleMax = w.ScaleRange()
+		s.ScaleMin, s.ScaleMax, s.ScalesFinite = w.ScaleRange()
 		s.Groups = groupSpec(w.Groups())
 	}
 	if t := l.Transform; t != nil {

@@ -223,8 +223,9 @@ func (w *Weight) NonFiniteScale() (n, g int, found bool) {
 }
 
 // ScaleRange returns the smallest magnitude of a scale that is not 0, and the
-// largest; 0 and 0 where no scale is not 0, for a plain weight, and where a scale is NaN or infinite.
-func (w *Weight) ScaleRange() (least, most float32) {
+// largest, 0 and 0 where there is none; false where a scale is NaN or infinite. A
+// plain weight has no scales.
+func (w *Weight) ScaleRange() (least, most float32, finite bool) {
 	// The bits of a magnitude, as an integer, are in the order of magnitudes.
 	lo, hi := uint32(math.MaxUint32), uint32(0)
 	one := func(magnitude uint32) {
@@ -247,12 +248,12 @@ func (w *Weight) ScaleRange() (least, most float32) {
 		infinity = 0x7c00
 	}
 	if hi == 0 || hi >= infinity {
-		return 0, 0
+		return 0, 0, hi == 0
 	}
 	if half {
-		return dtype.F16ToF32(uint16(lo + 1)), dtype.F16ToF32(uint16(hi))
+		return dtype.F16ToF32(uint16(lo + 1)), dtype.F16ToF32(uint16(hi)), true
 	}
-	return math.Float32frombits((lo + 1) << shift), math.Float32frombits(hi << shift)
+	return math.Float32frombits((lo + 1) << shift), math.Float32frombits(hi << shift), true
 }
 
 // Bytes returns the memory that codes or elements, scales and zeros take.

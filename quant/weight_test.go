@@ -249,7 +249,9 @@ func TestScaleRange(t *testing.T) {
 			for i := range 6 {
 				w.SetScale(i/3, i%3, float32(v[i%len(v)]))
 			}
-			least, most := w.ScaleRange()
+			least, most, finite := w.ScaleRange()
+			_, _, bad := w.NonFiniteScale()
+			require.Equal(t, !bad, finite)
 			return [2]float32{least, most}
 		}
 		require.Equal(t, [2]float32{0.25, 3}, scales(0.5, -0.25, 0, 2, math.Copysign(0, -1), -3), st)
@@ -262,7 +264,8 @@ func TestScaleRange(t *testing.T) {
 	}
 	var plain Weight
 	require.NoError(t, plain.Reset(Form{N: 2, K: 3, Plain: dtype.BF16}))
-	least, most := plain.ScaleRange()
+	least, most, finite := plain.ScaleRange()
+	require.True(t, finite)
 	require.Equal(t, [2]float32{}, [2]float32{least, most})
 }
 

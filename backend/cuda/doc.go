@@ -3,8 +3,8 @@
 //
 // Built without the tag cuda it lists its kernels, so that a layer can be
 // explained anywhere, and says that it is not built in; built with it, it loads
-// the driver's library, libcuda.so.1, when it is asked for devices, and cuBLASLt,
-// without which it works as well. Registering touches no hardware.
+// the driver's library, libcuda.so.1, when it is asked for devices, and cuBLASLt
+// for its first dense product. Registering touches no hardware.
 //
 //	internal/driver    what is asked of the CUDA driver, and its binding
 //	internal/device    devices, memory, streams, events and layers' lives over it

@@ -113,8 +113,8 @@ func (p *product) Multiply(s backend.Stream, y, x backend.Tensor, w, ws backend.
 			return err
 		}
 	}
-	for i, other := range [...]backend.Span{x.Span, w, {}, ws} {
-		if i != 2 && y.Span.Overlaps(other) {
+	for _, other := range [...]backend.Span{x.Span, w, ws} {
+		if y.Span.Overlaps(other) {
 			return quant.Errorf(backend.ErrShape, "y", "", "memory of its own", "over x, w or the workspace")
 		}
 	}

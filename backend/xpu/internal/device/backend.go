@@ -57,7 +57,7 @@ func (b *Backend) Tunings() []backend.Tuning {
 }
 
 // reference is the value of TuneReference: 1 where the engine only stands in.
-func (b *Backend) reference(t map[string]int) int {
+func (b *Backend) reference(t backend.Tuned) int {
 	if v, ok := t[TuneReference]; ok {
 		return v
 	}
@@ -124,7 +124,7 @@ const tunedMajor, tunedMinor = 3, 10
 
 // describe says what a device is. oneDNN tells little: no name, no size of
 // memory.
-func (b *Backend) describe(lib driver.Library, e driver.Engine, index int, tuning map[string]int) backend.DeviceInfo {
+func (b *Backend) describe(lib driver.Library, e driver.Engine, index int, tuning backend.Tuned) backend.DeviceInfo {
 	facts := e.Facts()
 	i := backend.DeviceInfo{
 		Backend: b.ID, Family: "xpu", ID: strconv.Itoa(index), Arch: "xpu", Units: 1, Emulated: b.Emulated,

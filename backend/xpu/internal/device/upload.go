@@ -1,7 +1,6 @@
 package device
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/bitlane/bitlane/backend/xpu/internal/driver"
@@ -33,5 +32,5 @@ func (u *Upload) Send(dst driver.Ptr, src []byte) error {
 
 // Close ends it.
 func (u *Upload) Close() error {
-	return u.dev.check(errors.Join(u.stream.Close()))
+	return u.dev.check(u.stream.Close())
 }
