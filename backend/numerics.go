@@ -18,7 +18,8 @@ type Numerics struct {
 
 	// FlushBelow is the magnitude under which the unit's products or sums are
 	// flushed to zero, 0 where subnormals are kept. Each of the K products may
-	// lose so much.
+	// lose so much, and a row of x that is all below it may get the codes and
+	// the scale of a row of zeros.
 	FlushBelow float64
 
 	// CodeSlack is how far an activation code may be from the recipe's: 0 for

@@ -210,10 +210,30 @@ func numbers() []mutant {
 			}},
 		{name: "the codes that are shown are not those in use",
 			fails: []string{"codes"},
-			codes: func(codes []int8) {
+			codes: func(_ backend.Spec, codes []int8, _ []float32) {
 				if len(codes) > 0 {
 					codes[len(codes)-1] ^= 1
 				}
 			}},
+		{name: "rows that are nearly zeros count as zeros, and Numerics does not say so",
+			fails: []string{"codes"}, codes: tinyRowsAreZeros},
+		{name: "and more of them than Numerics says", fails: []string{"codes"}, codes: tinyRowsAreZeros,
+			numerics: func(_ backend.Spec, n *backend.Numerics) { n.FlushBelow = 0x1p-130 }},
+		{name: "and Numerics says so", codes: tinyRowsAreZeros,
+			numerics: func(_ backend.Spec, n *backend.Numerics) { n.FlushBelow = 0x1p-119 }},
+	}
+}
+
+// tinyRowsAreZeros gives rows of bfloat16 in the recipe int8-token whose scale is
+// subnormal the codes and the scale of rows of zeros, as oneDNN does.
+func tinyRowsAreZeros(s backend.Spec, codes []int8, scales []float32) {
+	if s.Recipe.Kind != quant.Int8Token || s.X != dtype.BF16 {
+		return
+	}
+	for i, scale := range scales {
+		if scale > 0 && scale < 0x1p-126 {
+			clear(codes[i*s.K : (i+1)*s.K])
+			scales[i] = 0x1p-7
+		}
 	}
 }

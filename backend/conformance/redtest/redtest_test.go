@@ -68,7 +68,7 @@ func TestEachMutantFailsExactlyItsChecks(t *testing.T) {
 			got := report.Failed()
 			slices.Sort(got)
 			require.Equal(t, want, got, "%v", report.Err())
-			require.Error(t, report.Err())
+			require.Equal(t, len(want) > 0, report.Err() != nil)
 		})
 	}
 }

@@ -28,7 +28,7 @@ type mutant struct {
 	prepare    func(ctx context.Context, k *kernel, d *device, l *quant.Linear, s backend.Spec) (backend.Layer, error)
 
 	apply      func(l *layer, s backend.Stream, dst, x backend.Tensor, ws backend.Span) error
-	codes      func(codes []int8)
+	codes      func(s backend.Spec, codes []int8, scales []float32)
 	spec       func(s *backend.Spec)
 	workspace  func(rows, size int) int
 	closeLayer func(l *layer) error
@@ -248,7 +248,7 @@ type coded struct{ *layer }
 func (l coded) Codes(s backend.Stream, x backend.Tensor, codes []int8, scales []float32, zeros []int32) error {
 	err := l.Layer.(backend.Coder).Codes(s, x, codes, scales, zeros)
 	if err == nil && l.m.codes != nil {
-		l.m.codes(codes)
+		l.m.codes(l.Spec(), codes, scales)
 	}
 	return err
 }

@@ -17,7 +17,7 @@ func TestDispatch(t *testing.T) {
 	r := open(t)
 	defer r.close()
 	for _, bits := range []int{4, 8} {
-		for _, recipe := range []quant.RecipeKind{quant.Int8TokenXPU, quant.Exact} {
+		for _, recipe := range []quant.RecipeKind{quant.Int8TokenXPU, quant.Int8Token, quant.Exact} {
 			for _, scales := range types {
 				for _, zeros := range []bool{false, true} {
 					f := form{bits: bits, group: 128, zeros: zeros, n: 256, k: 512, m: 8, x: dtype.BF16, y: dtype.BF16, recipe: recipe, scales: scales}
@@ -34,7 +34,7 @@ func TestDispatch(t *testing.T) {
 					last := all[len(all)-1]
 					require.NotEmpty(t, last.Implementation)
 					require.Equal(t, []int{1, 2, 4, 8}, []int{all[0].Rows, all[1].Rows, all[2].Rows, last.Rows})
-					t.Logf("%-19s scales %-8v zeros %-5v  %-22s scratchpad %7d  %v", k.Name(), scales, zeros, last.Implementation, last.Scratchpad, took.Round(10*time.Microsecond))
+					t.Logf("%-19s %-14v scales %-8v zeros %-5v  %-22s scratchpad %7d  %v", k.Name(), recipe, scales, zeros, last.Implementation, last.Scratchpad, took.Round(10*time.Microsecond))
 					o.close(t)
 					require.NoError(t, made.Close())
 				}

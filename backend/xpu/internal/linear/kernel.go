@@ -7,6 +7,7 @@ import (
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/xpu/internal/device"
 	"github.com/bitlane/bitlane/backend/xpu/internal/driver"
+	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -103,7 +104,7 @@ func (k *kernel) forRecipe(r *backend.Refusal, s *backend.Spec) *backend.Refusal
 	case k.codes && s.Recipe.Kind == quant.Exact:
 		return r.Add(k.name, "activations", "exact", quant.Int8TokenXPU.String(), "allow 8-bit activations (--activations int8-token-xpu)")
 	case k.codes && !known:
-		return r.Add(k.name, "activations", s.Recipe.String(), quant.Int8TokenXPU.String()+", the only recipe whose codes oneDNN gives bit for bit", "ask for it (--activations int8-token-xpu)")
+		return r.Add(k.name, "activations", s.Recipe.String(), quant.Int8TokenXPU.String()+" or "+quant.Int8Token.String()+": oneDNN's primitives make the codes of these", "ask for one (--activations int8-token-xpu)")
 	}
 	return r
 }
@@ -194,11 +195,19 @@ func (k *kernel) Numerics(s backend.Spec) backend.Numerics {
 	if k.codes {
 		n.CodeSlack = k.config.CodeSlack
 	}
+	if s.Recipe.Kind == quant.Int8Token && s.X != dtype.F16 {
+		n.FlushBelow = subnormalScale
+	}
 	return n
 }
 
 // smallestNormal is the least float32 that an engine is trusted to keep.
 const smallestNormal = 0x1p-126
+
+// subnormalScale is above every row whose scale in the recipe int8-token is
+// subnormal in bfloat16 and float32: max|x| / 127.5 < 2⁻¹²⁶. oneDNN rounds such a scale
+// to 0 (bfloat16, measured on its CPU engine), and the row counts as one of zeros.
+const subnormalScale = 0x1p-119
 
 // Prepare implements backend.Kernel.
 func (k *kernel) Prepare(ctx context.Context, d backend.Device, l *quant.Linear, s backend.Spec) (backend.Layer, error) {

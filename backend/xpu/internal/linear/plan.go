@@ -36,10 +36,8 @@ type layout struct{ codes, scales, zeros, bias, total int64 }
 // types are the types of elements as oneDNN counts them.
 var types = [...]driver.Type{dtype.F16: driver.F16, dtype.BF16: driver.BF16, dtype.F32: driver.F32}
 
-// quantizers are the recipes that the shim makes of oneDNN's primitives. It can
-// make int8-token, too, but its engines take subnormal numbers as 0, and a row of
-// the smallest bfloat16 and float32 numbers, whose scale is subnormal then, would get other codes.
-var quantizers = map[quant.RecipeKind]driver.Activations{quant.Int8TokenXPU: driver.TokenXPU}
+// quantizers are the recipes that the shim makes of oneDNN's primitives.
+var quantizers = map[quant.RecipeKind]driver.Activations{quant.Int8TokenXPU: driver.TokenXPU, quant.Int8Token: driver.Token}
 
 // wholeGroups is K with the padding.
 func wholeGroups(s *backend.Spec) int {

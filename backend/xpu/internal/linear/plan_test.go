@@ -126,6 +126,9 @@ func TestPlans(t *testing.T) {
 		{"xpu_w4g_a8_onednn", small(t, 7, 256, 4, 128, false), quant.Int8TokenXPU, driver.Plan{
 			Activations: driver.TokenXPU, X: driver.F16, Y: driver.F32, XCols: 256, YCols: 7, K: 256, N: 7, Group: 128, Weight: driver.U4, Stride: 256,
 			Scale: driver.F16, ZeroKind: driver.ScalarZero, ZeroType: driver.S8, Zero: 8, MaxRows: 9, Codes: true, RefuseReference: true}},
+		{"xpu_w4g_a8_onednn", small(t, 7, 256, 4, 128, false), quant.Int8Token, driver.Plan{
+			Activations: driver.Token, X: driver.F16, Y: driver.F32, XCols: 256, YCols: 7, K: 256, N: 7, Group: 128, Weight: driver.U4, Stride: 256,
+			Scale: driver.F16, ZeroKind: driver.ScalarZero, ZeroType: driver.S8, Zero: 8, MaxRows: 9, Codes: true, RefuseReference: true}},
 		{"xpu_w4g_a16_onednn", small(t, 7, 200, 4, 64, true), quant.Exact, driver.Plan{
 			Activations: driver.Exact, X: driver.F16, Y: driver.F32, Compute: driver.F32, XCols: 200, YCols: 7, K: 256, N: 7, Group: 64, Slice: 32, Weight: driver.U4, Stride: 256,
 			Scale: driver.F16, ZeroKind: driver.GroupedZeros, ZeroType: driver.S8, MaxRows: 9, RefuseReference: true}},
@@ -179,7 +182,8 @@ func TestRefusals(t *testing.T) {
 		{"xpu_w8_a8_onednn", func(*backend.Spec) {}, []string{"bits"}},
 		{"xpu_w4g_a16_onednn", func(*backend.Spec) {}, []string{"activations"}},
 		{"xpu_w4g_a8_onednn", func(s *backend.Spec) { s.Recipe.Kind = quant.Exact }, []string{"activations"}},
-		{"xpu_w4g_a8_onednn", func(s *backend.Spec) { s.Recipe.Kind = quant.Int8Token }, []string{"activations"}},
+		{"xpu_w4g_a8_onednn", func(s *backend.Spec) { s.Recipe.Kind = quant.Int8Token }, nil},
+		{"xpu_w4g_a8_onednn", func(s *backend.Spec) { s.Recipe.Kind = quant.Int8TokenAsym }, []string{"activations"}},
 		{"xpu_w4g_a8_onednn", func(s *backend.Spec) { s.Recipe.Kind = quant.Int8Group }, []string{"activations"}},
 		{"xpu_w4g_a8_onednn", func(s *backend.Spec) { s.Groups.Kind = quant.ActOrder }, []string{"groups"}},
 		{"xpu_w4g_a8_onednn", func(s *backend.Spec) { s.Groups.Kind = quant.Ragged; s.ScalesFinite = false }, []string{"scales", "groups"}},
@@ -219,5 +223,22 @@ func TestSlackOfGPUs(t *testing.T) {
 		b := Backend("x", kind, nil)
 		require.Equal(t, want, b.Kernels()[0].Numerics(s).CodeSlack)
 		require.Zero(t, b.Kernels()[2].Numerics(s).CodeSlack)
+	}
+}
+
+// TestFlushedRows: where the scale of a row may be subnormal, oneDNN takes the row for one of
+// zeros, and the bound says so.
+func TestFlushedRows(t *testing.T) {
+	for _, recipe := range []quant.RecipeKind{quant.Int8TokenXPU, quant.Int8Token} {
+		for _, x := range []dtype.DType{dtype.F16, dtype.BF16, dtype.F32} {
+			s := specOf(t, small(t, 8, 256, 4, 128, false), recipe, 4)
+			s.X = x
+			want := 0x1p-126
+			if recipe == quant.Int8Token && x != dtype.F16 {
+				want = 127.5 * 0x1p-126
+			}
+			got := named(t, "xpu_w4g_a8_onednn").Numerics(s).FlushBelow
+			require.True(t, want <= got && got < 2*want, "%v of %v: %v", recipe, x, got)
+		}
 	}
 }

@@ -20,7 +20,7 @@ const (
 
 // SelfTest runs a tiny layer of 4-bit weights on a device that was just opened,
 // with 8-bit and with exact activations, and compares it with integers: x, codes and zero
-// points are integers, scales powers of two and a row's largest number is 127, so that every
+// points are integers, scales powers of two and a row's largest number makes its scale 1, so that every
 // order of sums gives the same number. Anything else is an engine that
 // computes wrongly, as some versions of oneDNN do on some GPUs.
 func SelfTest(table []backend.Kernel) func(*device.Device) error {
@@ -28,8 +28,10 @@ func SelfTest(table []backend.Kernel) func(*device.Device) error {
 		for _, codes := range []bool{true, false} {
 			for _, k := range table {
 				if k := k.(*kernel); k.codes == codes && k.most == 4 {
-					if err := k.selfTest(d); err != nil {
-						return err
+					for _, recipe := range k.recipes() {
+						if err := k.selfTest(d, recipe); err != nil {
+							return err
+						}
 					}
 				}
 			}
@@ -37,6 +39,17 @@ func SelfTest(table []backend.Kernel) func(*device.Device) error {
 		return nil
 	}
 }
+
+// recipes are those of a kernel.
+func (k *kernel) recipes() []quant.RecipeKind {
+	if !k.codes {
+		return []quant.RecipeKind{quant.Exact}
+	}
+	return []quant.RecipeKind{quant.Int8TokenXPU, quant.Int8Token}
+}
+
+// largest is the largest number of a row of the self-test: code 127 of a scale of 1.
+const largest = 127
 
 // testLayer returns the layer, its input and its outputs.
 func testLayer() (l *quant.Linear, x, want []float32) {
@@ -52,7 +65,7 @@ func testLayer() (l *quant.Linear, x, want []float32) {
 	for i := range x {
 		x[i] = float32((i*37)%23 - 11)
 	}
-	x[5], x[testK+40] = 127, -127
+	x[5], x[testK+40] = largest, largest
 	codes := make([]uint8, testK)
 	for n := range testN {
 		for k := range codes {
@@ -73,13 +86,16 @@ func testLayer() (l *quant.Linear, x, want []float32) {
 	return l, x, want
 }
 
-func (k *kernel) selfTest(d *device.Device) (err error) {
+func (k *kernel) selfTest(d *device.Device, recipe quant.RecipeKind) (err error) {
 	l, x, want := testLayer()
-	recipe := quant.Recipe{Kind: quant.Exact}
-	if k.codes {
-		recipe.Kind = quant.Int8TokenXPU
+	if recipe == quant.Int8Token { // whose scale is max|x| / 127.5; the code is cut to 127
+		for i, v := range x {
+			if v == largest {
+				x[i] += 0.5
+			}
+		}
 	}
-	spec, err := backend.NewSpec(l, backend.Request{Recipe: &recipe, X: dtype.BF16, Y: dtype.F32, MaxRows: testM})
+	spec, err := backend.NewSpec(l, backend.Request{Recipe: &quant.Recipe{Kind: recipe}, X: dtype.BF16, Y: dtype.F32, MaxRows: testM})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,125 @@
+//go:build xpu && linux
+
+package xpucpu_test
+
+import (
+	"os"
+	"slices"
+	"testing"
+	"time"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/xpu/internal/driver"
+	"github.com/bitlane/bitlane/backend/xpu/internal/linear"
+	"github.com/bitlane/bitlane/backend/xpu/internal/onednn"
+	"github.com/bitlane/bitlane/csrc/xpu/build"
+	"github.com/bitlane/bitlane/csrc/xpu/meter"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// inOneDNN is what package meter counts: of execute, set_data_handle and wait.
+type inOneDNN struct {
+	spent, calls *[3]int64 // nanoseconds
+	clock        float64   // nanoseconds that counting takes beside a call
+}
+
+func (c *inOneDNN) sums() (spent, calls int64) {
+	return c.spent[0] + c.spent[1] + c.spent[2], c.calls[0] + c.calls[1] + c.calls[2]
+}
+
+// metered is a device of oneDNN's behind a meter.
+func metered(b testing.TB) (*rig, *inOneDNN) {
+	real := os.Getenv(build.Variable)
+	if real == "" {
+		b.Skipf("%s is not set: make tools installs oneDNN, make xpu sets it", build.Variable)
+	}
+	path, err := meter.Build(b.TempDir(), real)
+	require.NoError(b, err)
+	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
+	require.NoError(b, err)
+	at := func(name string) unsafe.Pointer {
+		address, err := purego.Dlsym(handle, name)
+		require.NoError(b, err)
+		return *(*unsafe.Pointer)(unsafe.Pointer(&address)) // memory of the library, which stays
+	}
+	var cost func() int64
+	purego.RegisterLibFunc(&cost, handle, "bitlane_meter_cost")
+	c := &inOneDNN{(*[3]int64)(at("bitlane_meter_spent")), (*[3]int64)(at("bitlane_meter_calls")), float64(cost()) / 1000}
+
+	b.Setenv(build.Variable, path)
+	of := linear.Backend("xpu-cpu", driver.CPU, onednn.System("xpu-cpu"))
+	dev, err := of.Open(b.Context(), "0", backend.OpenOptions{})
+	require.NoError(b, err)
+	r := &rig{TB: b, backend: of, dev: dev}
+	r.stream = r.newStream()
+	return r, c
+}
+
+// TestMeter counts what a call is made of.
+func TestMeter(t *testing.T) {
+	r, c := metered(t)
+	defer r.close()
+	for recipe, executes := range map[quant.RecipeKind]int64{quant.Int8TokenXPU: 9, quant.Int8Token: 12, quant.Exact: 3} {
+		l, x := tiny(recipe).layer(t)
+		made, _ := r.prepare(l, tiny(recipe))
+		o := r.operands(made, x, 1)
+		*c.spent, *c.calls = [3]int64{}, [3]int64{}
+		require.NoError(t, made.Apply(r.stream, o.y, o.x, o.ws))
+		require.Equal(t, executes, c.calls[0], "%v", recipe)
+		require.Positive(t, c.spent[0], "%v", recipe)
+		o.close(t)
+		require.NoError(t, made.Close())
+	}
+}
+
+func tiny(recipe quant.RecipeKind) form {
+	return form{bits: 4, group: 32, bias: true, n: 8, k: 64, m: 1, x: dtype.BF16, y: dtype.BF16, recipe: recipe}
+}
+
+// BenchmarkBesideOneDNN is one Apply of one row, from the contract down: what of it is not
+// spent in oneDNN's own functions. The clock that knows is taken off. The
+// stream is waited for now and then, as a queue of SYCL's that grows slows execute down.
+func BenchmarkBesideOneDNN(b *testing.B) {
+	const queued = 8
+	r, c := metered(b)
+	defer r.close()
+	for _, recipe := range []quant.RecipeKind{quant.Int8TokenXPU, quant.Int8Token, quant.Exact} {
+		b.Run(recipe.String(), func(b *testing.B) {
+			l, x := tiny(recipe).layer(b)
+			made, _ := r.prepare(l, tiny(recipe))
+			o := r.operands(made, x, 1)
+			var beside []float64
+			*c.spent, *c.calls = [3]int64{}, [3]int64{}
+			for i := 0; b.Loop(); i++ {
+				spent, calls := c.sums()
+				begin := time.Now()
+				if err := made.Apply(r.stream, o.y, o.x, o.ws); err != nil {
+					b.Fatal(err)
+				}
+				took := time.Since(begin)
+				spent1, calls1 := c.sums()
+				beside = append(beside, float64(took.Nanoseconds()-(spent1-spent))-c.clock*float64(calls1-calls))
+				if i%queued == queued-1 {
+					if err := r.stream.Sync(b.Context()); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			n := float64(len(beside))
+			b.ReportMetric(float64(c.calls[0])/n, "executes")
+			b.ReportMetric(float64(c.spent[0])/n, "ns-execute")
+			b.ReportMetric(c.clock*float64(c.calls[0])/n, "ns-clock")
+			slices.Sort(beside)
+			for name, part := range map[string]float64{"p10": 0.1, "p50": 0.5, "p90": 0.9} {
+				b.ReportMetric(beside[int(part*(n-1))], "ns-beside-"+name)
+			}
+			o.close(b)
+			require.NoError(b, made.Close())
+		})
+	}
+}
