@@ -39,10 +39,19 @@ var types = [...]driver.Type{dtype.F16: driver.F16, dtype.BF16: driver.BF16, dty
 // quantizers are the recipes that the shim makes of oneDNN's primitives.
 var quantizers = map[quant.RecipeKind]driver.Activations{quant.Int8TokenXPU: driver.TokenXPU, quant.Int8Token: driver.Token}
 
+// groupSize is the features of a group of s, 0 for one group of all of K.
+// Plain weights have none, whatever s says of groups.
+func groupSize(s *backend.Spec) int {
+	if g := &s.Groups; !s.Plain.Valid() && g.Kind == quant.Uniform && g.Size > 0 && g.Size < s.K {
+		return g.Size
+	}
+	return 0
+}
+
 // wholeGroups is K with the padding.
 func wholeGroups(s *backend.Spec) int {
-	if s.Groups.Kind == quant.Uniform && s.Groups.Size > 0 && s.Groups.Size < s.K {
-		return up(s.K, s.Groups.Size)
+	if size := groupSize(s); size > 0 {
+		return up(s.K, size)
 	}
 	return up(s.K, channelAlign)
 }
@@ -53,8 +62,8 @@ func (k *kernel) plan(s *backend.Spec, reference bool) *plan {
 	p := &plan{n: s.N, k: s.K, nibbles: !k.plain && k.most <= 4, plain: k.plain, middle: k.middle(s), bias: s.Bias, exact: !k.codes}
 	p.kp = wholeGroups(s)
 	p.group = p.kp
-	if s.Groups.Kind == quant.Uniform && s.Groups.Size < s.K {
-		p.group = s.Groups.Size
+	if size := groupSize(s); size > 0 {
+		p.group = size
 	}
 	p.groups = p.kp / p.group
 	d := &p.driver

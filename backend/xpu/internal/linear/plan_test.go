@@ -216,6 +216,20 @@ func TestRefusals(t *testing.T) {
 	require.Equal(t, "device", r.Reasons[0].Field)
 }
 
+// TestPlainWeightsHaveNoGroups: whatever a Spec that NewSpec did not make says of them.
+func TestPlainWeightsHaveNoGroups(t *testing.T) {
+	k := named(t, "xpu_wx_a16_onednn")
+	l := &quant.Linear{Name: "plain"}
+	require.NoError(t, l.Weight.Reset(quant.Form{N: 3, K: 64, Plain: dtype.F32}))
+	s := specOf(t, l, quant.Exact, 2)
+	want := k.plan(&s, true)
+	for _, groups := range []backend.GroupSpec{{Kind: quant.Uniform}, {Kind: quant.Uniform, Size: -5}, {Kind: quant.Uniform, Size: 48, Count: 2}} {
+		s.Groups = groups
+		require.Nil(t, k.Supports(backend.DeviceInfo{Family: "xpu"}, s))
+		require.Equal(t, want, k.plan(&s, true), "%+v", groups)
+	}
+}
+
 // TestSlackOfGPUs: a GPU's division may round otherwise, and the bound says so.
 func TestSlackOfGPUs(t *testing.T) {
 	s := specOf(t, small(t, 8, 256, 4, 128, false), quant.Int8TokenXPU, 4)
