@@ -145,10 +145,10 @@ func (s *Stream) Wait(e backend.Event) error {
 	if own.closed.Load() {
 		return quant.Errorf(backend.ErrClosed, "event", "", "an open one", "closed")
 	}
-	if own.in == s || own.in.closed.Load() { // in order anyway; done when it was closed
+	if own.in == s { // in order anyway
 		return nil
 	}
-	if err := own.in.call(own.in.wait); err != nil && !errors.Is(err, backend.ErrClosed) {
+	if err := own.in.call(own.in.wait); err != nil && !errors.Is(err, backend.ErrClosed) { // done when it was closed
 		return err
 	}
 	return nil

@@ -3,8 +3,11 @@ package linear
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/backend"
@@ -172,5 +175,40 @@ func TestSyncEndsWithContext(t *testing.T) {
 	require.ErrorIs(t, r.stream.Sync(ctx), context.Canceled)
 	close(held)
 	require.NoError(t, r.stream.Sync(context.Background()))
+	r.close()
+}
+
+// TestEventOfAStreamThatCloses: who waits for it waits as Close does.
+func TestEventOfAStreamThatCloses(t *testing.T) {
+	lib := newStandin()
+	r := open(t, lib, backend.OpenOptions{})
+	st, err := r.dev.NewStream()
+	require.NoError(t, err)
+	e, err := st.Record()
+	require.NoError(t, err)
+	closing, held := make(chan struct{}), make(chan struct{})
+	var worked atomic.Bool
+	var once sync.Once
+	lib.Fault = func(call string) error {
+		if call == "stream_wait" {
+			once.Do(func() {
+				close(closing)
+				<-held
+				worked.Store(true)
+			})
+		}
+		return nil
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { assert.NoError(t, st.Close()) })
+	<-closing
+	wg.Go(func() {
+		assert.NoError(t, r.stream.Wait(e))
+		assert.True(t, worked.Load(), "Wait returned before the work was done")
+	})
+	time.Sleep(20 * time.Millisecond) // a Wait that does not wait is then over
+	close(held)
+	wg.Wait()
+	require.NoError(t, e.Close())
 	r.close()
 }
