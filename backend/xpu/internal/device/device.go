@@ -137,17 +137,15 @@ func (d *Device) WrapBuffer(ptr unsafe.Pointer, bytes int) (backend.Buffer, erro
 	if bytes < 0 || (ptr == nil && bytes > 0) {
 		return nil, quant.Errorf(backend.ErrShape, d.name(), "wrapped buffer", "an address and at least 0 bytes", "%d bytes at %p", bytes, ptr)
 	}
-	if err := d.book.Usable(); err != nil {
+	if err := d.book.Add(func(a *backend.Alive) { a.Buffers++ }); err != nil { // from here on the engine stays
 		return nil, err
 	}
 	p := driver.Ptr(uintptr(ptr))
 	if bytes > 0 {
 		if err := d.engine.CheckPointer(p, int64(bytes)); err != nil {
+			d.book.Count(func(a *backend.Alive) { a.Buffers-- })
 			return nil, quant.Errorf(backend.ErrUnsupported, d.name(), "wrapped buffer", "memory that the engine takes", "%d bytes at %p: %v", bytes, ptr, err)
 		}
-	}
-	if err := d.book.Add(func(a *backend.Alive) { a.Buffers++ }); err != nil {
-		return nil, err
 	}
 	return &buffer{dev: d, ptr: p, len: bytes}, nil
 }
@@ -160,14 +158,31 @@ func (d *Device) NewStream() (backend.Stream, error) { return d.newStream(0) }
 func (d *Device) WrapStream(handle uintptr) (backend.Stream, error) { return d.newStream(handle) }
 
 func (d *Device) newStream(handle uintptr) (*Stream, error) {
-	err := d.book.Usable()
+	// It counts before it is made: the engine then stays while it is.
+	count := func(a *backend.Alive) { a.Streams++ }
+	var err error
 	if handle == 0 {
-		err = d.book.Admit("stream", nil)
+		err = d.book.Admit("stream", count)
+	} else {
+		err = d.book.Add(count)
 	}
 	if err != nil {
 		return nil, err
 	}
-	var s driver.Stream
+	s, err := d.queue(handle)
+	if err != nil {
+		d.book.Count(func(a *backend.Alive) { a.Streams-- })
+		return nil, err
+	}
+	made := &Stream{dev: d, stream: s, bound: map[*Layer]driver.Binding{}}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open[made] = struct{}{}
+	return made, nil
+}
+
+// queue makes a stream, or takes the caller's.
+func (d *Device) queue(handle uintptr) (s driver.Stream, err error) {
 	if handle == 0 {
 		s, err = d.engine.NewStream()
 	} else {
@@ -179,12 +194,7 @@ func (d *Device) newStream(handle uintptr) (*Stream, error) {
 	case err != nil:
 		return nil, d.check(fmt.Errorf("%s: stream: %w", d.name(), err))
 	}
-	made := &Stream{dev: d, stream: s, bound: map[*Layer]driver.Binding{}}
-	d.book.Count(func(a *backend.Alive) { a.Streams++ })
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.open[made] = struct{}{}
-	return made, nil
+	return s, nil
 }
 
 // Close implements backend.Device. ErrBusy says what is still open.

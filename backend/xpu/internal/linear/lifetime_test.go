@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -211,4 +212,40 @@ func TestEventOfAStreamThatCloses(t *testing.T) {
 	wg.Wait()
 	require.NoError(t, e.Close())
 	r.close()
+}
+
+// TestCloseWhileSomethingIsMade: the engine stays until it is.
+func TestCloseWhileSomethingIsMade(t *testing.T) {
+	lib := newStandin()
+	r := open(t, lib, backend.OpenOptions{})
+	require.NoError(t, r.stream.Close())
+	mine := make([]byte, 16)
+	for call, makes := range map[string]func() (interface{ Close() error }, error){
+		"stream_create": func() (interface{ Close() error }, error) { return r.dev.NewStream() },
+		"pointer_check": func() (interface{ Close() error }, error) {
+			return r.dev.WrapBuffer(unsafe.Pointer(&mine[0]), len(mine))
+		},
+		"memory_alloc": func() (interface{ Close() error }, error) { return r.dev.Alloc(16) },
+	} {
+		asked := false
+		lib.Fault = func(did string) error {
+			if did == call {
+				asked = true
+				require.ErrorIs(t, r.dev.Close(), backend.ErrBusy, call)
+			}
+			return nil
+		}
+		made, err := makes()
+		require.NoError(t, err)
+		require.True(t, asked, call)
+		require.NoError(t, made.Close())
+
+		lib.Fault = func(string) error { return &driver.Error{Class: driver.Unimplemented} }
+		_, err = makes()
+		require.Error(t, err)
+		require.Equal(t, backend.Alive{}, r.dev.(backend.Counter).Alive(), call)
+	}
+	lib.Fault = nil
+	require.NoError(t, r.dev.Close())
+	require.Empty(t, lib.Alive())
 }

@@ -157,6 +157,9 @@ func (m *memory) Close() error {
 
 // CheckPointer takes host memory, which must live on.
 func (e *engine) CheckPointer(p driver.Ptr, bytes int64) error {
+	if err := e.lib.fault("pointer_check"); err != nil {
+		return err
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if _, ours := e.memory[p]; !ours {
