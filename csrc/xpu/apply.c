@@ -120,7 +120,6 @@ static int32_t turned(const bx_call *call, void *x, int64_t x_stride, char **out
 	if (p->x_cols == p->k) {
 		return BITLANE_XPU_OK;
 	}
-	TRY(point(call, BX_BLANK, call->binding->layer->nothing));
 	TRY(point(call, BX_PAD, *out + p->x_cols * bx_size(p->compute_type)));
 	return run(call, BX_FILL);
 }

@@ -29,7 +29,6 @@ int32_t bx_bucket_tensors(bitlane_xpu_layer *layer, bx_bucket *bucket, bx_err er
 		}
 		if (pad > 0) {
 			TRY(bx_matrix(dn, rows, pad, p->k, 1, p->compute_type, &md[BX_PAD], err));
-			TRY(bx_matrix(dn, rows, pad, pad, 1, p->compute_type, &md[BX_BLANK], err));
 		}
 		return BITLANE_XPU_OK;
 	}
@@ -66,13 +65,25 @@ static int32_t copy(bitlane_xpu_layer *layer, bx_bucket *bucket, enum bx_step st
 	return bx_primitive(layer, &bucket->run[step], status, pd, what, NULL, 0, err);
 }
 
+/* Zeros behind x, of no memory but their own: nothing is less than itself, a NaN neither. */
+static int32_t fill(bitlane_xpu_layer *layer, bx_bucket *bucket, dn_attr attr, bx_err err) {
+	const dn_functions *dn = &layer->engine->library->dn;
+	dn_md pad = bucket->md[BX_PAD];
+	dn_pd pd = NULL;
+	int status = dn->binary_primitive_desc_create(&pd, layer->engine->engine, DN_BINARY_LT, pad, pad, pad, attr);
+	bx_arg(&bucket->run[BX_FILL], DN_SRC, BX_PAD);
+	bx_arg(&bucket->run[BX_FILL], DN_SRC_1, BX_PAD);
+	bx_arg(&bucket->run[BX_FILL], DN_DST, BX_PAD);
+	return bx_primitive(layer, &bucket->run[BX_FILL], status, pd, "zeros behind x", NULL, 0, err);
+}
+
 static int32_t copies(bitlane_xpu_layer *layer, bx_bucket *bucket, dn_attr attr, bx_err err) {
 	const bitlane_xpu_plan *p = &layer->plan;
 	dn_md *md = bucket->md;
 	TRY(copy(layer, bucket, BX_COPY_IN, BX_X, BX_IN, attr, "a copy of x", err));
 	TRY(copy(layer, bucket, BX_COPY_OUT, BX_PART, BX_Y, attr, "a copy of y", err));
 	if (md[BX_PAD] != NULL) {
-		TRY(copy(layer, bucket, BX_FILL, BX_BLANK, BX_PAD, attr, "zeros behind x", err));
+		TRY(fill(layer, bucket, attr, err));
 	}
 	if (md[BX_NARROW] != NULL) {
 		TRY(copy(layer, bucket, BX_ROUND, bx_raw(p), BX_NARROW, attr, "rounding of scales", err));

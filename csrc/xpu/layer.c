@@ -98,28 +98,11 @@ static int32_t quantizer_constants(bitlane_xpu_layer *layer, bx_err err) {
 }
 
 static int32_t constants(bitlane_xpu_layer *layer, bx_err err) {
-	const dn_functions *dn = &layer->engine->library->dn;
 	const bitlane_xpu_plan *p = &layer->plan;
-	int64_t pad = p->k - p->x_cols;
 	if (p->zero_kind == BITLANE_XPU_ZERO_SCALAR) {
 		TRY(scalar_zero(layer, err));
 	}
-	if (p->activations != BITLANE_XPU_EXACT) {
-		return quantizer_constants(layer, err);
-	}
-	if (pad == 0) {
-		return BITLANE_XPU_OK;
-	}
-	int64_t bytes = p->max_rows * pad * bx_size(p->compute_type);
-	TRY(bx_bytes(dn, bytes, own(layer, BX_NOTHING), err));
-	void *zeros = calloc(1, (size_t)bytes);
-	if (zeros == NULL) {
-		return bx_fail(err, BITLANE_XPU_OUT_OF_MEMORY, "out of memory");
-	}
-	int32_t result = constant(layer, BX_NOTHING, zeros, (size_t)bytes, err);
-	free(zeros);
-	TRY(result);
-	return bx_status(err, dn->memory_get_data_handle(layer->constant[BX_NOTHING - BX_SLOTS], &layer->nothing), "dnnl_memory_get_data_handle");
+	return p->activations != BITLANE_XPU_EXACT ? quantizer_constants(layer, err) : BITLANE_XPU_OK;
 }
 
 static int32_t bucket(bitlane_xpu_layer *layer, bx_bucket *bucket, int64_t scratchpad, bx_err err) {

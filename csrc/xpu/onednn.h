@@ -61,6 +61,7 @@ enum {
 	DN_BINARY_MUL = 0x1fff1,
 	DN_BINARY_MAX = 0x1fff2,
 	DN_BINARY_DIV = 0x1fff4,
+	DN_BINARY_LT = 0x1fff9,
 	DN_BINARY_EQ = 0x1fffa,
 	DN_REDUCTION_MAX = 0x2fff2,
 	DN_REDUCTION_SUM = 0x2fff4,

@@ -98,7 +98,6 @@ enum bx_slot {
 	BX_X,        /* x as the caller has it                    [rows, x_cols] x_type */
 	BX_IN,       /* x staged: compute_type, or float32        [rows, x_cols] */
 	BX_PAD,      /* the columns of the staged x behind it     [rows, k - x_cols] */
-	BX_BLANK,    /* zeros for them                            [rows, k - x_cols] */
 	BX_TEMP,     /* |x|, and 0·x                              [rows, x_cols] float32 */
 	BX_FINITE,   /* 0, or NaN for a row that is not finite    [rows, 1] float32 */
 	BX_RAW,      /* scales of rows of recipe int8-token, before 0 is replaced */
@@ -127,7 +126,6 @@ enum bx_slot {
 	BX_LARGEST,  /* 127, or 127.5                             [1, 1] float32 */
 	BX_LEAST,    /* 1e-5, or what replaces a scale of 0       [1, 1] float32 */
 	BX_NULL,     /* 0                                         [1, 1] float32 */
-	BX_NOTHING,  /* what BX_BLANK points to                   bytes */
 	BX_ALL_SLOTS,
 };
 
@@ -136,7 +134,7 @@ enum { BX_OWN = BX_ALL_SLOTS - BX_SLOTS };
 /* Primitives of a bucket, in the order in which they run. */
 enum bx_step {
 	BX_COPY_IN,    /* X → IN */
-	BX_FILL,       /* BLANK → PAD */
+	BX_FILL,       /* PAD < PAD → PAD: 0, whatever is there */
 	BX_ZERO,       /* IN → TEMP, 0·x */
 	BX_SUM,        /* TEMP → FINITE */
 	BX_ABS,        /* IN → TEMP */
@@ -191,7 +189,6 @@ struct bitlane_xpu_layer {
 	bx_bucket *buckets;
 	dn_md md[BX_OWN];          /* of the layer's own tensors */
 	dn_memory constant[BX_OWN]; /* those with values of the layer's, else NULL */
-	void *nothing;             /* the device pointer of BX_NOTHING */
 	atomic_llong children;
 };
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/csrc/xpu/build"
+	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -94,4 +95,18 @@ func TestLoadAndUnload(t *testing.T) {
 		require.LessOrEqual(t, held[2]-held[1], int64(1<<20), "%d shapes: bytes that C allocated", c.shapes)
 	}
 	require.Equal(t, capacity, cacheCapacity(t), "the size of oneDNN's cache, which is everybody's")
+}
+
+// TestPaddingTakesNothing: a layer whose K is padded, for many rows, holds no zeros for them
+// beside what Bytes says.
+func TestPaddingTakesNothing(t *testing.T) {
+	r := open(t)
+	defer r.close()
+	f := form{bits: 4, group: -1, n: 8, k: 33, m: 1 << 20, x: dtype.F32, y: dtype.F32, recipe: quant.Exact}
+	l, _ := form{bits: f.bits, group: f.group, n: f.n, k: f.k, m: 1, x: f.x}.layer(t)
+	before := resident(t)
+	made, _ := r.prepare(l, f)
+	require.Equal(t, int64(512), made.Bytes())
+	require.Less(t, resident(t)-before, int64(64<<20), "31 features of float32 are 124 MiB")
+	require.NoError(t, made.Close())
 }

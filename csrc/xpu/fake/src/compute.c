@@ -97,6 +97,7 @@ static float operate(int algorithm, float a, float b) {
 	case DN_BINARY_MUL: return a * b;
 	case DN_BINARY_MAX: return a > b ? a : b; /* which may lose a NaN */
 	case DN_BINARY_DIV: return a / b;
+	case DN_BINARY_LT: return a < b;
 	case DN_BINARY_EQ: return a == b;
 	}
 	return NAN;
