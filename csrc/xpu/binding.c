@@ -191,6 +191,10 @@ int32_t bx_point(bitlane_xpu_binding *binding, int64_t bucket, int slot, void *h
 	return set_handle(binding, &binding->buckets[bucket].slots[slot], handle, err);
 }
 
+/* A queue of a CPU engine of SYCL is slower with everything that is in it: seconds for
+ * each call behind thousands that nobody waits for. */
+enum { QUEUED = 64 };
+
 int32_t bx_execute(bitlane_xpu_binding *binding, int64_t bucket, enum bx_step step, void *scratchpad, bx_err err) {
 	bitlane_xpu_layer *layer = binding->layer;
 	bitlane_xpu_stream *stream = binding->stream;
@@ -198,6 +202,9 @@ int32_t bx_execute(bitlane_xpu_binding *binding, int64_t bucket, enum bx_step st
 	const bx_run *run = &layer->buckets[bucket].run[step];
 	dn_exec_arg args[BX_ARGS + 1];
 	int count = run->count;
+	if (stream->engine->late && stream->enqueued - stream->waited >= QUEUED) {
+		TRY(bx_wait(stream, err));
+	}
 	uint64_t turn = stream->enqueued + 1;
 	for (int i = 0; i < count; i++) {
 		int slot = run->slots[i];

@@ -307,7 +307,7 @@ BITLANE_XPU_API void bitlane_xpu_unbind(bitlane_xpu_binding *binding);
  * workspace has at least layer_workspace(rows) bytes; it, x and y do not overlap. Contiguous rows
  * are copied, where they must be, in a few pieces, others row by row.
  * It allocates nothing (oneDNN may) and does not wait, but for a CPU engine of SYCL, which reads
- * handles only when work runs. A failure may show only in stream_wait.
+ * handles only when work runs and whose queue is kept short. A failure may show only in stream_wait.
  */
 BITLANE_XPU_API int32_t bitlane_xpu_apply(bitlane_xpu_binding *binding, void *x, int64_t x_stride, void *y, int64_t y_stride, int64_t rows, void *workspace, int64_t workspace_bytes, char *err, size_t err_bytes);
 

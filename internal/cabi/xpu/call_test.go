@@ -246,3 +246,21 @@ func TestPlansThatAreRefused(t *testing.T) {
 	}
 	require.EqualValues(t, 24*8, unsafe.Sizeof(Plan{}))
 }
+
+// A queue of a CPU engine of SYCL does not grow with calls that nobody waits for. The
+// stand-in's works when somebody waits for it, and only then.
+func TestQueuesAreShort(t *testing.T) {
+	r := open(t, standIn(t), CPU)
+	p := plan(Exact)
+	w := randomWeights(rand.New(rand.NewPCG(9, 10)), &p)
+	l := r.layer(t, &p, w.pack(&p), w.flatScales(), w.packZeros(&p), w.bias)
+	x, y := r.alloc(encode(F32, make([]float32, p.XCols))), r.room(int(p.YCols)*4)
+	first := *(**byte)(unsafe.Pointer(&y))
+	for range 100 {
+		require.NoError(t, r.s.Apply(r.f, l.binding, x, p.XCols, y, p.YCols, 1, l.workspace, l.bytes))
+		if *first != 0xa5 {
+			return
+		}
+	}
+	require.Fail(t, "100 calls are in the queue")
+}
