@@ -63,10 +63,28 @@ func TestReferenceImplementations(t *testing.T) {
 	cpu.Kind = driver.CPU
 	open(t, cpu, backend.OpenOptions{}).close()
 
+	// Exact activations alone have none but the reference.
+	lib = gpu()
+	lib.Implementation = func(p *driver.Plan) string {
+		if p.Activations == driver.Exact {
+			return "ocl:ref:any"
+		}
+		return "jit:gemm:any"
+	}
+	r := open(t, lib, backend.OpenOptions{})
+	l, err := r.prepare(small(t, 8, 64, 4, 32, true), 4)
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	exact := specOf(t, small(t, 8, 64, 4, 32, true), quant.Exact, 4)
+	_, err = named(t, "xpu_w4g_a16_onednn").Prepare(context.Background(), r.dev, small(t, 8, 64, 4, 32, true), exact)
+	require.ErrorIs(t, err, backend.ErrUnsupported)
+	require.ErrorContains(t, err, "set the tuning reference to 1")
+	r.close()
+
 	// A large layer may have none where the self-test's has one.
 	lib = gpu()
 	lib.Impl = "jit:gemm:any"
-	r := open(t, lib, backend.OpenOptions{})
+	r = open(t, lib, backend.OpenOptions{})
 	lib.Impl = "ocl:ref:any"
 	_, err = r.prepare(small(t, 8, 64, 4, 32, true), 4)
 	var refusal *backend.Refusal

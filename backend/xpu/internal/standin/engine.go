@@ -17,6 +17,9 @@ type Library struct {
 	Memory  int64  // bytes of an engine; 0: no bound
 	Impl    string // name of implementations; "ref:…" are reference ones
 
+	// Implementation names that of a plan in place of Impl. It may be nil.
+	Implementation func(*driver.Plan) string
+
 	// Fault is asked before each call, by its name: "alloc", "apply". What it
 	// returns fails the call. It may be nil.
 	Fault func(call string) error

@@ -31,6 +31,9 @@ func (e *engine) Prepare(p *driver.Plan) (driver.Layer, error) {
 		return nil, failed("layer_prepare", driver.Invalid, "%s", why)
 	}
 	impl := e.lib.Impl
+	if e.lib.Implementation != nil {
+		impl = e.lib.Implementation(p)
+	}
 	if impl == "" {
 		impl = "standin"
 	}
