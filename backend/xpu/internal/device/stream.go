@@ -105,7 +105,8 @@ func (s *Stream) Download(dst []byte, src backend.Span) error {
 	return s.call(func(d driver.Stream) error { return d.Download(dst, p) })
 }
 
-// Copy implements backend.Stream.
+// Copy implements backend.Stream. Ranges that overlap and are not the same are ErrShape:
+// oneDNN reads and writes in an order of its own.
 func (s *Stream) Copy(dst, src backend.Span) error {
 	from, err := s.at(src, "copy source", src.Bytes)
 	if err != nil {
@@ -114,6 +115,9 @@ func (s *Stream) Copy(dst, src backend.Span) error {
 	to, err := s.at(dst, "copy destination", src.Bytes)
 	if err != nil || src.Bytes == 0 {
 		return err
+	}
+	if from != to && dst.Overlaps(src) {
+		return quant.Errorf(backend.ErrShape, "copy destination", "memory", "apart from the source", "overlapping it")
 	}
 	return s.call(func(d driver.Stream) error {
 		s.pending = true

@@ -249,3 +249,17 @@ func TestCloseWhileSomethingIsMade(t *testing.T) {
 	require.NoError(t, r.dev.Close())
 	require.Empty(t, lib.Alive())
 }
+
+// TestCopyOfOverlappingRanges is refused, as nobody knows what it gives.
+func TestCopyOfOverlappingRanges(t *testing.T) {
+	r := open(t, newStandin(), backend.OpenOptions{})
+	b, err := r.dev.Alloc(96)
+	require.NoError(t, err)
+	at := func(offset int) backend.Span { return backend.Span{Buffer: b, Offset: offset, Bytes: 32} }
+	require.ErrorIs(t, r.stream.Copy(at(0), at(31)), backend.ErrShape)
+	require.ErrorIs(t, r.stream.Copy(at(31), at(0)), backend.ErrShape)
+	require.NoError(t, r.stream.Copy(at(0), at(32)))
+	require.NoError(t, r.stream.Copy(at(5), at(5)))
+	require.NoError(t, b.Close())
+	r.close()
+}
