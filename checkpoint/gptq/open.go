@@ -150,6 +150,25 @@ func (r *reader) Refused() []module.Refused { return nil }
 // Warnings returns what looks odd in the configuration.
 func (r *reader) Warnings() []string { return r.warnings }
 
+// Trace implements module.Tracer.
+func (r *reader) Trace(module string) (tensors []string, settings string) {
+	i, ok := r.byName[module]
+	if !ok {
+		return nil, ""
+	}
+	l := &r.layers[i]
+	tensors = []string{l.qweight, l.qzeros, l.scale, l.name + ".bias"}
+	if l.gIndex != "" {
+		tensors = append(tensors, l.gIndex)
+	}
+	descAct := "not said"
+	if l.descAct != nil {
+		descAct = fmt.Sprint(*l.descAct)
+	}
+	return tensors, fmt.Sprintf("%s %d bits, groups of %d, sym %v, desc_act %s, version %d, unmasked %v",
+		name, l.bits, l.groupSize, l.sym, descAct, l.version, r.unmasked)
+}
+
 // find looks up the tensors of l and checks their types and shapes against
 // each other and against the settings.
 func (l *layer) find(src safetensors.Source) error {
