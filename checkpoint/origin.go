@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/bitlane/bitlane/checkpoint/module"
 	"github.com/bitlane/bitlane/checkpoint/safetensors"
@@ -22,7 +23,8 @@ type Origin struct {
 // OriginTensor is one tensor that Load reads.
 type OriginTensor struct {
 	safetensors.Tensor
-	Stamp string // see safetensors.File.Stamp
+	Stamp   string    // see safetensors.File.Stamp
+	Changed time.Time // of its file
 }
 
 // Origin returns what a module is made of, without reading its tensors: they are in order of
@@ -37,7 +39,8 @@ func (m *Model) Origin(name string) (Origin, error) {
 	o := Origin{Settings: fmt.Sprintf("%s; model %v; decoding %d", settings, m.settings.dtype, decoding)}
 	for _, t := range tensors {
 		if info, ok := m.set.Lookup(t); ok {
-			o.Tensors = append(o.Tensors, OriginTensor{info, m.set.Stamp(t)})
+			stamp, changed := m.set.Stamp(t)
+			o.Tensors = append(o.Tensors, OriginTensor{info, stamp, changed})
 		}
 	}
 	return o, nil

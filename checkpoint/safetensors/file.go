@@ -36,7 +36,7 @@ type File struct {
 	name  string
 	r     io.ReaderAt
 	file  *os.File // nil where New was given the reader
-	stamp string
+	stamp stamp
 }
 
 // Open opens the file at path, which must be a regular file or a link to one,

@@ -4,13 +4,15 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+	"time"
 )
 
-// inode also has the time of the last change, which nobody can set.
-func inode(info fs.FileInfo) string {
+// inode is what else there is to tell files apart, and the time of the last change, which
+// nobody can set.
+func inode(info fs.FileInfo) (text string, changed time.Time) {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return ""
+		return "", info.ModTime()
 	}
-	return fmt.Sprintf(" changed %d.%09d inode %d of %d", s.Ctim.Sec, s.Ctim.Nsec, s.Ino, s.Dev)
+	return fmt.Sprintf(" inode %d of %d", s.Ino, s.Dev), time.Unix(s.Ctim.Unix())
 }

@@ -2,6 +2,9 @@
 
 package safetensors
 
-import "io/fs"
+import (
+	"io/fs"
+	"time"
+)
 
-func inode(fs.FileInfo) string { return "" }
+func inode(info fs.FileInfo) (text string, changed time.Time) { return "", info.ModTime() }
