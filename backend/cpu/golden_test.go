@@ -53,7 +53,35 @@ var goldenPairs = map[string]uint64{
 
 // goldenPacked are hashes of packed weights, by their Packing: what is kept of older
 // programs has these bytes.
-var goldenPacked = map[string]uint64{}
+var goldenPacked = map[string]uint64{
+	"panel0-1-int4-flatquant int4-flatquant":       0x2cceb755a3bd8143,
+	"panel0-1-int8-group/16 int8-group":            0x8b52fdb240e25581,
+	"panel0-1-int8-token int8-token":               0xe7ccf6805465e089,
+	"panel0-1-int8-token-ascend int8-token-ascend": 0xe7ccf6805465e089,
+	"panel0-1-int8-token-asym int8-token-asym":     0x8507405d28f481c9,
+	"panel0-1-int8-token-xpu int8-token-xpu":       0xe7ccf6805465e089,
+	"panel1-1-int4-flatquant int4-flatquant":       0x2cceb755a3bd8143,
+	"panel1-1-int8-group/16 int8-group":            0x8b52fdb240e25581,
+	"panel1-1-int8-token int8-token":               0xe7ccf6805465e089,
+	"panel1-1-int8-token-ascend int8-token-ascend": 0xe7ccf6805465e089,
+	"panel1-1-int8-token-asym int8-token-asym":     0xe7ccf6805465e089,
+	"panel1-1-int8-token-xpu int8-token-xpu":       0xe7ccf6805465e089,
+	"panel2-1-exact exact of 4 bits":               0x5fc50ca6fdde8ea,
+	"panel2-1-exact exact":                         0xaf3db2e97cbd0467,
+	"panel2-1-exact plain":                         0x1c984259af8587ac,
+	"panel3-1-exact exact of 4 bits":               0x5fc50ca6fdde8ea,
+	"panel3-1-exact exact":                         0xaf3db2e97cbd0467,
+	"panel3-1-exact plain":                         0x7eb03e12d13daeab,
+	"rows-1-exact exact of 4 bits":                 0xab37179330e8d5ec,
+	"rows-1-exact exact":                           0xae69818a22ee3231,
+	"rows-1-exact plain":                           0xc7b14ce0af72dda8,
+	"rows-1-int4-flatquant int4-flatquant":         0x6d8fdb249b4cd2bb,
+	"rows-1-int8-group/16 int8-group":              0x14395add2efe2173,
+	"rows-1-int8-token int8-token":                 0xae69818a22ee3231,
+	"rows-1-int8-token-ascend int8-token-ascend":   0xae69818a22ee3231,
+	"rows-1-int8-token-asym int8-token-asym":       0xae69818a22ee3231,
+	"rows-1-int8-token-xpu int8-token-xpu":         0xae69818a22ee3231,
+}
 
 // TestGoldenBits makes its numbers from integers, so that no compiler can make
 // them differ.
