@@ -89,34 +89,18 @@ func NewSpec(l *quant.Linear, r Request) (Spec, error) {
 	if err := l.Check(); err != nil {
 		return Spec{}, err
 	}
-	if !r.X.Valid() {
-		return Spec{}, quant.Errorf(ErrDType, l.Name, "x type", "float32, float16 or bfloat16", "%v", r.X)
-	}
-	if r.Y == dtype.Invalid {
-		r.Y = r.X
-	}
-	if !r.Y.Valid() {
-		return Spec{}, quant.Errorf(ErrDType, l.Name, "y type", "float32, float16 or bfloat16", "%v", r.Y)
-	}
-	if r.MaxRows < 0 || r.MaxRows > quant.MaxDim {
-		return Spec{}, quant.Errorf(ErrShape, l.Name, "MaxRows", fmt.Sprintf("0..%d", quant.MaxDim), "%d", r.MaxRows)
-	}
 	w := &l.Weight
 	f := w.Form()
 	s := Spec{
 		N: f.N, K: f.K, NRanges: slices.Clone(l.NRanges), KRanges: slices.Clone(l.KRanges),
-		Plain: f.Plain, Bits: f.Bits, Scales: f.Scales,
-		Recipe: l.Recipe, Bias: l.HasBias(), X: r.X, Y: r.Y, MaxRows: max(r.MaxRows, 1),
+		Plain: f.Plain, Bits: f.Bits, Scales: f.Scales, Recipe: l.Recipe, Bias: l.HasBias(),
 	}
 	s.FullN, s.FullK = l.Full()
-	if r.Recipe != nil {
-		s.Recipe = *r.Recipe
+	if t := l.Transform; t != nil {
+		s.Transform = &TransformSpec{L: t.L, R: t.R, Type: t.Type, Clip: t.Clip}
 	}
-	if err := l.CheckRecipe(s.Recipe); err != nil {
+	if err := s.ask(l.Name, r); err != nil {
 		return Spec{}, err
-	}
-	if s.Recipe.Kind == quant.Int8Group { // one way to say the default, so that equal Specs compare equal
-		s.Recipe.Group = s.Recipe.ActGroup()
 	}
 	if !f.Plain.Valid() {
 		s.Symmetric = w.Symmetric()
@@ -124,10 +108,41 @@ func NewSpec(l *quant.Linear, r Request) (Spec, error) {
 		s.ScaleMin, s.ScaleMax, s.ScalesFinite = w.ScaleRange()
 		s.Groups = groupSpec(w.Groups())
 	}
-	if t := l.Transform; t != nil {
-		s.Transform = &TransformSpec{L: t.L, R: t.R, Type: t.Type, Clip: t.Clip}
-	}
 	return s, nil
+}
+
+// For returns the Spec of the same layer for another request, as NewSpec would with the same
+// errors; a nil Recipe keeps that of s. name is the layer's.
+func (s Spec) For(name string, r Request) (Spec, error) {
+	err := s.ask(name, r)
+	return s, err
+}
+
+// ask sets what a request decides.
+func (s *Spec) ask(name string, r Request) error {
+	if !r.X.Valid() {
+		return quant.Errorf(ErrDType, name, "x type", "float32, float16 or bfloat16", "%v", r.X)
+	}
+	if r.Y == dtype.Invalid {
+		r.Y = r.X
+	}
+	if !r.Y.Valid() {
+		return quant.Errorf(ErrDType, name, "y type", "float32, float16 or bfloat16", "%v", r.Y)
+	}
+	if r.MaxRows < 0 || r.MaxRows > quant.MaxDim {
+		return quant.Errorf(ErrShape, name, "MaxRows", fmt.Sprintf("0..%d", quant.MaxDim), "%d", r.MaxRows)
+	}
+	s.X, s.Y, s.MaxRows = r.X, r.Y, max(r.MaxRows, 1)
+	if r.Recipe != nil {
+		s.Recipe = *r.Recipe
+	}
+	if err := s.Recipe.CheckFor(name, s.Plain.Valid(), s.Transform != nil); err != nil {
+		return err
+	}
+	if s.Recipe.Kind == quant.Int8Group { // one way to say the default, so that equal Specs compare equal
+		s.Recipe.Group = s.Recipe.ActGroup()
+	}
+	return nil
 }
 
 func groupSpec(g *quant.Groups) GroupSpec {

@@ -71,6 +71,19 @@ func lower(s string) string {
 	return string(b)
 }
 
+// UnmarshalText reads what MarshalText writes.
+func (d *DType) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*d = Invalid
+		return nil
+	}
+	t, err := Parse(string(text))
+	if err == nil {
+		*d = t
+	}
+	return err
+}
+
 // MarshalText writes the type's name, nothing for Invalid.
 func (d DType) MarshalText() ([]byte, error) {
 	if d == Invalid {

@@ -35,6 +35,17 @@ func (g GroupKind) String() string {
 // MarshalText writes the kind's name.
 func (g GroupKind) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (g *GroupKind) UnmarshalText(text []byte) error {
+	for k := PerChannel; k <= ActOrder; k++ {
+		if k.String() == string(text) {
+			*g = k
+			return nil
+		}
+	}
+	return Errorf(ErrFormat, "", "kind of groups", "per-channel, uniform, ragged or act-order", "%.40q", text)
+}
+
 // Groups maps each input feature k to the scale and zero that it uses.
 // A Groups is immutable and may be shared between goroutines. The zero value
 // is a map of no features.

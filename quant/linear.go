@@ -92,19 +92,8 @@ func (l *Linear) Check() error {
 // one that is wrong in itself, one that quantizes the input of a plain weight,
 // Int4FlatQuant without a transform or a transform with any other.
 func (l *Linear) CheckRecipe(r Recipe) error {
-	if err := r.Check(l.Name); err != nil {
-		return err
-	}
-	if _, plain := l.Weight.Plain(); plain && r.Kind != Exact {
-		return Errorf(ErrUnsupported, l.Name, "recipe of a plain weight", Exact.String(), "%v", r)
-	}
-	switch {
-	case r.Kind == Int4FlatQuant && l.Transform == nil:
-		return Errorf(ErrUnsupported, l.Name, "recipe", "another recipe: the layer has no transform", "%v", r)
-	case r.Kind != Int4FlatQuant && l.Transform != nil:
-		return Errorf(ErrUnsupported, l.Name, "recipe", Int4FlatQuant.String()+", which the layer's transform is for", "%v", r)
-	}
-	return nil
+	_, plain := l.Weight.Plain()
+	return r.CheckFor(l.Name, plain, l.Transform != nil)
 }
 
 // checkPart reports sizes and ranges that contradict each other.

@@ -60,6 +60,15 @@ func (r Recipe) String() string {
 	return r.Kind.String()
 }
 
+// UnmarshalText reads what MarshalText writes.
+func (r *Recipe) UnmarshalText(text []byte) error {
+	parsed, err := ParseRecipe(string(text))
+	if err == nil {
+		*r = parsed
+	}
+	return err
+}
+
 // MarshalText writes the recipe's name.
 func (r Recipe) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
@@ -94,6 +103,25 @@ func (r Recipe) Check(name string) error {
 		return Errorf(ErrShape, name, "activation group", "0 (the default) to 2^30", "%d", r.Group)
 	case r.Group != 0 && r.Kind != Int8Group:
 		return Errorf(ErrUnsupported, name, "activation group of "+r.Kind.String(), "none: only "+Int8Group.String()+" has groups", "%d", r.Group)
+	}
+	return nil
+}
+
+// CheckFor reports a recipe that a layer cannot have: one that is wrong in itself, one
+// that quantizes the input of a plain weight, Int4FlatQuant without a transform
+// or a transform with any other. name is the layer's.
+func (r Recipe) CheckFor(name string, plain, transform bool) error {
+	if err := r.Check(name); err != nil {
+		return err
+	}
+	if plain && r.Kind != Exact {
+		return Errorf(ErrUnsupported, name, "recipe of a plain weight", Exact.String(), "%v", r)
+	}
+	switch {
+	case r.Kind == Int4FlatQuant && !transform:
+		return Errorf(ErrUnsupported, name, "recipe", "another recipe: the layer has no transform", "%v", r)
+	case r.Kind != Int4FlatQuant && transform:
+		return Errorf(ErrUnsupported, name, "recipe", Int4FlatQuant.String()+", which the layer's transform is for", "%v", r)
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ type check struct {
 func checks() []check {
 	return slices.Concat(
 		negotiationChecks(), deviceChecks(), numericChecks(), partChecks(),
-		memoryChecks(), promiseChecks(), argumentChecks(), lifetimeChecks(),
+		memoryChecks(), restoreChecks(), promiseChecks(), argumentChecks(), lifetimeChecks(),
 	)
 }
 

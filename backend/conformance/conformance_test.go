@@ -93,6 +93,7 @@ func TestAbsentInterfacesAreShownAsSkipped(t *testing.T) {
 		"codes":         "no layer implements backend.Coder",
 		"group":         "the device does not implement backend.Grouper",
 		"out-of-memory": "the device does not implement backend.FaultInjector",
+		"restore":       "no kernel implements backend.Restorer",
 	}, skipped)
 	require.Contains(t, report.Table(), "out-of-memory")
 	require.Contains(t, report.Table(), "3 skipped")

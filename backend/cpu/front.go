@@ -92,25 +92,23 @@ func frontScratch(s *backend.Spec, r *rowShape) int {
 	return rows.Scratch(s.K, r.width, r.segments, groups, left, right)
 }
 
-// newFront keeps nothing of l: the matrices and the order are copied to mem.
-func newFront(mem []byte, at *layout, l *quant.Linear, s *backend.Spec, p *panel, isa rows.ISA) (*front, error) {
+// newFront reads the order and the transform from mem. The order must be that
+// of a map of groups.
+func newFront(mem []byte, at *layout, s *backend.Spec, p *panel, isa rows.ISA) (*front, error) {
 	f := &front{rowShape: shapeOfRow(s, p), k: s.K, values: valuesOf(s, p)}
-	form := rows.Form{
-		ISA: isa, Recipe: s.Recipe, X: s.X, K: s.K, Act: s.Recipe.ActGroups(l.Weight.Groups()),
-		Width: f.width, Values: f.values,
-	}
-	f.act = form.Act.Count()
+	form := rows.Form{ISA: isa, Recipe: s.Recipe, X: s.X, K: s.K, Width: f.width, Values: f.values}
 	if at.order > 0 {
 		form.Order = view[int32](mem[at.order:], s.K)
-		copy(form.Order, l.Weight.Groups().Order())
 	}
-	if t := l.Transform; t != nil {
-		own := *t
-		own.P1 = view[float32](mem[at.p1:], len(t.P1))
-		own.P2 = view[float32](mem[at.p2:], len(t.P2))
-		copy(own.P1, t.P1)
-		copy(own.P2, t.P2)
-		form.Transform, f.transform = &own, &own
+	groups, err := s.GroupMap(form.Order)
+	if err != nil {
+		return nil, err
+	}
+	form.Act = s.Recipe.ActGroups(&groups)
+	f.act = form.Act.Count()
+	if s.Transform != nil {
+		form.Transform = at.transform(mem, s)
+		f.transform = form.Transform
 	}
 	if p == nil {
 		form.Segments = goRowSegments(s)
@@ -122,7 +120,6 @@ func newFront(mem []byte, at *layout, l *quant.Linear, s *backend.Spec, p *panel
 		}
 	}
 	f.order = form.Order
-	var err error
 	f.plan, err = rows.New(form)
 	return f, err
 }

@@ -51,6 +51,38 @@ var goldenPairs = map[string]uint64{
 	"exact of 4 bits": 0x3bcad3ec56ba9140,
 }
 
+// goldenPacked are hashes of packed weights, by their Packing: what is kept of older
+// programs has these bytes.
+var goldenPacked = map[string]uint64{
+	"panel0-1-int4-flatquant int4-flatquant":       0x2cceb755a3bd8143,
+	"panel0-1-int8-group/16 int8-group":            0x8b52fdb240e25581,
+	"panel0-1-int8-token int8-token":               0xe7ccf6805465e089,
+	"panel0-1-int8-token-ascend int8-token-ascend": 0xe7ccf6805465e089,
+	"panel0-1-int8-token-asym int8-token-asym":     0x8507405d28f481c9,
+	"panel0-1-int8-token-xpu int8-token-xpu":       0xe7ccf6805465e089,
+	"panel1-1-int4-flatquant int4-flatquant":       0x2cceb755a3bd8143,
+	"panel1-1-int8-group/16 int8-group":            0x8b52fdb240e25581,
+	"panel1-1-int8-token int8-token":               0xe7ccf6805465e089,
+	"panel1-1-int8-token-ascend int8-token-ascend": 0xe7ccf6805465e089,
+	"panel1-1-int8-token-asym int8-token-asym":     0xe7ccf6805465e089,
+	"panel1-1-int8-token-xpu int8-token-xpu":       0xe7ccf6805465e089,
+	"panel2-1-exact exact of 4 bits":               0x5fc50ca6fdde8ea,
+	"panel2-1-exact exact":                         0xaf3db2e97cbd0467,
+	"panel2-1-exact plain":                         0x1c984259af8587ac,
+	"panel3-1-exact exact of 4 bits":               0x5fc50ca6fdde8ea,
+	"panel3-1-exact exact":                         0xaf3db2e97cbd0467,
+	"panel3-1-exact plain":                         0x7eb03e12d13daeab,
+	"rows-1-exact exact of 4 bits":                 0xab37179330e8d5ec,
+	"rows-1-exact exact":                           0xae69818a22ee3231,
+	"rows-1-exact plain":                           0xc7b14ce0af72dda8,
+	"rows-1-int4-flatquant int4-flatquant":         0x6d8fdb249b4cd2bb,
+	"rows-1-int8-group/16 int8-group":              0x14395add2efe2173,
+	"rows-1-int8-token int8-token":                 0xae69818a22ee3231,
+	"rows-1-int8-token-ascend int8-token-ascend":   0xae69818a22ee3231,
+	"rows-1-int8-token-asym int8-token-asym":       0xae69818a22ee3231,
+	"rows-1-int8-token-xpu int8-token-xpu":         0xae69818a22ee3231,
+}
+
 // TestGoldenBits makes its numbers from integers, so that no compiler can make
 // them differ.
 func TestGoldenBits(t *testing.T) { testGoldenBits(open(t, backend.OpenOptions{}), golden) }
@@ -70,6 +102,13 @@ func TestGoldenBitsOfUnits(t *testing.T) {
 	t.Run("model of pairs", func(t *testing.T) {
 		open(t, backend.OpenOptions{}).testGoldenBitsOfUnit(model(pairPanel))
 	})
+	for _, kind := range []panelKind{bytePanel, wordPanel} {
+		t.Run(fmt.Sprintf("packed bytes of panel %d", kind), func(t *testing.T) {
+			b := open(t, backend.OpenOptions{})
+			b.table = tableOf([]*unit{model(kind)})
+			testGoldenBits(b, nil)
+		})
+	}
 }
 
 func (b *bench) testGoldenBitsOfUnit(u *unit) {
@@ -81,6 +120,7 @@ func (b *bench) testGoldenBitsOfUnit(u *unit) {
 	}
 }
 
+// testGoldenBits compares packed weights and, unless golden is nil, y.
 func testGoldenBits(b *bench, golden map[string]uint64) {
 	t := b.t
 	const n, k, m = 13, 84, 3
@@ -110,8 +150,15 @@ func testGoldenBits(b *bench, golden map[string]uint64) {
 			return // not among the kernels of this unit
 		}
 		checked++
-		layer, _ := b.prepare(l, backend.Request{Recipe: &r, X: xType, Y: dtype.F32, MaxRows: m})
+		layer, k := b.prepare(l, backend.Request{Recipe: &r, X: xType, Y: dtype.F32, MaxRows: m})
 		h := fnv.New64a()
+		require.NoError(t, layer.(backend.Keeper).WritePacked(t.Context(), h))
+		packing := k.Packing(b.dev.Info(), spec) + " " + name
+		require.Equal(t, fmt.Sprintf("%#x", goldenPacked[packing]), fmt.Sprintf("%#x", h.Sum64()), "%q: other bytes want another packingVersion", packing)
+		if golden == nil {
+			return
+		}
+		h.Reset()
 		for _, v := range b.apply(layer, x, m) {
 			_ = binary.Write(h, binary.LittleEndian, math.Float32bits(v))
 		}

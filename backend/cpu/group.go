@@ -57,7 +57,7 @@ func (d *Device) Group(layers ...backend.Layer) (backend.Layer, error) {
 			parts = append(parts, part{matrix: p.matrix, front: i})
 		}
 	}
-	return newLayer(base, d, fronts, parts, scratch, held), nil
+	return newLayer(base, d, nil, fronts, parts, scratch, held), nil
 }
 
 // groupSpec is the Spec of the first layer with the outputs of all, or the

@@ -24,6 +24,8 @@ type layer struct {
 	maxRows int
 	scratch int // bytes of one worker's scratch
 
+	mem []byte // the packed weights; a group has none of its own
+
 	held    []*hostmem.Layer // a group's members
 	release sync.Once
 }
@@ -36,10 +38,11 @@ type part struct {
 }
 
 // newLayer completes the parts, which name their weights and fronts. A layer
-// that quantizes x, in one way, shows its codes.
-func newLayer(base *hostmem.Layer, dev *Device, fronts []*front, parts []part, scratch int, held []*hostmem.Layer) backend.Layer {
+// that quantizes x, in one way, shows its codes, and one that has memory its
+// packed weights.
+func newLayer(base *hostmem.Layer, dev *Device, mem []byte, fronts []*front, parts []part, scratch int, held []*hostmem.Layer) backend.Layer {
 	s := base.Spec()
-	l := &layer{Layer: base, dev: dev, fronts: fronts, parts: parts, n: s.N, k: s.K, maxRows: s.MaxRows, scratch: scratch, held: held}
+	l := &layer{Layer: base, dev: dev, mem: mem, fronts: fronts, parts: parts, n: s.N, k: s.K, maxRows: s.MaxRows, scratch: scratch, held: held}
 	row := 0
 	for _, f := range fronts {
 		l.at = append(l.at, row)
@@ -51,7 +54,13 @@ func newLayer(base *hostmem.Layer, dev *Device, fronts []*front, parts []part, s
 		parts[i].column = column
 		column += parts[i].outputs()
 	}
-	if s.Recipe.Kind != quant.Exact && len(fronts) == 1 {
+	shows := s.Recipe.Kind != quant.Exact && len(fronts) == 1
+	switch {
+	case mem != nil && shows:
+		return keptCoded{kept{l}}
+	case mem != nil:
+		return kept{l}
+	case shows:
 		return coded{l}
 	}
 	return l
@@ -105,13 +114,28 @@ func (l *layer) Close() error {
 
 func (l *layer) whole() *layer { return l }
 
-// coded is a layer whose kernel quantizes x.
-type coded struct{ *layer }
+// coded is a layer whose kernel quantizes x, keptCoded one of one part.
+type (
+	coded     struct{ *layer }
+	keptCoded struct{ kept }
+)
 
-var _ backend.Coder = coded{}
+var (
+	_ backend.Coder = coded{}
+	_ backend.Coder = keptCoded{}
+)
 
 // Codes implements backend.Coder.
 func (l coded) Codes(s backend.Stream, x backend.Tensor, codes []int8, scales []float32, zeros []int32) error {
+	return l.codes(s, x, codes, scales, zeros)
+}
+
+// Codes implements backend.Coder.
+func (l keptCoded) Codes(s backend.Stream, x backend.Tensor, codes []int8, scales []float32, zeros []int32) error {
+	return l.codes(s, x, codes, scales, zeros)
+}
+
+func (l *layer) codes(s backend.Stream, x backend.Tensor, codes []int8, scales []float32, zeros []int32) error {
 	if err := l.EnterUse(); err != nil {
 		return err
 	}

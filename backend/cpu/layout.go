@@ -32,14 +32,14 @@ func layoutOf(s *backend.Spec, p *panel) (l layout) {
 		l.rows = place(p.tiles() * p.tileBytes())
 		n = p.tiles() * tileColumns
 	case coded:
-		l.rows = place(s.N * ((s.K*s.Bits + 63) / 64 * 8))
+		l.rows = place(s.N * rowBytes(s))
 		l.scales = place(s.N * s.Groups.Count * s.Scales.Size())
 		if !s.Symmetric {
 			l.zeros = place(s.N * s.Groups.Count * 2)
 		}
 		l.segments = place(sizesOf(s).segments * int(unsafe.Sizeof(goSegment{})))
 	default:
-		l.rows = place(s.N * s.K * s.Plain.Size())
+		l.rows = place(s.N * rowBytes(s))
 	}
 	if coded && s.Groups.Kind == quant.ActOrder {
 		l.order = place(s.K * 4)
@@ -52,6 +52,48 @@ func layoutOf(s *backend.Spec, p *panel) (l layout) {
 		l.p2 = place(t.R * t.R * 4)
 	}
 	return l
+}
+
+// rowBytes is the bytes of a canonical row of codes or plain elements.
+func rowBytes(s *backend.Spec) int {
+	if s.Plain.Valid() {
+		return s.K * s.Plain.Size()
+	}
+	return (s.K*s.Bits + 63) / 64 * 8
+}
+
+// fill copies to mem, which is zero, what is neither rows nor a panel.
+func (l *layout) fill(mem []byte, from *quant.Linear, s *backend.Spec) {
+	if l.order > 0 {
+		copy(view[int32](mem[l.order:], s.K), from.Weight.Groups().Order())
+	}
+	if s.Bias {
+		copy(view[float32](mem[l.bias:], s.N), from.Bias)
+	}
+	if s.Transform != nil {
+		t := l.transform(mem, s)
+		copy(t.P1, from.Transform.P1)
+		copy(t.P2, from.Transform.P2)
+	}
+	if l.scales == 0 {
+		return
+	}
+	row := s.Groups.Count * s.Scales.Size()
+	for n := range s.N {
+		copy(mem[l.scales+n*row:], from.Weight.ScaleRow(n))
+		if !s.Symmetric {
+			copy(view[int16](mem[l.zeros+2*n*s.Groups.Count:], s.Groups.Count), from.Weight.ZeroRow(n))
+		}
+	}
+}
+
+// transform is the one that is in mem, of a Spec that has one.
+func (l *layout) transform(mem []byte, s *backend.Spec) *quant.Transform {
+	t := s.Transform
+	return &quant.Transform{
+		L: t.L, R: t.R, Type: t.Type, Clip: t.Clip,
+		P1: view[float32](mem[l.p1:], t.L*t.L), P2: view[float32](mem[l.p2:], t.R*t.R),
+	}
 }
 
 func align(bytes int) int { return (bytes + 63) &^ 63 }

@@ -12,39 +12,73 @@ import (
 	"github.com/bitlane/bitlane/quant"
 )
 
+// making is a layer whose memory is being filled.
+type making struct {
+	*kernel
+	dev  *Device
+	spec *backend.Spec
+	base *hostmem.Layer
+	p    *panel // nil in plain Go
+	at   layout
+	mem  []byte // at.total bytes of zeros
+}
+
+// begin takes the memory of a layer of s. Who gets one calls fail or layer.
+func (k *kernel) begin(dev *Device, s *backend.Spec) (*making, error) {
+	base, err := hostmem.NewLayer(dev.Device, *s)
+	if err != nil {
+		return nil, err
+	}
+	m := &making{kernel: k, dev: dev, spec: s, base: base, p: k.panel(s)}
+	m.at = layoutOf(s, m.p)
+	if m.mem, err = base.Alloc(m.at.total); err != nil {
+		return nil, m.fail(err)
+	}
+	return m, nil
+}
+
+// fail frees what there is and returns err with what went wrong on the way.
+func (m *making) fail(err error) error { return errors.Join(err, m.base.Close()) }
+
+// parts are the front and the matrix over the memory, in which everything but rows
+// and panels is there.
+func (m *making) parts() (*front, packable, error) {
+	isa := rows.Go
+	if m.unit != nil {
+		isa = m.unit.rows
+	}
+	f, err := newFront(m.mem, &m.at, m.spec, m.p, isa)
+	if err != nil {
+		return nil, nil, err
+	}
+	if m.p == nil {
+		return f, newWeights(m.mem, &m.at, m.spec), nil
+	}
+	return f, newProduct(m.p, m.unit, m.mem, &m.at, m.spec), nil
+}
+
+func (m *making) layer(f *front, w matrix) backend.Layer {
+	return newLayer(m.base, m.dev, m.mem, []*front{f}, []part{{matrix: w}}, needsOf(m.spec, m.p, m.unit).scratch, nil)
+}
+
 // prepare packs l, which s is a Spec of.
 func (k *kernel) prepare(ctx context.Context, dev *Device, l *quant.Linear, s *backend.Spec) (backend.Layer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	base, err := hostmem.NewLayer(dev.Device, *s)
+	m, err := k.begin(dev, s)
 	if err != nil {
 		return nil, err
 	}
-	p := k.panel(s)
-	at := layoutOf(s, p)
-	mem, err := base.Alloc(at.total)
+	m.at.fill(m.mem, l, s)
+	f, w, err := m.parts()
 	if err != nil {
-		return nil, errors.Join(err, base.Close())
+		return nil, m.fail(err)
 	}
-	isa := rows.Go
-	if k.unit != nil {
-		isa = k.unit.rows
+	if err := pack(ctx, dev.pool, w, &l.Weight, f.order, s); err != nil {
+		return nil, m.fail(err)
 	}
-	f, err := newFront(mem, &at, l, s, p, isa)
-	if err != nil {
-		return nil, errors.Join(err, base.Close())
-	}
-	var m packable
-	if p == nil {
-		m = newWeights(mem, &at, l, s)
-	} else {
-		m = newProduct(p, k.unit, mem, &at, l)
-	}
-	if err := pack(ctx, dev.pool, m, &l.Weight, f.order, s); err != nil {
-		return nil, errors.Join(err, base.Close())
-	}
-	return newLayer(base, dev, []*front{f}, []part{{matrix: m}}, needsOf(s, p, k.unit).scratch, nil), nil
+	return m.layer(f, w), nil
 }
 
 // packable is a matrix that is being packed, a chunk at a time.

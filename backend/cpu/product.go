@@ -5,6 +5,7 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 
+	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -35,12 +36,11 @@ type run struct{ from, to int }
 
 var _ packable = (*product)(nil)
 
-func newProduct(p *panel, u *unit, mem []byte, at *layout, l *quant.Linear) *product {
+func newProduct(p *panel, u *unit, mem []byte, at *layout, s *backend.Spec) *product {
 	w := &product{panel: p, f: u.kernels(), data: mem[at.rows:][:p.tiles()*p.tileBytes()], runs: p.divide(), second: p.unpackedBytes()}
 	w.ahead = fetchAhead(cpuid.CPU.VendorID, cpuid.CPU.Family, cpuid.CPU.Model, p.weights())
-	if l.HasBias() {
+	if s.Bias {
 		w.bias = view[float32](mem[at.bias:], p.tiles()*tileColumns)
-		clear(w.bias[copy(w.bias, l.Bias):])
 	}
 	return w
 }

@@ -43,27 +43,16 @@ func view[T int8 | int16 | int32 | float32 | goSegment](b []byte, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(b))), n)
 }
 
-// newWeights lays the parts of l out in mem, which holds at.total bytes, and
-// fills all but the rows. order is nil without act-order.
-func newWeights(mem []byte, at *layout, l *quant.Linear, s *backend.Spec) *weights {
-	src := &l.Weight
-	w := &weights{n: s.N, k: s.K, plain: s.Plain, bits: s.Bits}
-	if s.Plain.Valid() {
-		w.stride = s.K * s.Plain.Size()
-	} else {
-		w.stride = src.RowStride()
+// newWeights finds the parts in mem, which holds at.total bytes, and writes the
+// segments, which follow from the Spec.
+func newWeights(mem []byte, at *layout, s *backend.Spec) *weights {
+	w := &weights{n: s.N, k: s.K, plain: s.Plain, bits: s.Bits, stride: rowBytes(s)}
+	if !s.Plain.Valid() {
 		w.groups, w.scaleType = s.Groups.Count, s.Scales
-		row := w.groups * s.Scales.Size()
-		w.scales = mem[at.scales:][:s.N*row]
-		for n := range s.N {
-			copy(w.scales[n*row:], src.ScaleRow(n))
-		}
+		w.scales = mem[at.scales:][:s.N*w.groups*s.Scales.Size()]
 		w.implied = int32(1) << (s.Bits - 1)
 		if !s.Symmetric {
 			w.zeros = view[int16](mem[at.zeros:], s.N*w.groups)
-			for n := range s.N {
-				copy(w.zeros[n*w.groups:], src.ZeroRow(n))
-			}
 		}
 		w.block = products(max(1<<s.Bits-1-s.ZeroMin, s.ZeroMax))
 		w.perGroup = s.Recipe.Kind == quant.Int8Group
@@ -82,7 +71,6 @@ func newWeights(mem []byte, at *layout, l *quant.Linear, s *backend.Spec) *weigh
 	w.rows = mem[at.rows:][:s.N*w.stride]
 	if s.Bias {
 		w.bias = view[float32](mem[at.bias:], s.N)
-		copy(w.bias, l.Bias)
 	}
 	return w
 }

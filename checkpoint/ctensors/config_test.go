@@ -109,7 +109,7 @@ func TestTargets(t *testing.T) {
 }
 
 func TestPatternsThatCannotBeRead(t *testing.T) {
-	for _, pattern := range []string{`^(?!.*lm_head).*`, `(a)\\1`, `(`, `((a{100}){10}){2}`, `(x{1000})(y{1000})`} {
+	for _, pattern := range []string{`.*(?!lm_head).*`, `(a)\\1`, `(`, `((a{100}){10}){2}`, `(x{1000})(y{1000})`} {
 		for _, config := range []string{
 			`{"config_groups":{"g":{"targets":["re:` + pattern + `"]}}}`,
 			`{"config_groups":{},"ignore":["re:` + pattern + `"]}`,

@@ -93,6 +93,22 @@ func Open(cfg []byte, src safetensors.Source, options ...Option) (module.Format,
 	return r, nil
 }
 
+// Trace implements module.Tracer.
+func (r *reader) Trace(name string) (tensors []string, settings string) {
+	l, ok := r.layers[name]
+	if !ok {
+		return nil, ""
+	}
+	for _, t := range []safetensors.Tensor{l.weight, l.scale, l.zero, l.index} {
+		if t.Name != "" {
+			tensors = append(tensors, t.Name)
+		}
+	}
+	w := l.scheme.weights
+	return append(tensors, name+suffixBias), fmt.Sprintf("%s %s [%d,%d] %d bits, sym %v, %s of %d in %d, actorder %v, %v",
+		Name, l.Detail, l.N, l.K, l.Bits, l.Symmetric, w.strategy, w.group, l.groups, w.reordered, l.Recipe)
+}
+
 // prefixes returns the names of the modules that hold quantized tensors, in
 // natural order.
 func prefixes(src safetensors.Source) []string {

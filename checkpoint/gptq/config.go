@@ -23,6 +23,7 @@ type settings struct {
 	sym       bool
 	descAct   *bool // nil: not said
 	version   int   // 1: stored zero is zero−1; 2: stored zero is the zero
+	planar    bool  // codes and zero points are in planes
 }
 
 // config is a parsed quantization configuration.
@@ -113,17 +114,19 @@ func (s settings) with(o *module.Object) (settings, error) {
 	switch format {
 	case "":
 	case "gptq":
-		s.version = 1
+		s.version, s.planar = 1, false
 	case "gptq_v2":
-		s.version = 2
+		s.version, s.planar = 2, false
+	case "gptq_p":
+		s.version, s.planar = 2, true
 	default:
-		return s, &unsupported{o.Name, "checkpoint_format", format, "gptq or gptq_v2"}
+		return s, &unsupported{o.Name, "checkpoint_format", format, "gptq, gptq_v2 or gptq_p"}
 	}
 	for _, other := range []string{"marlin", "bitblas"} {
 		if b, err := o.Bool("is_"+other+"_format", false); err != nil {
 			return s, err
 		} else if b {
-			return s, &unsupported{o.Name, "checkpoint_format", other, "gptq or gptq_v2"}
+			return s, &unsupported{o.Name, "checkpoint_format", other, "gptq, gptq_v2 or gptq_p"}
 		}
 	}
 	pack, err := o.Text("pack_dtype")
@@ -136,8 +139,12 @@ func (s settings) with(o *module.Object) (settings, error) {
 	switch s.bits {
 	case 2, 3, 4, 8:
 		return s, nil
+	case 5, 6, 7:
+		if s.planar {
+			return s, nil
+		}
 	}
-	return s, &unsupported{o.Name, "bits", fmt.Sprint(s.bits), "2, 3, 4 or 8"}
+	return s, &unsupported{o.Name, "bits", fmt.Sprint(s.bits), "2, 3, 4 or 8; 5, 6 and 7 in checkpoint_format gptq_p"}
 }
 
 // agree returns the value of two keys that mean the same, in lower case.

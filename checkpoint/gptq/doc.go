@@ -1,5 +1,5 @@
 // Package gptq reads GPTQ checkpoints (AutoGPTQ, GPTQModel, and the tools that
-// write the same tensors) of 2, 3, 4 and 8 bits into the canonical form.
+// write the same tensors) of 2, 3, 4 and 8 bits, in planes of 2 to 8, into the canonical form.
 //
 //	qweight int32 [K·b/32, N]      column n is a dense bit string along k
 //	qzeros  int32 [groups, N·b/32] row g is a dense bit string along n
@@ -12,7 +12,8 @@
 // minus one in version 1 and as they are in version 2; the label that says
 // which is often wrong, and for a symmetric model the numbers themselves tell.
 //
-// Variants that pack otherwise (marlin, bitblas, planar, exl3) are refused by
-// name. Directories and config file names are the business of package
+// checkpoint_format gptq_p, of 2 to 8 bits, has codes and zero points in planes (see
+// planar) and zero points as they are. Variants that pack otherwise (marlin,
+// bitblas, exl3) are refused by name. Directories and config file names are the business of package
 // checkpoint, not of this one.
 package gptq

@@ -178,5 +178,18 @@ func (l *load) readCodes(ctx context.Context, w *quant.Weight) error {
 		}
 		transposeWords(w, b, here, l.n, at)
 	}
-	return nil
+	if p := l.planes(); p != nil {
+		for n := range l.n {
+			p.dense(w.Row(n)[:l.k*l.bits/8])
+		}
+	}
+	return ctx.Err()
+}
+
+// planes is how codes and zero points lie, nil for dense.
+func (l *layer) planes() *planar {
+	if !l.planar {
+		return nil
+	}
+	return newPlanar(l.bits)
 }

@@ -150,6 +150,25 @@ func (r *reader) Refused() []module.Refused { return nil }
 // Warnings returns what looks odd in the configuration.
 func (r *reader) Warnings() []string { return r.warnings }
 
+// Trace implements module.Tracer.
+func (r *reader) Trace(module string) (tensors []string, settings string) {
+	i, ok := r.byName[module]
+	if !ok {
+		return nil, ""
+	}
+	l := &r.layers[i]
+	tensors = []string{l.qweight, l.qzeros, l.scale, l.name + ".bias"}
+	if l.gIndex != "" {
+		tensors = append(tensors, l.gIndex)
+	}
+	descAct := "not said"
+	if l.descAct != nil {
+		descAct = fmt.Sprint(*l.descAct)
+	}
+	return tensors, fmt.Sprintf("%s %d bits, groups of %d, sym %v, desc_act %s, version %d, planar %v, unmasked %v",
+		name, l.bits, l.groupSize, l.sym, descAct, l.version, l.planar, r.unmasked)
+}
+
 // find looks up the tensors of l and checks their types and shapes against
 // each other and against the settings.
 func (l *layer) find(src safetensors.Source) error {
@@ -160,8 +179,8 @@ func (l *layer) find(src safetensors.Source) error {
 	}
 	// Rows of words hold whole blocks of codes: 3 words of 32 codes for 3 bits.
 	block := int64(1)
-	if l.bits == 3 {
-		block = 3
+	if 32%l.bits != 0 {
+		block = int64(l.bits)
 	}
 	rows, n := w.Shape[0], w.Shape[1]
 	if rows%block != 0 || rows*32/int64(l.bits) > quant.MaxDim {
@@ -170,6 +189,9 @@ func (l *layer) find(src safetensors.Source) error {
 	l.n, l.k = int(n), int(rows*32/int64(l.bits))
 	if int64(l.n)*int64(l.bits)%32 != 0 {
 		return quant.Errorf(quant.ErrFormat, l.qweight, "columns", fmt.Sprintf("whole words of %d-bit zero points", l.bits), "%d", l.n)
+	}
+	if l.planar && 32%l.bits != 0 && l.n%32 != 0 {
+		return quant.Errorf(quant.ErrFormat, l.qweight, "columns", "a multiple of 32, whole blocks of zero points in planes", "%d", l.n)
 	}
 	l.groups = 1
 	if l.groupSize > 0 {
@@ -229,9 +251,17 @@ func words(src safetensors.Source, tensor string) (safetensors.Tensor, error) {
 	return t, nil
 }
 
+// variant is what tells files of the same bits apart.
+func (l *layer) variant() string {
+	if l.planar {
+		return "planar"
+	}
+	return fmt.Sprintf("v%d", l.version)
+}
+
 func (l *layer) describe(src safetensors.Source) module.Module {
 	m := module.Module{
-		Name: l.name, Format: name, Detail: fmt.Sprintf("v%d", l.version),
+		Name: l.name, Format: name, Detail: l.variant(),
 		N: l.n, K: l.k, Bits: l.bits, GroupSize: l.groupSize, Symmetric: l.sym,
 		ActOrder: l.gIndex != "" && l.groups > 1 && (l.descAct == nil || *l.descAct),
 		Scales:   l.scales, Quantized: true,

@@ -25,6 +25,7 @@ func (l *load) readZeros() (*zeroPoints, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.planes().dense(b)
 	middle := 1 << (l.bits - 1)
 	stored := 0 // the version that makes all zero points the middle one; 0: none
 	switch {

@@ -48,6 +48,15 @@ type Warner interface {
 	Warnings() []string
 }
 
+// Tracer is the part of a Format that says what a module is made of, so that what is
+// made of it can be kept. It is optional.
+type Tracer interface {
+	// Trace returns the names of the tensors that Load reads for a module, in any order, and a text of
+	// everything else that what it gives depends on: settings and options. An
+	// unknown name has no tensors.
+	Trace(name string) (tensors []string, settings string)
+}
+
 // Format reads the quantized modules of one checkpoint. Its methods may be
 // called by several goroutines at once, Load with distinct dst and s.
 type Format interface {

@@ -69,8 +69,14 @@ func TestPattern(t *testing.T) {
 
 func TestPatternRefusals(t *testing.T) {
 	for expr, want := range map[string]string{
-		`(?!.*vision).*`:                  "negative lookahead",
-		`^(?!lm_head)`:                    "negative lookahead",
+		`.*(?!vision).*`:                  "negative lookahead",
+		`(?!lm_head)a|b`:                  "negative lookahead",
+		`a|(?!lm_head)b`:                  "negative lookahead",
+		`((?!lm_head)b)`:                  "negative lookahead",
+		`(?!a(?!b)).*`:                    "negative lookahead",
+		`(?!a)+b`:                         "negative lookahead",
+		`(?!(a)\1).*`:                     `back reference \1`,
+		`(?!a`:                            "negative lookahead",
 		`a(?=b)`:                          "lookahead (?=",
 		`(?<!a)b`:                         "negative lookbehind",
 		`(?<=a)b`:                         "lookbehind (?<=",
@@ -95,6 +101,36 @@ func TestPatternRefusals(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.ErrorContains(t, err, "quantization_config: dynamic")
 		require.Less(t, len(err.Error()), 500)
+	}
+}
+
+// TestLookaheadAtTheStart compares with what re.match of Python 3.11 says.
+func TestLookaheadAtTheStart(t *testing.T) {
+	for _, c := range []struct {
+		expr string
+		yes  []string
+		no   []string
+	}{
+		{`^(?!.*down_proj).*$`, []string{"a.up_proj", ""}, []string{"a.down_proj", "down_proj.x"}},
+		{`(?!lm_head)`, []string{"model", "x.lm_head"}, []string{"lm_head", "lm_head.x"}},
+		{`(?=.*mlp)(?!.*experts).*_proj`, []string{"a.mlp.up_proj"}, []string{"a.mlp.experts.0.up_proj", "a.attn.q_proj", "a.mlp.gate"}},
+		{`^\A^(?!model\.visual\.)(?:model|lm).*`, []string{"model.layers", "lm_head"}, []string{"model.visual.x", "x"}},
+		{`(?i)(?!LM_HEAD).*HEAD`, []string{"x_head"}, []string{"lm_head", "Lm_Head"}},
+		{`(?![)|]x).*`, []string{"x", "]x"}, []string{")x", "|x"}},
+		{`(?!a\)b).*`, []string{"ab", "a"}, []string{"a)b", "a)bc"}},
+		{`(?!a|b)(?:c|d)`, []string{"c", "dx"}, []string{"a", "b", "e"}},
+		{`(?!a[^]|x]b).*`, []string{"axb", "a]b", "a|b"}, []string{"ayb"}},
+	} {
+		var p Patterns
+		x, err := p.Compile("f", c.expr)
+		require.NoError(t, err, c.expr)
+		for _, names := range [][]string{c.yes, c.no} {
+			for _, name := range names {
+				got, err := p.Match(x, name)
+				require.NoError(t, err)
+				require.Equal(t, slices.Contains(c.yes, name), got, "%s on %q", c.expr, name)
+			}
+		}
 	}
 }
 
@@ -311,6 +347,8 @@ func FuzzPattern(f *testing.F) {
 			require.ErrorIs(t, err, quant.ErrUnsupported)
 			return
 		}
+		_, err = new(Patterns).Match(re, name)
+		require.NoError(t, err)
 		if at := re.re.FindStringIndex(name); at != nil {
 			require.Zero(t, at[0], "a match begins at the start")
 			require.True(t, strings.HasPrefix(name, re.prefix))

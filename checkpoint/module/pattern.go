@@ -28,6 +28,7 @@ const (
 // Pattern is a compiled module pattern.
 type Pattern struct {
 	re     *regexp.Regexp
+	ahead  []lookahead
 	field  string
 	prefix string // every name that matches begins with it
 	cost   int64  // steps for each byte of a name
@@ -35,15 +36,34 @@ type Pattern struct {
 
 // Compile compiles a module pattern as checkpoints write them: a Python
 // regular expression matched at the start of the name and free at its end
-// (re.match). Go's regular expressions have no lookaround and no back
+// (re.match). Lookaheads at the start of the whole pattern, "^(?!.*mlp).*", are conditions on
+// the name beside the rest. Go's regular expressions have no other lookaround and no back
 // references, on purpose: a pattern that needs them is quant.ErrUnsupported,
 // naming the construct; it is never approximated. field says where it was
 // found.
 func (p *Patterns) Compile(field, expr string) (*Pattern, error) {
+	ahead, rest := leading(expr)
+	x, err := p.compile(field, expr, rest)
+	for i := 0; err == nil && i < len(ahead); i++ {
+		var y *Pattern
+		if y, err = p.compile(field, expr, ahead[i].expr); err == nil {
+			ahead[i].re = y.re
+			x.cost += y.cost
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	x.ahead = ahead
+	return x, nil
+}
+
+// compile compiles a part of expr.
+func (p *Patterns) compile(field, expr, part string) (*Pattern, error) {
 	refuse := func(want, has string) error {
 		return quant.Errorf(quant.ErrUnsupported, field, "pattern", want, "%.200q%s", expr, has)
 	}
-	translated, what := translate(expr)
+	translated, what := translate(part)
 	if what != "" {
 		return nil, refuse("a pattern without "+what+" (several simpler patterns can say the same)", "")
 	}
@@ -53,7 +73,7 @@ func (p *Patterns) Compile(field, expr string) (*Pattern, error) {
 	}
 	// Counted repeats are copied out: nine bytes can ask for a thousand copies.
 	prog, err := syntax.Compile(tree.Simplify())
-	if err != nil || len(prog.Inst) > 4*len(expr)+256 {
+	if err != nil || len(prog.Inst) > 4*len(part)+256 {
 		return nil, refuse("smaller counted repeats", "")
 	}
 	if p.size += len(prog.Inst); p.size > maxProgram {
@@ -95,6 +115,11 @@ func (p *Patterns) Match(x *Pattern, name string) (bool, error) {
 			"patterns for too many modules")
 	}
 	p.work += x.cost * int64(len(name))
+	for _, a := range x.ahead {
+		if a.re.MatchString(name) != a.wanted {
+			return false, nil
+		}
+	}
 	return x.re.MatchString(name), nil
 }
 

@@ -33,9 +33,10 @@ type Source interface {
 // several goroutines at once.
 type File struct {
 	*header
-	name string
-	r    io.ReaderAt
-	file *os.File // nil where New was given the reader
+	name  string
+	r     io.ReaderAt
+	file  *os.File // nil where New was given the reader
+	stamp stamp
 }
 
 // Open opens the file at path, which must be a regular file or a link to one,
@@ -55,7 +56,7 @@ func Open(path string) (*File, error) {
 	if err == nil {
 		var out *File
 		if out, err = New(f, info.Size(), path); err == nil {
-			out.file = f
+			out.file, out.stamp = f, stampOf(path, info)
 			return out, nil
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/bitlane/bitlane/checkpoint"
 	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/prepacked"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -232,18 +233,31 @@ func (t *tensorParallel) apply(l *quant.Linear) (*quant.Linear, error) {
 	if t.size == 0 {
 		return l, nil
 	}
-	axis := quant.AxisN
+	return l.Shard(t.axisOf(l.Name), t.rank, t.size)
+}
+
+// part is what apply selects, as a cache of packed weights knows it.
+func (t *tensorParallel) part(name string) prepacked.Part {
+	p := prepacked.Part{Name: name}
+	if t.size > 0 {
+		p.Cuts = []prepacked.Cut{{Axis: t.axisOf(name), Rank: t.rank, Size: t.size}}
+	}
+	return p
+}
+
+// axisOf is the axis along which a layer is cut.
+func (t *tensorParallel) axisOf(name string) quant.Axis {
 	if t.axis == "k" {
-		axis = quant.AxisK
+		return quant.AxisK
 	}
 	if t.axis == "auto" {
 		for _, suffix := range rowParallel {
-			if l.Name == suffix || strings.HasSuffix(l.Name, "."+suffix) {
-				axis = quant.AxisK
+			if name == suffix || strings.HasSuffix(name, "."+suffix) {
+				return quant.AxisK
 			}
 		}
 	}
-	return l.Shard(axis, t.rank, t.size)
+	return quant.AxisN
 }
 
 // matchLayer reports whether name matches a glob in which * stands for any

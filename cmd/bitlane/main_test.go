@@ -75,6 +75,29 @@ func TestRunAcceptsEveryRecipe(t *testing.T) {
 	}
 }
 
+// TestRunFromACache: the second run takes every layer from the directory and computes the same.
+func TestRunFromACache(t *testing.T) {
+	cache := filepath.Join(t.TempDir(), "cache")
+	for _, dir := range checkpoints(t) {
+		var runs [2]runReport
+		for i := range runs {
+			code, out, errs := program(t, "run", dir, "--tokens", "3", "--tp", "0/2", "--cache", cache, "--json")
+			require.Equal(t, exitOK, code, errs+out)
+			require.NoError(t, json.Unmarshal([]byte(out), &runs[i]))
+		}
+		require.Zero(t, runs[0].Summary.Restored, dir)
+		require.Equal(t, len(runs[1].Layers), runs[1].Summary.Restored, dir)
+		require.Equal(t, runs[0].Summary.Worst, runs[1].Summary.Worst, dir)
+		require.Equal(t, runs[0].Findings, runs[1].Findings, dir)
+	}
+	code, out, _ := program(t, "run", bundled+"gptq-w4-g128", "--tokens", "1", "--tp", "0/2", "--cache", cache)
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, "layers from "+cache+", 0 packed")
+	code, _, errs := program(t, "run", bundled+"gptq-w4-g128", "--cache", filepath.Join(bundled+"gptq-w4-g128", "config.json"))
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errs, "--cache: ")
+}
+
 func TestRunOneRank(t *testing.T) {
 	for _, axis := range []string{"auto", "n", "k"} {
 		for _, tp := range []string{"0/3", "2/3"} {

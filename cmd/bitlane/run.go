@@ -14,6 +14,7 @@ import (
 	"github.com/bitlane/bitlane/checkpoint"
 	"github.com/bitlane/bitlane/checkpoint/module"
 	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/prepacked"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -32,6 +33,7 @@ type runFlags struct {
 	tune          tuning
 	seed          uint64
 	input, output string
+	cache         string
 
 	recipe *quant.Recipe // of --activations; nil: the checkpoint's
 	xtype  dtype.DType   // of --dtype; Invalid: the checkpoint's
@@ -75,6 +77,18 @@ func (f *runFlags) resolve() error {
 		return usagef("%v", err)
 	}
 	return f.tp.resolve()
+}
+
+// openCache opens the directory of --cache, if there is one.
+func (f *runFlags) openCache() (*prepacked.Cache, error) {
+	if f.cache == "" {
+		return nil, nil
+	}
+	c, err := prepacked.Open(f.cache)
+	if err != nil {
+		return nil, usagef("--cache: %v", err)
+	}
+	return c, nil
 }
 
 // request turns the flags into a request for one layer of the model.
@@ -144,9 +158,10 @@ type runReport struct {
 type runSummary struct {
 	Layers   int     `json:"layers"`
 	Runs     int     `json:"runs"`
-	Accepted int     `json:"accepted"`         // runs within the error bound of the reference
-	Failed   int     `json:"failed"`           // layers that could not be run
-	Worst    float64 `json:"worst_over_bound"` // largest |y − ref| / B before output rounding
+	Accepted int     `json:"accepted"`           // runs within the error bound of the reference
+	Failed   int     `json:"failed"`             // layers that could not be run
+	Restored int     `json:"restored,omitempty"` // layers whose packed weights came from --cache
+	Worst    float64 `json:"worst_over_bound"`   // largest |y − ref| / B before output rounding
 }
 
 func runRun(ctx context.Context, e *env, args []string) error {
@@ -158,6 +173,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	f.Uint64Var(&f.seed, "seed", 1, "seed of the random x")
 	f.StringVar(&f.input, "input", "", "safetensors file with the tensor x [M,K], instead of random x; needs --layer to name one layer")
 	f.StringVar(&f.output, "output", "", "safetensors file to write the tensor y [M,N] to; needs --layer to name one layer")
+	f.StringVar(&f.cache, "cache", "", "directory to keep packed weights in, and to take them from; made where it does not exist (default: none)")
 	pos, err := f.parse(args, "DIR")
 	if err != nil {
 		return err
@@ -191,7 +207,11 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	if err := f.choose().CheckFor(dev.Info().Backend); err != nil {
 		return errors.Join(usagef("--kernel: %v", err), dev.Close())
 	}
-	r := &runner{e: e, f: f, model: m, dev: dev, rows: rows, report: runReport{
+	cache, err := f.openCache()
+	if err != nil {
+		return errors.Join(err, dev.Close())
+	}
+	r := &runner{e: e, f: f, model: m, dev: dev, rows: rows, cache: cache, report: runReport{
 		Directory: pos[0], Format: m.Format(), Device: dev.Info(), Layers: []layerReport{},
 		Refused: orEmpty(m.Refused()), Findings: []module.Finding{}, Warnings: f.dense.warnings(m),
 	}}
@@ -249,6 +269,9 @@ func (r *runner) finish() error {
 		}
 		for _, ref := range r.report.Refused {
 			fmt.Fprintf(r.e.stderr, "refused: %s: %s\n", ref.Name, ref.Why)
+		}
+		if r.cache != nil {
+			fmt.Fprintf(r.e.stdout, "\n%s from %s, %d packed", plural(s.Restored, "layer"), r.cache.Dir(), s.Layers-s.Restored-s.Failed)
 		}
 		fmt.Fprintf(r.e.stdout, "\n%s, %s: ", plural(s.Layers, "layer"), plural(s.Runs, "run"))
 		switch {

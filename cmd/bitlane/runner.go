@@ -12,6 +12,7 @@ import (
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/checkpoint"
 	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/prepacked"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -26,19 +27,21 @@ type runner struct {
 	report runReport
 	widths columns
 	linear quant.Linear
+	cache  *prepacked.Cache // nil: none
 }
 
 // layerReport is one layer of the report.
 type layerReport struct {
-	Name    string      `json:"name"`
-	N       int         `json:"n"`
-	K       int         `json:"k"`
-	Scheme  string      `json:"scheme"`
-	Kernel  string      `json:"kernel,omitempty"`
-	Bytes   int64       `json:"bytes"` // packed weights on the device
-	Runs    []runResult `json:"runs"`
-	Error   string      `json:"error,omitempty"`   // why the layer could not be run
-	Reasons []string    `json:"reasons,omitempty"` // each kernel's refusal, when none fits
+	Name     string      `json:"name"`
+	N        int         `json:"n"`
+	K        int         `json:"k"`
+	Scheme   string      `json:"scheme"`
+	Kernel   string      `json:"kernel,omitempty"`
+	Bytes    int64       `json:"bytes"`              // packed weights on the device
+	Restored bool        `json:"restored,omitempty"` // the packed weights came from --cache
+	Runs     []runResult `json:"runs"`
+	Error    string      `json:"error,omitempty"`   // why the layer could not be run
+	Reasons  []string    `json:"reasons,omitempty"` // each kernel's refusal, when none fits
 }
 
 // runResult is one Apply, verified.
@@ -162,6 +165,9 @@ func (r *runner) printHead(modules []module.Module) {
 func (r *runner) add(l layerReport) {
 	s := &r.report.Summary
 	s.Layers++
+	if l.Restored {
+		s.Restored++
+	}
 	for _, run := range l.Runs {
 		s.Runs++
 		if run.Accepted {
@@ -233,9 +239,10 @@ func (r *runner) one(ctx context.Context, mod *module.Module) (layerReport, erro
 		return out, err
 	}
 	out.Kernel = kernel.Name()
-	t := &trial{runner: r, linear: l, spec: spec, kernel: kernel, x: x}
+	t := &trial{runner: r, linear: l, spec: spec, kernel: kernel, x: x, whole: mod.Name}
 	defer t.close()
-	if out.Runs, err = t.run(ctx, rows); err != nil {
+	out.Runs, err = t.run(ctx, rows)
+	if out.Restored = t.restored; err != nil {
 		return out, err
 	}
 	out.Bytes = t.layer.Bytes()

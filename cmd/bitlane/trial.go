@@ -21,6 +21,9 @@ type trial struct {
 	layer  backend.Layer
 	stream backend.Stream
 	y      []byte // of the last run with spec.Y, [M, N]
+
+	whole    string // the layer's name in the model
+	restored bool   // out of the cache
 }
 
 // run prepares the layer, applies it for each number of rows and verifies the
@@ -31,7 +34,7 @@ func (t *trial) run(ctx context.Context, rows []int) ([]runResult, error) {
 	if t.stream, err = t.dev.NewStream(); err != nil {
 		return nil, err
 	}
-	if t.layer, err = t.kernel.Prepare(ctx, t.dev, t.linear, t.spec); err != nil {
+	if err = t.prepare(ctx); err != nil {
 		return nil, err
 	}
 	results := make([]runResult, len(rows))
@@ -62,6 +65,24 @@ func (t *trial) run(ctx context.Context, rows []int) ([]runResult, error) {
 		}
 	}
 	return results, t.judge(ctx, outputs)
+}
+
+// prepare packs the layer, or takes it out of the cache of packed weights.
+func (t *trial) prepare(ctx context.Context) (err error) {
+	if t.cache == nil {
+		t.layer, err = t.kernel.Prepare(ctx, t.dev, t.linear, t.spec)
+		return err
+	}
+	request := backend.Request{Recipe: &t.spec.Recipe, X: t.spec.X, Y: t.spec.Y, MaxRows: t.spec.MaxRows}
+	layer, report, err := t.cache.NewLinear(ctx, t.dev, t.model, t.f.tp.part(t.whole), request, t.f.choose())
+	if err != nil {
+		return err
+	}
+	t.layer, t.restored = layer, report.Restored
+	if report.Note != "" {
+		t.e.warn("%s: %s", t.whole, report.Note)
+	}
+	return nil
 }
 
 // The timing of one number of rows: a first call that is not counted, then

@@ -99,7 +99,7 @@ func (d damage) ctConfigs() {
 	packed("group-size-of-channel", one("pack-quantized", args(4, false, "channel", "16", "false", "null"), "null"), "group_size is 16", "strategy channel")
 	packed("actorder-unknown", one("pack-quantized", args(4, false, "group", "16", "false", `"descending"`), "null"), "actorder", `"descending"`)
 	packed("target-unicode-class", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:\\pL+"]`, packedArgs, "null")), `\p`, "Python")
-	packed("target-lookahead", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:^(?!lm_head).*"]`, packedArgs, "null")), "^(?!lm_head).*", "negative lookahead")
+	packed("target-lookahead", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:.*(?!lm_head).*"]`, packedArgs, "null")), ".*(?!lm_head).*", "negative lookahead")
 	packed("target-bad-pattern", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:.*(down"]`, packedArgs, "null")), ".*(down")
 	packed("no-scheme", ctConfig("quantization_config", "pack-quantized", scheme("group_0", `["re:.*up_proj"]`, packedArgs, "null")), "no target", "1 layer, "+down)
 }

@@ -86,9 +86,9 @@ func (d damage) configs() {
 	add("gptq-bits-text", gptqConfig("bits", `"four"`), "bits", "four")
 	add("gptq-group-size-0", gptqConfig("group_size", "0"), "group_size", "0", "-1")
 	add("gptq-format-marlin", gptqConfig("checkpoint_format", `"marlin"`), "marlin", "1 layer, "+down)
-	add("gptq-format-planar", gptqConfig("checkpoint_format", `"gptq_p"`), "gptq_p", "1 layer, "+down)
+	add("gptq-format-exl3", gptqConfig("checkpoint_format", `"exl3"`), "exl3", "gptq, gptq_v2 or gptq_p", "1 layer, "+down)
 	add("gptq-pack-int16", gptqConfig("pack_dtype", `"int16"`), "pack_dtype", "int16")
-	add("gptq-dynamic-lookahead", gptqConfig("dynamic", `{"-:^(?!.*down_proj).*$": {}}`), "^(?!.*down_proj).*$", "negative lookahead")
+	add("gptq-dynamic-lookahead", gptqConfig("dynamic", `{"-:.*(?!down_proj)$": {}}`), ".*(?!down_proj)$", "negative lookahead")
 	add("gptq-dynamic-bad-pattern", gptqConfig("dynamic", `{"+:.*(down": {"bits": 8}}`), ".*(down")
 	add("gptq-dynamic-bits-9", gptqConfig("dynamic", `{".*down_proj$": {"bits": 9}}`), "9", "dynamic", ".*down_proj$", "1 layer, "+down)
 

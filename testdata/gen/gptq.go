@@ -5,6 +5,7 @@ func gptqCheckpoints(out map[string]folder) {
 	out["gptq-w2-v1-asym"] = gptqW2()
 	out["gptq-w3-v2-asym"] = gptqW3()
 	out["gptq-w8-actorder"] = gptqW8()
+	out["gptq-planar"] = gptqPlanar()
 	out["gptq-mislabelled-v1"] = gptqMislabelled("gptq", 0)
 	out["gptq-mislabelled-v2"] = gptqMislabelled("gptq_v2", -1)
 }
@@ -155,6 +156,39 @@ func gptqW8() folder {
   "model_file_base_name": null
 }
 `)
+	return f
+}
+
+// gptqPlanar is checkpoint_format gptq_p: 6 bits, with modules of the other widths.
+func gptqPlanar() folder {
+	var ts, want tensors
+	for _, s := range []spec{
+		{name: block + "self_attn.q_proj", n: 64, k: 96, bits: 3},
+		{name: block + "self_attn.k_proj", n: 32, k: 96, bits: 5, bias: true},
+		{name: block + "self_attn.o_proj", n: 96, k: 64, bits: 7},
+		{name: block + "mlp.up_proj", n: 32, k: 64, bits: 4},
+		{name: block + "mlp.down_proj", n: 64, k: 160, bits: 6},
+	} {
+		s.size, s.asym, s.scaleType, s.modelType = 32, true, "F16", "F16"
+		l := drawLayer(s)
+		l.gptqPacked(&ts, packPlanar, 0, true, "F16")
+		l.expect(&want, "F16", s.bits == 7, "exact")
+	}
+	f := folder{"model.safetensors": ts.file(), "expected.safetensors": want.file()}
+	f.text("config.json", modelConfig("F16", 96, 64, 16, `"quantization_config": {
+    "bits": 6,
+    "checkpoint_format": "gptq_p",
+    "desc_act": false,
+    "dynamic": {
+      "+:.*\\.q_proj$": {"bits": 3},
+      "+:.*\\.k_proj$": {"bits": 5},
+      "+:.*\\.o_proj$": {"bits": 7},
+      "+:^(?!.*self_attn).*\\.up_proj$": {"bits": 4}
+    },
+    "group_size": 32,
+    "quant_method": "gptq",
+    "sym": false
+  }`))
 	return f
 }
 

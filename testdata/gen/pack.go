@@ -27,9 +27,33 @@ func packOldWidth(values []int, bits int) []uint32 {
 	return words
 }
 
+// packPlanar puts each 32 values into planes: the words of their lowest four bits, or two
+// of three, then those of the next.
+func packPlanar(values []int, bits int) (words []uint32) {
+	for ; len(values) > 0; values = values[32:] {
+		for width, shift := 8, 0; width > 0; width /= 2 {
+			if bits&width == 0 {
+				continue
+			}
+			fields := make([]int, 32)
+			for i := range fields {
+				fields[i] = values[i] >> shift & (1<<width - 1)
+			}
+			words = append(words, packBits(fields, width)...)
+			shift += width
+		}
+	}
+	return words
+}
+
 // gptq adds the tensors of l in the form of GPTQ. offset is what is stored
 // less the zero point, modulo 2^bits: −1 in version 1, 0 in version 2.
 func (l *layer) gptq(ts *tensors, offset int, withIndex bool, modelType string) {
+	l.gptqPacked(ts, packBits, offset, withIndex, modelType)
+}
+
+// gptqPacked is gptq with values packed by pack.
+func (l *layer) gptqPacked(ts *tensors, pack func(values []int, bits int) []uint32, offset int, withIndex bool, modelType string) {
 	mask := 1<<l.bits - 1
 	height := l.k * l.bits / 32
 	qweight := make([]uint32, height*l.n)
@@ -38,7 +62,7 @@ func (l *layer) gptq(ts *tensors, offset int, withIndex bool, modelType string) 
 		for k := range column {
 			column[k] = int(l.codes[n*l.k+k])
 		}
-		for i, word := range packBits(column, l.bits) {
+		for i, word := range pack(column, l.bits) {
 			qweight[i*l.n+n] = word
 		}
 	}
@@ -50,7 +74,7 @@ func (l *layer) gptq(ts *tensors, offset int, withIndex bool, modelType string) 
 			row[n] = (int(l.zeros[n*l.groups+g]) + offset) & mask
 			scales = append(scales, l.scales[n*l.groups+g])
 		}
-		qzeros = append(qzeros, packBits(row, l.bits)...)
+		qzeros = append(qzeros, pack(row, l.bits)...)
 	}
 	ts.add(
 		ints(l.name+".qweight", "I32", qweight, height, l.n),

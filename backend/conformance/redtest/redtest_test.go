@@ -37,7 +37,7 @@ func small(checks []string) []string {
 }
 
 func mutants() []mutant {
-	return slices.Concat(numbers(), results(), memory(), negotiation(), arguments(), devices(), lives())
+	return slices.Concat(numbers(), results(), memory(), negotiation(), arguments(), devices(), lives(), restoring())
 }
 
 func run(t *testing.T, m *mutant) *conformance.Report {

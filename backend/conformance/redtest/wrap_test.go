@@ -1,7 +1,9 @@
 package redtest
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -38,6 +40,11 @@ type mutant struct {
 	wrapBuffer  func(d *device, bytes int) (backend.Buffer, error)
 	closeDevice func(d *device) error
 	group       func(first *layer, g backend.Layer) backend.Layer
+
+	// How packed weights become a layer; nil: the kernel restores nothing.
+	restore func(k *kernel, ctx context.Context, d *device, s backend.Spec, p backend.Packed) (backend.Layer, error)
+	packing func(s backend.Spec, name string) string
+	written func(packed []byte) []byte
 }
 
 // broken is the processor's backend with the behaviour of m.
@@ -49,7 +56,12 @@ type broken struct {
 func (b broken) Kernels() []backend.Kernel {
 	var all []backend.Kernel
 	for _, k := range b.Backend.Kernels() {
-		all = append(all, &kernel{k, b.m})
+		own := &kernel{k, b.m}
+		if b.m.restore != nil {
+			all = append(all, &restorer{own})
+			continue
+		}
+		all = append(all, own)
 	}
 	return all
 }
@@ -192,6 +204,30 @@ func (k *kernel) packInner(ctx context.Context, d *device, l *quant.Linear, s ba
 	return k.Kernel.Prepare(ctx, d, from, spec)
 }
 
+// restorer is a kernel that restores layers.
+type restorer struct{ *kernel }
+
+func (k *restorer) Packing(i backend.DeviceInfo, s backend.Spec) string {
+	name := k.Kernel.(backend.Restorer).Packing(i, s)
+	if k.m.packing != nil {
+		name = k.m.packing(s, name)
+	}
+	return name
+}
+
+func (k *restorer) Restore(ctx context.Context, d backend.Device, s backend.Spec, p backend.Packed) (backend.Layer, error) {
+	return k.m.restore(k.kernel, ctx, d.(*device), s, p)
+}
+
+// restoreAsItIs is what a mutant that breaks something else does.
+func restoreAsItIs(k *kernel, ctx context.Context, d *device, s backend.Spec, p backend.Packed) (backend.Layer, error) {
+	inner, err := k.Kernel.(backend.Restorer).Restore(ctx, d, s, p)
+	if err != nil {
+		return nil, err
+	}
+	return &layer{Layer: inner, m: k.m, kernel: k, dev: d, spec: s}, nil
+}
+
 type layer struct {
 	backend.Layer
 	m      *mutant
@@ -218,6 +254,20 @@ func (l *layer) Spec() backend.Spec {
 		l.m.spec(&s)
 	}
 	return s
+}
+
+func (l *layer) PackedSize() int64 { return l.Layer.(backend.Keeper).PackedSize() }
+
+func (l *layer) WritePacked(ctx context.Context, w io.Writer) error {
+	if l.m.written == nil {
+		return l.Layer.(backend.Keeper).WritePacked(ctx, w)
+	}
+	var b bytes.Buffer
+	err := l.Layer.(backend.Keeper).WritePacked(ctx, &b)
+	if err == nil {
+		_, err = w.Write(l.m.written(b.Bytes()))
+	}
+	return err
 }
 
 func (l *layer) Workspace(rows int) int {

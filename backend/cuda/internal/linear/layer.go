@@ -14,6 +14,7 @@ import (
 // several goroutines.
 type layer struct {
 	*device.Layer
+	plan  *plan
 	ways  *ways
 	fixed cuda.LayerArgs // with what no Apply changes
 	calls sync.Pool      // of *call
@@ -33,7 +34,7 @@ type call struct {
 }
 
 func newLayer(base *device.Layer, p *plan, w *ways, at driver.Ptr) *layer {
-	l := &layer{Layer: base, ways: w, calls: sync.Pool{New: func() any { return new(call) }}}
+	l := &layer{Layer: base, plan: p, ways: w, calls: sync.Pool{New: func() any { return new(call) }}}
 	s := base.Spec()
 	part := func(offset int64) uint64 { return uint64(at) + uint64(offset) }
 	l.fixed = cuda.LayerArgs{

@@ -36,7 +36,23 @@ func (p *plan) staging() int64 {
 }
 
 // prepare packs l, which s is a Spec of.
-func (k *kernel) prepare(ctx context.Context, dev *device.Device, l *quant.Linear, s *backend.Spec) (_ backend.Layer, err error) {
+func (k *kernel) prepare(ctx context.Context, dev *device.Device, l *quant.Linear, s *backend.Spec) (backend.Layer, error) {
+	p := k.plan(s)
+	return k.place(ctx, dev, p, s, func(up *device.Upload, at driver.Ptr) error {
+		b := &bricks{plan: p, spec: s, src: &l.Weight, order: l.Weight.Groups().Order()}
+		if err := b.upload(ctx, up, at); err != nil {
+			return err
+		}
+		tables := make([]byte, p.tables())
+		if err := p.fill(ctx, tables, l, s, b.order); err != nil {
+			return err
+		}
+		return up.Whole(at+driver.Ptr(p.at.scales), tables)
+	})
+}
+
+// place makes a layer of a plan, whose memory fill sends to the device.
+func (k *kernel) place(ctx context.Context, dev *device.Device, p *plan, s *backend.Spec, fill func(up *device.Upload, at driver.Ptr) error) (_ backend.Layer, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -49,7 +65,6 @@ func (k *kernel) prepare(ctx context.Context, dev *device.Device, l *quant.Linea
 			err = errors.Join(err, base.Close())
 		}
 	}()
-	p := k.plan(s)
 	info := dev.Info()
 	w := k.ways(p, &info)
 	if err := w.load(dev); err != nil {
@@ -64,15 +79,7 @@ func (k *kernel) prepare(ctx context.Context, dev *device.Device, l *quant.Linea
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, up.Close()) }()
-	b := &bricks{plan: p, spec: s, src: &l.Weight, order: l.Weight.Groups().Order()}
-	if err := b.upload(ctx, up, at); err != nil {
-		return nil, err
-	}
-	tables := make([]byte, p.tables())
-	if err := p.fill(ctx, tables, l, s, b.order); err != nil {
-		return nil, err
-	}
-	if err := up.Whole(at+driver.Ptr(p.at.scales), tables); err != nil {
+	if err := fill(up, at); err != nil {
 		return nil, err
 	}
 	return newLayer(base, p, w, at), nil

@@ -13,7 +13,10 @@ import (
 
 // layer is packed weights on a device and oneDNN's primitives for them. It is
 // immutable and safe for use by several goroutines.
-type layer struct{ *device.Layer }
+type layer struct {
+	*device.Layer
+	plan *plan
+}
 
 // coder is a layer that quantizes x.
 type coder struct{ layer }
@@ -25,9 +28,9 @@ var (
 
 func newLayer(base *device.Layer, p *plan) backend.Layer {
 	if p.exact {
-		return layer{base}
+		return layer{base, p}
 	}
-	return coder{layer{base}}
+	return coder{layer{base, p}}
 }
 
 // Codes implements backend.Coder. It allocates, on the device too.

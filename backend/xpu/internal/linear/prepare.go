@@ -12,7 +12,12 @@ import (
 )
 
 // prepare packs l, which s is a Spec of.
-func (k *kernel) prepare(ctx context.Context, dev *device.Device, l *quant.Linear, s *backend.Spec) (_ backend.Layer, err error) {
+func (k *kernel) prepare(ctx context.Context, dev *device.Device, l *quant.Linear, s *backend.Spec) (backend.Layer, error) {
+	return k.place(ctx, dev, s, func(p *plan, at driver.Ptr) error { return p.send(ctx, dev, at, l, s) })
+}
+
+// place makes a layer of a Spec, whose memory fill sends to the device.
+func (k *kernel) place(ctx context.Context, dev *device.Device, s *backend.Spec, fill func(p *plan, at driver.Ptr) error) (_ backend.Layer, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -33,7 +38,7 @@ func (k *kernel) prepare(ctx context.Context, dev *device.Device, l *quant.Linea
 	if err != nil {
 		return nil, err
 	}
-	if err := p.send(ctx, dev, at, l, s); err != nil {
+	if err := fill(p, at); err != nil {
 		return nil, err
 	}
 	base.Place(p.weights(at))

@@ -1,0 +1,79 @@
+package redtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/bitlane/bitlane/backend"
+)
+
+// restoring are the mutants of what a kernel does with packed weights.
+func restoring() []mutant {
+	fails := []string{"restore"}
+	packed := func(change func(p backend.Packed) backend.Packed) func(*kernel, context.Context, *device, backend.Spec, backend.Packed) (backend.Layer, error) {
+		return func(k *kernel, ctx context.Context, d *device, s backend.Spec, p backend.Packed) (backend.Layer, error) {
+			return restoreAsItIs(k, ctx, d, s, change(p))
+		}
+	}
+	count := 0
+	return []mutant{
+		{name: "packed weights are restored with a bit flipped", fails: fails,
+			restore: packed(func(p backend.Packed) backend.Packed { return oneBitOff{p} })},
+		{name: "packed weights of a byte too many are taken", fails: fails,
+			restore: packed(func(p backend.Packed) backend.Packed { return evenSize{p} })},
+		{name: "errors of reading packed weights are ignored", fails: fails,
+			restore: packed(func(p backend.Packed) backend.Packed { return deaf{p} })},
+		{name: "a restored layer has another MaxRows", fails: fails,
+			restore: func(k *kernel, ctx context.Context, d *device, s backend.Spec, p backend.Packed) (backend.Layer, error) {
+				s.MaxRows++
+				return restoreAsItIs(k, ctx, d, s, p)
+			}},
+		{name: "a failed Restore leaves a layer alive", fails: fails,
+			restore: func(k *kernel, ctx context.Context, d *device, s backend.Spec, p backend.Packed) (backend.Layer, error) {
+				l, err := restoreAsItIs(k, ctx, d, s, p)
+				if err != nil && !errors.Is(err, backend.ErrFormat) {
+					_, _ = restoreAsItIs(k, context.WithoutCancel(ctx), d, s, deaf{p})
+				}
+				return l, err
+			}},
+		{name: "packed weights are written short", fails: fails, restore: restoreAsItIs,
+			written: func(b []byte) []byte { return b[:len(b)-1] }},
+		{name: "packed weights are written with another byte each time", fails: fails, restore: restoreAsItIs,
+			written: func(b []byte) []byte {
+				count++
+				b[len(b)-1] ^= byte(count)
+				return b
+			}},
+		{name: "Packing depends on MaxRows", fails: fails, restore: restoreAsItIs,
+			packing: func(s backend.Spec, name string) string { return fmt.Sprint(name, "-", s.MaxRows) }},
+		{name: "Packing has a blank", fails: fails, restore: restoreAsItIs,
+			packing: func(_ backend.Spec, name string) string { return name + " 1" }},
+		{name: "Packing and Restore are as the processor has them", restore: restoreAsItIs},
+	}
+}
+
+type oneBitOff struct{ backend.Packed }
+
+func (f oneBitOff) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.Packed.ReadAt(p, off)
+	if off == 0 && n > 0 {
+		p[n/2] ^= 0x10
+	}
+	return n, err
+}
+
+// evenSize claims the size without what is over an even number.
+type evenSize struct{ backend.Packed }
+
+func (e evenSize) Size() int64 { return e.Packed.Size() &^ 1 }
+
+// deaf gives zeros where it cannot read.
+type deaf struct{ backend.Packed }
+
+func (d deaf) ReadAt(p []byte, off int64) (int, error) {
+	if _, err := d.Packed.ReadAt(p, off); err != nil {
+		clear(p)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,66 @@
+package checkpoint
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/checkpoint/safetensors"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// decoding changes with what a reader makes of the same file.
+const decoding = 1
+
+// Origin is everything that decides what Load gives for a module: equal Origins, with
+// equal bytes of the tensors, give equal layers.
+type Origin struct {
+	Settings string // format, configuration and options
+	Tensors  []OriginTensor
+}
+
+// OriginTensor is one tensor that Load reads.
+type OriginTensor struct {
+	safetensors.Tensor
+	Stamp   string    // see safetensors.File.Stamp
+	Changed time.Time // of its file
+}
+
+// Origin returns what a module is made of, without reading its tensors: they are in order of
+// name. An unknown or refused module, and one of a format that does not tell, is
+// quant.ErrUnsupported.
+func (m *Model) Origin(name string) (Origin, error) {
+	tensors, settings := m.trace(name)
+	if tensors == nil {
+		return Origin{}, quant.Errorf(quant.ErrUnsupported, name, "module", "one whose format says what it is made of", "unknown, or of format %s, which does not", m.Format())
+	}
+	slices.Sort(tensors)
+	o := Origin{Settings: fmt.Sprintf("%s; model %v; decoding %d", settings, m.settings.dtype, decoding)}
+	for _, t := range tensors {
+		if info, ok := m.set.Lookup(t); ok {
+			stamp, changed := m.set.Stamp(t)
+			o.Tensors = append(o.Tensors, OriginTensor{info, stamp, changed})
+		}
+	}
+	return o, nil
+}
+
+func (m *Model) trace(name string) (tensors []string, settings string) {
+	if p, ok := m.plain[name]; ok {
+		settings = fmt.Sprintf("%s [%d,%d] %v transposed %v", dense, p.n, p.k, p.dtype, p.transposed)
+		if p.quantize {
+			settings += fmt.Sprintf(" quantized %+v", m.rtn)
+		}
+		return []string{p.tensor.Name, name + ".bias"}, settings
+	}
+	if t, ok := m.format.(module.Tracer); ok {
+		return t.Trace(name)
+	}
+	return nil, ""
+}
+
+// ReadTensorAt fills dst with the bytes of a tensor from off on.
+func (m *Model) ReadTensorAt(dst []byte, name string, off int64) error {
+	return m.set.ReadAt(dst, name, off)
+}
