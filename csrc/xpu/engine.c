@@ -35,6 +35,9 @@ static int32_t no_engine(bx_err err, int32_t class_, int64_t kind, int64_t index
 		return bx_fail(err, BITLANE_XPU_NO_ENGINE, "this oneDNN was built without a runtime for %s", kind == BITLANE_XPU_GPU ? "GPUs" : "CPUs");
 	}
 	if (kind == BITLANE_XPU_CPU) {
+		if (index > 0) {
+			return bx_fail(err, class_, "no CPU engine %lld: there is one at most", (long long)index);
+		}
 		if (runtime != BITLANE_XPU_RUNTIME_SYCL) {
 			return bx_fail(err, class_, "no CPU engine %lld (%s, status %d)", (long long)index, runtime_name(runtime), status);
 		}
@@ -91,6 +94,11 @@ int32_t bitlane_xpu_engine_create(bitlane_xpu_library *library, int32_t kind, in
 	}
 	if (runtime == BITLANE_XPU_RUNTIME_NONE) {
 		return no_engine(err, BITLANE_XPU_NO_ENGINE, kind, index, runtime, 0);
+	}
+	/* oneDNN prints to stdout that it was asked in vain, so it is not, where the count says that
+	 * there is none. The count may be the number of an error: only making an engine shows that there is one. */
+	if ((uint64_t)index >= library->dn.engine_get_count(kind)) {
+		return no_engine(err, BITLANE_XPU_NO_ENGINE, kind, index, runtime, DN_INVALID_ARGUMENTS);
 	}
 	dn_engine engine = NULL;
 	int status = library->dn.engine_create(&engine, kind, (size_t)index);

@@ -77,6 +77,7 @@ enum { DN_OCL_USM = 0 };
 /* result, name without dnnl_, parameters: what every library must have, */
 #define DN_NEEDED(F) \
 	F(const dn_version *, version, (void)) \
+	F(size_t, engine_get_count, (int kind)) \
 	F(int, engine_create, (dn_engine *, int kind, size_t index)) \
 	F(int, engine_destroy, (dn_engine)) \
 	F(int, stream_create, (dn_stream *, dn_engine, unsigned flags)) \

@@ -26,8 +26,11 @@ func NewTable(functions []Func, address func(name string) uintptr) (*Table, erro
 			missing = append(missing, f.Name)
 		}
 	}
-	if missing != nil {
-		return nil, fmt.Errorf("the shim lacks %q", missing)
+	switch n := len(missing); {
+	case n > 1:
+		return nil, fmt.Errorf("the shim lacks %s and %d more of %d functions", missing[0], n-1, len(functions))
+	case n == 1:
+		return nil, fmt.Errorf("the shim lacks %s", missing[0])
 	}
 	return t, nil
 }

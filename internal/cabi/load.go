@@ -41,8 +41,13 @@ func Load(name string) (address func(symbol string) uintptr, path string, err er
 			return p
 		}, path, nil
 	}
-	return nil, "", fmt.Errorf("the shim libbitlane_%s.so cannot be loaded (make csrc builds it; BITLANE_%s_SHIM names it): %s",
-		name, strings.ToUpper(name), strings.Join(failed, "; "))
+	variable := "BITLANE_" + strings.ToUpper(name) + "_SHIM"
+	where := "beside the program and where the system's loader looks"
+	if os.Getenv(variable) != "" {
+		where = "where " + variable + " says"
+	}
+	return nil, "", fmt.Errorf("the shim libbitlane_%s.so cannot be loaded; make csrc writes bin/libbitlane_%s.so: set %s to it or copy it beside the program (looked %s: %s)",
+		name, name, variable, where, strings.Join(failed, "; "))
 }
 
 func places(name string) []string {

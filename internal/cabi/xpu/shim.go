@@ -26,7 +26,7 @@ func Open() (*Shim, error) {
 	}
 	table, err := cabi.NewTable(Functions, address)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: it and the program are of different versions", path, err)
+		return nil, fmt.Errorf("%s is not the libbitlane_xpu.so of this program, but another file or version: %w; make csrc builds it", path, err)
 	}
 	s := &Shim{table: table, Path: path}
 	if abi := s.call(cabi.NewFrame(), fnABI); int32(abi) != ABI {

@@ -86,7 +86,7 @@ func (b *Backend) Devices(ctx context.Context) ([]backend.DeviceInfo, error) {
 		infos = append(infos, b.describe(lib, e, i, nil))
 		_ = e.Close() // nothing of it lives
 		if b.Kind == driver.CPU {
-			return infos, nil // there is never another one, and oneDNN prints that it was asked for
+			return infos, nil // there is never another one
 		}
 	}
 }

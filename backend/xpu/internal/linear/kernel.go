@@ -102,7 +102,7 @@ func (k *kernel) forRecipe(r *backend.Refusal, s *backend.Spec) *backend.Refusal
 	case !k.codes && s.Recipe.Kind != quant.Exact:
 		return r.Add(k.name, "activations", s.Recipe.String(), "exact", "ask for exact activations (--activations exact)")
 	case k.codes && s.Recipe.Kind == quant.Exact:
-		return r.Add(k.name, "activations", "exact", quant.Int8TokenXPU.String(), "allow 8-bit activations (--activations int8-token-xpu)")
+		return r.Add(k.name, "activations", "exact", quant.Int8TokenXPU.String()+" or "+quant.Int8Token.String(), "allow 8-bit activations (--activations int8-token-xpu)")
 	case k.codes && !known:
 		return r.Add(k.name, "activations", s.Recipe.String(), quant.Int8TokenXPU.String()+" or "+quant.Int8Token.String()+": oneDNN's primitives make the codes of these", "ask for one (--activations int8-token-xpu)")
 	}

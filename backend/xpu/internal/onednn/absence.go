@@ -3,8 +3,8 @@ package onednn
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"regexp"
-	"strings"
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/xpu/internal/driver"
@@ -17,7 +17,7 @@ const Env = "BITLANE_ONEDNN"
 const soname = "libdnnl.so.3"
 
 // howToGet says where a oneDNN comes from.
-const howToGet = "get oneDNN 3.10 or later, built for SYCL, OpenCL or Level Zero (Intel oneAPI, your distribution's package, or pip install onednn), and set " +
+const howToGet = "get oneDNN (3.7 at least, 3.10 or later is better), built for SYCL, OpenCL or Level Zero (Intel oneAPI, your distribution's package, or pip install onednn), and set " +
 	Env + " to its libdnnl.so.3, or LD_LIBRARY_PATH to the folder that has it"
 
 // missing finds the library that the loader did not find.
@@ -27,14 +27,14 @@ var missing = regexp.MustCompile(`([^/: ]+): cannot open shared object file`)
 func absence(id, path string, err error) error {
 	name := soname
 	if path != "" {
-		name = fmt.Sprintf("%s (%s)", path, Env)
+		name = fmt.Sprintf("%q (%s)", path, Env)
 	}
 	var e *driver.Error
 	why := "no driver: " + err.Error()
 	if errors.As(err, &e) {
 		switch e.Class {
 		case driver.NoLibrary:
-			if needs := missing.FindStringSubmatch(e.Text); needs != nil && !strings.HasPrefix(needs[1], "libdnnl.") {
+			if needs := missing.FindStringSubmatch(e.Text); needs != nil && needs[1] != soname && needs[1] != filepath.Base(path) {
 				why = fmt.Sprintf("no driver: %s is there, but not %s, which it needs: %s; set LD_LIBRARY_PATH to the folder that has it, most often that of oneDNN", name, needs[1], e.Text)
 				break
 			}
@@ -48,8 +48,13 @@ func absence(id, path string, err error) error {
 	return &backend.Absence{Class: backend.ErrNoDevice, Backend: id, Why: why}
 }
 
+// unusable says what is wrong with the file that Env names.
+func unusable(id, path, wrong string) error {
+	return &backend.Absence{Class: backend.ErrNoDevice, Backend: id, Why: fmt.Sprintf("no driver: %q (%s) %s; %s", path, Env, wrong, howToGet)}
+}
+
 // noShim says why the shim could not be loaded, which only a build without cgo
 // has to.
 func noShim(id string, err error) error {
-	return &backend.Absence{Class: backend.ErrNoDevice, Backend: id, Why: "no driver: " + err.Error() + "; a program that is built with CGO_ENABLED=1 has it inside"}
+	return &backend.Absence{Class: backend.ErrNoDevice, Backend: id, Why: "no driver: " + err.Error() + "; a program that is built with CGO_ENABLED=1 has it inside; oneDNN is looked for after that"}
 }

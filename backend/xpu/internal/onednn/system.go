@@ -4,6 +4,7 @@ package onednn
 
 import (
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/bitlane/bitlane/backend/xpu/internal/driver"
@@ -27,6 +28,11 @@ func System(id string) func() (driver.Library, error) {
 			return nil, noShim(id, err)
 		}
 		path := os.Getenv(Env)
+		if path != "" && strings.Contains(path, "/") { // a plain name is the loader's to find
+			if wrong := look(path); wrong != "" {
+				return nil, unusable(id, path, wrong)
+			}
+		}
 		f := cabi.NewFrame()
 		handle, err := shim.LibraryOpen(f, path)
 		if err != nil {

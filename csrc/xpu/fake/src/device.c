@@ -1,6 +1,7 @@
 /* Engines, streams and memory of the stand-in. */
 #include "fake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,12 +24,20 @@ bool fake_lost(void) {
 	return from != 0 && executions >= from;
 }
 
+/* A driver that fails makes the real one return the number of the failure. */
+size_t dnnl_engine_get_count(int kind) {
+	int64_t failure = fake_told("driver", 0);
+	return (size_t)(failure != 0 ? failure : fake_told(kind == GPU ? "gpus" : "cpus", 1));
+}
+
+/* The real one, too, prints that it was asked for what is not there. */
 int dnnl_engine_create(dn_engine *out, int kind, size_t index) {
 	*out = NULL;
 	if (fake_told("driver", 0) != 0) {
 		return (int)fake_told("driver", 0);
 	}
 	if (index >= (size_t)fake_told(kind == GPU ? "gpus" : "cpus", 1)) {
+		printf("onednn_verbose,v1,common,error,engine,%zu was queried\n", index);
 		return DN_INVALID_ARGUMENTS;
 	}
 	int status = fake_create(ENGINES, out, sizeof **out);
