@@ -16,18 +16,18 @@ const (
 	maxDynamicBytes = 2 << 20
 )
 
-// settings is what the configuration says about one module.
-type settings struct {
-	bits      int
-	groupSize int // -1: one group
-	sym       bool
-	descAct   *bool // nil: not said
-	version   int   // 1: stored zero is zero−1; 2: stored zero is the zero
+// Settings is what a configuration says of one module.
+type Settings struct {
+	Bits      int
+	GroupSize int // features of a group; -1: one group
+	Symmetric bool
+	ActOrder  *bool // nil: not said
+	Version   int   // 1: a stored zero point is the zero point − 1; 2: it is the zero point
 }
 
 // config is a parsed quantization configuration.
 type config struct {
-	base     settings
+	base     Settings
 	dynamic  []override
 	patterns module.Patterns
 	lmHead   *bool // nil: not said
@@ -39,7 +39,7 @@ type override struct {
 	expr    string
 	pattern *module.Pattern
 	skip    bool // "-:": the module is not quantized
-	settings
+	Settings
 	err error // what is wrong with the settings; matters where a module has them
 }
 
@@ -55,7 +55,7 @@ func parseConfig(name string, data []byte) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &config{base: settings{version: 1, sym: true}}
+	c := &config{base: Settings{Version: 1, Symmetric: true}}
 	method, err := agree(o, "quant_method", "method")
 	if err != nil {
 		return nil, err
@@ -85,18 +85,18 @@ func parseConfig(name string, data []byte) (*config, error) {
 }
 
 // with returns s with the settings that o has.
-func (s settings) with(o *module.Object) (settings, error) {
+func (s Settings) with(o *module.Object) (Settings, error) {
 	var err error
-	if s.bits, err = o.Int("bits", s.bits); err != nil {
+	if s.Bits, err = o.Int("bits", s.Bits); err != nil {
 		return s, err
 	}
-	if s.groupSize, err = o.Int("group_size", s.groupSize); err != nil {
+	if s.GroupSize, err = o.Int("group_size", s.GroupSize); err != nil {
 		return s, err
 	}
-	if s.groupSize != -1 && s.groupSize < 1 {
-		return s, quant.Errorf(quant.ErrFormat, o.Name, "group_size", "-1 or at least 1", "%d", s.groupSize)
+	if s.GroupSize != -1 && s.GroupSize < 1 {
+		return s, quant.Errorf(quant.ErrFormat, o.Name, "group_size", "-1 or at least 1", "%d", s.GroupSize)
 	}
-	if s.sym, err = o.Bool("sym", s.sym); err != nil {
+	if s.Symmetric, err = o.Bool("sym", s.Symmetric); err != nil {
 		return s, err
 	}
 	if o.Has("desc_act") {
@@ -104,7 +104,7 @@ func (s settings) with(o *module.Object) (settings, error) {
 		if err != nil {
 			return s, err
 		}
-		s.descAct = &b
+		s.ActOrder = &b
 	}
 	format, err := agree(o, "checkpoint_format", "format")
 	if err != nil {
@@ -113,9 +113,9 @@ func (s settings) with(o *module.Object) (settings, error) {
 	switch format {
 	case "":
 	case "gptq":
-		s.version = 1
+		s.Version = 1
 	case "gptq_v2":
-		s.version = 2
+		s.Version = 2
 	default:
 		return s, &unsupported{o.Name, "checkpoint_format", format, "gptq or gptq_v2"}
 	}
@@ -133,11 +133,29 @@ func (s settings) with(o *module.Object) (settings, error) {
 	if pack = strings.TrimPrefix(pack, "torch."); pack != "" && pack != "int32" {
 		return s, &unsupported{o.Name, "pack_dtype", pack, "int32"}
 	}
-	switch s.bits {
-	case 2, 3, 4, 8:
-		return s, nil
+	if !Packs(s.Bits) {
+		return s, &unsupported{o.Name, "bits", fmt.Sprint(s.Bits), readBits}
 	}
-	return s, &unsupported{o.Name, "bits", fmt.Sprint(s.bits), "2, 3, 4 or 8"}
+	return s, nil
+}
+
+// readBits are the bits of Packs, for people.
+const readBits = "2, 3, 4 or 8"
+
+// Packs reports whether there is a layout for codes of so many bits.
+func Packs(bits int) bool { return bits == 2 || bits == 3 || bits == 4 || bits == 8 }
+
+// check reports settings that no configuration can lead to.
+func (s *Settings) check(module string) error {
+	switch {
+	case !Packs(s.Bits):
+		return quant.Errorf(quant.ErrUnsupported, module, "bits", readBits, "%d", s.Bits)
+	case s.GroupSize != -1 && s.GroupSize < 1:
+		return quant.Errorf(quant.ErrFormat, module, "group_size", "-1 or at least 1", "%d", s.GroupSize)
+	case s.Version != 1 && s.Version != 2:
+		return quant.Errorf(quant.ErrUnsupported, module, "version of zero points", "1 or 2", "%d", s.Version)
+	}
+	return nil
 }
 
 // agree returns the value of two keys that mean the same, in lower case.
@@ -182,13 +200,13 @@ func (c *config) parseDynamic(o *module.Object) error {
 		if v.pattern, err = c.patterns.Compile(d.Name, expr); err != nil {
 			return err
 		}
-		v.settings = c.base
+		v.Settings = c.base
 		if !v.skip && string(f.Value) != "null" {
 			fields, err := module.ParseObject(fmt.Sprintf("%s: %.200q", d.Name, f.Key), f.Value)
 			if err != nil {
 				return err
 			}
-			v.settings, v.err = c.base.with(fields)
+			v.Settings, v.err = c.base.with(fields)
 		}
 		c.dynamic = append(c.dynamic, v)
 	}
@@ -208,7 +226,7 @@ func (c *config) same(err error, names []string) []string {
 
 // of returns the settings of a module; skip reports that the configuration
 // says it is not quantized, and by which pattern.
-func (c *config) of(name string) (s settings, skip string, err error) {
+func (c *config) of(name string) (s Settings, skip string, err error) {
 	for i := range c.dynamic {
 		v := &c.dynamic[i]
 		matches, err := c.patterns.Match(v.pattern, name)
@@ -221,7 +239,7 @@ func (c *config) of(name string) (s settings, skip string, err error) {
 		if v.skip {
 			return c.base, v.expr, nil
 		}
-		return v.settings, "", v.err
+		return v.Settings, "", v.err
 	}
 	return c.base, "", nil
 }

@@ -40,6 +40,16 @@ type Pattern struct {
 // naming the construct; it is never approximated. field says where it was
 // found.
 func (p *Patterns) Compile(field, expr string) (*Pattern, error) {
+	return p.compile(field, expr, true)
+}
+
+// CompileSearch is Compile for patterns that may match anywhere in the name
+// (re.search).
+func (p *Patterns) CompileSearch(field, expr string) (*Pattern, error) {
+	return p.compile(field, expr, false)
+}
+
+func (p *Patterns) compile(field, expr string, atStart bool) (*Pattern, error) {
 	refuse := func(want, has string) error {
 		return quant.Errorf(quant.ErrUnsupported, field, "pattern", want, "%.200q%s", expr, has)
 	}
@@ -59,12 +69,15 @@ func (p *Patterns) Compile(field, expr string) (*Pattern, error) {
 	if p.size += len(prog.Inst); p.size > maxProgram {
 		return nil, refuse(fmt.Sprintf("at most %d steps in all patterns together", maxProgram), " and those before it")
 	}
-	// The group keeps the anchor in front of every alternative of a|b.
-	re, err := regexp.Compile(`\A(?:` + translated + `)`)
-	if err != nil {
+	x := &Pattern{field: field, cost: 4 + int64(len(prog.Inst))}
+	if atStart {
+		// The group keeps the anchor in front of every alternative of a|b.
+		translated, x.prefix = `\A(?:`+translated+`)`, literalPrefix(prog)
+	}
+	if x.re, err = regexp.Compile(translated); err != nil {
 		return nil, refuse("a regular expression as Go reads it", ": "+err.Error())
 	}
-	return &Pattern{re: re, field: field, prefix: literalPrefix(prog), cost: 4 + int64(len(prog.Inst))}, nil
+	return x, nil
 }
 
 // literalPrefix returns the text that every match begins with. A Regexp does not
