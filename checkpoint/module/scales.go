@@ -13,14 +13,10 @@ import (
 // more, N] elements of w's scale type, as the scales of w, which are its
 // transpose. One that is not finite is quant.ErrFormat. It uses buffer i of s.
 func ReadScales(w *quant.Weight, src safetensors.Source, name string, s *Scratch, i int) error {
-	n, groups, t := w.N(), w.Groups().Count(), w.ScaleType()
-	size := t.Size()
-	b := s.Bytes(i, groups*n*size)
-	if err := src.ReadAt(b, name, 0); err != nil {
+	n, groups, size := w.N(), w.Groups().Count(), w.ScaleType().Size()
+	b, err := ReadFinite(src, name, w.ScaleType(), groups, n, s, i)
+	if err != nil {
 		return err
-	}
-	if at := NonFinite(t, b); at >= 0 {
-		return quant.Errorf(quant.ErrFormat, name, fmt.Sprintf("element [%d, %d]", at/n, at%n), "a finite number", "%v", t.At(b, at))
 	}
 	// A cache line of the source at a time, to as many rows.
 	const width = 32
@@ -44,6 +40,20 @@ func ReadScales(w *quant.Weight, src safetensors.Source, name string, s *Scratch
 		}
 	}
 	return nil
+}
+
+// ReadFinite reads the first rows of the tensor called name, a matrix of cols
+// columns of type t, through buffer i of s. A number that is not finite is
+// quant.ErrFormat.
+func ReadFinite(src safetensors.Source, name string, t dtype.DType, rows, cols int, s *Scratch, i int) ([]byte, error) {
+	b := s.Bytes(i, rows*cols*t.Size())
+	if err := src.ReadAt(b, name, 0); err != nil {
+		return nil, err
+	}
+	if at := NonFinite(t, b); at >= 0 {
+		return nil, quant.Errorf(quant.ErrFormat, name, fmt.Sprintf("element [%d, %d]", at/cols, at%cols), "a finite number", "%v", t.At(b, at))
+	}
+	return b, nil
 }
 
 // NonFinite returns the first element of b that is NaN or infinite, or −1.
