@@ -147,7 +147,7 @@ func checkDir(dir string) error {
 	return quant.Errorf(quant.ErrFormat, dir, "", "a model directory", "no safetensors files in it")
 }
 
-// Format returns "gptq", "compressed-tensors" or "dense".
+// Format returns "gptq", "awq", "compressed-tensors" or "dense".
 func (m *Model) Format() string {
 	if m.format == nil {
 		return dense

@@ -24,6 +24,8 @@ func damagedCheckpoints() map[string]folder {
 	d.indexes()
 	d.configs()
 	d.gptqTensors()
+	d.awqTensors()
+	d.awqConfigs()
 	d.ctTensors()
 	d.ctConfigs()
 	d.dense()
