@@ -133,8 +133,6 @@ func TestConfigFilesThatAreNone(t *testing.T) {
 // layers and whether it will be.
 func TestRefusedFormats(t *testing.T) {
 	for _, c := range []struct{ config, tensor, want string }{
-		{`{"quant_method":"auto-round","bits":4,"packing_format":"auto_round:auto_gptq"}`, "qweight", `auto-round (bits 4, packing_format "auto_round:auto_gptq"): not read yet (2 layers, the first is m.0`},
-		{`{"quant_method":"intel/auto-round","bits":2}`, "qweight", `auto-round (bits 2): not read yet (2 layers, the first is m.0`},
 		{`{"quant_method":"fp8","fmt":"e4m3","weight_block_size":[128, 128]}`, "weight_scale_inv", `fp8 (fmt "e4m3", weight_block_size [128, 128]): not read yet (2 layers, the first is m.0`},
 		{`{"quant_method":"bitsandbytes","load_in_4bit":true,"bnb_4bit_quant_type":"nf4"}`, "weight.absmax", `bitsandbytes (load_in_4bit true, bnb_4bit_quant_type "nf4"): not read yet (2 layers, the first is m.0`},
 		{`{"quant_method":"hqq"}`, "W_q", "hqq: not read yet (2 layers, the first is m.0"},

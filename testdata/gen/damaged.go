@@ -26,6 +26,7 @@ func damagedCheckpoints() map[string]folder {
 	d.gptqTensors()
 	d.awqTensors()
 	d.awqConfigs()
+	d.autoRound()
 	d.ctTensors()
 	d.ctConfigs()
 	d.dense()

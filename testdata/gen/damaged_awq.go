@@ -76,7 +76,9 @@ func (d damage) awqTensors() {
 // awqConfigs asks for variants of AWQ that are not read, and damages
 // configurations.
 func (d damage) awqConfigs() {
-	add := func(name, quantization string, want ...string) { d.model("awq-"+name, smallAWQ(), quantization, want...) }
+	add := func(name, quantization string, want ...string) {
+		d.model("awq-"+name, smallAWQ(), quantization, want...)
+	}
 	plain := func(keys string) string { return `"quantization_config": {"quant_method": "awq", ` + keys + `}` }
 	add("bits-8", plain(`"bits": 8, "group_size": 16, "version": "gemm", "zero_point": true`), "config.json: quantization_config: bits is 8", "1 layer, "+down)
 	add("bits-missing", plain(`"group_size": 16`), "bits", "absent")
