@@ -12,8 +12,12 @@ type packing struct {
 	version int // of GPTQ's zero points; 0 where the name says nothing of it
 }
 
-// kernels are what a name of a format may have at its end: what was to run the
-// model. With "_zp" it is one that adds one to stored zero points.
+// layouts are the names of what a module is laid out as.
+var layouts = map[string]packing{
+	"gptq": {version: 1}, "auto_gptq": {version: 1}, "gptqmodel": {version: 2}, "awq": {awq: true}, "auto_awq": {awq: true},
+}
+
+// kernels are what a name may have at its end: what was to run the model.
 var kernels = map[string]bool{
 	"exllama": true, "exllamav1": true, "exllamav2": true, "triton": true, "tritonv2": true, "torch": true, "cuda": true,
 	"marlin": true, "qbits": true, "ipex": true, "hpu": true, "gemm": true, "ark": true,
@@ -22,38 +26,33 @@ var kernels = map[string]bool{
 // parsePacking finds out what the name of a format means, or returns false.
 func parsePacking(name string) (packing, bool) {
 	name = strings.ToLower(name)
+	if name == "" || name == "auto" {
+		return layouts["gptq"], true
+	}
 	for _, other := range []string{"autoround", "auto-round"} {
 		name = strings.ReplaceAll(name, other, "auto_round")
 	}
-	p, found := packing{}, false
 	parts := strings.Split(name, ":")
-	for i, part := range parts {
-		said := packing{}
-		switch {
-		case i == 0 && (part == "" || part == "auto"), part == "gptq", part == "auto_gptq":
-			said.version = 1
-		case i == 0 && part == "auto_round" && len(parts) == 1, part == "gptqmodel":
-			said.version = 2
-		case part == "awq", part == "auto_awq":
-			said.awq = true
-		case i == 0 && part == "auto_round":
-			continue
-		case i > 0 && kernels[part]:
-			if found || i < len(parts)-1 {
-				continue
-			}
-			said.version = 2
-		case i > 0 && kernels[strings.TrimSuffix(part, "_zp")]:
-			said.version = 1
-		default:
-			return p, false
-		}
-		if found && p != said {
-			return p, false
-		}
-		p, found = said, true
+	own := parts[0] == "auto_round"
+	if own {
+		parts = parts[1:]
 	}
-	return p, found
+	p, named := packing{version: 2}, false
+	if len(parts) > 0 {
+		if l, ok := layouts[parts[0]]; ok {
+			p, named, parts = l, true, parts[1:]
+		}
+	}
+	for _, part := range parts {
+		kernel, adds := strings.CutSuffix(part, "_zp") // it adds one to stored zero points
+		if !kernels[kernel] {
+			return p, false
+		}
+		if adds && !named {
+			p.version = 1
+		}
+	}
+	return p, own || named
 }
 
 // stored returns how the tensors of a module are laid out, which the scales,
