@@ -76,8 +76,8 @@ func (l *load) scaledZeros(fields []uint8) error {
 		return err
 	}
 	inexact, first := 0, 0
-	for n := range l.n {
-		for g := range l.groups {
+	for g := range l.groups {
+		for n := range l.n {
 			at := g*l.n + n
 			scale, zero := l.scales.At(scales, at), l.zeros.At(zeros, at)
 			z := float64(middle) // where all weights are 0 any zero point is right
