@@ -4,7 +4,7 @@
 //
 // The library in ten lines:
 //
-//	m, err := checkpoint.Open(ctx, dir, checkpoint.Options{})         // GPTQ, compressed-tensors, dense, …
+//	m, err := checkpoint.Open(ctx, dir, checkpoint.Options{})         // GPTQ, AWQ, compressed-tensors, dense, …
 //	dev, err := bitlane.Open(ctx, "auto", backend.OpenOptions{})      // or "cpu", "cuda:1"
 //	var l quant.Linear                                                // one layer at a time, reused
 //	_, err = m.Load(ctx, &l, "model.layers.0.mlp.down_proj")

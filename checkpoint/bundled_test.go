@@ -281,6 +281,7 @@ func checkPlain(t *testing.T, m *checkpoint.Model, l *quant.Linear, plain dtype.
 func TestBundledRecipes(t *testing.T) {
 	for dir, want := range map[string]quant.RecipeKind{
 		"gptq-w4-g128": quant.Exact, "ctensors-w4a16-asym": quant.Exact, "dense-bf16": quant.Exact,
+		"awq-gemm-g128": quant.Exact, "auto-round-gptq": quant.Exact,
 		"ctensors-w4a8": quant.Int8Token, "ctensors-w8a8": quant.Int8Token,
 	} {
 		for _, mod := range openModel(t, filepath.Join(bundled, dir), checkpoint.Options{}).Modules() {

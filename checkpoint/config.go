@@ -179,7 +179,10 @@ func (s *settings) compare(other *quantConfig) error {
 }
 
 // aliases are other spellings of formats' names.
-var aliases = map[string]string{"compressed_tensors": "compressed-tensors", "ascend": "modelslim", "intel/auto-round": "auto-round"}
+var aliases = map[string]string{
+	"compressed_tensors": "compressed-tensors", "ascend": "modelslim",
+	"intel/auto-round": "auto-round", "auto_round": "auto-round", "autoround": "auto-round",
+}
 
 // methodOf names the format that a configuration is of, from what it says or,
 // where older tools said nothing, from the keys that only they wrote.

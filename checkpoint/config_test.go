@@ -40,6 +40,29 @@ func TestConfigPlaces(t *testing.T) {
 	require.Equal(t, dtype.F16, nested.DType())
 }
 
+// AWQ's are in the same places, under two spellings of every key.
+func TestAWQConfigPlaces(t *testing.T) {
+	const config = `{"quant_method":"awq","bits":4,"group_size":32,"version":"gemm","zero_point":true}`
+	for name, text := range map[string]string{
+		"config.json":          `{"quantization_config":` + config + `}`,
+		"quant_config.json":    `{"zero_point":true,"q_group_size":32,"w_bit":4,"version":"GEMM"}`,
+		"quantize_config.json": config,
+	} {
+		d := newDir(t).file(name, text)
+		d.raw("m.qweight", "I32", make([]byte, 4*64*2), 64, 2)
+		d.raw("m.qzeros", "I32", make([]byte, 4*2*2), 2, 2)
+		d.floats("m.scales", dtype.F16, 2, 16)
+		m := d.open(Options{})
+		require.Equal(t, "awq", m.Format(), name)
+		require.Equal(t, []string{"m"}, names(m.Modules()))
+		require.Empty(t, m.Warnings())
+		var l quant.Linear
+		_, err := m.Load(t.Context(), &l, "m")
+		require.NoError(t, err)
+		require.Equal(t, [2]int{16, 64}, [2]int{l.Weight.N(), l.Weight.K()})
+	}
+}
+
 func TestConfigContradictions(t *testing.T) {
 	m := gptqDir(t).file("config.json", `{"quantization_config":`+gptqConfig+`}`).
 		file("quantize_config.json", `{"bits":8,"group_size":32,"sym":true}`).open(Options{})
@@ -110,9 +133,6 @@ func TestConfigFilesThatAreNone(t *testing.T) {
 // layers and whether it will be.
 func TestRefusedFormats(t *testing.T) {
 	for _, c := range []struct{ config, tensor, want string }{
-		{`{"quant_method":"awq","bits":4,"group_size":128,"version":"gemm"}`, "qweight", `awq (bits 4, group_size 128, version "gemm"): not read yet (2 layers, the first is m.0`},
-		{`{"quant_method":"auto-round","bits":4,"packing_format":"auto_round:auto_gptq"}`, "qweight", `auto-round (bits 4, packing_format "auto_round:auto_gptq"): not read yet (2 layers, the first is m.0`},
-		{`{"quant_method":"intel/auto-round","bits":2}`, "qweight", `auto-round (bits 2): not read yet (2 layers, the first is m.0`},
 		{`{"quant_method":"fp8","fmt":"e4m3","weight_block_size":[128, 128]}`, "weight_scale_inv", `fp8 (fmt "e4m3", weight_block_size [128, 128]): not read yet (2 layers, the first is m.0`},
 		{`{"quant_method":"bitsandbytes","load_in_4bit":true,"bnb_4bit_quant_type":"nf4"}`, "weight.absmax", `bitsandbytes (load_in_4bit true, bnb_4bit_quant_type "nf4"): not read yet (2 layers, the first is m.0`},
 		{`{"quant_method":"hqq"}`, "W_q", "hqq: not read yet (2 layers, the first is m.0"},
@@ -134,7 +154,6 @@ func TestRefusedFormats(t *testing.T) {
 		require.ErrorContains(t, err, d.path)
 	}
 	for file, c := range map[string][2]string{
-		"quant_config.json":                           {`{"w_bit":4,"q_group_size":128,"zero_point":true,"version":"GEMM"}`, "awq (w_bit 4, q_group_size 128"},
 		"hf_quant_config.json":                        {`{"producer":{"name":"modelopt"},"quantization":{"quant_algo":"NVFP4"}}`, `modelopt (quantization {"quant_algo":"NVFP4"})`},
 		"quant_model_description.json":                {`{"model_quant_type":"W8A8","a.weight":"W8A8"}`, `modelslim (model_quant_type "W8A8")`},
 		"quant_model_description_w4a4_flatquant.json": {`{"version":"1.0.0","a.weight":"FLOAT"}`, "modelslim"},

@@ -2,11 +2,9 @@ package checkpoint
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/bitlane/bitlane/checkpoint/module"
-	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -106,27 +104,12 @@ func storeRows(w *quant.Weight, p *plain, b []byte, n int) error {
 	for ; len(b) > 0; b = b[pitch:] {
 		row := w.Row(n)
 		copy(row, b[:pitch])
-		if k := nonFinite(p.dtype, row); k >= 0 {
+		if k := module.NonFinite(p.dtype, row); k >= 0 {
 			return quant.Errorf(quant.ErrFormat, p.tensor.Name, fmt.Sprintf("weight of output feature %d, input feature %d", n, k), "a finite number", "%v", p.dtype.At(row, k))
 		}
 		n++
 	}
 	return nil
-}
-
-// nonFinite returns the first element of b that is NaN or infinite, or −1.
-func nonFinite(t dtype.DType, b []byte) int {
-	size := t.Size()
-	exponent := uint16(0x7f80) // of the upper half of an element
-	if t == dtype.F16 {
-		exponent = 0x7c00
-	}
-	for i := size - 2; i < len(b); i += size {
-		if binary.LittleEndian.Uint16(b[i:])&exponent == exponent {
-			return i / size
-		}
-	}
-	return -1
 }
 
 // transpose writes the [rows, cols] matrix src of elements of size bytes to

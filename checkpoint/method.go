@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bitlane/bitlane/checkpoint/autoround"
+	"github.com/bitlane/bitlane/checkpoint/awq"
 	"github.com/bitlane/bitlane/checkpoint/ctensors"
 	"github.com/bitlane/bitlane/checkpoint/gptq"
 	"github.com/bitlane/bitlane/checkpoint/module"
@@ -15,9 +17,12 @@ import (
 // planned are the formats that are known and not read yet; those that are not
 // planned are named by their configuration just the same.
 var planned = []string{
-	"awq", "modelslim", "auto-round", "fp8", "fbgemm_fp8", "bitsandbytes",
+	"modelslim", "fp8", "fbgemm_fp8", "bitsandbytes",
 	"hqq", "torchao", "quark", "mxfp4", "modelopt", "gguf",
 }
+
+// readFormats are those that are read, for people.
+const readFormats = "gptq, awq, auto-round, compressed-tensors or none"
 
 // openFormat opens the quantized modules of src with the package that reads
 // them, or refuses the format by name.
@@ -25,6 +30,10 @@ func openFormat(dir string, q *quantConfig, src safetensors.Source, o Options) (
 	switch q.method {
 	case "gptq":
 		return gptq.Open(q.text, src, append([]gptq.Option{gptq.ConfigName(q.source)}, o.GPTQ...)...)
+	case "awq":
+		return awq.Open(q.text, src, awq.ConfigName(q.source))
+	case "auto-round":
+		return autoround.Open(q.text, src, autoround.ConfigName(q.source), autoround.GPTQ(o.GPTQ...))
 	case "compressed-tensors":
 		return ctensors.Open(q.text, src, ctensors.ConfigName(q.source))
 	}
@@ -33,7 +42,7 @@ func openFormat(dir string, q *quantConfig, src safetensors.Source, o Options) (
 		status = "not read yet"
 	}
 	n, first, _ := quantizedModules(src)
-	return nil, quant.Errorf(quant.ErrUnsupported, dir, "quantization", "gptq, compressed-tensors or none",
+	return nil, quant.Errorf(quant.ErrUnsupported, dir, "quantization", readFormats,
 		"%.40s%s: %s (%s)", q.method, scheme(q), status, module.Layers(n, first))
 }
 

@@ -21,7 +21,7 @@ import (
 // Options changes how a model is opened. The zero value is what most want.
 type Options struct {
 	Dense DenseOptions
-	GPTQ  []gptq.Option // passed on where the model is a GPTQ one
+	GPTQ  []gptq.Option // passed on where modules are packed as GPTQ's: in GPTQ and AutoRound models
 }
 
 // Model is an open model directory. Its methods may be called by several
@@ -147,7 +147,7 @@ func checkDir(dir string) error {
 	return quant.Errorf(quant.ErrFormat, dir, "", "a model directory", "no safetensors files in it")
 }
 
-// Format returns "gptq", "compressed-tensors" or "dense".
+// Format returns "gptq", "awq", "auto-round", "compressed-tensors" or "dense".
 func (m *Model) Format() string {
 	if m.format == nil {
 		return dense

@@ -88,7 +88,7 @@ func Open(cfg []byte, src safetensors.Source, options ...Option) (module.Format,
 	}
 	if len(r.modules) == 0 && len(r.refused) > 0 {
 		return nil, quant.Errorf(quant.ErrUnsupported, r.config, "",
-			"integer weights in pack-quantized, int-quantized or naive-quantized form, activations exact or int8 per token", "%s", reasons(r.refused))
+			"integer weights in pack-quantized, int-quantized or naive-quantized form, activations exact or int8 per token", "%s", module.Reasons(r.refused))
 	}
 	return r, nil
 }
@@ -123,27 +123,6 @@ func prefixes(src safetensors.Source) []string {
 	}
 	slices.SortFunc(out, module.Compare)
 	return slices.Compact(out)
-}
-
-// reasons makes one line of why modules are refused, each reason with the
-// number of layers it holds for and the first of them.
-func reasons(refused []module.Refused) string {
-	const most = 8
-	n := map[string]int{}
-	var first []module.Refused // of each reason
-	for _, r := range refused {
-		if n[r.Why]++; n[r.Why] == 1 {
-			first = append(first, r)
-		}
-	}
-	var lines []string
-	for _, r := range first[:min(len(first), most)] {
-		lines = append(lines, fmt.Sprintf("%s: %s", r.Why, module.Layers(n[r.Why], r.Name)))
-	}
-	if more := len(first) - most; more > 0 {
-		lines = append(lines, module.Count(more, "more reason"))
-	}
-	return strings.Join(lines, "; ")
 }
 
 // open finds a module's scheme and tensors and checks their shapes. It returns

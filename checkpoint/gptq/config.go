@@ -16,19 +16,19 @@ const (
 	maxDynamicBytes = 2 << 20
 )
 
-// settings is what the configuration says about one module.
-type settings struct {
-	bits      int
-	groupSize int // -1: one group
-	sym       bool
-	descAct   *bool // nil: not said
-	version   int   // 1: stored zero is zero−1; 2: stored zero is the zero
-	planar    bool  // codes and zero points are in planes
+// Settings is what a configuration says of one module.
+type Settings struct {
+	Bits      int
+	GroupSize int // features of a group; -1: one group
+	Symmetric bool
+	ActOrder  *bool // nil: not said
+	Version   int   // 1: a stored zero point is the zero point − 1; 2: it is the zero point
+	Planar    bool  // codes and zero points of 3, 5, 6 and 7 bits are in planes
 }
 
 // config is a parsed quantization configuration.
 type config struct {
-	base     settings
+	base     Settings
 	dynamic  []override
 	patterns module.Patterns
 	lmHead   *bool // nil: not said
@@ -40,7 +40,7 @@ type override struct {
 	expr    string
 	pattern *module.Pattern
 	skip    bool // "-:": the module is not quantized
-	settings
+	Settings
 	err error // what is wrong with the settings; matters where a module has them
 }
 
@@ -56,7 +56,7 @@ func parseConfig(name string, data []byte) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &config{base: settings{version: 1, sym: true}}
+	c := &config{base: Settings{Version: 1, Symmetric: true}}
 	method, err := agree(o, "quant_method", "method")
 	if err != nil {
 		return nil, err
@@ -86,18 +86,18 @@ func parseConfig(name string, data []byte) (*config, error) {
 }
 
 // with returns s with the settings that o has.
-func (s settings) with(o *module.Object) (settings, error) {
+func (s Settings) with(o *module.Object) (Settings, error) {
 	var err error
-	if s.bits, err = o.Int("bits", s.bits); err != nil {
+	if s.Bits, err = o.Int("bits", s.Bits); err != nil {
 		return s, err
 	}
-	if s.groupSize, err = o.Int("group_size", s.groupSize); err != nil {
+	if s.GroupSize, err = o.Int("group_size", s.GroupSize); err != nil {
 		return s, err
 	}
-	if s.groupSize != -1 && s.groupSize < 1 {
-		return s, quant.Errorf(quant.ErrFormat, o.Name, "group_size", "-1 or at least 1", "%d", s.groupSize)
+	if s.GroupSize != -1 && s.GroupSize < 1 {
+		return s, quant.Errorf(quant.ErrFormat, o.Name, "group_size", "-1 or at least 1", "%d", s.GroupSize)
 	}
-	if s.sym, err = o.Bool("sym", s.sym); err != nil {
+	if s.Symmetric, err = o.Bool("sym", s.Symmetric); err != nil {
 		return s, err
 	}
 	if o.Has("desc_act") {
@@ -105,7 +105,7 @@ func (s settings) with(o *module.Object) (settings, error) {
 		if err != nil {
 			return s, err
 		}
-		s.descAct = &b
+		s.ActOrder = &b
 	}
 	format, err := agree(o, "checkpoint_format", "format")
 	if err != nil {
@@ -114,11 +114,11 @@ func (s settings) with(o *module.Object) (settings, error) {
 	switch format {
 	case "":
 	case "gptq":
-		s.version, s.planar = 1, false
+		s.Version, s.Planar = 1, false
 	case "gptq_v2":
-		s.version, s.planar = 2, false
+		s.Version, s.Planar = 2, false
 	case "gptq_p":
-		s.version, s.planar = 2, true
+		s.Version, s.Planar = 2, true
 	default:
 		return s, &unsupported{o.Name, "checkpoint_format", format, "gptq, gptq_v2 or gptq_p"}
 	}
@@ -136,15 +136,32 @@ func (s settings) with(o *module.Object) (settings, error) {
 	if pack = strings.TrimPrefix(pack, "torch."); pack != "" && pack != "int32" {
 		return s, &unsupported{o.Name, "pack_dtype", pack, "int32"}
 	}
-	switch s.bits {
-	case 2, 3, 4, 8:
-		return s, nil
-	case 5, 6, 7:
-		if s.planar {
-			return s, nil
-		}
+	if !s.packs() {
+		return s, &unsupported{o.Name, "bits", fmt.Sprint(s.Bits), readBits}
 	}
-	return s, &unsupported{o.Name, "bits", fmt.Sprint(s.bits), "2, 3, 4 or 8; 5, 6 and 7 in checkpoint_format gptq_p"}
+	return s, nil
+}
+
+// readBits are the bits of Packs, for people.
+const readBits = "2, 3, 4 or 8; 5, 6 and 7 in checkpoint_format gptq_p"
+
+// Packs reports whether there is a layout for codes of so many bits.
+func Packs(bits int) bool { return bits == 2 || bits == 3 || bits == 4 || bits == 8 }
+
+// packs is Packs, with the bits that only planes have.
+func (s *Settings) packs() bool { return Packs(s.Bits) || s.Planar && s.Bits >= 5 && s.Bits <= 7 }
+
+// check reports settings that no configuration can lead to.
+func (s *Settings) check(module string) error {
+	switch {
+	case !s.packs():
+		return quant.Errorf(quant.ErrUnsupported, module, "bits", readBits, "%d", s.Bits)
+	case s.GroupSize != -1 && s.GroupSize < 1:
+		return quant.Errorf(quant.ErrFormat, module, "group_size", "-1 or at least 1", "%d", s.GroupSize)
+	case s.Version != 1 && s.Version != 2:
+		return quant.Errorf(quant.ErrUnsupported, module, "version of zero points", "1 or 2", "%d", s.Version)
+	}
+	return nil
 }
 
 // agree returns the value of two keys that mean the same, in lower case.
@@ -189,13 +206,13 @@ func (c *config) parseDynamic(o *module.Object) error {
 		if v.pattern, err = c.patterns.Compile(d.Name, expr); err != nil {
 			return err
 		}
-		v.settings = c.base
+		v.Settings = c.base
 		if !v.skip && string(f.Value) != "null" {
 			fields, err := module.ParseObject(fmt.Sprintf("%s: %.200q", d.Name, f.Key), f.Value)
 			if err != nil {
 				return err
 			}
-			v.settings, v.err = c.base.with(fields)
+			v.Settings, v.err = c.base.with(fields)
 		}
 		c.dynamic = append(c.dynamic, v)
 	}
@@ -215,7 +232,7 @@ func (c *config) same(err error, names []string) []string {
 
 // of returns the settings of a module; skip reports that the configuration
 // says it is not quantized, and by which pattern.
-func (c *config) of(name string) (s settings, skip string, err error) {
+func (c *config) of(name string) (s Settings, skip string, err error) {
 	for i := range c.dynamic {
 		v := &c.dynamic[i]
 		matches, err := c.patterns.Match(v.pattern, name)
@@ -228,7 +245,7 @@ func (c *config) of(name string) (s settings, skip string, err error) {
 		if v.skip {
 			return c.base, v.expr, nil
 		}
-		return v.settings, "", v.err
+		return v.Settings, "", v.err
 	}
 	return c.base, "", nil
 }

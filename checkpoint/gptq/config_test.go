@@ -148,6 +148,36 @@ func TestConfigRefusals(t *testing.T) {
 	}
 }
 
+// Other formats pack as GPTQ does and say the settings of each module.
+func TestOpenModules(t *testing.T) {
+	src := tensors{}
+	layers := map[string]*truth{"a": random(1, 64, 96, 8, 32, true), "b": random(2, 64, 96, 3, -1, false)}
+	layers["a"].write(src, "a", -1)
+	layers["b"].write(src, "b", 0)
+	of := map[string]Settings{"a": {Bits: 8, GroupSize: 32, Symmetric: true, Version: 1}, "b": {Bits: 3, GroupSize: -1, Version: 2}}
+	get := func(name string) (Settings, error) { return of[name], nil }
+	f, err := OpenModules(src, []string{"a", "b"}, get)
+	require.NoError(t, err)
+	for name, l := range layers {
+		got, found := loadOne(t, f, name)
+		l.check(t, got)
+		require.Empty(t, found)
+	}
+	for want, s := range map[string]Settings{
+		"a: bits is 5, want 2, 3, 4 or 8":                 {Bits: 5, GroupSize: 32, Version: 1},
+		"a: group_size is 0, want -1 or at least 1":       {Bits: 8, Version: 1},
+		"a: version of zero points is 3, want 1 or 2":     {Bits: 8, GroupSize: 32, Version: 3},
+		"a.qzeros: shape is [3 16], want [2 16]":          {Bits: 8, GroupSize: 64, Version: 1},
+		"a.qzeros: shape is [3 16], want [6 8] (K=192, N": {Bits: 4, GroupSize: 32, Version: 1},
+	} {
+		of["a"] = s
+		_, err := OpenModules(src, []string{"a"}, get)
+		require.ErrorContains(t, err, want)
+	}
+	_, err = OpenModules(src, []string{"a"}, func(string) (Settings, error) { return Settings{}, quant.ErrRange })
+	require.ErrorIs(t, err, quant.ErrRange)
+}
+
 // Variants that are refused have tensors of other names; they are counted too.
 func TestRefusalCountsForeignLayers(t *testing.T) {
 	src := tensors{}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/bitlane/bitlane/checkpoint/module"
-	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -65,14 +64,14 @@ func (l *load) run(ctx context.Context) error {
 		return err
 	}
 	w := &l.dst.Weight
-	err = w.Reset(quant.Form{N: l.n, K: l.k, Bits: l.bits, Scales: l.scales, Zeros: zeros != nil, Groups: groups})
+	err = w.Reset(quant.Form{N: l.n, K: l.k, Bits: l.Bits, Scales: l.scales, Zeros: zeros != nil, Groups: groups})
 	if err != nil {
 		return err
 	}
 	if zeros != nil {
 		storeZeros(w, zeros)
 	}
-	if err := l.readScales(w); err != nil {
+	if err := module.ReadScales(w, l.src, l.scale, l.s, bufScales); err != nil {
 		return err
 	}
 	if err := module.ReadBias(l.dst, l.src, l.layer.name+".bias", l.n, l.s, bufBias); err != nil {
@@ -84,13 +83,13 @@ func (l *load) run(ctx context.Context) error {
 // groupMap returns the group of every feature: from g_idx where it is stored,
 // otherwise k/G. A g_idx that says no more than k/G is dropped.
 func (l *load) groupMap() (quant.Groups, error) {
-	plain, err := quant.UniformGroups(l.k, l.groupSize)
+	plain, err := quant.UniformGroups(l.k, l.GroupSize)
 	if err != nil {
 		return plain, err
 	}
 	if l.gIndex == "" {
-		if l.descAct != nil && *l.descAct && l.groups > 1 {
-			l.find(l.layer.name+".g_idx", "desc_act is set but there is no g_idx; groups read as k/%d", l.groupSize)
+		if l.ActOrder != nil && *l.ActOrder && l.groups > 1 {
+			l.find(l.layer.name+".g_idx", "desc_act is set but there is no g_idx; groups read as k/%d", l.GroupSize)
 		}
 		return plain, nil
 	}
@@ -99,7 +98,7 @@ func (l *load) groupMap() (quant.Groups, error) {
 		return plain, err
 	}
 	index := l.s.Ints(l.k)
-	trivial, next, left := true, int32(0), l.groupSize
+	trivial, next, left := true, int32(0), l.GroupSize
 	for k := range index {
 		g := int32(binary.LittleEndian.Uint32(b[4*k:]))
 		if g < 0 || int(g) >= l.groups {
@@ -108,64 +107,21 @@ func (l *load) groupMap() (quant.Groups, error) {
 		index[k] = g
 		trivial = trivial && g == next
 		if left--; left == 0 {
-			next, left = next+1, l.groupSize
+			next, left = next+1, l.GroupSize
 		}
 	}
 	if trivial {
 		return plain, nil
 	}
-	if l.descAct != nil && !*l.descAct {
-		l.find(l.gIndex, "desc_act is false but g_idx is not k/%d; g_idx is used", l.groupSize)
+	if l.ActOrder != nil && !*l.ActOrder {
+		l.find(l.gIndex, "desc_act is false but g_idx is not k/%d; g_idx is used", l.GroupSize)
 	}
 	return quant.IndexedGroups(index, l.groups)
 }
 
-// readScales transposes the scales [groups, N] to rows and refuses one that is
-// not finite.
-func (l *load) readScales(w *quant.Weight) error {
-	b, err := l.s.Read(bufScales, l.src, l.scale)
-	if err != nil {
-		return err
-	}
-	if at := nonFinite(l.scales, b); at >= 0 {
-		return quant.Errorf(quant.ErrFormat, l.scale, fmt.Sprintf("element [%d, %d]", at/l.n, at%l.n), "a finite number", "%v", l.scales.At(b, at))
-	}
-	size := l.scales.Size()
-	for n := range l.n {
-		row := w.ScaleRow(n)
-		if size == 2 {
-			for g := range l.groups {
-				v := binary.LittleEndian.Uint16(b[2*(g*l.n+n):])
-				binary.LittleEndian.PutUint16(row[2*g:], v)
-			}
-			continue
-		}
-		for g := range l.groups {
-			v := binary.LittleEndian.Uint32(b[4*(g*l.n+n):])
-			binary.LittleEndian.PutUint32(row[4*g:], v)
-		}
-	}
-	return nil
-}
-
-// nonFinite returns the first element of b that is NaN or infinite, or −1.
-func nonFinite(t dtype.DType, b []byte) int {
-	exponent := uint16(0x7f80)
-	if t == dtype.F16 {
-		exponent = 0x7c00
-	}
-	size := t.Size()
-	for i := size - 2; i < len(b); i += size { // the upper half of each element
-		if binary.LittleEndian.Uint16(b[i:])&exponent == exponent {
-			return i / size
-		}
-	}
-	return -1
-}
-
 // readCodes transposes qweight strip by strip.
 func (l *load) readCodes(ctx context.Context, w *quant.Weight) error {
-	rows := l.k * l.bits / 32
+	rows := l.k * l.Bits / 32
 	strip := max(tile, stripBytes/(4*l.n)/tile*tile)
 	for at := 0; at < rows; at += strip {
 		if err := ctx.Err(); err != nil {
@@ -180,7 +136,7 @@ func (l *load) readCodes(ctx context.Context, w *quant.Weight) error {
 	}
 	if p := l.planes(); p != nil {
 		for n := range l.n {
-			p.dense(w.Row(n)[:l.k*l.bits/8])
+			p.dense(w.Row(n)[:l.k*l.Bits/8])
 		}
 	}
 	return ctx.Err()
@@ -188,8 +144,8 @@ func (l *load) readCodes(ctx context.Context, w *quant.Weight) error {
 
 // planes is how codes and zero points lie, nil for dense.
 func (l *layer) planes() *planar {
-	if !l.planar {
+	if !l.Planar {
 		return nil
 	}
-	return newPlanar(l.bits)
+	return newPlanar(l.Bits)
 }

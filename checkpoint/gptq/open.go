@@ -43,7 +43,7 @@ type reader struct {
 
 // layer is one quantized module: what the configuration and the shapes say.
 type layer struct {
-	settings
+	Settings
 	name                           string
 	n, k, groups                   int
 	scales                         dtype.DType
@@ -60,10 +60,7 @@ type layer struct {
 // quant.ErrFormat, naming the tensor. The Format is also a module.Warner.
 func Open(config []byte, src safetensors.Source, options ...Option) (module.Format, error) {
 	names := modulesOf(src)
-	r := &reader{src: src, byName: make(map[string]int, len(names)), config: "quantization_config"}
-	for _, o := range options {
-		o(r)
-	}
+	r := newReader(src, len(names), options)
 	c, err := parseConfig(r.config, config)
 	if err != nil {
 		return nil, counted(err, names)
@@ -80,18 +77,54 @@ func Open(config []byte, src safetensors.Source, options ...Option) (module.Form
 		if m == "lm_head" && c.lmHead != nil && !*c.lmHead {
 			r.warn("lm_head: the configuration says that it is not quantized, but it is")
 		}
-		if _, both := src.Lookup(m + ".weight"); both {
-			r.warn("%s: stored both as qweight and as weight; qweight is read", m)
-		}
-		l := layer{settings: s, name: m}
-		if err := l.find(src); err != nil {
+		if err := r.add(m, s); err != nil {
 			return nil, err
 		}
-		r.byName[m] = len(r.layers)
-		r.layers = append(r.layers, l)
-		r.modules = append(r.modules, l.describe(src))
 	}
 	return r, nil
+}
+
+// OpenModules is Open for the formats that pack modules as GPTQ does and say
+// otherwise how: it returns the modules called names, each with the settings
+// that settings returns for it, whose errors it passes on.
+func OpenModules(src safetensors.Source, names []string, settings func(name string) (Settings, error), options ...Option) (module.Format, error) {
+	r := newReader(src, len(names), options)
+	for _, m := range names {
+		s, err := settings(m)
+		if err == nil {
+			err = s.check(m)
+		}
+		if err == nil {
+			err = r.add(m, s)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func newReader(src safetensors.Source, modules int, options []Option) *reader {
+	r := &reader{src: src, byName: make(map[string]int, modules), config: "quantization_config"}
+	for _, o := range options {
+		o(r)
+	}
+	return r
+}
+
+// add finds and checks the tensors of a module.
+func (r *reader) add(name string, s Settings) error {
+	if _, both := r.src.Lookup(name + ".weight"); both {
+		r.warn("%s: stored both as qweight and as weight; qweight is read", name)
+	}
+	l := layer{Settings: s, name: name}
+	if err := l.find(r.src); err != nil {
+		return err
+	}
+	r.byName[name] = len(r.layers)
+	r.layers = append(r.layers, l)
+	r.modules = append(r.modules, l.describe(r.src))
+	return nil
 }
 
 func (r *reader) warn(format string, args ...any) {
@@ -161,12 +194,12 @@ func (r *reader) Trace(module string) (tensors []string, settings string) {
 	if l.gIndex != "" {
 		tensors = append(tensors, l.gIndex)
 	}
-	descAct := "not said"
-	if l.descAct != nil {
-		descAct = fmt.Sprint(*l.descAct)
+	actOrder := "not said"
+	if l.ActOrder != nil {
+		actOrder = fmt.Sprint(*l.ActOrder)
 	}
 	return tensors, fmt.Sprintf("%s %d bits, groups of %d, sym %v, desc_act %s, version %d, planar %v, unmasked %v",
-		name, l.bits, l.groupSize, l.sym, descAct, l.version, l.planar, r.unmasked)
+		name, l.Bits, l.GroupSize, l.Symmetric, actOrder, l.Version, l.Planar, r.unmasked)
 }
 
 // find looks up the tensors of l and checks their types and shapes against
@@ -179,34 +212,34 @@ func (l *layer) find(src safetensors.Source) error {
 	}
 	// Rows of words hold whole blocks of codes: 3 words of 32 codes for 3 bits.
 	block := int64(1)
-	if 32%l.bits != 0 {
-		block = int64(l.bits)
+	if 32%l.Bits != 0 {
+		block = int64(l.Bits)
 	}
 	rows, n := w.Shape[0], w.Shape[1]
-	if rows%block != 0 || rows*32/int64(l.bits) > quant.MaxDim {
-		return quant.Errorf(quant.ErrFormat, l.qweight, "shape", fmt.Sprintf("a multiple of %s of %d-bit codes, at most 2^30 features", module.Count(int(block), "row"), l.bits), "%v", w.Shape)
+	if rows%block != 0 || rows*32/int64(l.Bits) > quant.MaxDim {
+		return quant.Errorf(quant.ErrFormat, l.qweight, "shape", fmt.Sprintf("a multiple of %s of %d-bit codes, at most 2^30 features", module.Count(int(block), "row"), l.Bits), "%v", w.Shape)
 	}
-	l.n, l.k = int(n), int(rows*32/int64(l.bits))
-	if int64(l.n)*int64(l.bits)%32 != 0 {
-		return quant.Errorf(quant.ErrFormat, l.qweight, "columns", fmt.Sprintf("whole words of %d-bit zero points", l.bits), "%d", l.n)
+	l.n, l.k = int(n), int(rows*32/int64(l.Bits))
+	if int64(l.n)*int64(l.Bits)%32 != 0 {
+		return quant.Errorf(quant.ErrFormat, l.qweight, "columns", fmt.Sprintf("whole words of %d-bit zero points", l.Bits), "%d", l.n)
 	}
-	if l.planar && 32%l.bits != 0 && l.n%32 != 0 {
+	if l.Planar && 32%l.Bits != 0 && l.n%32 != 0 {
 		return quant.Errorf(quant.ErrFormat, l.qweight, "columns", "a multiple of 32, whole blocks of zero points in planes", "%d", l.n)
 	}
 	l.groups = 1
-	if l.groupSize > 0 {
-		l.groups = (l.k + l.groupSize - 1) / l.groupSize
+	if l.GroupSize > 0 {
+		l.groups = (l.k + l.GroupSize - 1) / l.GroupSize
 	}
 	z, err := words(src, l.qzeros)
 	if err != nil {
 		return err
 	}
-	if err := l.fits(z, l.groups, l.n*l.bits/32); err != nil {
+	if err := l.fits(z, l.groups, l.n*l.Bits/32); err != nil {
 		return err
 	}
 	s, ok := src.Lookup(l.scale)
 	if !ok {
-		return missing(l.scale)
+		return module.Missing(l.scale)
 	}
 	if l.scales, err = module.FloatTensor(s); l.scales == dtype.Invalid {
 		return err
@@ -230,11 +263,7 @@ func (l *layer) fits(t safetensors.Tensor, shape ...int) error {
 		return nil
 	}
 	return quant.Errorf(quant.ErrFormat, t.Name, "shape",
-		fmt.Sprintf("%v (K=%d, N=%d from qweight at %d bits, group size %d)", shape, l.k, l.n, l.bits, l.groupSize), "%v", t.Shape)
-}
-
-func missing(tensor string) error {
-	return quant.Errorf(quant.ErrFormat, tensor, "tensor", "it beside the module's other tensors", "absent")
+		fmt.Sprintf("%v (K=%d, N=%d from qweight at %d bits, group size %d)", shape, l.k, l.n, l.Bits, l.GroupSize), "%v", t.Shape)
 }
 
 // words looks up a matrix of 32-bit words that is not empty.
@@ -242,7 +271,7 @@ func words(src safetensors.Source, tensor string) (safetensors.Tensor, error) {
 	t, ok := src.Lookup(tensor)
 	switch {
 	case !ok:
-		return t, missing(tensor)
+		return t, module.Missing(tensor)
 	case t.Type != safetensors.I32:
 		return t, quant.Errorf(quant.ErrFormat, tensor, "type", "I32", "%s", t.Type)
 	case len(t.Shape) != 2 || min(t.Shape[0], t.Shape[1]) < 1 || max(t.Shape[0], t.Shape[1]) > quant.MaxDim:
@@ -253,17 +282,17 @@ func words(src safetensors.Source, tensor string) (safetensors.Tensor, error) {
 
 // variant is what tells files of the same bits apart.
 func (l *layer) variant() string {
-	if l.planar {
+	if l.Planar {
 		return "planar"
 	}
-	return fmt.Sprintf("v%d", l.version)
+	return fmt.Sprintf("v%d", l.Version)
 }
 
 func (l *layer) describe(src safetensors.Source) module.Module {
 	m := module.Module{
 		Name: l.name, Format: name, Detail: l.variant(),
-		N: l.n, K: l.k, Bits: l.bits, GroupSize: l.groupSize, Symmetric: l.sym,
-		ActOrder: l.gIndex != "" && l.groups > 1 && (l.descAct == nil || *l.descAct),
+		N: l.n, K: l.k, Bits: l.Bits, GroupSize: l.GroupSize, Symmetric: l.Symmetric,
+		ActOrder: l.gIndex != "" && l.groups > 1 && (l.ActOrder == nil || *l.ActOrder),
 		Scales:   l.scales, Quantized: true,
 	}
 	for _, t := range []string{l.qweight, l.qzeros, l.scale, l.name + ".g_idx", l.name + ".bias"} {

@@ -26,31 +26,31 @@ func (l *load) readZeros() (*zeroPoints, error) {
 		return nil, err
 	}
 	l.planes().dense(b)
-	middle := 1 << (l.bits - 1)
+	middle := 1 << (l.Bits - 1)
 	stored := 0 // the version that makes all zero points the middle one; 0: none
 	switch {
-	case allFields(b, l.bits, l.n, middle-1):
+	case allFields(b, l.Bits, l.n, middle-1):
 		stored = 1
-	case allFields(b, l.bits, l.n, middle):
+	case allFields(b, l.Bits, l.n, middle):
 		stored = 2
 	}
 	switch {
-	case stored == l.version:
+	case stored == l.Version:
 		return nil, nil
-	case stored != 0 && l.sym:
-		l.find(l.qzeros, "labelled v%d, but every stored zero point is %d, which makes a symmetric model only as v%d; read as v%d", l.version, middle-2+stored, stored, stored)
+	case stored != 0 && l.Symmetric:
+		l.find(l.qzeros, "labelled v%d, but every stored zero point is %d, which makes a symmetric model only as v%d; read as v%d", l.Version, middle-2+stored, stored, stored)
 		return nil, nil
 	case stored != 0:
-		l.find(l.qzeros, "labelled v%d and not symmetric, yet every stored zero point is %d, as in a symmetric model of v%d; read as labelled", l.version, middle-2+stored, stored)
-	case l.sym:
-		l.find(l.qzeros, "the configuration says symmetric, but the zero points are not all %d; read as stored, v%d", middle, l.version)
+		l.find(l.qzeros, "labelled v%d and not symmetric, yet every stored zero point is %d, as in a symmetric model of v%d; read as labelled", l.Version, middle-2+stored, stored)
+	case l.Symmetric:
+		l.find(l.qzeros, "the configuration says symmetric, but the zero points are not all %d; read as stored, v%d", middle, l.Version)
 	}
-	z := &zeroPoints{fields: l.s.Bytes(bufFields, l.groups*l.n), mask: 1<<l.bits - 1}
-	pitch := l.n * l.bits / 8
+	z := &zeroPoints{fields: l.s.Bytes(bufFields, l.groups*l.n), mask: 1<<l.Bits - 1}
+	pitch := l.n * l.Bits / 8
 	for g := range l.groups {
-		quant.Unpack(z.fields[g*l.n:(g+1)*l.n], b[g*pitch:(g+1)*pitch], l.bits)
+		quant.Unpack(z.fields[g*l.n:(g+1)*l.n], b[g*pitch:(g+1)*pitch], l.Bits)
 	}
-	if l.version == 1 {
+	if l.Version == 1 {
 		l.lookForSmears(z.fields, b)
 		z.add = 1
 		if l.unmasked {
@@ -89,16 +89,16 @@ func allFields(b []byte, bits, n, v int) bool {
 // are taken apart by any field of ones with other bits above it, which only
 // the packer that cuts can write; without one, the words are reported.
 func (l *load) lookForSmears(fields []uint8, b []byte) {
-	ones := uint8(1<<l.bits - 1)
+	ones := uint8(1<<l.Bits - 1)
 	words, first, last := 0, 0, -1
 	for i, f := range fields {
 		if f != ones {
 			continue
 		}
-		row, bit := i/l.n, i%l.n*l.bits
-		word := row*(l.n*l.bits/32) + bit/32
+		row, bit := i/l.n, i%l.n*l.Bits
+		word := row*(l.n*l.Bits/32) + bit/32
 		shift := bit % 32
-		if shift+l.bits >= 32 {
+		if shift+l.Bits >= 32 {
 			continue // nothing of another field is above
 		}
 		above := binary.LittleEndian.Uint32(b[4*word:]) >> shift

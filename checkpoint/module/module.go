@@ -11,8 +11,8 @@ import (
 // without reading its numbers.
 type Module struct {
 	Name      string       `json:"name"`       // prefix of its tensors: "model.layers.0.mlp.up_proj"
-	Format    string       `json:"format"`     // "gptq", "compressed-tensors", "dense"
-	Detail    string       `json:"detail"`     // variant within the format, for people: "v1", "pack-quantized"
+	Format    string       `json:"format"`     // "gptq", "awq", "auto-round", "compressed-tensors", "dense"
+	Detail    string       `json:"detail"`     // variant within the format, for people: "v1", "gemm", "pack-quantized"
 	N         int          `json:"n"`          // output features
 	K         int          `json:"k"`          // input features
 	Bits      int          `json:"bits"`       // of a code; 0 for a plain weight

@@ -3,6 +3,7 @@ package module
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -65,6 +66,19 @@ func TestPattern(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, re.prefix, expr)
 	}
+}
+
+func TestPatternsThatSearch(t *testing.T) {
+	for expr, want := range map[string]bool{`mlp`: true, `^mlp`: false, `^model`: true, `up$`: true, `x|\.up\Z`: true, `mlp\.gate`: false, `.*mlp.*`: true} {
+		var p Patterns
+		x, err := p.CompileSearch("f", expr)
+		require.NoError(t, err)
+		got, err := p.Match(x, "model.mlp.up")
+		require.NoError(t, err)
+		require.Equal(t, want, got, expr)
+	}
+	_, err := new(Patterns).CompileSearch("f", "(?!x)")
+	require.ErrorIs(t, err, quant.ErrUnsupported)
 }
 
 func TestPatternRefusals(t *testing.T) {
@@ -291,6 +305,60 @@ func TestReadBias(t *testing.T) {
 	bad(func(s *source) { s.t.Shape = []int64{2, 1} }, "shape is [2 1], want [2]")
 	bad(func(s *source) { s.b = nil }, "read fails")
 	bad(func(s *source) { binary.LittleEndian.PutUint32(s.b[4:], math.Float32bits(float32(math.NaN()))) }, "m.bias: element 1 is NaN, want a finite number")
+}
+
+// rows is a Source of one tensor that can be read in parts.
+type rows struct{ source }
+
+func (r rows) ReadAt(dst []byte, _ string, off int64) error {
+	copy(dst, r.b[off:])
+	return nil
+}
+
+func TestReadScales(t *testing.T) {
+	const n, groups = 70, 3 // more than one strip, and a short one
+	for _, d := range []dtype.DType{dtype.F16, dtype.BF16, dtype.F32} {
+		v := make([]float32, (groups+1)*n) // a row of padding, which may hold anything
+		for i := range v {
+			v[i] = float32(i%251) / 4
+		}
+		v[groups*n] = float32(math.NaN())
+		b := make([]byte, len(v)*d.Size())
+		dtype.Encode(d, b, v)
+		var w quant.Weight
+		g, err := quant.UniformGroups(6, 2)
+		require.NoError(t, err)
+		require.NoError(t, w.Reset(quant.Form{N: n, K: 6, Bits: 4, Scales: d, Groups: g}))
+		src := rows{source{safetensors.Tensor{Name: "m.scales"}, b}}
+		require.NoError(t, ReadScales(&w, src, "m.scales", nil, 0))
+		for i := range groups * n {
+			require.Equal(t, v[i], w.Scale(i%n, i/n))
+		}
+		d.Put(b, n+5, float32(math.Inf(-1)))
+		require.ErrorContains(t, ReadScales(&w, src, "m.scales", nil, 0), "m.scales: element [1, 5] is -Inf, want a finite number")
+	}
+	var w quant.Weight
+	require.NoError(t, w.Reset(quant.Form{N: 1, K: 6, Bits: 4, Scales: dtype.F16, Groups: quant.OneGroup(6)}))
+	require.ErrorIs(t, ReadScales(&w, source{}, "x", nil, 0), errRead)
+}
+
+func TestOwners(t *testing.T) {
+	src := source{t: safetensors.Tensor{Name: "a.b.qweight"}}
+	require.Equal(t, []string{"a.b"}, Owners(src, ".qzeros", ".qweight"))
+	require.Empty(t, Owners(src, ".weight", "a.b.qweight"))
+}
+
+func TestReasons(t *testing.T) {
+	r := []Refused{{"a", "x"}, {"b", "y"}, {"c", "x"}}
+	require.Equal(t, "x: 2 layers, the first is a; y: 1 layer, b", Reasons(r))
+	r = make([]Refused, 12)
+	for i := range r {
+		r[i].Name = fmt.Sprint("m.", i)
+	}
+	for i := range r {
+		r[i].Why = fmt.Sprint("why ", i)
+	}
+	require.Contains(t, Reasons(r), "why 7: 1 layer, m.7; 4 more reasons")
 }
 
 func TestScratchKeepsItsBuffers(t *testing.T) {

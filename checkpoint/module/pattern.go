@@ -43,10 +43,10 @@ type Pattern struct {
 // found.
 func (p *Patterns) Compile(field, expr string) (*Pattern, error) {
 	ahead, rest := leading(expr)
-	x, err := p.compile(field, expr, rest)
+	x, err := p.compile(field, expr, rest, true)
 	for i := 0; err == nil && i < len(ahead); i++ {
 		var y *Pattern
-		if y, err = p.compile(field, expr, ahead[i].expr); err == nil {
+		if y, err = p.compile(field, expr, ahead[i].expr, true); err == nil {
 			ahead[i].re = y.re
 			x.cost += y.cost
 		}
@@ -58,8 +58,14 @@ func (p *Patterns) Compile(field, expr string) (*Pattern, error) {
 	return x, nil
 }
 
+// CompileSearch is Compile for patterns that may match anywhere in the name
+// (re.search), where a lookahead is refused wherever it is.
+func (p *Patterns) CompileSearch(field, expr string) (*Pattern, error) {
+	return p.compile(field, expr, expr, false)
+}
+
 // compile compiles a part of expr.
-func (p *Patterns) compile(field, expr, part string) (*Pattern, error) {
+func (p *Patterns) compile(field, expr, part string, atStart bool) (*Pattern, error) {
 	refuse := func(want, has string) error {
 		return quant.Errorf(quant.ErrUnsupported, field, "pattern", want, "%.200q%s", expr, has)
 	}
@@ -79,12 +85,15 @@ func (p *Patterns) compile(field, expr, part string) (*Pattern, error) {
 	if p.size += len(prog.Inst); p.size > maxProgram {
 		return nil, refuse(fmt.Sprintf("at most %d steps in all patterns together", maxProgram), " and those before it")
 	}
-	// The group keeps the anchor in front of every alternative of a|b.
-	re, err := regexp.Compile(`\A(?:` + translated + `)`)
-	if err != nil {
+	x := &Pattern{field: field, cost: 4 + int64(len(prog.Inst))}
+	if atStart {
+		// The group keeps the anchor in front of every alternative of a|b.
+		translated, x.prefix = `\A(?:`+translated+`)`, literalPrefix(prog)
+	}
+	if x.re, err = regexp.Compile(translated); err != nil {
 		return nil, refuse("a regular expression as Go reads it", ": "+err.Error())
 	}
-	return &Pattern{re: re, field: field, prefix: literalPrefix(prog), cost: 4 + int64(len(prog.Inst))}, nil
+	return x, nil
 }
 
 // literalPrefix returns the text that every match begins with. A Regexp does not

@@ -73,7 +73,6 @@ func (d damage) gptqTensors() {
 // configs breaks the rules about configuration files, whatever the format.
 func (d damage) configs() {
 	add := func(name, quantization string, want ...string) { d.model(name, smallGPTQ(), quantization, want...) }
-	add("config-awq", `"quantization_config": {"quant_method": "awq", "bits": 4, "group_size": 16, "version": "gemm", "zero_point": true}`, "awq", "1 layer, "+down)
 	add("config-fp8", `"quantization_config": {"quant_method": "fp8", "activation_scheme": "dynamic"}`, "fp8")
 	add("config-bitsandbytes", `"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true}`, "bitsandbytes")
 	add("config-unknown-method", `"quantization_config": {"quant_method": "hyperquant", "bits": 4}`, "hyperquant")

@@ -23,6 +23,8 @@ func main() {
 func write(root string) error {
 	all := map[string]folder{"dense-bf16": denseCheckpoint()}
 	gptqCheckpoints(all)
+	autoRoundCheckpoints(all)
+	awqCheckpoints(all)
 	ctensorsCheckpoints(all)
 	for name, f := range damagedCheckpoints() {
 		all["damaged/"+name] = f
