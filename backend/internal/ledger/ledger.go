@@ -78,16 +78,27 @@ func (b *Book) Lose(why error) error {
 
 // Admit counts an allocation of any kind that is about to be made, and is its
 // error where the device cannot be used or the allocation is to fail; else it
-// changes what is alive. nil changes nothing: Count does so when it was made.
+// changes what is alive, so that the device is not closed while it is made. Who
+// then fails undoes it with Count.
 func (b *Book) Admit(what string, change func(*backend.Alive)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if err := b.admit(what); err != nil {
 		return err
 	}
-	if change != nil {
-		change(&b.alive)
+	change(&b.alive)
+	return nil
+}
+
+// AdmitOther is Admit for one of a kind that backend.Alive has no number for.
+// CountOther undoes it.
+func (b *Book) AdmitOther(what, kind string) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.admit(what); err != nil {
+		return err
 	}
+	b.others[kind]++
 	return nil
 }
 

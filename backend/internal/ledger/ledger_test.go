@@ -30,12 +30,12 @@ func TestMemory(t *testing.T) {
 func TestFailAlloc(t *testing.T) {
 	b := New("toy:0", 0)
 	b.FailAlloc(1)
-	require.NoError(t, b.Admit("stream", nil))
+	require.NoError(t, b.Admit("stream", nothing))
 	require.ErrorContains(t, b.Take("buffer", 1, 0), "buffer is made to fail")
-	require.NoError(t, b.Admit("event", nil))
+	require.NoError(t, b.Admit("event", nothing))
 	require.Equal(t, 3, b.FailAlloc(0))
 	require.Equal(t, 0, b.FailAlloc(-5))
-	require.NoError(t, b.Admit("stream", nil))
+	require.NoError(t, b.Admit("stream", nothing))
 	require.Equal(t, backend.Alive{}, b.Alive(), "what failed is not alive")
 }
 
@@ -57,7 +57,7 @@ func TestClose(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, i == 0, first)
 	}
-	for _, err := range []error{b.Usable(), b.Admit("stream", nil), b.Take("buffer", 0, 0), b.Add(func(*backend.Alive) { panic("changed") })} {
+	for _, err := range []error{b.Usable(), b.Admit("stream", nothing), b.Take("buffer", 0, 0), b.Add(func(*backend.Alive) { panic("changed") })} {
 		require.ErrorIs(t, err, backend.ErrClosed)
 	}
 }
@@ -69,9 +69,25 @@ func TestLose(t *testing.T) {
 	require.Equal(t, why, b.Lose(why))
 	require.Equal(t, why, b.Lose(errors.New("again")))
 	require.Equal(t, why, b.Lost())
-	require.Equal(t, why, b.Admit("stream", nil))
+	require.Equal(t, why, b.Admit("stream", nothing))
 	first, err := b.Close()
 	require.True(t, first)
 	require.NoError(t, err)
 	require.ErrorIs(t, b.Usable(), backend.ErrClosed)
+}
+
+// nothing is a change that leaves everything as it is.
+func nothing(*backend.Alive) {}
+
+func TestAdmitOther(t *testing.T) {
+	b := New("toy:0", 0)
+	require.NoError(t, b.AdmitOther("plan", "plans"))
+	_, err := b.Close()
+	require.ErrorContains(t, err, "1 plans still open")
+	b.CountOther("plans", -1)
+	b.FailAlloc(0)
+	require.ErrorIs(t, b.AdmitOther("plan", "plans"), backend.ErrOutOfMemory)
+	first, err := b.Close()
+	require.NoError(t, err)
+	require.True(t, first)
 }

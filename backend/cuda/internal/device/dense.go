@@ -20,14 +20,14 @@ type Plan struct {
 
 // Plan chooses the algorithm of a product, as driver.Context has it.
 func (d *Device) Plan(p driver.Product) (*Plan, error) {
-	if err := d.book.Admit("plan", nil); err != nil {
+	if err := d.book.AdmitOther("plan", "plans"); err != nil {
 		return nil, err
 	}
 	made, err := d.context.Plan(p)
 	if err != nil {
+		d.book.CountOther("plans", -1)
 		return nil, d.check(fmt.Errorf("%s: %w", d.name(), err))
 	}
-	d.book.CountOther("plans", 1)
 	return &Plan{dev: d, plan: made}, nil
 }
 

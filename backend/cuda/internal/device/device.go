@@ -131,7 +131,7 @@ func (d *Device) WrapBuffer(ptr unsafe.Pointer, bytes int) (backend.Buffer, erro
 
 // NewStream implements backend.Device.
 func (d *Device) NewStream() (backend.Stream, error) {
-	if err := d.book.Admit("stream", nil); err != nil {
+	if err := d.book.Admit("stream", func(a *backend.Alive) { a.Streams++ }); err != nil {
 		return nil, err
 	}
 	s, err := d.context.NewStream()
@@ -141,18 +141,19 @@ func (d *Device) NewStream() (backend.Stream, error) {
 // WrapStream implements backend.Device: handle is a CUstream. What the caller
 // records in it with calls of the driver's own holds no layers.
 func (d *Device) WrapStream(handle uintptr) (backend.Stream, error) {
-	if err := d.book.Usable(); err != nil {
+	if err := d.book.Add(func(a *backend.Alive) { a.Streams++ }); err != nil {
 		return nil, err
 	}
 	s, err := d.context.WrapStream(handle)
 	return d.stream(s, true, err)
 }
 
+// stream is one that is counted already: the context stays while it is made.
 func (d *Device) stream(s driver.Stream, wrapped bool, err error) (backend.Stream, error) {
 	if err != nil {
+		d.book.Count(func(a *backend.Alive) { a.Streams-- })
 		return nil, d.check(fmt.Errorf("%s: stream: %w", d.name(), err))
 	}
-	d.book.Count(func(a *backend.Alive) { a.Streams++ })
 	return &Stream{dev: d, stream: s, wrapped: wrapped}, nil
 }
 

@@ -102,18 +102,19 @@ func (s *Stream) Record() (backend.Event, error) {
 		return nil, err
 	}
 	d := s.dev
-	if err := d.book.Admit("event", nil); err != nil {
+	if err := d.book.Admit("event", func(a *backend.Alive) { a.Events++ }); err != nil {
 		return nil, err
 	}
 	e, err := d.context.NewEvent(true)
+	if err == nil {
+		if err = s.stream.Record(e); err != nil {
+			_ = e.Close() // the first error says more
+		}
+	}
 	if err != nil {
+		d.book.Count(func(a *backend.Alive) { a.Events-- })
 		return nil, d.check(fmt.Errorf("%s: event: %w", d.name(), err))
 	}
-	if err := s.stream.Record(e); err != nil {
-		_ = e.Close() // the first error says more
-		return nil, d.check(fmt.Errorf("%s: event: %w", d.name(), err))
-	}
-	d.book.Count(func(a *backend.Alive) { a.Events++ })
 	return &event{dev: d, event: e, recorded: s.recorded()}, nil
 }
 
