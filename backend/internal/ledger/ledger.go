@@ -35,6 +35,13 @@ func New(name string, limit int64) *Book {
 	return &Book{name: name, limit: max(limit, 0), others: map[string]int{}, failIn: -1}
 }
 
+// SetLimit changes the limit that New set, which what is alive may be above.
+func (b *Book) SetLimit(limit int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.limit = max(limit, 0)
+}
+
 // Limit returns the most bytes that the device may hold, 0 for any number, and
 // how many are left of them.
 func (b *Book) Limit() (limit, left int64) {

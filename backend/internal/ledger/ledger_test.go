@@ -91,3 +91,15 @@ func TestAdmitOther(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, first)
 }
+
+func TestSetLimit(t *testing.T) {
+	b := New("toy:0", 0)
+	require.NoError(t, b.Take("buffer", 100, 0))
+	b.SetLimit(40)
+	limit, left := b.Limit()
+	require.EqualValues(t, 40, limit)
+	require.Zero(t, left)
+	require.ErrorIs(t, b.Take("buffer", 1, 0), backend.ErrOutOfMemory)
+	b.Drop(100)
+	require.NoError(t, b.Take("buffer", 40, 0))
+}

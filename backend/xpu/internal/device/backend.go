@@ -29,7 +29,7 @@ type Backend struct {
 	Table []backend.Kernel
 
 	// Check looks whether a device that was just opened computes what it should.
-	Check func(*Device) error
+	Check func(context.Context, *Device) error
 
 	workspaces workspaces
 }
@@ -165,15 +165,20 @@ func (b *Backend) Open(ctx context.Context, id string, o backend.OpenOptions) (b
 	}
 	info := b.describe(lib, e, index, o.Tuning)
 	d := &Device{
-		info: info, book: ledger.New(info.Address(), o.MemoryLimit), engine: e, library: lib.Facts(), reference: b.reference(o.Tuning) == 1,
+		info: info, book: ledger.New(info.Address(), 0), engine: e, library: lib.Facts(), reference: b.reference(o.Tuning) == 1,
 		open: map[*Stream]struct{}{},
 	}
 	if b.Check != nil {
-		if err := b.Check(d); err != nil {
+		err := b.Check(ctx, d)
+		if ended := ctx.Err(); err != nil && ended != nil {
+			return nil, errors.Join(ended, d.Close())
+		}
+		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: refused: %w", d.info, err), d.Close())
 		}
 		d.FailAlloc(-1)
 	}
+	d.book.SetLimit(o.MemoryLimit)
 	return d, nil
 }
 

@@ -202,3 +202,25 @@ func TestNativeHandles(t *testing.T) {
 	require.ErrorIs(t, err, backend.ErrDevice)
 	r.close()
 }
+
+// TestOpenHeedsItsContext during the self-test, and a limit of memory does not hinder that.
+func TestOpenHeedsItsContext(t *testing.T) {
+	lib := newStandin()
+	ctx, cancel := context.WithCancel(t.Context())
+	lib.Fault = func(call string) error {
+		if call == "upload" {
+			cancel()
+		}
+		return nil
+	}
+	_, err := fake(lib).Open(ctx, "0", backend.OpenOptions{})
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotContains(t, err.Error(), "refused")
+	lib.Fault = nil
+	require.Empty(t, lib.Alive())
+	d, err := fake(lib).Open(t.Context(), "0", backend.OpenOptions{MemoryLimit: 10})
+	require.NoError(t, err)
+	_, err = d.Alloc(11)
+	require.ErrorIs(t, err, backend.ErrOutOfMemory)
+	require.NoError(t, d.Close())
+}

@@ -27,8 +27,8 @@ const (
 //
 // A kernel that oneDNN has no implementation for is left out: its Prepare says so to
 // who asks for it. A device on which that is so of all is refused.
-func SelfTest(table []backend.Kernel) func(*device.Device) error {
-	return func(d *device.Device) error {
+func SelfTest(table []backend.Kernel) func(context.Context, *device.Device) error {
+	return func(ctx context.Context, d *device.Device) error {
 		var without error
 		tested := false
 		for _, k := range table {
@@ -37,7 +37,7 @@ func SelfTest(table []backend.Kernel) func(*device.Device) error {
 				continue
 			}
 			for _, recipe := range k.recipes() {
-				err := k.selfTest(d, recipe)
+				err := k.selfTest(ctx, d, recipe)
 				if r := (*backend.Refusal)(nil); errors.As(err, &r) {
 					without = cmp.Or(without, err)
 					continue
@@ -101,7 +101,7 @@ func testLayer() (l *quant.Linear, x, want []float32) {
 	return l, x, want
 }
 
-func (k *kernel) selfTest(d *device.Device, recipe quant.RecipeKind) (err error) {
+func (k *kernel) selfTest(ctx context.Context, d *device.Device, recipe quant.RecipeKind) (err error) {
 	l, x, want := testLayer()
 	if recipe == quant.Int8Token { // whose scale is max|x| / 127.5; the code is cut to 127
 		for i, v := range x {
@@ -114,7 +114,6 @@ func (k *kernel) selfTest(d *device.Device, recipe quant.RecipeKind) (err error)
 	if err != nil {
 		return err
 	}
-	ctx := context.Background()
 	made, err := k.Prepare(ctx, d, l, spec)
 	if err != nil {
 		return fmt.Errorf("%s of the self-test: %w", k.name, err)
