@@ -95,7 +95,7 @@ func TestDenseOptions(t *testing.T) {
 	require.Equal(t, `matches "*" of the options`, reasons(m.Skipped())["model.layers.0.norm"])
 
 	for want, o := range map[string]DenseOptions{
-		"RTN bits is 5":        {RTN: quant.RTN{Bits: 5, Group: 128}},
+		"RTN bits is 9":        {RTN: quant.RTN{Bits: 9, Group: 128}},
 		"group size is 0":      {RTN: quant.RTN{Bits: 4}},
 		`"[a", want a ] for`:   {Keep: []string{"[a"}},
 		`"x\\", want a charac`: {Skip: []string{`x\`}},
