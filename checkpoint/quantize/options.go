@@ -1,6 +1,7 @@
 package quantize
 
 import (
+	"cmp"
 	"runtime"
 
 	"github.com/bitlane/bitlane/checkpoint"
@@ -19,8 +20,8 @@ const (
 // Formats lists them.
 func Formats() []string { return []string{GPTQ, GPTQv2, CompressedTensors} }
 
-// Settings is how a layer is quantized. The zero value of a number means its
-// default.
+// Settings is how a layer is quantized. A number that is 0 means the default; in an
+// override, what Options has.
 type Settings struct {
 	Bits       int  // 2..8; 0: 4
 	Group      int  // features under one scale, a divisor of K, or -1 for all; 0: 128
@@ -68,14 +69,9 @@ type Step struct {
 // DefaultShardSize is that of model hubs.
 const DefaultShardSize = 5e9
 
-// filled returns s with its defaults, or those of base.
-func (s Settings) filled() Settings {
-	if s.Bits == 0 {
-		s.Bits = 4
-	}
-	if s.Group == 0 {
-		s.Group = 128
-	}
+// or returns s with base's numbers for those that are 0.
+func (s Settings) or(base Settings) Settings {
+	s.Bits, s.Group = cmp.Or(s.Bits, base.Bits), cmp.Or(s.Group, base.Group)
 	return s
 }
 
@@ -91,7 +87,7 @@ func (o Options) check() (Options, error) {
 	default:
 		return bad("format", "gptq, gptq_v2 or compressed-tensors", "%.40q", o.Format)
 	}
-	o.Settings = o.filled()
+	o.Settings = o.or(Settings{Bits: 4, Group: 128})
 	if err := o.checkSettings("quantize", o.Settings); err != nil {
 		return o, err
 	}
@@ -100,7 +96,7 @@ func (o Options) check() (Options, error) {
 		if err := checkpoint.Glob(v.Glob).Check(); err != nil {
 			return o, err
 		}
-		v.Settings = v.filled()
+		v.Settings = v.or(o.Settings)
 		if err := o.checkSettings(v.Glob, v.Settings); err != nil {
 			return o, err
 		}

@@ -67,7 +67,7 @@ func findPlace(ctx context.Context, in, out string, o *Options) (*place, error) 
 		return p, nil
 	}
 	if !o.Replace {
-		return nil, quant.Errorf(quant.ErrUnsupported, out, "", "a name that is free, an empty directory, or the leave to replace it (--force)", "a directory with %d entries", len(entries))
+		return nil, quant.Errorf(quant.ErrUnsupported, out, "", "a name that is free, an empty directory, or the leave to replace it (Replace, --force)", "a directory with %d entries", len(entries))
 	}
 	if real, err := filepath.EvalSymlinks(in); err != nil || isOrHolds(info, filepath.Dir(real)) {
 		return nil, errors.Join(err, quant.Errorf(quant.ErrUnsupported, out, "", "a directory that does not hold the input", "one above %s", in))

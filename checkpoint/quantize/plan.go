@@ -80,6 +80,7 @@ func newPlan(m *checkpoint.Model, dir string, o Options) (*plan, error) {
 		}
 		p.layers = append(p.layers, l)
 	}
+	problems = append(problems, idleGlobs(m, o)...)
 	for i, u := range used {
 		if !u {
 			problems = append(problems, quant.Errorf(quant.ErrUnsupported, o.Overrides[i].Glob, "override", "a glob that decides for some layer",
@@ -98,6 +99,24 @@ func newPlan(m *checkpoint.Model, dir string, o Options) (*plan, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// idleGlobs finds globs that match no name of the model: misspelt ones would change
+// nothing in silence.
+func idleGlobs(m *checkpoint.Model, o Options) (problems []error) {
+	var names []string
+	for _, mod := range m.Modules() {
+		names = append(names, mod.Name)
+	}
+	for _, s := range slices.Concat(m.Skipped(), m.Refused()) {
+		names = append(names, s.Name)
+	}
+	for _, g := range slices.Concat(o.Quantize, o.Keep, o.Skip) {
+		if !slices.ContainsFunc(names, checkpoint.Glob(g).Match) {
+			problems = append(problems, quant.Errorf(quant.ErrUnsupported, g, "glob", "one that matches a layer or tensor", "without a match"))
+		}
+	}
+	return problems
 }
 
 func joined(problems []error) error {
