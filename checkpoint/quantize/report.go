@@ -32,7 +32,6 @@ type Layer struct {
 	Error     float64  `json:"error"`
 	RTNError  *float64 `json:"rtn_error"` // of parity mode with the same bits, groups and zero points; nil where its scales overflow
 
-	sums sums
 }
 
 // sums are over a layer's weights, or a part of them.
