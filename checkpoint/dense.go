@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -212,7 +213,7 @@ func (m *Model) orient(name string, p *plain) (why string, refuse bool) {
 
 func (m *Model) describe(name string, p plain) module.Module {
 	d := module.Module{
-		Name: name, Format: dense, N: p.n, K: p.k, Symmetric: p.quantize, Quantized: p.quantize, Bytes: p.tensor.Bytes,
+		Name: name, Format: dense, N: p.n, K: p.k, Symmetric: p.quantize && !m.rtn.Asymmetric, Quantized: p.quantize, Bytes: p.tensor.Bytes,
 		Plain: p.dtype, Detail: p.dtype.String(),
 	}
 	if b, ok := m.set.Lookup(name + ".bias"); ok {
@@ -223,7 +224,7 @@ func (m *Model) describe(name string, p plain) module.Module {
 		d.Bits, d.GroupSize, d.Plain, d.Scales = m.rtn.Bits, m.rtn.Group, dtype.Invalid, p.dtype
 		d.Detail = "rtn of " + p.dtype.String()
 		if m.rtn.Accurate {
-			d.Detail, d.Scales = "accurate "+d.Detail, dtype.F32
+			d.Detail, d.Scales = "accurate "+d.Detail, cmp.Or(m.rtn.Scales, dtype.F32)
 		}
 	}
 	return d

@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -95,7 +96,7 @@ func TestDenseOptions(t *testing.T) {
 	require.Equal(t, `matches "*" of the options`, reasons(m.Skipped())["model.layers.0.norm"])
 
 	for want, o := range map[string]DenseOptions{
-		"RTN bits is 5":        {RTN: quant.RTN{Bits: 5, Group: 128}},
+		"RTN bits is 9":        {RTN: quant.RTN{Bits: 9, Group: 128}},
 		"group size is 0":      {RTN: quant.RTN{Bits: 4}},
 		`"[a", want a ] for`:   {Keep: []string{"[a"}},
 		`"x\\", want a charac`: {Skip: []string{`x\`}},
@@ -260,4 +261,34 @@ func FuzzGlob(f *testing.F) {
 		}
 		require.True(t, !matchGlob(glob, name) || matchGlob(glob+"*", name+"tail"))
 	})
+}
+
+// LoadPlain gives the floats of a layer that Load quantizes.
+func TestLoadPlain(t *testing.T) {
+	d := newDir(t)
+	want := d.floats("a.weight", dtype.BF16, 8, 128)
+	m := d.open(Options{})
+	require.True(t, m.Modules()[0].Quantized)
+	var l quant.Linear
+	require.NoError(t, m.LoadPlain(t.Context(), &l, "a"))
+	for i, v := range want {
+		require.Equal(t, v, l.Weight.Value(i/128, i%128))
+	}
+	require.ErrorIs(t, m.LoadPlain(t.Context(), &l, "b"), quant.ErrUnsupported)
+	_, err := m.Load(t.Context(), &l, "a")
+	require.NoError(t, err)
+	require.Equal(t, 4, l.Weight.Bits())
+}
+
+// A glob and its pattern match the same names.
+func TestGlobPattern(t *testing.T) {
+	names := []string{"", "a", "ab", "a.b", "a.b.c", "b", "a-b", "a]b", "a^b", `a\b`, "a*b", "a$", "a|b", "a[b", "x+", "(x)", "{x}"}
+	for _, g := range []string{"*", "a*", "*b", "a?b", "a[.]b", "a[^.]b", "a[]]b", "a[a-z^]b", `a[\]b`, `a\*b`, "a[^a-z.]b", "a.b", "a$", "x+", "(x)", "{x}", "a|b", `a\[b`, "a[*-^]b", "a[&&]b"} {
+		require.NoError(t, Glob(g).Check())
+		re := regexp.MustCompile(`\A(?:` + Glob(g).Pattern() + `)`)
+		for _, n := range names {
+			require.Equal(t, Glob(g).Match(n), re.MatchString(n), "%s as %s on %s", g, Glob(g).Pattern(), n)
+		}
+	}
+	require.Error(t, Glob("[").Check())
 }

@@ -1,10 +1,71 @@
 package checkpoint
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/bitlane/bitlane/quant"
 )
+
+// Glob is a pattern of module names, as DenseOptions has them.
+type Glob string
+
+// Check reports a glob that has no meaning.
+func (g Glob) Check() error { return checkGlobs([]string{string(g)}) }
+
+// Match reports whether g, which Check finds right, matches the whole name.
+func (g Glob) Match(name string) bool { return matchGlob(string(g), name) }
+
+// Pattern returns g, which Check finds right, as a regular expression that reads the
+// same in Go, Python and PCRE and is anchored at the end of a name.
+func (g Glob) Pattern() string {
+	var out strings.Builder
+	for rest := string(g); rest != ""; {
+		switch rest[0] {
+		case '*':
+			out.WriteString(".*")
+		case '?':
+			out.WriteByte('.')
+		case '\\':
+			rest = rest[1:]
+			out.WriteString(regexp.QuoteMeta(rest[:1]))
+		case '[':
+			set, after, _ := cutSet(rest)
+			writeSet(&out, set)
+			rest = after
+			continue
+		default:
+			out.WriteString(regexp.QuoteMeta(rest[:1]))
+		}
+		rest = rest[1:]
+	}
+	return out.String() + "$"
+}
+
+// writeSet writes the elements of a set as a class, each escaped.
+func writeSet(out *strings.Builder, set string) {
+	one := func(c byte) {
+		if strings.IndexByte(`\]^-[&~|`, c) >= 0 {
+			out.WriteByte('\\')
+		}
+		out.WriteByte(c)
+	}
+	out.WriteByte('[')
+	if strings.HasPrefix(set, "^") {
+		out.WriteByte('^')
+		set = set[1:]
+	}
+	for len(set) > 0 {
+		one(set[0])
+		if len(set) >= 3 && set[1] == '-' {
+			out.WriteByte('-')
+			one(set[2])
+			set = set[2:]
+		}
+		set = set[1:]
+	}
+	out.WriteByte(']')
+}
 
 // matchAny returns the first of globs that matches name, or "".
 func matchAny(globs []string, name string) string {

@@ -47,6 +47,22 @@ func (m *Model) Load(ctx context.Context, dst *quant.Linear, name string) ([]mod
 	return found, err
 }
 
+// LoadPlain reads a linear layer that is stored as floats as it is stored, also
+// where Load quantizes it. Memory and errors are those of Load.
+func (m *Model) LoadPlain(ctx context.Context, dst *quant.Linear, name string) error {
+	p, ok := m.plain[name]
+	if !ok {
+		return quant.Errorf(quant.ErrUnsupported, name, "module", "a linear layer that is stored as floats", "none of this model's")
+	}
+	s := m.scratch.Get().(*module.Scratch)
+	defer m.scratch.Put(s)
+	p.quantize = false
+	dst.Reset(name)
+	err := m.loadPlain(ctx, dst, &p, s)
+	dst.DType = m.settings.dtype
+	return err
+}
+
 func (m *Model) loadPlain(ctx context.Context, dst *quant.Linear, p *plain, s *module.Scratch) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -191,5 +191,12 @@ func (m *Model) Tensors() []safetensors.Tensor {
 // where they fit.
 func (m *Model) ReadTensor(dst []byte, name string) ([]byte, error) { return m.set.Read(dst, name) }
 
+// Files returns the files that the tensors are in, open for as long as the model is.
+// They are not to be closed.
+func (m *Model) Files() *safetensors.Set { return m.set }
+
+// InputFirst reports whether a plain layer is stored [K, N], as GPT-2 has it.
+func (m *Model) InputFirst(name string) bool { return m.plain[name].transposed }
+
 // Close closes the files.
 func (m *Model) Close() error { return m.set.Close() }

@@ -191,6 +191,27 @@ def rtn(out, gen):
                 save_file({k: v.contiguous() for k, v in save.items()}, out / f"rtn-{name}-w{bits}g{group}.safetensors")
 
 
+def rtn_asymmetric(out, gen):
+    """compressed-tensors' own round to nearest with zero points, in the weight's type."""
+    for name, dtype in DTYPES.items():
+        w = rand(gen, 24, 256) * torch.exp2(torch.randint(-14, 3, (24, 1), generator=gen).float())
+        w[0] += 3
+        w[1] = w[1].abs()
+        w[2] = -w[2].abs()
+        w[3] = torch.arange(256) / 16 - 8
+        w[4] = torch.arange(256) / 16
+        w[5, ::2] = 0
+        w = w.to(dtype)
+        for bits in range(2, 9):
+            for group in (256, 32):
+                args = QuantizationArgs(num_bits=bits, type="int", symmetric=False, strategy="group", group_size=group)
+                scale, zero = qparams(w, args, group)
+                codes = quantize(x=w, scale=scale, zero_point=zero, args=args, dtype=torch.int8)
+                offset = 1 << (bits - 1)
+                save_file({"w": w, "codes": (codes.to(torch.int16) + offset).to(torch.uint8), "scales": scale.to(torch.float32).contiguous(),
+                           "zeros": (zero.to(torch.int32) + offset).contiguous()}, out / f"rtnasym-w{bits}g{group}-{name}.safetensors")
+
+
 def main():
     out = pathlib.Path(sys.argv[1])
     torch.set_num_threads(1)
@@ -200,6 +221,7 @@ def main():
     token_activations(out, gen)
     dyn_quant(out, gen)
     rtn(out, gen)
+    rtn_asymmetric(out, gen)
     print(f"torch {torch.__version__}")
 
 

@@ -227,7 +227,7 @@ func TestRTNRefusals(t *testing.T) {
 		class  error
 		detail string
 	}{
-		{RTN{Bits: 3, Group: 4}, dtype.F32, 1, 8, 32, ErrUnsupported, "RTN bits is 3, want 4 or 8"},
+		{RTN{Bits: 1, Group: 4}, dtype.F32, 1, 8, 32, ErrUnsupported, "RTN bits is 1, want 2..8"},
 		{RTN{Bits: 9, Group: 4, Accurate: true}, dtype.F32, 1, 8, 32, ErrUnsupported, "RTN bits is 9, want 2..8"},
 		{RTN{Bits: 1, Group: 4, Accurate: true}, dtype.F32, 1, 8, 32, ErrUnsupported, "RTN bits is 1"},
 		{RTN{Bits: 4}, dtype.F32, 1, 8, 32, ErrUnsupported, "RTN group size is 0, want -1 or at least 1"},
@@ -323,10 +323,14 @@ func BenchmarkRTN(b *testing.B) {
 	const n, k = 64, 4096
 	for _, dt := range floats {
 		data := encoded(dt, gaussian(n*k, 1, 0.02))
-		for _, r := range []RTN{{4, 128, false}, {8, 128, false}, {4, 128, true}, {3, 128, true}} {
+		for _, r := range []RTN{{Bits: 4, Group: 128}, {Bits: 8, Group: 128}, {Bits: 4, Group: 128, Accurate: true}, {Bits: 3, Group: 128, Accurate: true},
+			{Bits: 4, Group: 128, Accurate: true, Asymmetric: true}} {
 			name := fmt.Sprintf("%v/w%dg%d", dt, r.Bits, r.Group)
 			if r.Accurate {
 				name += "-accurate"
+			}
+			if r.Asymmetric {
+				name += "-asymmetric"
 			}
 			b.Run(name, func(b *testing.B) {
 				var w Weight

@@ -131,6 +131,11 @@ func (w *Weight) RowStride() int { return w.stride }
 // elements. Bits beyond K must stay zero.
 func (w *Weight) Row(n int) []byte { return w.data[n*w.stride : (n+1)*w.stride : (n+1)*w.stride] }
 
+// Rows returns n rows from first on as Row has them, RowStride bytes each.
+func (w *Weight) Rows(first, n int) []byte {
+	return w.data[first*w.stride : (first+n)*w.stride : (first+n)*w.stride]
+}
+
 // ScaleRow returns the scales of row n, Groups().Count() elements of ScaleType.
 func (w *Weight) ScaleRow(n int) []byte {
 	b := w.form.Groups.Count() * w.form.Scales.Size()

@@ -174,6 +174,23 @@ func (s *Set) Files() []string {
 	return out
 }
 
+// Metadata returns the "__metadata__" of all files together; of a key that differs
+// the first file's. It is nil where there is none.
+func (s *Set) Metadata() map[string]string {
+	var all map[string]string
+	for _, f := range s.files {
+		for k, v := range f.Metadata() {
+			if all == nil {
+				all = map[string]string{}
+			}
+			if _, taken := all[k]; !taken {
+				all[k] = v
+			}
+		}
+	}
+	return all
+}
+
 // Close closes all files.
 func (s *Set) Close() error {
 	var errs []error

@@ -95,3 +95,16 @@ func (t Type) DType() (dtype.DType, bool) {
 	}
 	return dtype.Invalid, false
 }
+
+// TypeOf returns the element type that d is here, "" for one that is not valid.
+func TypeOf(d dtype.DType) Type {
+	switch d {
+	case dtype.F32:
+		return F32
+	case dtype.F16:
+		return F16
+	case dtype.BF16:
+		return BF16
+	}
+	return ""
+}

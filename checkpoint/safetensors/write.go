@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -25,6 +26,25 @@ type Data struct {
 	Bytes []byte
 }
 
+// Entry is a tensor to write, without its bytes.
+type Entry struct {
+	Name  string
+	Type  Type
+	Shape []int64
+}
+
+// Entry returns all of d but its bytes.
+func (d *Data) Entry() Entry { return Entry{d.Name, d.Type, d.Shape} }
+
+// byType is the order of tensors in a file: the widest types first, so that each
+// tensor is aligned, then names.
+func byType(a, b Entry) int {
+	if c := b.Type.index() - a.Type.index(); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Name, b.Name)
+}
+
 // Write writes a file as the reference writes it: the header padded with
 // blanks to a multiple of 8 bytes, the tensors in descending order of type,
 // then in ascending order of name. Metadata keys are sorted, so that equal
@@ -32,15 +52,19 @@ type Data struct {
 // writes an empty object. Nothing is written before all tensors are checked.
 func Write(w io.Writer, metadata map[string]string, tensors ...Data) error {
 	order := slices.Clone(tensors)
-	slices.SortFunc(order, func(a, b Data) int {
-		if c := b.Type.index() - a.Type.index(); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Name, b.Name)
-	})
-	head, err := writeHeader(metadata, order)
+	slices.SortFunc(order, func(a, b Data) int { return byType(a.Entry(), b.Entry()) })
+	entries := make([]Entry, len(order))
+	for i := range order {
+		entries[i] = order[i].Entry()
+	}
+	head, sizes, err := writeHeader(metadata, entries)
 	if err != nil {
 		return err
+	}
+	for i, t := range order {
+		if sizes[i] != int64(len(t.Bytes)) {
+			return quant.Errorf(TensorInvalidInfo, shown(t.Name), "data", fmt.Sprintf("%d bytes for %s %d", sizes[i], t.Type, t.Shape), "%d bytes", len(t.Bytes))
+		}
 	}
 	if _, err := w.Write(head); err != nil {
 		return err
@@ -53,14 +77,15 @@ func Write(w io.Writer, metadata map[string]string, tensors ...Data) error {
 	return nil
 }
 
-func writeHeader(metadata map[string]string, order []Data) ([]byte, error) {
+// writeHeader returns the header of tensors in their order in the file, and the
+// bytes that each takes.
+func writeHeader(metadata map[string]string, order []Entry) (head []byte, sizes []int64, err error) {
 	b := append(make([]byte, 8), '{')
 	comma := func() {
 		if c := b[len(b)-1]; c != '{' && c != '[' {
 			b = append(b, ',')
 		}
 	}
-	var err error
 	text := func(s string) {
 		if !utf8.ValidString(s) && err == nil {
 			err = quant.Errorf(InvalidHeader, shown(s), "name", "", "not UTF-8")
@@ -88,12 +113,17 @@ func writeHeader(metadata map[string]string, order []Data) ([]byte, error) {
 	for i := range order {
 		t := &order[i]
 		if names[t.Name] || t.Name == metadataKey {
-			return nil, quant.Errorf(InvalidHeaderDeserialization, shown(t.Name), "name", "one that is free", "taken")
+			return nil, nil, quant.Errorf(InvalidHeaderDeserialization, shown(t.Name), "name", "one that is free", "taken")
 		}
 		names[t.Name] = true
-		if err := t.check(); err != nil {
-			return nil, err
+		size, err := t.Bytes()
+		if err != nil {
+			return nil, nil, err
 		}
+		if at > math.MaxInt64-size {
+			return nil, nil, quant.Errorf(ValidationOverflow, shown(t.Name), "data_offsets", "below 2^63", "%d and %d more", at, size)
+		}
+		sizes = append(sizes, size)
 		comma()
 		text(t.Name)
 		b = append(b, `:{"dtype":"`...)
@@ -103,30 +133,30 @@ func writeHeader(metadata map[string]string, order []Data) ([]byte, error) {
 			comma()
 			b = strconv.AppendInt(b, d, 10)
 		}
-		b = fmt.Appendf(b, `],"data_offsets":[%d,%d]}`, at, at+int64(len(t.Bytes)))
-		at += int64(len(t.Bytes))
+		b = fmt.Appendf(b, `],"data_offsets":[%d,%d]}`, at, at+size)
+		at += size
 		if len(b) > 8+MaxHeader {
 			break
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	b = append(b, '}')
 	for len(b)%8 != 0 {
 		b = append(b, ' ')
 	}
 	if n := len(b) - 8; n > MaxHeader {
-		return nil, quant.Errorf(HeaderTooLarge, "", "header length", fmt.Sprintf("at most %d", MaxHeader), "%d", n)
+		return nil, nil, quant.Errorf(HeaderTooLarge, "", "header length", fmt.Sprintf("at most %d", MaxHeader), "%d", n)
 	}
 	binary.LittleEndian.PutUint64(b, uint64(len(b)-8))
-	return b, nil
+	return b, sizes, nil
 }
 
-// check compares a tensor's shape with its bytes.
-func (t *Data) check() error {
+// Bytes returns the bytes that the tensor takes.
+func (t *Entry) Bytes() (int64, error) {
 	if t.Type.index() < 0 {
-		return quant.Errorf(InvalidHeaderDeserialization, shown(t.Name), "dtype", "a type of the format", "%s", shown(string(t.Type)))
+		return 0, quant.Errorf(InvalidHeaderDeserialization, shown(t.Name), "dtype", "a type of the format", "%s", shown(string(t.Type)))
 	}
 	p := product{n: 1}
 	for _, d := range t.Shape {
@@ -136,13 +166,11 @@ func (t *Data) check() error {
 	size := p.n
 	switch {
 	case p.wide:
-		return quant.Errorf(ValidationOverflow, shown(t.Name), "shape", "a size below 2^64 bits and dimensions from 0 to 2^53", "%d", t.Shape)
+		return 0, quant.Errorf(ValidationOverflow, shown(t.Name), "shape", "a size below 2^64 bits and dimensions from 0 to 2^53", "%d", t.Shape)
 	case size%8 != 0:
-		return quant.Errorf(MisalignedSlice, shown(t.Name), "size in bits", "a multiple of 8", "%d", size)
-	case size/8 != uint64(len(t.Bytes)):
-		return quant.Errorf(TensorInvalidInfo, shown(t.Name), "data", fmt.Sprintf("%d bytes for %s %d", size/8, t.Type, t.Shape), "%d bytes", len(t.Bytes))
+		return 0, quant.Errorf(MisalignedSlice, shown(t.Name), "size in bits", "a multiple of 8", "%d", size)
 	}
-	return nil
+	return int64(size / 8), nil
 }
 
 // quoted appends s as a JSON string, escaped as serde_json escapes it.

@@ -102,14 +102,16 @@ func (l *list) Set(s string) error {
 type denseFlags struct {
 	f                    *flags
 	bits, group          int
+	asym                 bool
 	method               string
 	quantize, keep, skip list
 }
 
 func (d *denseFlags) register(f *flags) {
 	d.f = f
-	f.IntVar(&d.bits, "bits", 4, "bits for weights that are quantized on load (dense checkpoints): 4 or 8, with --method rtn-accurate 2 to 8")
+	f.IntVar(&d.bits, "bits", 4, "bits for weights that are quantized on load (dense checkpoints): 2 to 8")
 	f.IntVar(&d.group, "group", 128, "group size for weights that are quantized on load, -1 for one group per channel")
+	f.BoolVar(&d.asym, "asym", false, "zero points of their own for weights that are quantized on load")
 	f.StringVar(&d.method, "method", "rtn", "how weights are quantized on load: rtn (bit-equal to upstream, in the weight's type) or rtn-accurate (float32)")
 	f.Var(&d.quantize, "quantize", "globs of dense layers to quantize, also where --keep, --skip or the usual choice would not")
 	f.Var(&d.keep, "keep", "globs of dense layers to keep plain, beside the usual heads and routers")
@@ -117,24 +119,29 @@ func (d *denseFlags) register(f *flags) {
 }
 
 func (d *denseFlags) options() (checkpoint.Options, error) {
-	rtn := quant.RTN{Bits: d.bits, Group: d.group}
-	switch d.method {
-	case "rtn":
-		if d.bits != 4 && d.bits != 8 {
-			return checkpoint.Options{}, usagef("--bits is %d, want 4 or 8, or 2 to 8 with --method rtn-accurate", d.bits)
-		}
-	case "rtn-accurate":
-		rtn.Accurate = true
-		if d.bits < 2 || d.bits > 8 {
-			return checkpoint.Options{}, usagef("--bits is %d, want 2 to 8", d.bits)
-		}
-	default:
-		return checkpoint.Options{}, usagef("--method is %q, want rtn or rtn-accurate", d.method)
+	rtn := quant.RTN{Bits: d.bits, Group: d.group, Asymmetric: d.asym}
+	var err error
+	if rtn.Accurate, err = accurate(d.method); err != nil {
+		return checkpoint.Options{}, err
+	}
+	if d.bits < 2 || d.bits > 8 {
+		return checkpoint.Options{}, usagef("--bits is %d, want 2 to 8", d.bits)
 	}
 	if d.group != -1 && d.group < 1 {
 		return checkpoint.Options{}, usagef("--group is %d, want -1 or at least 1", d.group)
 	}
 	return checkpoint.Options{Dense: checkpoint.DenseOptions{RTN: rtn, Quantize: d.quantize, Keep: d.keep, Skip: d.skip}}, nil
+}
+
+// accurate reads --method.
+func accurate(method string) (bool, error) {
+	switch method {
+	case "rtn":
+		return false, nil
+	case "rtn-accurate":
+		return true, nil
+	}
+	return false, usagef("--method is %q, want rtn or rtn-accurate", method)
 }
 
 // open opens the checkpoint in dir.
@@ -182,7 +189,7 @@ func (d *denseFlags) warnings(m *checkpoint.Model) []string {
 	warnings := orEmpty(m.Warnings())
 	var idle []string
 	d.f.Visit(func(g *flag.Flag) {
-		if g.Name == "bits" || g.Name == "group" || g.Name == "method" {
+		if slices.Contains([]string{"bits", "group", "asym", "method"}, g.Name) {
 			idle = append(idle, "--"+g.Name)
 		}
 	})

@@ -36,6 +36,7 @@ var commands = []command{
 	{"inspect", "DIR", "the layers of a checkpoint, and what looks wrong with them", runInspect},
 	{"run", "DIR", "choose, prepare, apply and time every layer, verified against the float64 reference", runRun},
 	{"explain", "DIR LAYER", "every kernel of every backend for one layer: chosen, or all its reasons", runExplain},
+	{"quantize", "IN OUT", "write a quantized model directory from a plain one: gptq, gptq_v2 or compressed-tensors", runQuantize},
 	{"bench", "", "how fast layers are, beside what this machine's cores could do in the same second", runBench},
 	{"conformance", "", "the public conformance suite on a device", runConformance},
 	{"version", "", "the version of the program and what it was built with", runVersion},

@@ -162,35 +162,48 @@ func TestRTNAgrees(t *testing.T) {
 		for name, w := range rows(rng, wt, n*k) {
 			data := make([]byte, n*k*wt.Size())
 			dtype.Encode(wt, data, w)
-			for _, bits := range []int{4, 8} {
+			for _, bits := range []int{2, 3, 4, 5, 8} {
 				for _, size := range []int{-1, 1, 8, 120} {
-					name := fmt.Sprintf("%s %v, %d bits, group %d", name, wt, bits, size)
-					codes, scales := reference.RTN(wt, bits, size, n, k, w)
-					var got quant.Weight
-					err := quant.RTN{Bits: bits, Group: size}.Quantize(&got, name, wt, n, k, data)
-					finite := true
-					for _, s := range scales {
-						finite = finite && s-s == 0
+					for _, asymmetric := range []bool{false, true} {
+						agreeRTN(t, fmt.Sprintf("%s %v, group %d", name, wt, size), quant.RTN{Bits: bits, Group: size, Asymmetric: asymmetric}, wt, n, k, w, data)
 					}
-					if !finite {
-						require.ErrorIs(t, err, quant.ErrRange, name)
-						continue
-					}
-					require.NoError(t, err, name)
-					gotCodes := make([]uint8, n*k)
-					var gotScales []float32
-					for i := range n {
-						got.UnpackRow(gotCodes[i*k:(i+1)*k], i)
-						for g := range got.Groups().Count() {
-							gotScales = append(gotScales, got.Scale(i, g))
-						}
-					}
-					sameBits(t, scales, gotScales, name)
-					require.Equal(t, codes, gotCodes, name)
 				}
 			}
 		}
 	}
+}
+
+func agreeRTN(t *testing.T, name string, r quant.RTN, wt dtype.DType, n, k int, w []float32, data []byte) {
+	name = fmt.Sprintf("%s %+v", name, r)
+	codes, scales := reference.RTN(wt, r.Bits, r.Group, n, k, w)
+	var zeros []int
+	if r.Asymmetric {
+		codes, scales, zeros = reference.RTNAsymmetric(wt, r.Bits, r.Group, n, k, w)
+	}
+	var got quant.Weight
+	err := r.Quantize(&got, name, wt, n, k, data)
+	for _, s := range scales {
+		if s-s != 0 {
+			require.ErrorIs(t, err, quant.ErrRange, name)
+			return
+		}
+	}
+	require.NoError(t, err, name)
+	gotCodes := make([]uint8, n*k)
+	var gotScales []float32
+	var gotZeros []int
+	for i := range n {
+		got.UnpackRow(gotCodes[i*k:(i+1)*k], i)
+		for g := range got.Groups().Count() {
+			gotScales = append(gotScales, got.Scale(i, g))
+			if r.Asymmetric {
+				gotZeros = append(gotZeros, got.Zero(i, g))
+			}
+		}
+	}
+	sameBits(t, scales, gotScales, name)
+	require.Equal(t, zeros, gotZeros, name)
+	require.Equal(t, codes, gotCodes, name)
 }
 
 // quant's reader of packed codes and the one here agree, seen through Run.

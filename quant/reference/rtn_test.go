@@ -66,3 +66,16 @@ func TestRTNEdges(t *testing.T) {
 	require.Zero(t, scales[0])
 	require.Equal(t, []uint8{255, 0, 128}, codes)
 }
+
+// By hand: −1..2 in 3 bits has the scale 3/7, zp = −4 + 7/3 = −1.67, rounded −2; a
+// group of one sign keeps 0 in its range.
+func TestRTNAsymmetricByHand(t *testing.T) {
+	codes, scales, zeros := reference.RTNAsymmetric(dtype.F32, 3, 3, 1, 9, []float32{
+		-1, 0.5, 2,
+		7, 14, 3.5,
+		0, 0, 0,
+	})
+	require.Equal(t, []float32{3. / 7, 2, 0x1p-23}, scales)
+	require.Equal(t, []int{2, 0, 4}, zeros)
+	require.Equal(t, []uint8{0, 3, 7, 4, 7, 2, 4, 4, 4}, codes)
+}

@@ -1,0 +1,97 @@
+package quantize
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/bitlane/bitlane/checkpoint"
+	"github.com/bitlane/bitlane/checkpoint/ctensors"
+	"github.com/bitlane/bitlane/checkpoint/gptq"
+	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// config returns the quantization configuration: the general settings, the overrides
+// in their order, since in both formats the first pattern that matches decides, and
+// every linear layer that stays plain by its own name.
+func (p *plan) config() []module.Field {
+	if p.o.Format == CompressedTensors {
+		c := ctensors.Config{}
+		for _, v := range p.o.Overrides {
+			// A pattern even of a plain name: exact names would come before patterns.
+			target := "re:" + checkpoint.Glob(v.Glob).Pattern()
+			c.Schemes = append(c.Schemes, ctensors.Scheme{Targets: []string{target}, Bits: v.Bits, Group: v.Group, Symmetric: !v.Asymmetric})
+		}
+		s := p.o.Settings
+		c.Schemes = append(c.Schemes, ctensors.Scheme{Targets: []string{ctensors.Class}, Bits: s.Bits, Group: s.Group, Symmetric: !s.Asymmetric})
+		for _, name := range p.ignored {
+			if strings.HasPrefix(name, "re:") || name == ctensors.Class {
+				name = "re:" + regexp.QuoteMeta(name) + "$"
+			}
+			c.Ignore = append(c.Ignore, name)
+		}
+		return c.Fields()
+	}
+	settings := func(s Settings) gptq.Scheme {
+		return gptq.Scheme{Bits: s.Bits, Group: s.Group, Symmetric: !s.Asymmetric}
+	}
+	c := gptq.Config{Scheme: settings(p.o.Settings), Version: p.o.version(), LMHead: p.quantizes(head)}
+	for _, name := range p.ignored {
+		if name != head { // which LMHead is for
+			c.Overrides = append(c.Overrides, gptq.Override{Pattern: regexp.QuoteMeta(name) + "$", Keep: true})
+		}
+	}
+	for _, v := range p.o.Overrides {
+		c.Overrides = append(c.Overrides, gptq.Override{Pattern: checkpoint.Glob(v.Glob).Pattern(), Scheme: settings(v.Settings)})
+	}
+	return c.Fields()
+}
+
+// configKey is where config.json has the quantization configuration.
+const configKey = "quantization_config"
+
+// modelConfig returns the text of config.json at path with the quantization
+// configuration added and everything else as it is; a file that is not there counts
+// as an empty object.
+func modelConfig(path string, fields []module.Field) ([]byte, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err = []byte("{}"), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	o, err := module.ParseObject(path, text)
+	if err != nil {
+		return nil, err
+	}
+	added := module.NewField(configKey, nil)
+	added.Value = module.WriteObject(fields, 1)
+	at := slices.IndexFunc(o.Fields, func(f module.Field) bool { return f.Key == configKey })
+	if at < 0 {
+		return appendField(text, added, len(o.Fields) == 0), nil
+	}
+	// Null or empty, since the model is plain.
+	if bytes.Contains(text, []byte("NaN")) || bytes.Contains(text, []byte("Infinity")) {
+		return nil, quant.Errorf(quant.ErrUnsupported, path, configKey, "absent in a file with numbers that JSON has not", "%.40s", o.Fields[at].Value)
+	}
+	o.Fields[at] = added
+	return append(module.WriteObject(o.Fields, 0), '\n'), nil
+}
+
+// appendField puts a field at the end of the JSON object text.
+func appendField(text []byte, f module.Field, first bool) []byte {
+	end := bytes.LastIndexByte(text, '}')
+	out := bytes.TrimRight(text[:end:end], " \t\r\n")
+	if !first {
+		out = append(out, ',')
+	}
+	out = append(out, "\n  \""+f.Key+"\": "...)
+	out = append(out, f.Value...)
+	return append(out, "\n}\n"...)
+}

@@ -1,0 +1,159 @@
+package quantize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+
+	"github.com/bitlane/bitlane/checkpoint"
+	"github.com/bitlane/bitlane/checkpoint/safetensors"
+	"github.com/bitlane/bitlane/quant"
+)
+
+// place is where the new directory goes: it is made as temp, beside out, and gets
+// its name when it is whole.
+type place struct {
+	disk      disk
+	out, temp string
+	replace   bool // something is there that makes room
+}
+
+// findPlace checks that out can be written, and that nothing is lost by it.
+func findPlace(ctx context.Context, in, out string, o *Options) (*place, error) {
+	in, err := filepath.Abs(in)
+	if err != nil {
+		return nil, err
+	}
+	if out, err = filepath.Abs(out); err != nil {
+		return nil, err
+	}
+	parent, err := filepath.EvalSymlinks(filepath.Dir(out))
+	if err != nil {
+		return nil, fmt.Errorf("the directory for %s: %w", out, err)
+	}
+	p := &place{disk: o.disk, out: filepath.Join(parent, filepath.Base(out))}
+	p.temp = filepath.Join(parent, fmt.Sprintf(".%s.%016x.tmp", filepath.Base(out), rand.Uint64()))
+	source, err := os.Stat(in)
+	if err != nil {
+		return nil, err
+	}
+	if isOrHolds(source, parent) {
+		return nil, quant.Errorf(quant.ErrUnsupported, out, "", "a directory outside of the input", "inside %s", in)
+	}
+	info, err := os.Stat(p.out)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Lstat(p.out); err == nil {
+			return nil, quant.Errorf(quant.ErrUnsupported, out, "", "a name that is free", "a link to nowhere")
+		}
+		return p, nil
+	case err != nil:
+		return nil, err
+	case os.SameFile(info, source):
+		return nil, quant.Errorf(quant.ErrUnsupported, out, "", "another directory", "the input itself")
+	case !info.IsDir():
+		return nil, quant.Errorf(quant.ErrUnsupported, out, "", "a name that is free", "a file")
+	}
+	entries, err := os.ReadDir(p.out)
+	if err != nil {
+		return nil, err
+	}
+	p.replace = true
+	if len(entries) == 0 {
+		return p, nil
+	}
+	if !o.Replace {
+		return nil, quant.Errorf(quant.ErrUnsupported, out, "", "a name that is free, an empty directory, or the leave to replace it (Replace, --force)", "a directory with %d entries", len(entries))
+	}
+	if real, err := filepath.EvalSymlinks(in); err != nil || isOrHolds(info, filepath.Dir(real)) {
+		return nil, errors.Join(err, quant.Errorf(quant.ErrUnsupported, out, "", "a directory that does not hold the input", "one above %s", in))
+	}
+	if link, err := os.Lstat(p.out); err != nil || link.Mode()&fs.ModeSymlink != 0 {
+		return nil, errors.Join(err, quant.Errorf(quant.ErrUnsupported, out, "", "a directory to replace", "a link to one"))
+	}
+	return p, isQuantizedModel(ctx, p.out)
+}
+
+// isQuantizedModel guards what is not Model's to remove.
+func isQuantizedModel(ctx context.Context, dir string) error {
+	set, err := safetensors.OpenDir(dir)
+	if err == nil {
+		set.Close()
+		_, err = os.Stat(filepath.Join(dir, "config.json"))
+	}
+	if err != nil {
+		return quant.Errorf(quant.ErrUnsupported, dir, "", "a model directory to replace, nothing else is removed", "another directory: %v", err)
+	}
+	m, err := checkpoint.Open(ctx, dir, checkpoint.Options{})
+	if err == nil {
+		format := m.Format()
+		m.Close()
+		if format == "dense" {
+			return quant.Errorf(quant.ErrUnsupported, dir, "", "a quantized model to replace, nothing else is removed", "a plain one")
+		}
+	}
+	return nil // one that is not read any more may go
+}
+
+// isOrHolds reports whether dir, a path without links, is top or below it.
+func isOrHolds(top fs.FileInfo, dir string) bool {
+	for {
+		if info, err := os.Stat(dir); err == nil && os.SameFile(top, info) {
+			return true
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return false
+		}
+		dir = up
+	}
+}
+
+// make makes the directory by write, and gives it its name. After an error nothing
+// of it is left, and what was at out is still there.
+func (p *place) make(write func(dir string) error) (err error) {
+	if err := p.disk.Mkdir(p.temp); err != nil {
+		return err
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		if left := p.disk.RemoveAll(p.temp); left != nil {
+			err = errors.Join(err, fmt.Errorf("%s is left behind: %w", p.temp, left))
+		}
+	}()
+	if err := write(p.temp); err != nil {
+		return err
+	}
+	p.disk.SyncDir(p.temp)
+	if err := p.rename(); err != nil {
+		return err
+	}
+	p.disk.SyncDir(filepath.Dir(p.out))
+	return nil
+}
+
+func (p *place) rename() error {
+	if !p.replace {
+		return p.disk.Rename(p.temp, p.out)
+	}
+	old := p.temp + ".old"
+	if err := p.disk.Rename(p.out, old); err != nil {
+		return err
+	}
+	if err := p.disk.Rename(p.temp, p.out); err != nil {
+		if back := p.disk.Rename(old, p.out); back != nil {
+			err = errors.Join(err, fmt.Errorf("what was at %s is now %s: %w", p.out, old, back))
+		}
+		return err
+	}
+	if err := p.disk.RemoveAll(old); err != nil {
+		return fmt.Errorf("%s is written; what it replaces is left at %s: %w", p.out, old, err)
+	}
+	return nil
+}

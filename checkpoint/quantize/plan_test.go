@@ -1,0 +1,160 @@
+package quantize
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/checkpoint/safetensors"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+func fails(t *testing.T, in string, o Options, wants ...string) {
+	t.Helper()
+	out := filepath.Join(filepath.Dir(in), "out")
+	_, err := Model(t.Context(), in, out, o)
+	require.ErrorIs(t, err, quant.ErrUnsupported)
+	for _, want := range wants {
+		require.ErrorContains(t, err, want)
+	}
+	require.NoFileExists(t, out)
+}
+
+// Everything that a format cannot have is said at once, before anything is written.
+func TestRefusals(t *testing.T) {
+	in := newInput(t).floats("a.weight", dtype.F32, 12, 96).floats("b.weight", dtype.F32, 64, 48).floats("c.weight", dtype.F32, 64, 64).write()
+	fails(t, in, Options{Settings: Settings{Bits: 3, Group: 32}},
+		"a: N is 12, want a multiple of 32, so that 3-bit codes fill whole words",
+		"b: K is 48, want a multiple of the group size 32, as readers of gptq have it (give the layer another group size, or -1, or keep it)")
+	fails(t, in, Options{Format: CompressedTensors, Settings: Settings{Group: 64}}, "a: K is 96", "b: K is 48")
+	fails(t, in, Options{Format: CompressedTensors, Settings: Settings{Group: -1, Parity: true}, Scales: dtype.F16}, "a: scale type is float16, want float32, the weight's, in parity mode")
+	fails(t, in, Options{Keep: []string{"*"}}, "3 linear layers, all kept or skipped")
+	fails(t, in, Options{Settings: Settings{Group: -1}, Keep: []string{"a"}, Overrides: []Override{{Glob: "a"}, {Glob: "d*"}, {Glob: "*", Settings: Settings{Group: 16}}, {Glob: "c", Settings: Settings{Group: 16}}}},
+		"a: override is without effect", "d*: override is without effect", "c: override is without effect")
+	fails(t, in, Options{Keep: []string{"d"}, Quantize: []string{"x*"}}, `d: glob is without a match`, `x*: glob is without a match`)
+	fails(t, in, Options{Format: "awq"}, `format is "awq", want gptq, gptq_v2 or compressed-tensors`)
+	fails(t, in, Options{Settings: Settings{Bits: 5}}, "bits is 5, want 2, 3, 4 or 8, as gptq has")
+	fails(t, in, Options{Format: CompressedTensors, Settings: Settings{Bits: 9}}, "bits is 9, want 2 to 8")
+	fails(t, in, Options{Settings: Settings{Group: -2}}, "group is -2")
+	fails(t, in, Options{Overrides: []Override{{"a", Settings{Bits: 7}}}}, "a: bits is 7")
+	fails(t, in, Options{Scales: 9}, "scale type")
+	fails(t, in, Options{ShardSize: -1}, "shard size is -1")
+	fails(t, in, Options{Threads: -1}, "threads is -1")
+	_, err := Model(t.Context(), in, in+"2", Options{Overrides: []Override{{Glob: "["}}})
+	require.ErrorContains(t, err, "a ] for each [")
+
+	many := newInput(t)
+	for i := range 30 {
+		many.floats(string(rune('a'+i%26))+string(rune('a'+i/26))+".weight", dtype.F32, 8, 24)
+	}
+	fails(t, many.write(), Options{}, "aa: K is 24", "and 10 more problems")
+
+	odd := newInput(t).floats("c.weight", dtype.F32, 64, 64)
+	odd.tensors = append(odd.tensors, safetensors.Data{Name: "d.weight", Type: "F64", Shape: []int64{2, 2}, Bytes: make([]byte, 32)})
+	odd.write()
+	fails(t, odd.dir, Options{Settings: Settings{Group: 32}}, "d: a weight of type F64", "which copies it")
+	r, err := Model(t.Context(), odd.dir, odd.dir+"2", Options{Settings: Settings{Group: 32}, Skip: []string{"d"}})
+	require.NoError(t, err)
+	require.Equal(t, []module.Refused{{Name: "d", Why: "skipped"}}, r.Kept)
+
+	taken := newInput(t).floats("c.weight", dtype.F32, 64, 64).floats("c.scales", dtype.F32, 2).write()
+	fails(t, taken, Options{Settings: Settings{Group: 32}}, "c.scales: tensor is of c and of c.scales")
+}
+
+// A zero point of 0, which readers of version 1 disagree about, is searched around,
+// and refused where upstream's numbers are asked for.
+func TestZeroPointsOfVersion1(t *testing.T) {
+	in := newInput(t)
+	b := make([]byte, 4*64*64)
+	for i := range 64 * 64 {
+		dtype.F32.Put(b, i, float32(i%7+1))
+	}
+	in.tensors = append(in.tensors, safetensors.Data{Name: "a.weight", Type: "F32", Shape: []int64{64, 64}, Bytes: b})
+	in.write()
+	o := Options{Settings: Settings{Group: 32, Asymmetric: true, Parity: true}}
+	fails(t, in.dir, o, "a: zero point of row 0, group 0 is 0, want 1 to 15: readers of version 1 disagree about 0; gptq_v2 stores it")
+	o.Parity = false
+	r, m := quantized(t, in.dir, o)
+	require.Equal(t, []string{"GPTQModel reads asymmetric gptq only from itself: it takes gptq_v2"}, r.Warnings)
+	var l quant.Linear
+	_, err := m.Load(t.Context(), &l, "a")
+	require.NoError(t, err)
+	lo, _ := l.Weight.ZeroRange()
+	require.GreaterOrEqual(t, lo, 1)
+}
+
+// Servers load some projections as one.
+func TestShardsOfOneLayerThatDiffer(t *testing.T) {
+	in := newInput(t)
+	for _, n := range []string{"q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"} {
+		in.floats("l."+n+".weight", dtype.BF16, 32, 32)
+	}
+	r, _ := quantized(t, in.write(), Options{Format: GPTQv2, Settings: Settings{Group: 32}, Keep: []string{"*up_proj"}, Overrides: []Override{{"*.v_proj", Settings{Bits: 8}}, {"*.[qk]_proj", Settings{Bits: 4, Group: 32}}}})
+	require.Equal(t, []string{
+		"l.gate_proj and up_proj differ: servers that load gate_proj, up_proj as one refuse that",
+		"l.q_proj and v_proj differ: servers that load q_proj, k_proj, v_proj as one refuse that",
+	}, r.Warnings)
+}
+
+// GPT-2 stores its weights input first, which GPTQ does anyway.
+func TestInputFirst(t *testing.T) {
+	in := newInput(t).file("config.json", `{"model_type":"gpt2","quantization_config":null}`)
+	in.floats("h.0.attn.c_attn.weight", dtype.F32, 32, 96).floats("h.0.attn.c_attn.bias", dtype.F32, 96).write()
+	fails(t, in.dir, Options{Format: CompressedTensors, Settings: Settings{Group: 32}}, "compressed-tensors knows linear layers only")
+	r, m := quantized(t, in.dir, Options{Settings: Settings{Group: 32, Bits: 8}})
+	require.Equal(t, [2]int{96, 32}, [2]int{r.Layers[0].N, r.Layers[0].K})
+	var l quant.Linear
+	_, err := m.Load(t.Context(), &l, "h.0.attn.c_attn")
+	require.NoError(t, err)
+	for n := range 96 {
+		for k := range 32 {
+			require.InDelta(t, dtype.F32.At(in.tensors[0].Bytes, k*96+n), l.Weight.Value(n, k), 0.03)
+		}
+	}
+}
+
+func TestModelConfig(t *testing.T) {
+	fields := []module.Field{module.NewField("bits", 4)}
+	path := filepath.Join(t.TempDir(), "config.json")
+	for text, want := range map[string]string{
+		"":                                   "{\n  \"quantization_config\": {\n    \"bits\": 4\n  }\n}\n",
+		"{}":                                 "{\n  \"quantization_config\": {\n    \"bits\": 4\n  }\n}\n",
+		"{\"a\": [1,  2]\n}\n":               "{\"a\": [1,  2],\n  \"quantization_config\": {\n    \"bits\": 4\n  }\n}\n",
+		`{"quantization_config":null,"a":1}`: "{\n  \"quantization_config\": {\n    \"bits\": 4\n  },\n  \"a\": 1\n}\n",
+	} {
+		os.Remove(path)
+		if text != "" {
+			require.NoError(t, os.WriteFile(path, []byte(text), 0o666))
+		}
+		got, err := modelConfig(path, fields)
+		require.NoError(t, err)
+		require.Equal(t, want, string(got))
+	}
+	require.NoError(t, os.WriteFile(path, []byte(`{"quantization_config":{},"a":NaN}`), 0o666))
+	_, err := modelConfig(path, fields)
+	require.ErrorIs(t, err, quant.ErrUnsupported)
+	require.NoError(t, os.WriteFile(path, []byte(`{`), 0o666))
+	_, err = modelConfig(path, fields)
+	require.ErrorIs(t, err, quant.ErrFormat)
+}
+
+// Names and globs mean the same in the written patterns.
+func TestNamesThatLookLikePatterns(t *testing.T) {
+	for _, format := range Formats() {
+		in := newInput(t)
+		for _, n := range []string{"re:.*", "a.b", "aXb", "c+", "d(1)", "Linear.weight.x", `e\f`, "a.bc"} {
+			in.floats(n+".weight", dtype.BF16, 32, 32)
+		}
+		o := Options{Format: format, Settings: Settings{Group: 32}, Keep: []string{"re:[.][*]", "a.b"}, Overrides: []Override{
+			{"c+", Settings{Bits: 8, Group: 32}}, {"d(?)", Settings{Bits: 3, Group: 16}}, {`e\\f`, Settings{Bits: 2, Group: 16}}, {"a[^.]b", Settings{Bits: 8, Group: 16}},
+		}}
+		_, m := quantized(t, in.write(), o)
+		for _, mod := range m.Modules() {
+			require.Equal(t, map[string]int{"c+": 8, "d(1)": 3, `e\f`: 2, "aXb": 8, "Linear.weight.x": 4, "a.bc": 4}[mod.Name], mod.Bits, "%s %s", format, mod.Name)
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/checkpoint/quantize"
+)
+
+// What quantize writes is run and accepted, in every format and width.
+func TestQuantizeThenRun(t *testing.T) {
+	for _, c := range [][]string{
+		{"--format", "gptq", "--bits", "2", "--group", "64"}, {"--format", "gptq", "--bits", "4"}, {"--format", "gptq", "--bits", "8", "--group", "-1", "--method", "rtn"},
+		{"--format", "gptq_v2", "--bits", "4", "--group", "32", "--asym"}, {"--format", "gptq_v2", "--bits", "8", "--asym", "--method", "rtn"},
+		{"--format", "compressed-tensors", "--bits", "2"}, {"--format", "compressed-tensors", "--bits", "3", "--asym", "--scales", "float16"},
+		{"--format", "compressed-tensors", "--bits", "5", "--quantize", "lm_head"}, {"--format", "compressed-tensors", "--bits", "6", "--group", "-1"},
+		{"--format", "compressed-tensors", "--bits", "7", "--set", "*.mlp.*=bits:8,asym,group:64"},
+		{"--format", "compressed-tensors", "--bits", "4", "--shard-size", "40KB", "--keep", "*.up_proj"},
+	} {
+		out := filepath.Join(t.TempDir(), "out")
+		code, text, errs := program(t, append([]string{"quantize", bundled + "dense-bf16", out}, c...)...)
+		require.Equal(t, exitOK, code, "%v\n%s%s", c, text, errs)
+		require.Contains(t, text, "squared error", c)
+		code, text, errs = program(t, "run", out, "--tokens", "1,3")
+		require.Equal(t, exitOK, code, "%v\n%s%s", c, text, errs)
+		require.Contains(t, text, "5 layers, 10 runs: all within the error bound")
+		code, text, errs = program(t, "inspect", out, "--verify")
+		require.Equal(t, exitOK, code, "%v\n%s%s", c, text, errs)
+	}
+}
+
+func TestQuantizeGolden(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	args := []string{"quantize", bundled + "dense-bf16", out, "--bits", "8", "--method", "rtn", "--set", "*.down_proj=bits:4,group:64,method:rtn"}
+	code, text, errs := program(t, append(args, "--json")...)
+	require.Equal(t, exitOK, code, errs)
+	require.Empty(t, errs)
+	sameAsGolden(t, "quantize.json", strings.ReplaceAll(text, out, "OUT"))
+	var r quantize.Report
+	require.NoError(t, json.Unmarshal([]byte(text), &r))
+	require.Len(t, r.Layers, 3)
+
+	code, text, errs = program(t, append(args, "--force")...)
+	require.Equal(t, exitOK, code, errs)
+	require.Empty(t, errs)
+	sameAsGolden(t, "quantize.txt", strings.ReplaceAll(text, out, "OUT"))
+	code, text, _ = program(t, "quantize", "--help")
+	require.Equal(t, exitOK, code)
+	sameAsGolden(t, "quantize-help.txt", text)
+}
+
+func sameAsGolden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got, "go test ./cmd/bitlane -update rewrites the golden files")
+}
+
+func TestQuantizeCommandLines(t *testing.T) {
+	in, out := bundled+"dense-bf16", filepath.Join(t.TempDir(), "out")
+	for want, args := range map[string][]string{
+		"OUT is missing": {},
+		`--format is "gptqv2", want gptq, gptq_v2, compressed-`: {out, "--format", "gptqv2"},
+		"--bits is 5, want 2, 3, 4 or 8, as gptq has":           {out, "--bits", "5"},
+		"--bits is 9, want 2 to 8":                              {out, "--bits", "9", "--format", "compressed-tensors"},
+		"--group is 0":                                          {out, "--group", "0"},
+		`--method is "mse", want rtn or rtn-accurate`:           {out, "--method", "mse"},
+		"--scales: ":                            {out, "--scales", "int8"},
+		`--shard-size is "5 apples"`:            {out, "--shard-size", "5 apples"},
+		`--shard-size is "0"`:                   {out, "--shard-size", "0"},
+		"--threads is -1":                       {out, "--threads", "-1"},
+		`--set is "bits:8", want GLOB=bits:8`:   {out, "--set", "bits:8"},
+		`--set "*=bit:8": "bit:8", want bits:N`: {out, "--set", "*=bit:8"},
+		`--set "*=method:x": --method is "x"`:   {out, "--set", "*=method:x"},
+		"--set *: bits is 7":                    {out, "--set", "*=bits:7"},
+	} {
+		code, _, errs := program(t, append([]string{"quantize", in}, args...)...)
+		require.Equal(t, exitUsage, code, errs)
+		require.Contains(t, errs, want)
+	}
+	for want, args := range map[string][]string{
+		"x*: glob is without a match":                    {in, out, "--keep", "x*"},
+		"K is 256, want a multiple of the group size 96": {in, out, "--group", "96"},
+		"the input itself":                               {in, in},
+		"inside ":                                        {in, in + "/q"},
+		"format is gptq, want a plain model":             {bundled + "gptq-w4-g128", out},
+		"no such directory":                              {in + "/none", out},
+	} {
+		code, text, errs := program(t, append([]string{"quantize"}, args...)...)
+		require.Equal(t, exitFailed, code, errs)
+		require.Contains(t, errs, want)
+		require.Empty(t, text)
+	}
+	require.NoDirExists(t, out)
+}
+
+func TestQuantizeInterrupted(t *testing.T) {
+	parent := t.TempDir()
+	out := filepath.Join(parent, "out")
+	code, _, errs := interrupted(t, 6, "quantize", bundled+"dense-bf16", out)
+	require.Equal(t, exitInterrupted, code, errs)
+	require.Contains(t, errs, "bitlane quantize: interrupted after 1 layer; "+out+" is not written\n")
+	left, err := os.ReadDir(parent)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestParseBytes(t *testing.T) {
+	for text, want := range map[string]int64{"5GB": 5e9, "1.5GB": 15e8, "2GiB": 2 << 30, "500 MB": 5e8, "4096": 4096, "7kB": 7000, "1KiB": 1024, "3B": 3} {
+		got, err := parseBytes(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, got, text)
+	}
+	for _, text := range []string{"", "GB", "-1", "NaN", "1e30", "0.5", "5TB"} {
+		_, err := parseBytes(text)
+		require.Error(t, err, text)
+	}
+}
