@@ -7,6 +7,7 @@ import (
 
 	"github.com/bitlane/bitlane/checkpoint/ctensors"
 	"github.com/bitlane/bitlane/checkpoint/gptq"
+	"github.com/bitlane/bitlane/checkpoint/modelslim"
 	"github.com/bitlane/bitlane/checkpoint/module"
 	"github.com/bitlane/bitlane/checkpoint/safetensors"
 	"github.com/bitlane/bitlane/quant"
@@ -15,25 +16,31 @@ import (
 // planned are the formats that are known and not read yet; those that are not
 // planned are named by their configuration just the same.
 var planned = []string{
-	"awq", "modelslim", "auto-round", "fp8", "fbgemm_fp8", "bitsandbytes",
+	"awq", "auto-round", "fp8", "fbgemm_fp8", "bitsandbytes",
 	"hqq", "torchao", "quark", "mxfp4", "modelopt", "gguf",
 }
 
 // openFormat opens the quantized modules of src with the package that reads
 // them, or refuses the format by name.
-func openFormat(dir string, q *quantConfig, src safetensors.Source, o Options) (module.Format, error) {
+func openFormat(dir string, s *settings, src safetensors.Source, o Options) (module.Format, error) {
+	q := s.quant
 	switch q.method {
 	case "gptq":
 		return gptq.Open(q.text, src, append([]gptq.Option{gptq.ConfigName(q.source)}, o.GPTQ...)...)
 	case "compressed-tensors":
 		return ctensors.Open(q.text, src, ctensors.ConfigName(q.source))
+	case "modelslim":
+		if s.slim == nil {
+			return nil, quant.Errorf(quant.ErrFormat, dir, "", "the description of a modelslim model, as "+q.source+" says", "no file %s", modelSlimGlob)
+		}
+		return modelslim.Open(s.slim.text, src, modelslim.ConfigName(s.slim.source), modelslim.ModelType(s.dtype))
 	}
 	status := "not planned"
 	if slices.Contains(planned, q.method) {
 		status = "not read yet"
 	}
 	n, first, _ := quantizedModules(src)
-	return nil, quant.Errorf(quant.ErrUnsupported, dir, "quantization", "gptq, compressed-tensors or none",
+	return nil, quant.Errorf(quant.ErrUnsupported, dir, "quantization", "gptq, compressed-tensors, modelslim or none",
 		"%.40s%s: %s (%s)", q.method, scheme(q), status, module.Layers(n, first))
 }
 

@@ -41,7 +41,8 @@ type Model struct {
 }
 
 // Open opens the model directory dir: its safetensors files and, where they
-// are there, config.json, quantize_config.json and quant_config.json. It reads
+// are there, config.json, quantize_config.json, quant_config.json and
+// quant_model_description.json, which may be named after its type. It reads
 // headers and configurations only.
 //
 // A format that is not read is quant.ErrUnsupported, naming the format, its
@@ -79,7 +80,7 @@ func (m *Model) open(o Options) error {
 	m.scratch.New = func() any { return new(module.Scratch) }
 	m.warnings = append(slices.Clone(m.set.Warnings()), m.settings.warnings...)
 	if q := m.settings.quant; q != nil {
-		f, err := openFormat(m.dir, q, m.set, o)
+		f, err := openFormat(m.dir, m.settings, m.set, o)
 		if err != nil {
 			return err
 		}
@@ -93,7 +94,7 @@ func (m *Model) open(o Options) error {
 			m.warnings = append(m.warnings, fmt.Sprintf("%s says %s, but no module is quantized so", q.source, q.method))
 		}
 	} else if n, first, tensor := quantizedModules(m.set); n > 0 {
-		return quant.Errorf(quant.ErrFormat, m.dir, "quantization", "quantization_config in config.json, or quantize_config.json",
+		return quant.Errorf(quant.ErrFormat, m.dir, "quantization", "quantization_config in config.json, quantize_config.json, or quant_model_description.json",
 			"not configured, yet there are tensors such as %s (%s)", tensor, module.Layers(n, first))
 	}
 	m.findPlain(o.Dense)
@@ -147,7 +148,7 @@ func checkDir(dir string) error {
 	return quant.Errorf(quant.ErrFormat, dir, "", "a model directory", "no safetensors files in it")
 }
 
-// Format returns "gptq", "compressed-tensors" or "dense".
+// Format returns "gptq", "compressed-tensors", "modelslim" or "dense".
 func (m *Model) Format() string {
 	if m.format == nil {
 		return dense
