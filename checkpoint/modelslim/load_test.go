@@ -109,13 +109,15 @@ func TestOddFactors(t *testing.T) {
 	}
 }
 
-func TestEightBits(t *testing.T) {
+func TestScalesOfRowsAndGroups(t *testing.T) {
 	src := newTensors()
 	src.int8s("a.weight", "W8A8_DYNAMIC", []int{-128, -1, 0, 127}, 2, 2)
 	src.floats("a.weight_scale", "W8A8_DYNAMIC", dtype.BF16, []float32{0.5, 2}, 2)
 	src.int8s("b.weight", "W8A16", []int{-128, -1, 0, 127, 5, 6}, 2, 3)
 	src.floats("b.weight_scale", "W8A16", dtype.F32, []float32{1, 2, 3, 4}, 2, 2)
 	src.floats("b.weight_offset", "W8A16", dtype.F32, []float32{0, 0, -0, 0}, 2, 2)
+	src.int8s("d.weight", "W4A4_DYNAMIC", []int{-8, 7, 1, 0}, 1, 4)
+	src.floats("d.weight_scale", "W4A4_DYNAMIC", dtype.F32, []float32{2, 3}, 1, 2)
 	src.int8s("c.weight", "W8A16", []int{1, 2, 3}, 1, 3)
 	src.floats("c.weight_scale", "W8A16", dtype.F16, []float32{3}, 1, 1)
 	f := src.open(t, `"group_size":2`)
@@ -131,6 +133,11 @@ func TestEightBits(t *testing.T) {
 	require.Equal(t, []float32{-128, -1, 0}, []float32{l.Weight.Value(0, 0), l.Weight.Value(0, 1), l.Weight.Value(0, 2)})
 	require.Equal(t, []float32{381, 15, 24}, []float32{l.Weight.Value(1, 0), l.Weight.Value(1, 1), l.Weight.Value(1, 2)})
 	require.Equal(t, 2, f.Modules()[1].GroupSize)
+
+	l = load(t, f, "d")
+	require.Equal(t, quant.Recipe{Kind: quant.Int4TokenAscend}, l.Recipe)
+	require.Equal(t, []byte{0xf0, 0x89, 0, 0, 0, 0, 0, 0}, l.Weight.Row(0))
+	require.Equal(t, float32(3), l.Weight.Value(0, 2))
 
 	l = load(t, f, "c")
 	require.Equal(t, 1, l.Weight.Groups().Count())

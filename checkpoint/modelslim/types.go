@@ -21,11 +21,12 @@ type scheme struct {
 var schemes = map[string]scheme{
 	"W8A16":                  {bits: 8, recipe: quant.Exact, groups: true},
 	"W8A8_DYNAMIC":           {bits: 8, recipe: quant.Int8TokenAscend},
+	"W4A4_DYNAMIC":           {bits: 4, recipe: quant.Int4TokenAscend, groups: true},
 	"W4A4_FLATQUANT_DYNAMIC": {bits: 4, recipe: quant.Int4FlatQuant, transform: true},
 }
 
 // readTypes lists them for messages.
-const readTypes = "W4A4_FLATQUANT_DYNAMIC, W8A8_DYNAMIC or W8A16"
+const readTypes = "W4A4_FLATQUANT_DYNAMIC, W4A4_DYNAMIC, W8A8_DYNAMIC or W8A16"
 
 // needed says what reading a type would take, for the types that are known.
 var needed = map[string]string{

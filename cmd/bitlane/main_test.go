@@ -65,7 +65,7 @@ func TestRunAcceptsEveryBundledCheckpoint(t *testing.T) {
 }
 
 func TestRunAcceptsEveryRecipe(t *testing.T) {
-	for _, recipe := range []string{"exact", "int8-token", "int8-token-asym", "int8-token-xpu", "int8-token-ascend", "int8-group", "int8-group/32"} {
+	for _, recipe := range []string{"exact", "int8-token", "int8-token-asym", "int8-token-xpu", "int8-token-ascend", "int4-token-ascend", "int8-group", "int8-group/32"} {
 		for _, typ := range []string{"float32", "float16", "bfloat16"} {
 			code, out, errs := program(t, "run", bundled+"gptq-w8-actorder", "--tokens", "2", "--activations", recipe, "--dtype", typ)
 			require.Equal(t, exitOK, code, "%s %s\n%s%s", recipe, typ, errs, out)

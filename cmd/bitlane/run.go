@@ -41,7 +41,7 @@ func (f *runFlags) register() {
 	f.dense.register(f.flags)
 	f.tp.register(f.flags)
 	f.StringVar(&f.device, "device", "auto", "the device: auto, cpu, cpu:0, ... (see bitlane devices)")
-	f.StringVar(&f.activations, "activations", "checkpoint", "how activations enter: checkpoint (what it was made for; exact where it says nothing), exact, int8-token, int8-token-asym, int8-token-xpu, int8-token-ascend, int8-group[/SIZE]; plain layers are always exact")
+	f.StringVar(&f.activations, "activations", "checkpoint", "how activations enter: checkpoint (what it was made for; exact where it says nothing), exact, int8-token, int8-token-asym, int8-token-xpu, int8-token-ascend, int4-token-ascend, int8-group[/SIZE]; plain layers are always exact")
 	f.StringVar(&f.dtype, "dtype", "", "type of x and y: float32, float16, bfloat16 (default: config.json's, else float32)")
 	f.StringVar(&f.kernel, "kernel", "", "use this kernel and no other")
 	f.Var(&f.disable, "disable", "kernels not to use, beside those of BITLANE_DISABLE")
