@@ -186,8 +186,13 @@ func (e *expected) activations(l *quant.Linear, recipe quant.Recipe, xt dtype.DT
 	act := recipe.ActGroups(l.Weight.Groups())
 	k := l.Weight.K()
 	rowCodes, rowScales := make([]int8, k), make([]float32, act.Count())
+	row, tmp := make([]float32, k), make([]float32, k)
 	for m := range zeros {
 		zero := recipe.QuantizeRow(xt, &act, rowCodes, rowScales, x[m*k:(m+1)*k])
+		if recipe.Kind == quant.Int4FlatQuant {
+			l.Transform.Apply(xt, row, x[m*k:(m+1)*k], tmp)
+			rowScales[0] = l.Transform.QuantizeRow(rowCodes, row)
+		}
 		require.Equal(t, codes[m*k:(m+1)*k], rowCodes, "%s: codes of row %d by %s", l.Name, m, kind)
 		require.Equal(t, scales[m*act.Count():(m+1)*act.Count()], rowScales, "%s: scales of row %d by %s", l.Name, m, kind)
 		require.Equal(t, zeros[m], zero, "%s: zero of row %d by %s", l.Name, m, kind)

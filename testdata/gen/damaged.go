@@ -26,6 +26,8 @@ func damagedCheckpoints() map[string]folder {
 	d.gptqTensors()
 	d.ctTensors()
 	d.ctConfigs()
+	d.slimTensors()
+	d.slimDescriptions()
 	d.dense()
 	return d
 }

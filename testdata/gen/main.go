@@ -24,6 +24,7 @@ func write(root string) error {
 	all := map[string]folder{"dense-bf16": denseCheckpoint()}
 	gptqCheckpoints(all)
 	ctensorsCheckpoints(all)
+	modelslimCheckpoints(all)
 	for name, f := range damagedCheckpoints() {
 		all["damaged/"+name] = f
 	}
