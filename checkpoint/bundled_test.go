@@ -287,6 +287,7 @@ func TestBundledRecipes(t *testing.T) {
 	for dir, want := range map[string]quant.RecipeKind{
 		"gptq-w4-g128": quant.Exact, "ctensors-w4a16-asym": quant.Exact, "dense-bf16": quant.Exact,
 		"ctensors-w4a8": quant.Int8Token, "ctensors-w8a8": quant.Int8Token,
+		"modelslim-w8a16": quant.Exact, "modelslim-w8a8-dynamic": quant.Int8TokenAscend, "modelslim-w4a4-dynamic": quant.Int4TokenAscend,
 	} {
 		for _, mod := range openModel(t, filepath.Join(bundled, dir), checkpoint.Options{}).Modules() {
 			if mod.Quantized {
@@ -294,6 +295,42 @@ func TestBundledRecipes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Layers that stand for several have the rows of their parts, in every
+// checkpoint and format.
+func TestBundledFused(t *testing.T) {
+	ctx, seen := context.Background(), map[string]int{}
+	for _, dir := range bundledDirs(t) {
+		m := openModel(t, dir, checkpoint.Options{})
+		for _, f := range m.Fused() {
+			var whole, part quant.Linear
+			if f.Problem != "" {
+				_, err := m.LoadFused(ctx, &whole, f.Name)
+				require.Error(t, err, "%s: %s", dir, f.Problem)
+				continue
+			}
+			_, err := m.LoadFused(ctx, &whole, f.Name)
+			require.NoError(t, err, dir)
+			require.NoError(t, whole.Check())
+			seen[m.Format()]++
+			for _, p := range f.Parts {
+				got, err := whole.Select(quant.AxisN, p.Rows)
+				require.NoError(t, err)
+				if f.Stored {
+					continue
+				}
+				_, err = m.Load(ctx, &part, p.Name)
+				require.NoError(t, err)
+				require.Equal(t, part.Recipe, got.Recipe)
+				require.True(t, part.Transform.Equal(got.Transform))
+				for n := range part.Weight.N() {
+					require.Equal(t, part.Weight.Row(n), got.Weight.Row(n), "%s %s row %d", dir, p.Name, n)
+				}
+			}
+		}
+	}
+	require.Equal(t, 3, seen["modelslim"], "two of W4A4 with transforms, one of W8A8")
 }
 
 // Weights quantized on load, in each setting that the generator wrote down.

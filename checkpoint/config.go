@@ -29,12 +29,17 @@ const (
 
 // settings is what the configuration files of a directory say.
 type settings struct {
-	modelType string
-	dtype     dtype.DType
-	quant     *quantConfig // nil: not quantized as far as they say
-	slim      *quantConfig // modelslim's description, where there is one
-	warnings  []string
+	modelType  string
+	modelTypes []string // and that of its text part
+	head       heads
+	dtype      dtype.DType
+	quant      *quantConfig // nil: not quantized as far as they say
+	slim       *quantConfig // modelslim's description, where there is one
+	warnings   []string
 }
+
+// heads is how the rows of an attention are divided, 0 where it is not said.
+type heads struct{ queries, keys, dim int }
 
 // quantConfig is one quantization configuration.
 type quantConfig struct {
@@ -153,6 +158,9 @@ func (s *settings) model(o *module.Object, add func(*module.Object, string, json
 		return err
 	}
 	for _, o := range nested {
+		if o == nested[0] || strings.HasSuffix(o.Name, ": text_config") {
+			s.attention(o)
+		}
 		for _, key := range quantKeys {
 			q, err := o.Object(key)
 			if err == nil && q != nil {
@@ -174,6 +182,33 @@ func (s *settings) model(o *module.Object, add func(*module.Object, string, json
 		}
 	}
 	return nil
+}
+
+// attention reads the type of a model, or of its text part, and its heads. What
+// is no number there (some models have a list, one for each layer) is not known.
+func (s *settings) attention(o *module.Object) {
+	if t, err := o.Text("model_type"); err == nil && t != "" {
+		s.modelTypes = append(s.modelTypes, t)
+	}
+	number := func(keys ...string) int {
+		for _, key := range keys {
+			if n, err := o.Int(key, 0); err == nil && n > 0 && n <= quant.MaxDim {
+				return n
+			}
+		}
+		return 0
+	}
+	h := heads{queries: number("num_attention_heads", "n_head"), keys: number("num_key_value_heads"), dim: number("head_dim")}
+	if h.queries == 0 {
+		return
+	}
+	if hidden := number("hidden_size", "n_embd"); h.dim == 0 && hidden%h.queries == 0 {
+		h.dim = hidden / h.queries
+	}
+	if h.keys == 0 && !o.Has("num_key_value_heads") {
+		h.keys = h.queries
+	}
+	s.head = h
 }
 
 var quantKeys = []string{"quantization_config", "compression_config"}

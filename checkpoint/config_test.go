@@ -133,8 +133,8 @@ func TestRefusedFormats(t *testing.T) {
 		require.ErrorContains(t, err, d.path)
 	}
 	for file, c := range map[string][2]string{
-		"quant_config.json":                           {`{"w_bit":4,"q_group_size":128,"zero_point":true,"version":"GEMM"}`, "awq (w_bit 4, q_group_size 128"},
-		"hf_quant_config.json":                        {`{"producer":{"name":"modelopt"},"quantization":{"quant_algo":"NVFP4"}}`, `modelopt (quantization {"quant_algo":"NVFP4"})`},
+		"quant_config.json":    {`{"w_bit":4,"q_group_size":128,"zero_point":true,"version":"GEMM"}`, "awq (w_bit 4, q_group_size 128"},
+		"hf_quant_config.json": {`{"producer":{"name":"modelopt"},"quantization":{"quant_algo":"NVFP4"}}`, `modelopt (quantization {"quant_algo":"NVFP4"})`},
 	} {
 		d := newDir(t).file(file, c[0])
 		d.floats("lm_head.weight", dtype.F32, 4, 4)

@@ -22,6 +22,10 @@ import (
 type Options struct {
 	Dense DenseOptions
 	GPTQ  []gptq.Option // passed on where the model is a GPTQ one
+
+	// Fusions are rules for Model.Fused by model_type, beside those that are
+	// built in (see FusedTypes) and instead of them where a type has both.
+	Fusions map[string][]Fusion
 }
 
 // Model is an open model directory. Its methods may be called by several
@@ -36,6 +40,8 @@ type Model struct {
 	skipped  []module.Refused
 	refused  []module.Refused
 	warnings []string
+	rules    []Fusion
+	fused    []Fused
 	rtn      quant.RTN
 	scratch  sync.Pool // of *module.Scratch
 }
@@ -102,6 +108,7 @@ func (m *Model) open(o Options) error {
 	slices.SortFunc(m.modules, func(a, b module.Module) int { return module.Compare(a.Name, b.Name) })
 	slices.SortFunc(m.skipped, byName)
 	slices.SortFunc(m.refused, byName)
+	m.findFused(o.Fusions)
 	if len(m.modules) == 0 && len(m.refused) == 0 {
 		m.warnings = append(m.warnings, "no linear layer found")
 	}

@@ -29,6 +29,7 @@ type runFlags struct {
 	kernel        string
 	disable       list
 	threads       int
+	fused         bool
 	tune          tuning
 	seed          uint64
 	input, output string
@@ -154,6 +155,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	f.register()
 	f.Var(&f.tune, "tune", tuneUsage)
 	f.StringVar(&f.layer, "layer", "", "glob over layer names; * crosses dots")
+	f.BoolVar(&f.fused, "fused", false, "run modules that read one input (q/k/v, gate/up) as one layer, where their numbers allow it: see bitlane inspect")
 	f.StringVar(&f.tokens, "tokens", "1,16", "numbers of rows of x, separated by commas")
 	f.Uint64Var(&f.seed, "seed", 1, "seed of the random x")
 	f.StringVar(&f.input, "input", "", "safetensors file with the tensor x [M,K], instead of random x; needs --layer to name one layer")
@@ -180,7 +182,11 @@ func runRun(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	defer m.Close()
-	modules, err := f.selectLayers(m)
+	all, fused := m.Modules(), map[string]*checkpoint.Fused(nil)
+	if f.fused {
+		all, fused = fuse(m)
+	}
+	modules, err := f.selectLayers(m, all)
 	if err != nil {
 		return err
 	}
@@ -191,7 +197,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	if err := f.choose().CheckFor(dev.Info().Backend); err != nil {
 		return errors.Join(usagef("--kernel: %v", err), dev.Close())
 	}
-	r := &runner{e: e, f: f, model: m, dev: dev, rows: rows, report: runReport{
+	r := &runner{e: e, f: f, model: m, dev: dev, rows: rows, fused: fused, report: runReport{
 		Directory: pos[0], Format: m.Format(), Device: dev.Info(), Layers: []layerReport{},
 		Refused: orEmpty(m.Refused()), Findings: []module.Finding{}, Warnings: f.dense.warnings(m),
 	}}
@@ -206,9 +212,8 @@ func runRun(ctx context.Context, e *env, args []string) error {
 }
 
 // selectLayers returns the layers that --layer names, all without it.
-func (f *runFlags) selectLayers(m *checkpoint.Model) ([]module.Module, error) {
+func (f *runFlags) selectLayers(m *checkpoint.Model, all []module.Module) ([]module.Module, error) {
 	var picked []module.Module
-	all := m.Modules()
 	for _, mod := range all {
 		ok, err := matchLayer(f.layer, mod.Name)
 		if err != nil {
