@@ -330,7 +330,8 @@ func TestBundledFused(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, 3, seen["modelslim"], "two of W4A4 with transforms, one of W8A8")
+	require.Equal(t, 2+1+1+4, seen["modelslim"], "W4A4 with transforms, W8A8, plain, the w13 of four experts")
+	require.Equal(t, 1+4+4, seen["compressed-tensors"], "plain, gate_up_proj and w13 of four experts")
 }
 
 // Weights quantized on load, in each setting that the generator wrote down.

@@ -40,8 +40,45 @@ func openFormat(dir string, s *settings, src safetensors.Source, o Options) (mod
 		status = "not read yet"
 	}
 	n, first, _ := quantizedModules(src)
+	count := module.Layers(n, first)
+	if experts := stackedExperts(src); experts > 0 {
+		count += ", " + module.Count(experts, "expert") + " in tensors of several"
+	}
+	if what := needs[q.method]; what != "" {
+		count += "; it needs " + what
+	}
 	return nil, quant.Errorf(quant.ErrUnsupported, dir, "quantization", "gptq, compressed-tensors, modelslim or none",
-		"%.40s%s: %s (%s)", q.method, scheme(q), status, module.Layers(n, first))
+		"%.40s%s: %s (%s)", q.method, scheme(q), status, count)
+}
+
+// needs says what reading a format would take.
+var needs = map[string]string{
+	"fp8":          "weights of 8-bit floats with a scale for each tensor, row or block",
+	"fbgemm_fp8":   "weights of 8-bit floats with a scale for each row",
+	"bitsandbytes": "a codebook of 16 values (nf4, fp4) with scales that are quantized themselves, or int8 with outlier columns",
+	"hqq":          "zero points that are no integers",
+	"mxfp4":        "weights of 4-bit floats with a power of two for each 32 of them",
+	"modelopt":     "weights of 4- or 8-bit floats with scales in two levels",
+	"quark":        "its orders of packing",
+	"torchao":      "its serialized tensor classes",
+	"gguf":         "its container and its blocks",
+}
+
+// stackedExperts counts the experts that share a tensor with others, once for
+// each tensor of weights.
+func stackedExperts(src safetensors.Source) int {
+	n := 0
+	for _, name := range src.Names() {
+		t, _ := src.Lookup(name)
+		if len(t.Shape) < 3 || !strings.Contains(name, "experts.") {
+			continue
+		}
+		_, _, suffix, ok := splitStacked(name)
+		if strings.HasSuffix(name, "_blocks") || ok && (suffix == "weight" || suffix == "weight_packed") {
+			n += int(min(t.Shape[0], maxExperts))
+		}
+	}
+	return n
 }
 
 // schemeKeys say which variant of a format it is.

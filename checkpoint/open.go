@@ -33,6 +33,7 @@ type Options struct {
 type Model struct {
 	dir      string
 	set      *safetensors.Set
+	src      safetensors.Source // set, with each expert of a stack by itself
 	settings *settings
 	format   module.Format // nil: dense
 	modules  []module.Module
@@ -85,21 +86,26 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 func (m *Model) open(o Options) error {
 	m.scratch.New = func() any { return new(module.Scratch) }
 	m.warnings = append(slices.Clone(m.set.Warnings()), m.settings.warnings...)
+	src, refused, err := unstack(m.set)
+	if err != nil {
+		return err
+	}
+	m.src, m.refused = src, refused
 	if q := m.settings.quant; q != nil {
-		f, err := openFormat(m.dir, m.settings, m.set, o)
+		f, err := openFormat(m.dir, m.settings, m.src, o)
 		if err != nil {
 			return err
 		}
 		m.format = f
 		m.modules = slices.Clone(f.Modules())
-		m.refused = slices.Clone(f.Refused())
+		m.refused = append(m.refused, f.Refused()...)
 		if w, ok := f.(module.Warner); ok {
 			m.warnings = append(m.warnings, w.Warnings()...)
 		}
 		if len(m.modules) == 0 && len(m.refused) == 0 {
 			m.warnings = append(m.warnings, fmt.Sprintf("%s says %s, but no module is quantized so", q.source, q.method))
 		}
-	} else if n, first, tensor := quantizedModules(m.set); n > 0 {
+	} else if n, first, tensor := quantizedModules(m.src); n > 0 {
 		return quant.Errorf(quant.ErrFormat, m.dir, "quantization", "quantization_config in config.json, quantize_config.json, or quant_model_description.json",
 			"not configured, yet there are tensors such as %s (%s)", tensor, module.Layers(n, first))
 	}
@@ -124,7 +130,7 @@ func checkDir(dir string) error {
 	case err != nil:
 		return err
 	case !info.IsDir() && strings.HasSuffix(dir, ".gguf"):
-		return quant.Errorf(quant.ErrUnsupported, dir, "", "a model directory with safetensors files", "a gguf file, which is not read yet")
+		return quant.Errorf(quant.ErrUnsupported, dir, "", "a model directory with safetensors files", "a gguf file, which is not read yet: it needs %s", needs["gguf"])
 	case !info.IsDir():
 		return quant.Errorf(quant.ErrFormat, dir, "", "a model directory (give "+filepath.Dir(dir)+")", "a file")
 	}
@@ -148,7 +154,7 @@ func checkDir(dir string) error {
 	}
 	switch {
 	case strings.HasSuffix(other, ".gguf"):
-		return quant.Errorf(quant.ErrUnsupported, dir, "", "safetensors files", "a directory with %s: gguf is not read yet", other)
+		return quant.Errorf(quant.ErrUnsupported, dir, "", "safetensors files", "a directory with %s: gguf is not read yet: it needs %s", other, needs["gguf"])
 	case other != "":
 		return quant.Errorf(quant.ErrUnsupported, dir, "", "safetensors files (convert it with the tools of its framework)", "a directory with %s and no safetensors file", other)
 	}

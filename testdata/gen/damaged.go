@@ -28,6 +28,7 @@ func damagedCheckpoints() map[string]folder {
 	d.ctConfigs()
 	d.slimTensors()
 	d.slimDescriptions()
+	d.stacks()
 	d.dense()
 	return d
 }

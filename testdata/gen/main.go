@@ -25,6 +25,7 @@ func write(root string) error {
 	gptqCheckpoints(all)
 	ctensorsCheckpoints(all)
 	modelslimCheckpoints(all)
+	moeCheckpoints(all)
 	for name, f := range damagedCheckpoints() {
 		all["damaged/"+name] = f
 	}
