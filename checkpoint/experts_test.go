@@ -1,13 +1,17 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/bitlane/bitlane/checkpoint/safetensors"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -226,5 +230,63 @@ func FuzzStackedName(f *testing.F) {
 		s := stack{experts: experts, projection: projection}
 		_, _, _, again := splitStacked(s.name(7, suffix))
 		require.False(t, again, "an expert's tensor is no stack")
+	})
+}
+
+// FuzzStacks takes apart a file whose tensors have any types and shapes: what
+// is seen of an expert can be read, and lies inside its stack.
+func FuzzStacks(f *testing.F) {
+	f.Add(uint8(0), uint16(3), uint16(2), uint16(4), uint16(3), uint16(1), []byte{3, 0, 0, 0, 0, 0, 0, 0}, uint8(3))
+	f.Add(uint8(1), uint16(2), uint16(3), uint16(1), uint16(2), uint16(1), []byte{2}, uint8(2))
+	f.Add(uint8(6), uint16(4), uint16(1), uint16(8), uint16(4), uint16(9), []byte{}, uint8(0))
+	f.Fuzz(func(t *testing.T, flags uint8, e, n, k, scales, groups uint16, numbers []byte, sizes uint8) {
+		var data []safetensors.Data
+		add := func(name string, typ safetensors.Type, b []byte, shape ...int64) {
+			want := int64(typ.Bits()) / 8
+			for _, d := range shape {
+				want *= d
+			}
+			if want <= 1<<18 {
+				full := make([]byte, want)
+				copy(full, b)
+				data = append(data, safetensors.Data{Name: name, Type: typ, Shape: shape, Bytes: full})
+			}
+		}
+		weight, typ := "weight", safetensors.Type("I8")
+		if flags&1 != 0 {
+			weight, typ = "weight_packed", "I32"
+		}
+		in := []string{"experts.w2.", "experts.w2_", "experts.w2_weight.", "a.experts.down_proj_"}[flags>>1&3]
+		add(in+weight, typ, nil, int64(e), int64(n), int64(k))
+		add(in+"weight_scale", "F32", nil, int64(scales), int64(n), int64(groups))
+		add(in+"bias", "F16", nil, int64(scales))
+		add(in+"weight_shape", "I64", numbers, int64(sizes&7))
+		var file bytes.Buffer
+		if safetensors.Write(&file, nil, data...) != nil {
+			return
+		}
+		src, err := safetensors.New(bytes.NewReader(file.Bytes()), int64(file.Len()), "f")
+		require.NoError(t, err)
+		u, _, err := unstack(src)
+		if err != nil {
+			require.True(t, errors.Is(err, quant.ErrFormat) || errors.Is(err, quant.ErrUnsupported), "%v", err)
+			return
+		}
+		names := u.Names()
+		require.True(t, slices.IsSorted(names))
+		for _, name := range names {
+			info, ok := u.Lookup(name)
+			require.True(t, ok, name)
+			size := int64(info.Type.Bits()) / 8
+			for _, d := range info.Shape {
+				size *= d
+			}
+			require.Equal(t, size, info.Bytes, name)
+			b, err := u.Read(nil, name)
+			require.NoError(t, err)
+			require.Len(t, b, int(size))
+			require.NoError(t, u.ReadAt(b, name, 0))
+			require.True(t, has(src, u.Origin(name)))
+		}
 	})
 }
