@@ -186,8 +186,13 @@ func (e *expected) activations(l *quant.Linear, recipe quant.Recipe, xt dtype.DT
 	act := recipe.ActGroups(l.Weight.Groups())
 	k := l.Weight.K()
 	rowCodes, rowScales := make([]int8, k), make([]float32, act.Count())
+	row, tmp := make([]float32, k), make([]float32, k)
 	for m := range zeros {
 		zero := recipe.QuantizeRow(xt, &act, rowCodes, rowScales, x[m*k:(m+1)*k])
+		if recipe.Kind == quant.Int4FlatQuant {
+			l.Transform.Apply(xt, row, x[m*k:(m+1)*k], tmp)
+			rowScales[0] = l.Transform.QuantizeRow(rowCodes, row)
+		}
 		require.Equal(t, codes[m*k:(m+1)*k], rowCodes, "%s: codes of row %d by %s", l.Name, m, kind)
 		require.Equal(t, scales[m*act.Count():(m+1)*act.Count()], rowScales, "%s: scales of row %d by %s", l.Name, m, kind)
 		require.Equal(t, zeros[m], zero, "%s: zero of row %d by %s", l.Name, m, kind)
@@ -283,6 +288,7 @@ func TestBundledRecipes(t *testing.T) {
 		"gptq-w4-g128": quant.Exact, "ctensors-w4a16-asym": quant.Exact, "dense-bf16": quant.Exact,
 		"awq-gemm-g128": quant.Exact, "auto-round-gptq": quant.Exact,
 		"ctensors-w4a8": quant.Int8Token, "ctensors-w8a8": quant.Int8Token,
+		"modelslim-w8a16": quant.Exact, "modelslim-w8a8-dynamic": quant.Int8TokenAscend, "modelslim-w4a4-dynamic": quant.Int4TokenAscend,
 	} {
 		for _, mod := range openModel(t, filepath.Join(bundled, dir), checkpoint.Options{}).Modules() {
 			if mod.Quantized {
@@ -290,6 +296,43 @@ func TestBundledRecipes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Layers that stand for several have the rows of their parts, in every
+// checkpoint and format.
+func TestBundledFused(t *testing.T) {
+	ctx, seen := context.Background(), map[string]int{}
+	for _, dir := range bundledDirs(t) {
+		m := openModel(t, dir, checkpoint.Options{})
+		for _, f := range m.Fused() {
+			var whole, part quant.Linear
+			if f.Problem != "" {
+				_, err := m.LoadFused(ctx, &whole, f.Name)
+				require.Error(t, err, "%s: %s", dir, f.Problem)
+				continue
+			}
+			_, err := m.LoadFused(ctx, &whole, f.Name)
+			require.NoError(t, err, dir)
+			require.NoError(t, whole.Check())
+			seen[m.Format()]++
+			for _, p := range f.Parts {
+				got, err := whole.Select(quant.AxisN, p.Rows)
+				require.NoError(t, err)
+				if f.Stored {
+					continue
+				}
+				_, err = m.Load(ctx, &part, p.Name)
+				require.NoError(t, err)
+				require.Equal(t, part.Recipe, got.Recipe)
+				require.True(t, part.Transform.Equal(got.Transform))
+				for n := range part.Weight.N() {
+					require.Equal(t, part.Weight.Row(n), got.Weight.Row(n), "%s %s row %d", dir, p.Name, n)
+				}
+			}
+		}
+	}
+	require.Equal(t, 2+1+1+4, seen["modelslim"], "W4A4 with transforms, W8A8, plain, the w13 of four experts")
+	require.Equal(t, 1+4+4, seen["compressed-tensors"], "plain, gate_up_proj and w13 of four experts")
 }
 
 // Weights quantized on load, in each setting that the generator wrote down.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bitlane/bitlane/checkpoint/modelslim"
 	"github.com/bitlane/bitlane/checkpoint/module"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
@@ -28,11 +29,17 @@ const (
 
 // settings is what the configuration files of a directory say.
 type settings struct {
-	modelType string
-	dtype     dtype.DType
-	quant     *quantConfig // nil: not quantized as far as they say
-	warnings  []string
+	modelType  string
+	modelTypes []string // and that of its text part
+	head       heads
+	dtype      dtype.DType
+	quant      *quantConfig // nil: not quantized as far as they say
+	slim       *quantConfig // modelslim's description, where there is one
+	warnings   []string
 }
+
+// heads is how the rows of an attention are divided, 0 where it is not said.
+type heads struct{ queries, keys, dim int }
 
 // quantConfig is one quantization configuration.
 type quantConfig struct {
@@ -52,6 +59,7 @@ type configFile struct {
 // missing.
 func readSettings(dir string) (*settings, error) {
 	names := []string{modelConfig, autoGPTQConfig, awqConfig, modelOptConfig}
+	configs := len(names)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -62,9 +70,12 @@ func readSettings(dir string) (*settings, error) {
 		}
 	}
 	var files []configFile
-	for _, name := range names {
-		path := filepath.Join(dir, name)
-		text, err := readFile(path)
+	for i, name := range names {
+		path, limit := filepath.Join(dir, name), module.MaxConfig
+		if i >= configs {
+			limit = modelslim.MaxDescription
+		}
+		text, err := readFile(path, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -92,11 +103,21 @@ func parseSettings(files []configFile) (*settings, error) {
 		return err
 	}
 	for _, f := range files {
+		file := filepath.Base(f.path)
+		if ok, _ := filepath.Match(modelSlimGlob, file); ok {
+			if s.slim != nil {
+				return nil, quant.Errorf(quant.ErrFormat, f.path, "", "one description of the tensors", "a second one beside %s", s.slim.source)
+			}
+			// Its text is for package modelslim: it may have a line for each of
+			// a million tensors.
+			s.slim = &quantConfig{f.path, "modelslim", f.text, &module.Object{Name: f.path}}
+			found = append(found, *s.slim)
+			continue
+		}
 		o, err := module.ParseObject(f.path, f.text)
 		if err != nil {
 			return nil, err
 		}
-		file := filepath.Base(f.path)
 		if file == modelConfig {
 			err = s.model(o, add)
 		} else {
@@ -137,6 +158,9 @@ func (s *settings) model(o *module.Object, add func(*module.Object, string, json
 		return err
 	}
 	for _, o := range nested {
+		if o == nested[0] || strings.HasSuffix(o.Name, ": text_config") {
+			s.attention(o)
+		}
 		for _, key := range quantKeys {
 			q, err := o.Object(key)
 			if err == nil && q != nil {
@@ -158,6 +182,33 @@ func (s *settings) model(o *module.Object, add func(*module.Object, string, json
 		}
 	}
 	return nil
+}
+
+// attention reads the type of a model, or of its text part, and its heads. What
+// is no number there (some models have a list, one for each layer) is not known.
+func (s *settings) attention(o *module.Object) {
+	if t, err := o.Text("model_type"); err == nil && t != "" {
+		s.modelTypes = append(s.modelTypes, t)
+	}
+	number := func(keys ...string) int {
+		for _, key := range keys {
+			if n, err := o.Int(key, 0); err == nil && n > 0 && n <= quant.MaxDim {
+				return n
+			}
+		}
+		return 0
+	}
+	h := heads{queries: number("num_attention_heads", "n_head"), keys: number("num_key_value_heads"), dim: number("head_dim")}
+	if h.queries == 0 {
+		return
+	}
+	if hidden := number("hidden_size", "n_embd"); h.dim == 0 && hidden%h.queries == 0 {
+		h.dim = hidden / h.queries
+	}
+	if h.keys == 0 && !o.Has("num_key_value_heads") {
+		h.keys = h.queries
+	}
+	s.head = h
 }
 
 var quantKeys = []string{"quantization_config", "compression_config"}
@@ -200,12 +251,11 @@ func methodOf(o *module.Object, file string) (string, error) {
 			return m, nil
 		}
 	}
-	slim, _ := filepath.Match(modelSlimGlob, file)
 	switch {
 	case file == modelOptConfig:
 		return "modelopt", nil
-	case slim:
-		return "modelslim", nil
+	case o.Has("model_quant_type") || o.Has("kv_quant_type") || o.Has("reduce_quant_type"):
+		return "modelslim", nil // what MindIE writes into config.json
 	case o.Has("config_groups") || o.Has("quantization_config") || strings.HasSuffix(o.Name, "compression_config"):
 		return "compressed-tensors", nil
 	case o.Has("w_bit") || o.Has("q_group_size") || o.Has("zero_point"):
@@ -216,9 +266,9 @@ func methodOf(o *module.Object, file string) (string, error) {
 	return "", quant.Errorf(quant.ErrFormat, o.Name, "quant_method", "the name of a format", "absent")
 }
 
-// readFile returns the contents of a regular file of at most
-// module.MaxConfig bytes, or nil where there is none.
-func readFile(path string) ([]byte, error) {
+// readFile returns the contents of a regular file of at most limit bytes, or
+// nil where there is none.
+func readFile(path string, limit int) ([]byte, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -234,12 +284,12 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, module.MaxConfig+1))
+	b, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(b) > module.MaxConfig {
-		return nil, quant.Errorf(quant.ErrFormat, path, "size", "at most 16 MiB", "more")
+	if len(b) > limit {
+		return nil, quant.Errorf(quant.ErrFormat, path, "size", fmt.Sprintf("at most %d MiB", limit>>20), "more")
 	}
 	return b, nil
 }

@@ -139,7 +139,6 @@ func TestRefusedFormats(t *testing.T) {
 		{`{"quant_method":"torchao"}`, "weight_scale", "torchao: not read yet (2 layers, the first is m.0"},
 		{`{"quant_method":"quark"}`, "weight_scale", "quark: not read yet (2 layers, the first is m.0"},
 		{`{"quant_method":"MXFP4"}`, "up_proj_blocks", "mxfp4: not read yet (2 layers, the first is m.0"},
-		{`{"quant_method":"ascend"}`, "weight_scale", "modelslim: not read yet (2 layers, the first is m.0"},
 		{`{"quant_method":"exl3","bits":3.0}`, "trellis", "exl3 (bits 3.0): not planned (2 layers, the first is m.0"},
 		{`{"quant_method":"aqlm"}`, "codebooks", "aqlm: not planned (2 layers, the first is m.0"},
 		{`{"quant_method":"` + strings.Repeat("z", 999) + `"}`, "x", strings.Repeat("z", 40) + ": not planned (0 layers)"},
@@ -155,8 +154,6 @@ func TestRefusedFormats(t *testing.T) {
 	}
 	for file, c := range map[string][2]string{
 		"hf_quant_config.json":                        {`{"producer":{"name":"modelopt"},"quantization":{"quant_algo":"NVFP4"}}`, `modelopt (quantization {"quant_algo":"NVFP4"})`},
-		"quant_model_description.json":                {`{"model_quant_type":"W8A8","a.weight":"W8A8"}`, `modelslim (model_quant_type "W8A8")`},
-		"quant_model_description_w4a4_flatquant.json": {`{"version":"1.0.0","a.weight":"FLOAT"}`, "modelslim"},
 	} {
 		d := newDir(t).file(file, c[0])
 		d.floats("lm_head.weight", dtype.F32, 4, 4)

@@ -112,13 +112,13 @@ func (m *Model) findPlain(o DenseOptions) {
 		quantized[m.refused[i].Name] = true
 	}
 	taken := map[string]bool{} // modules with a weight that have been decided on
-	names := m.set.Names()
+	names := m.src.Names()
 	for _, name := range names {
 		owner, isWeight := strings.CutSuffix(name, ".weight")
 		if !isWeight || quantized[owner] {
 			continue
 		}
-		t, _ := m.set.Lookup(name)
+		t, _ := m.src.Lookup(name)
 		p, why, refuse := m.plainOf(owner, t, &o)
 		switch {
 		case refuse:
@@ -139,21 +139,25 @@ func (m *Model) findPlain(o DenseOptions) {
 		if quantized[owner] || taken[owner] && (last == "weight" || last == "bias") {
 			continue
 		}
-		t, _ := m.set.Lookup(name)
+		t, _ := m.src.Lookup(name)
+		if why := floatExperts(t); why != "" {
+			m.refused = append(m.refused, module.Refused{Name: name, Why: why})
+			continue
+		}
 		m.skipped = append(m.skipped, module.Refused{Name: name, Why: notLinear(t)})
 	}
 }
 
 func notLinear(t safetensors.Tensor) string {
-	if len(t.Shape) == 3 && strings.Contains(t.Name, "expert") {
-		return module.Count(int(t.Shape[0]), "expert") + " in one tensor: not read"
-	}
 	return fmt.Sprintf("not a linear layer's weight: %s %v", t.Type, t.Shape)
 }
 
 // plainOf decides on one weight. why says why it is no module; refuse tells a
 // linear layer that is not read from something that is none.
 func (m *Model) plainOf(name string, t safetensors.Tensor, o *DenseOptions) (p plain, why string, refuse bool) {
+	if why := floatExperts(t); why != "" {
+		return p, why, true
+	}
 	if len(t.Shape) != 2 {
 		return p, notLinear(t), false
 	}
@@ -205,7 +209,7 @@ func (m *Model) orient(name string, p *plain) (why string, refuse bool) {
 			p.n, p.k = p.k, p.n
 		}
 	}
-	if b, ok := m.set.Lookup(name + ".bias"); ok && (len(b.Shape) != 1 || b.Shape[0] != int64(p.n)) {
+	if b, ok := m.src.Lookup(name + ".bias"); ok && (len(b.Shape) != 1 || b.Shape[0] != int64(p.n)) {
 		return fmt.Sprintf("bias %v does not fit a weight of %d output and %d input features", b.Shape, p.n, p.k), true
 	}
 	return "", false
@@ -216,7 +220,7 @@ func (m *Model) describe(name string, p plain) module.Module {
 		Name: name, Format: dense, N: p.n, K: p.k, Symmetric: p.quantize && !m.rtn.Asymmetric, Quantized: p.quantize, Bytes: p.tensor.Bytes,
 		Plain: p.dtype, Detail: p.dtype.String(),
 	}
-	if b, ok := m.set.Lookup(name + ".bias"); ok {
+	if b, ok := m.src.Lookup(name + ".bias"); ok {
 		d.Bias = true
 		d.Bytes += b.Bytes
 	}

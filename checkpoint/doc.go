@@ -13,6 +13,13 @@
 // not read is refused by name, with the number of its layers; nothing is
 // guessed. Every other tensor can be read as bytes.
 //
+// Experts are layers like others, also where those of a model share a tensor.
+// Layers that read the same input can be had as one:
+//
+//	for _, f := range m.Fused() { // X.qkv_proj of X.q_proj, X.k_proj, X.v_proj
+//		findings, err := m.LoadFused(ctx, &layer, f.Name)
+//	}
+//
 // How one format packs its tensors belongs to that format's package, and
 // nothing that knows a kernel or a device enters here.
 package checkpoint

@@ -67,13 +67,13 @@ func (m *Model) loadPlain(ctx context.Context, dst *quant.Linear, p *plain, s *m
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := module.ReadBias(dst, m.set, dst.Name+".bias", p.n, s, bufBias); err != nil {
+	if err := module.ReadBias(dst, m.src, dst.Name+".bias", p.n, s, bufBias); err != nil {
 		return err
 	}
 	if !p.quantize && !p.transposed {
 		return m.readRows(ctx, &dst.Weight, p, s)
 	}
-	b, err := s.Read(bufElements, m.set, p.tensor.Name)
+	b, err := s.Read(bufElements, m.src, p.tensor.Name)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (m *Model) readRows(ctx context.Context, w *quant.Weight, p *plain, s *modu
 			return err
 		}
 		b := s.Bytes(bufElements, pitch*min(strip, p.n-n))
-		if err := m.set.ReadAt(b, p.tensor.Name, int64(n)*int64(pitch)); err != nil {
+		if err := m.src.ReadAt(b, p.tensor.Name, int64(n)*int64(pitch)); err != nil {
 			return err
 		}
 		if err := storeRows(w, p, b, n); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/bitlane/bitlane/checkpoint/awq"
 	"github.com/bitlane/bitlane/checkpoint/ctensors"
 	"github.com/bitlane/bitlane/checkpoint/gptq"
+	"github.com/bitlane/bitlane/checkpoint/modelslim"
 	"github.com/bitlane/bitlane/checkpoint/module"
 	"github.com/bitlane/bitlane/checkpoint/safetensors"
 	"github.com/bitlane/bitlane/quant"
@@ -17,16 +18,17 @@ import (
 // planned are the formats that are known and not read yet; those that are not
 // planned are named by their configuration just the same.
 var planned = []string{
-	"modelslim", "fp8", "fbgemm_fp8", "bitsandbytes",
+	"fp8", "fbgemm_fp8", "bitsandbytes",
 	"hqq", "torchao", "quark", "mxfp4", "modelopt", "gguf",
 }
 
 // readFormats are those that are read, for people.
-const readFormats = "gptq, awq, auto-round, compressed-tensors or none"
+const readFormats = "gptq, awq, auto-round, compressed-tensors, modelslim or none"
 
 // openFormat opens the quantized modules of src with the package that reads
 // them, or refuses the format by name.
-func openFormat(dir string, q *quantConfig, src safetensors.Source, o Options) (module.Format, error) {
+func openFormat(dir string, s *settings, src safetensors.Source, o Options) (module.Format, error) {
+	q := s.quant
 	switch q.method {
 	case "gptq":
 		return gptq.Open(q.text, src, append([]gptq.Option{gptq.ConfigName(q.source)}, o.GPTQ...)...)
@@ -36,14 +38,56 @@ func openFormat(dir string, q *quantConfig, src safetensors.Source, o Options) (
 		return autoround.Open(q.text, src, autoround.ConfigName(q.source), autoround.GPTQ(o.GPTQ...))
 	case "compressed-tensors":
 		return ctensors.Open(q.text, src, ctensors.ConfigName(q.source))
+	case "modelslim":
+		if s.slim == nil {
+			return nil, quant.Errorf(quant.ErrFormat, dir, "", "the description of a modelslim model, as "+q.source+" says", "no file %s", modelSlimGlob)
+		}
+		return modelslim.Open(s.slim.text, src, modelslim.ConfigName(s.slim.source), modelslim.ModelType(s.dtype))
 	}
 	status := "not planned"
 	if slices.Contains(planned, q.method) {
 		status = "not read yet"
 	}
 	n, first, _ := quantizedModules(src)
+	count := module.Layers(n, first)
+	if experts := stackedExperts(src); experts > 0 {
+		count += ", " + module.Count(experts, "expert") + " in tensors of several"
+	}
+	if what := needs[q.method]; what != "" {
+		count += "; it needs " + what
+	}
 	return nil, quant.Errorf(quant.ErrUnsupported, dir, "quantization", readFormats,
-		"%.40s%s: %s (%s)", q.method, scheme(q), status, module.Layers(n, first))
+		"%.40s%s: %s (%s)", q.method, scheme(q), status, count)
+}
+
+// needs says what reading a format would take.
+var needs = map[string]string{
+	"fp8":          "weights of 8-bit floats with a scale for each tensor, row or block",
+	"fbgemm_fp8":   "weights of 8-bit floats with a scale for each row",
+	"bitsandbytes": "a codebook of 16 values (nf4, fp4) with scales that are quantized themselves, or int8 with outlier columns",
+	"hqq":          "zero points that are no integers",
+	"mxfp4":        "weights of 4-bit floats with a power of two for each 32 of them",
+	"modelopt":     "weights of 4- or 8-bit floats with scales in two levels",
+	"quark":        "its orders of packing",
+	"torchao":      "its serialized tensor classes",
+	"gguf":         "its container and its blocks",
+}
+
+// stackedExperts counts the experts that share a tensor with others, once for
+// each tensor of weights.
+func stackedExperts(src safetensors.Source) int {
+	n := 0
+	for _, name := range src.Names() {
+		t, _ := src.Lookup(name)
+		if len(t.Shape) < 3 || !strings.Contains(name, "experts.") {
+			continue
+		}
+		_, _, suffix, ok := splitStacked(name)
+		if strings.HasSuffix(name, "_blocks") || ok && (suffix == "weight" || suffix == "weight_packed") {
+			n += int(min(t.Shape[0], maxExperts))
+		}
+	}
+	return n
 }
 
 // schemeKeys say which variant of a format it is.

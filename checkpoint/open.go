@@ -22,6 +22,10 @@ import (
 type Options struct {
 	Dense DenseOptions
 	GPTQ  []gptq.Option // passed on where modules are packed as GPTQ's: in GPTQ and AutoRound models
+
+	// Fusions are rules for Model.Fused by model_type, beside those that are
+	// built in (see FusedTypes) and instead of them where a type has both.
+	Fusions map[string][]Fusion
 }
 
 // Model is an open model directory. Its methods may be called by several
@@ -29,6 +33,7 @@ type Options struct {
 type Model struct {
 	dir      string
 	set      *safetensors.Set
+	src      safetensors.Source // set, with each expert of a stack by itself
 	settings *settings
 	format   module.Format // nil: dense
 	modules  []module.Module
@@ -36,12 +41,15 @@ type Model struct {
 	skipped  []module.Refused
 	refused  []module.Refused
 	warnings []string
+	rules    []Fusion
+	fused    []Fused
 	rtn      quant.RTN
 	scratch  sync.Pool // of *module.Scratch
 }
 
 // Open opens the model directory dir: its safetensors files and, where they
-// are there, config.json, quantize_config.json and quant_config.json. It reads
+// are there, config.json, quantize_config.json, quant_config.json and
+// quant_model_description.json, which may be named after its type. It reads
 // headers and configurations only.
 //
 // A format that is not read is quant.ErrUnsupported, naming the format, its
@@ -78,22 +86,27 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 func (m *Model) open(o Options) error {
 	m.scratch.New = func() any { return new(module.Scratch) }
 	m.warnings = append(slices.Clone(m.set.Warnings()), m.settings.warnings...)
+	src, refused, err := unstack(m.set)
+	if err != nil {
+		return err
+	}
+	m.src, m.refused = src, refused
 	if q := m.settings.quant; q != nil {
-		f, err := openFormat(m.dir, q, m.set, o)
+		f, err := openFormat(m.dir, m.settings, m.src, o)
 		if err != nil {
 			return err
 		}
 		m.format = f
 		m.modules = slices.Clone(f.Modules())
-		m.refused = slices.Clone(f.Refused())
+		m.refused = append(m.refused, f.Refused()...)
 		if w, ok := f.(module.Warner); ok {
 			m.warnings = append(m.warnings, w.Warnings()...)
 		}
 		if len(m.modules) == 0 && len(m.refused) == 0 {
 			m.warnings = append(m.warnings, fmt.Sprintf("%s says %s, but no module is quantized so", q.source, q.method))
 		}
-	} else if n, first, tensor := quantizedModules(m.set); n > 0 {
-		return quant.Errorf(quant.ErrFormat, m.dir, "quantization", "quantization_config in config.json, or quantize_config.json",
+	} else if n, first, tensor := quantizedModules(m.src); n > 0 {
+		return quant.Errorf(quant.ErrFormat, m.dir, "quantization", "quantization_config in config.json, quantize_config.json, or quant_model_description.json",
 			"not configured, yet there are tensors such as %s (%s)", tensor, module.Layers(n, first))
 	}
 	m.findPlain(o.Dense)
@@ -101,6 +114,7 @@ func (m *Model) open(o Options) error {
 	slices.SortFunc(m.modules, func(a, b module.Module) int { return module.Compare(a.Name, b.Name) })
 	slices.SortFunc(m.skipped, byName)
 	slices.SortFunc(m.refused, byName)
+	m.findFused(o.Fusions)
 	if len(m.modules) == 0 && len(m.refused) == 0 {
 		m.warnings = append(m.warnings, "no linear layer found")
 	}
@@ -116,7 +130,7 @@ func checkDir(dir string) error {
 	case err != nil:
 		return err
 	case !info.IsDir() && strings.HasSuffix(dir, ".gguf"):
-		return quant.Errorf(quant.ErrUnsupported, dir, "", "a model directory with safetensors files", "a gguf file, which is not read yet")
+		return quant.Errorf(quant.ErrUnsupported, dir, "", "a model directory with safetensors files", "a gguf file, which is not read yet: it needs %s", needs["gguf"])
 	case !info.IsDir():
 		return quant.Errorf(quant.ErrFormat, dir, "", "a model directory (give "+filepath.Dir(dir)+")", "a file")
 	}
@@ -140,14 +154,14 @@ func checkDir(dir string) error {
 	}
 	switch {
 	case strings.HasSuffix(other, ".gguf"):
-		return quant.Errorf(quant.ErrUnsupported, dir, "", "safetensors files", "a directory with %s: gguf is not read yet", other)
+		return quant.Errorf(quant.ErrUnsupported, dir, "", "safetensors files", "a directory with %s: gguf is not read yet: it needs %s", other, needs["gguf"])
 	case other != "":
 		return quant.Errorf(quant.ErrUnsupported, dir, "", "safetensors files (convert it with the tools of its framework)", "a directory with %s and no safetensors file", other)
 	}
 	return quant.Errorf(quant.ErrFormat, dir, "", "a model directory", "no safetensors files in it")
 }
 
-// Format returns "gptq", "awq", "auto-round", "compressed-tensors" or "dense".
+// Format returns "gptq", "awq", "auto-round", "compressed-tensors", "modelslim" or "dense".
 func (m *Model) Format() string {
 	if m.format == nil {
 		return dense

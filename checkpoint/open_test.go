@@ -46,9 +46,11 @@ func TestQuantizedModel(t *testing.T) {
 		"model.embed_tokens":              "an embedding or norm by its name (*embed_tokens*)",
 		"model.layers.2.input_layernorm":  "not a linear layer's weight: F16 [96]",
 		"model.layers.10.input_layernorm": "not a linear layer's weight: F16 [96]",
-		"model.layers.2.experts.w":        "4 experts in one tensor: not read",
 	}, reasons(m.Skipped()))
-	require.Equal(t, map[string]string{"model.odd": "a weight of type I8, without quantization settings that cover it"}, reasons(m.Refused()))
+	require.Equal(t, map[string]string{
+		"model.odd":                "a weight of type I8, without quantization settings that cover it",
+		"model.layers.2.experts.w": "4 experts in one tensor, F16 [4 3 2]: reading it needs to know how this architecture lays them (input or output first, gate and up apart or in turns)",
+	}, reasons(m.Refused()))
 
 	for name, want := range map[string][]float32{"lm_head": head, "model.layers.2.mlp.gate": gate, "model.layers.2.attn.q_proj": ignored} {
 		var l quant.Linear

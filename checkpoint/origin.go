@@ -38,12 +38,24 @@ func (m *Model) Origin(name string) (Origin, error) {
 	slices.Sort(tensors)
 	o := Origin{Settings: fmt.Sprintf("%s; model %v; decoding %d", settings, m.settings.dtype, decoding)}
 	for _, t := range tensors {
-		if info, ok := m.set.Lookup(t); ok {
-			stamp, changed := m.set.Stamp(t)
+		if info, ok := m.src.Lookup(t); ok {
+			stamp, changed := m.stamp(info)
 			o.Tensors = append(o.Tensors, OriginTensor{info, stamp, changed})
 		}
 	}
 	return o, nil
+}
+
+// stamp is that of the file; a tensor of an expert is a part of one.
+func (m *Model) stamp(t safetensors.Tensor) (text string, changed time.Time) {
+	name := t.Name
+	if u, ok := m.src.(*unstacked); ok {
+		name = u.Origin(name)
+	}
+	if text, changed = m.set.Stamp(name); text != "" && name != t.Name {
+		text = fmt.Sprintf("%s; %d of them at %d", text, t.Bytes, t.Offset)
+	}
+	return text, changed
 }
 
 func (m *Model) trace(name string) (tensors []string, settings string) {
@@ -60,7 +72,7 @@ func (m *Model) trace(name string) (tensors []string, settings string) {
 	return nil, ""
 }
 
-// ReadTensorAt fills dst with the bytes of a tensor from off on.
+// ReadTensorAt fills dst with the bytes of a tensor, of the files or of an expert, from off on.
 func (m *Model) ReadTensorAt(dst []byte, name string, off int64) error {
-	return m.set.ReadAt(dst, name, off)
+	return m.src.ReadAt(dst, name, off)
 }

@@ -105,7 +105,7 @@ func TestSecondStart(t *testing.T) {
 			for _, cuts := range [][]prepacked.Cut{
 				nil,
 				{{Axis: quant.AxisN, Rank: 1, Size: 3}},
-				{{Axis: quant.AxisK, Ranges: []quant.Range{{Start: 8, End: 50}, {Start: 60, End: 61}}}, {Axis: quant.AxisN, Rank: 0, Size: 2}},
+				{{Axis: quant.AxisK, Ranges: []quant.Range{{Start: m.K / 8, End: m.K / 2}, {Start: m.K/2 + 3, End: m.K/2 + 4}}}, {Axis: quant.AxisN, Rank: 0, Size: 2}},
 			} {
 				if m.Recipe.Kind == quant.Int4FlatQuant && len(cuts) == 2 {
 					continue // a transform cannot be cut along K

@@ -21,6 +21,7 @@ import (
 //	Int8TokenXPU      max(amax/127, 1e-5) rounded to t         half even(x/scale), clamped to −128..127
 //	Int8TokenAscend   amax/127 in float32                      half even(x/scale), clamped to −128..127; scale 0 → 0
 //	Int8Group         amax/127 in float32, for each group      half even(x/scale), clamped to −127..127; scale 0 → 0
+//	Int4TokenAscend   amax/7 in float32                        half even(x/scale), clamped to −8..7; scale 0 → 0
 //
 // A row (for Int8Group: a group) that holds a NaN or an infinity gets the
 // scale NaN and codes 0, so that what is computed from it is NaN. Exact and
@@ -44,9 +45,11 @@ func (r Recipe) QuantizeRow(t dtype.DType, act *Groups, codes []int8, scales []f
 			return 0
 		}
 		scales[0] = t.Round(max(amax/127, 1e-5))
-		divideRow(codes, x, scales[0], -128)
+		divideRow(codes, x, scales[0], -128, 127)
 	case Int8TokenAscend:
-		scales[0] = symmetricRow(codes, x, -128)
+		scales[0] = symmetricRow(codes, x, -128, 127)
+	case Int4TokenAscend:
+		scales[0] = symmetricRow(codes, x, -8, 7)
 	case Int8Group:
 		if act.kind == ActOrder {
 			scatteredGroups(act, codes, scales, x)
@@ -54,7 +57,7 @@ func (r Recipe) QuantizeRow(t dtype.DType, act *Groups, codes []int8, scales []f
 		}
 		for g := range act.count {
 			lo, hi := act.span(g)
-			scales[g] = symmetricRow(codes[lo:hi], x[lo:hi], -127)
+			scales[g] = symmetricRow(codes[lo:hi], x[lo:hi], -127, 127)
 		}
 	}
 	return zero
@@ -123,7 +126,7 @@ func tokenRow(t dtype.DType, codes []int8, x []float32) float32 {
 		scale = float32(t.Epsilon())
 	}
 	if t == dtype.F32 {
-		divideRow(codes, x, scale, -128)
+		divideRow(codes, x, scale, -128, 127)
 		return scale
 	}
 	for k, v := range x {
@@ -132,17 +135,17 @@ func tokenRow(t dtype.DType, codes []int8, x []float32) float32 {
 	return scale
 }
 
-func symmetricRow(codes []int8, x []float32, lowest float32) float32 {
+func symmetricRow(codes []int8, x []float32, lo, hi float32) float32 {
 	amax, finite := absMax(x)
 	if !finite {
 		return poison(codes)
 	}
-	scale := amax / 127
+	scale := amax / hi
 	if scale == 0 {
 		clear(codes)
 		return 0
 	}
-	divideRow(codes, x, scale, lowest)
+	divideRow(codes, x, scale, lo, hi)
 	return scale
 }
 
@@ -195,10 +198,10 @@ func poison(codes []int8) float32 {
 // divideRow divides truly, as every recipe does: a product with 1/scale has
 // another rounding. Clamping before rounding to an integer is the same as
 // after it, the ends being integers.
-func divideRow(codes []int8, x []float32, scale, lowest float32) {
+func divideRow(codes []int8, x []float32, scale, lo, hi float32) {
 	codes = codes[:len(x)]
 	for k, v := range x {
-		codes[k] = halfEven(limit(v/scale, lowest, 127))
+		codes[k] = halfEven(limit(v/scale, lo, hi))
 	}
 }
 

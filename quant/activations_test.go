@@ -67,6 +67,10 @@ func TestQuantizeRowByHand(t *testing.T) {
 		{"ascend, half even", quant.Int8TokenAscend, dtype.F16, []float32{127, .5, 1.5, 2.5, -.5, -2.5, -127}, []int8{127, 0, 2, 2, 0, -2, -127}, 1, 0},
 		{"ascend, zeros", quant.Int8TokenAscend, dtype.F16, []float32{0, 0}, []int8{0, 0}, 0, 0},
 		{"ascend, scale underflows", quant.Int8TokenAscend, dtype.F32, []float32{0x1p-149, 0}, []int8{0, 0}, 0, 0},
+		{"ascend int4, half even", quant.Int4TokenAscend, dtype.F16, []float32{7, .5, 1.5, 2.5, -.5, -2.5, -7}, []int8{7, 0, 2, 2, 0, -2, -7}, 1, 0},
+		{"ascend int4, zeros", quant.Int4TokenAscend, dtype.BF16, []float32{0, 0}, []int8{0, 0}, 0, 0},
+		{"ascend int4, scale underflows", quant.Int4TokenAscend, dtype.F32, []float32{3 * 0x1p-149, 0}, []int8{0, 0}, 0, 0},
+		{"ascend int4, subnormal scale clamps", quant.Int4TokenAscend, dtype.F32, []float32{10 * 0x1p-149, -10 * 0x1p-149}, []int8{7, -8}, 0x1p-149, 0},
 		{"ascend, subnormal scale clamps", quant.Int8TokenAscend, dtype.F32, []float32{180 * 0x1p-149, -180 * 0x1p-149}, []int8{127, -128}, 0x1p-149, 0},
 		{"group, subnormal scale clamps", quant.Int8Group, dtype.F32, []float32{180 * 0x1p-149, -180 * 0x1p-149}, []int8{127, -127}, 0x1p-149, 0},
 	}
@@ -139,7 +143,7 @@ func TestQuantizeRowNotFinite(t *testing.T) {
 }
 
 func quantizing() []quant.RecipeKind {
-	return []quant.RecipeKind{quant.Int8TokenAsym, quant.Int8Token, quant.Int8TokenXPU, quant.Int8TokenAscend, quant.Int8Group}
+	return []quant.RecipeKind{quant.Int8TokenAsym, quant.Int8Token, quant.Int8TokenXPU, quant.Int8TokenAscend, quant.Int8Group, quant.Int4TokenAscend}
 }
 
 // Exact and FlatQuant have no codes of x itself.

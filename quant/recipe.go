@@ -31,9 +31,10 @@ const (
 	Int8TokenAscend                   // aclnnDynamicQuant: absmax/127 in float32, half even
 	Int8Group                         // absmax/127 in float32 per group of K, half even
 	Int4FlatQuant                     // Kronecker transform, then int4 rows (aclnnFlatQuant)
+	Int4TokenAscend                   // aclnnDynamicQuant to int4: absmax/7 in float32, half even
 )
 
-var recipeNames = [...]string{"exact", "int8-token-asym", "int8-token", "int8-token-xpu", "int8-token-ascend", "int8-group", "int4-flatquant"}
+var recipeNames = [...]string{"exact", "int8-token-asym", "int8-token", "int8-token-xpu", "int8-token-ascend", "int8-group", "int4-flatquant", "int4-token-ascend"}
 
 // String returns the kind's name as the command line spells it.
 func (k RecipeKind) String() string {

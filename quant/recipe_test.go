@@ -17,6 +17,7 @@ func TestParseRecipe(t *testing.T) {
 		"int8-token":        {Kind: quant.Int8Token},
 		"int8-token-xpu":    {Kind: quant.Int8TokenXPU},
 		"int8-token-ascend": {Kind: quant.Int8TokenAscend},
+		"int4-token-ascend": {Kind: quant.Int4TokenAscend},
 		"int8-group":        {Kind: quant.Int8Group},
 		"int8-group/32":     {Kind: quant.Int8Group, Group: 32},
 		"int4-flatquant":    {Kind: quant.Int4FlatQuant},
@@ -27,7 +28,7 @@ func TestParseRecipe(t *testing.T) {
 		require.Equal(t, s, got.String())
 		require.NoError(t, got.Check("x"))
 	}
-	require.Len(t, quant.Recipes(), 7)
+	require.Len(t, quant.Recipes(), 8)
 	for _, s := range []string{"", "int9", "Exact", "exact/1", "int8-token/32", "int8-group/", "int8-group/0", "int8-group/-1", "int8-group/12abc", "int8-group/1e3", "int8-group/9999999999999999999", "int8-group/2147483648", "/32"} {
 		_, err := quant.ParseRecipe(s)
 		require.ErrorIs(t, err, quant.ErrUnsupported, "%q", s)
@@ -55,7 +56,7 @@ func TestRecipeCheck(t *testing.T) {
 		class error
 		text  string
 	}{
-		{quant.Recipe{Kind: 7}, quant.ErrUnsupported, "q: recipe is RecipeKind(7), want exact"},
+		{quant.Recipe{Kind: 8}, quant.ErrUnsupported, "q: recipe is RecipeKind(8), want exact"},
 		{quant.Recipe{Kind: quant.Int8Group, Group: -1}, quant.ErrShape, "q: activation group is -1"},
 		{quant.Recipe{Kind: quant.Int8Group, Group: quant.MaxDim + 1}, quant.ErrShape, "q: activation group is 1073741825"},
 		{quant.Recipe{Kind: quant.Int8Token, Group: 4}, quant.ErrUnsupported, "q: activation group of int8-token is 4"},

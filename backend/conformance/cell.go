@@ -284,6 +284,7 @@ func sampleCells(o Options) []cell {
 		with(func(c *cell) { c.recipe.Kind, c.kind = quant.Int4FlatQuant, quant.PerChannel }),
 		with(func(c *cell) { c.bits, c.size = 8, 64 }),
 		with(func(c *cell) { c.recipe.Kind, c.bits = quant.Int4FlatQuant, 8 }),
+		with(func(c *cell) { c.recipe.Kind, c.kind = quant.Int4TokenAscend, quant.PerChannel }),
 	}
 	for i := range cells {
 		cells[i].seed += uint64(i)

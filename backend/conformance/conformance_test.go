@@ -96,7 +96,7 @@ func TestAbsentInterfacesAreShownAsSkipped(t *testing.T) {
 		"restore":       "no kernel implements backend.Restorer",
 	}, skipped)
 	require.Contains(t, report.Table(), "out-of-memory")
-	require.Contains(t, report.Table(), "3 skipped")
+	require.Contains(t, report.Table(), "4 skipped")
 }
 
 func TestAPanicIsAFailureOfItsCheck(t *testing.T) {

@@ -38,7 +38,7 @@ func (c *cell) input(l *quant.Linear, m int) []float32 {
 
 // exactRow fills a row of a recipe so that its codes are integers times a power
 // of two, without any rounding: an absolute maximum of 127 for most, 7 for
-// FlatQuant, 255/2 for Int8Token, and a spread of 255 for Int8TokenAsym, whose
+// those of 4 bits, 255/2 for Int8Token, and a spread of 255 for Int8TokenAsym, whose
 // zero point then moves. Together with power-of-two weight scales every partial
 // sum of y is a multiple of one number and below 2²⁴ times it, so that every
 // order of summation gives the same float32.
@@ -73,7 +73,7 @@ func exactRow(rng *rand.Rand, kind quant.RecipeKind, index []int32, groups int, 
 	case quant.Int8Group:
 		exactGroups(rng, index, groups, x)
 		return
-	case quant.Int4FlatQuant:
+	case quant.Int4FlatQuant, quant.Int4TokenAscend:
 		at, sign := top()
 		x[at] = 7 * sign
 	default:

@@ -110,7 +110,7 @@ func testPlainIsAccepted(t *testing.T, b *bench) {
 }
 
 // TestExactCells has nothing to round: integer x, scales that are powers of
-// two, sums below 2^24, rows whose largest code is 127. y must equal the sum.
+// two, sums below 2^24, rows whose largest code is 127, or 7 for int4. y must equal the sum.
 func TestExactCells(t *testing.T) { everywhere(t, backend.OpenOptions{}, testExactCells) }
 
 func testExactCells(t *testing.T, b *bench) {
@@ -133,14 +133,18 @@ func testExactCells(t *testing.T, b *bench) {
 				}
 				layer, _ := b.prepare(l, backend.Request{Recipe: &r, X: b.x(), Y: dtype.F32, MaxRows: m})
 				x := make([]float32, m*s.k)
+				top := 127
+				if r.Kind == quant.Int4TokenAscend {
+					top = 7
+				}
 				for i := range x {
-					x[i] = float32(rng.IntN(255) - 127)
+					x[i] = float32(rng.IntN(2*top+1) - top)
 				}
 				act := r.ActGroups(l.Weight.Groups())
 				seen := map[[2]int]bool{}
 				for i := range x { // the largest of each scale
 					if g := [2]int{i / s.k, act.Of(i % s.k)}; r.Kind != quant.Exact && !seen[g] {
-						seen[g], x[i] = true, 127
+						seen[g], x[i] = true, float32(top)
 					}
 				}
 				if r.Kind == quant.Int8TokenAsym {

@@ -27,6 +27,7 @@ var golden = map[string]uint64{
 	"int8-token-ascend": 0x8c58e2df8186004a,
 	"int8-group":        0x17f468ecac2d9c22,
 	"int4-flatquant":    0xc18206a82b075594,
+	"int4-token-ascend": 0x44e35afb9bf102b,
 	"exact of 4 bits":   0x39ace0fafcd994eb,
 }
 
@@ -40,6 +41,7 @@ var goldenPanels = map[string]uint64{
 	"int8-token-ascend": 0x655db22033df69c1,
 	"int8-group":        0x1dbceb2eb9e231cb,
 	"int4-flatquant":    0xd99275049035dea8,
+	"int4-token-ascend": 0xdde4a7008a42a909,
 	"exact of 4 bits":   0x1f5568a65ef77520,
 }
 
@@ -55,12 +57,14 @@ var goldenPairs = map[string]uint64{
 // programs has these bytes.
 var goldenPacked = map[string]uint64{
 	"panel0-1-int4-flatquant int4-flatquant":       0x2cceb755a3bd8143,
+	"panel0-1-int4-token-ascend int4-token-ascend": 0xe7ccf6805465e089,
 	"panel0-1-int8-group/16 int8-group":            0x8b52fdb240e25581,
 	"panel0-1-int8-token int8-token":               0xe7ccf6805465e089,
 	"panel0-1-int8-token-ascend int8-token-ascend": 0xe7ccf6805465e089,
 	"panel0-1-int8-token-asym int8-token-asym":     0x8507405d28f481c9,
 	"panel0-1-int8-token-xpu int8-token-xpu":       0xe7ccf6805465e089,
 	"panel1-1-int4-flatquant int4-flatquant":       0x2cceb755a3bd8143,
+	"panel1-1-int4-token-ascend int4-token-ascend": 0xe7ccf6805465e089,
 	"panel1-1-int8-group/16 int8-group":            0x8b52fdb240e25581,
 	"panel1-1-int8-token int8-token":               0xe7ccf6805465e089,
 	"panel1-1-int8-token-ascend int8-token-ascend": 0xe7ccf6805465e089,
@@ -76,6 +80,7 @@ var goldenPacked = map[string]uint64{
 	"rows-1-exact exact":                           0xae69818a22ee3231,
 	"rows-1-exact plain":                           0xc7b14ce0af72dda8,
 	"rows-1-int4-flatquant int4-flatquant":         0x6d8fdb249b4cd2bb,
+	"rows-1-int4-token-ascend int4-token-ascend":   0xae69818a22ee3231,
 	"rows-1-int8-group/16 int8-group":              0x14395add2efe2173,
 	"rows-1-int8-token int8-token":                 0xae69818a22ee3231,
 	"rows-1-int8-token-ascend int8-token-ascend":   0xae69818a22ee3231,
@@ -196,8 +201,8 @@ func testGoldenBits(b *bench, golden map[string]uint64) {
 		l.Bias[i] = number(900, 700)
 	}
 	for _, kind := range quant.Recipes() {
+		l.Recipe, l.Transform = quant.Recipe{Kind: kind}, nil
 		if kind == quant.Int4FlatQuant {
-			l.Recipe = quant.Recipe{Kind: kind}
 			l.Transform = &quant.Transform{L: 7, R: 12, P1: p1, P2: p2, Type: dtype.F16, Clip: 0.75}
 		}
 		check(kind.String(), l, quant.Recipe{Kind: kind, Group: map[bool]int{true: 16}[kind == quant.Int8Group]})

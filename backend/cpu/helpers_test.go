@@ -319,7 +319,7 @@ func actOrder(t testing.TB, rng *rand.Rand, k, count int) quant.Groups {
 
 // int8Recipes are all recipes of cpu_wxg_a8_go.
 var int8Recipes = []quant.Recipe{
-	{Kind: quant.Int8TokenAsym}, {Kind: quant.Int8Token}, {Kind: quant.Int8TokenXPU}, {Kind: quant.Int8TokenAscend},
+	{Kind: quant.Int8TokenAsym}, {Kind: quant.Int8Token}, {Kind: quant.Int8TokenXPU}, {Kind: quant.Int8TokenAscend}, {Kind: quant.Int4TokenAscend},
 	{Kind: quant.Int8Group}, {Kind: quant.Int8Group, Group: 32}, {Kind: quant.Int8Group, Group: 5},
 }
 

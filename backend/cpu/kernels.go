@@ -43,7 +43,7 @@ type activations uint8
 
 const (
 	exact     activations = iota // float32 values
-	int8Codes                    // int8 codes, or int16 code − zero point, and scales
+	int8Codes                    // int8 or int4 codes, or int16 code − zero point, and scales
 	int4Codes                    // the same after FlatQuant's transform
 )
 
@@ -65,7 +65,7 @@ func activationsOf(r quant.Recipe) (activations, bool) {
 	switch r.Kind {
 	case quant.Exact:
 		return exact, true
-	case quant.Int8TokenAsym, quant.Int8Token, quant.Int8TokenXPU, quant.Int8TokenAscend, quant.Int8Group:
+	case quant.Int8TokenAsym, quant.Int8Token, quant.Int8TokenXPU, quant.Int8TokenAscend, quant.Int8Group, quant.Int4TokenAscend:
 		return int8Codes, true
 	case quant.Int4FlatQuant:
 		return int4Codes, true

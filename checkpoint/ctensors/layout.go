@@ -1,10 +1,6 @@
 package ctensors
 
-import (
-	"encoding/binary"
-
-	"github.com/bitlane/bitlane/quant"
-)
+import "encoding/binary"
 
 // layout says how codes lie in 32-bit words. Several may be possible.
 type layout uint8
@@ -111,45 +107,4 @@ func column(dst []int16, src []byte, i, bits int, l layout) {
 		lo, hi := binary.LittleEndian.Uint32(row[4*g:]), binary.LittleEndian.Uint32(next[4*g:])
 		dst[g] = int16((lo>>shift | hi<<(32-shift)) & mask)
 	}
-}
-
-// signedRow makes a canonical row of int8 values in −2^(bits−1)..2^(bits−1)−1.
-// It may overwrite src. It returns the index of the first value that is out of
-// range, or −1.
-func signedRow(dst, src []byte, bits int) int {
-	k := 0
-	switch bits {
-	case 8:
-		for ; k+8 <= len(src); k += 8 {
-			binary.LittleEndian.PutUint64(dst[k:], binary.LittleEndian.Uint64(src[k:])^0x8080808080808080)
-		}
-		for ; k < len(src); k++ {
-			dst[k] = src[k] ^ 0x80
-		}
-		return -1
-	case 4:
-		// Eight values at once: add 8 to each byte without carries between
-		// them, then close up the nibbles.
-		for ; k+8 <= len(src); k += 8 {
-			v := binary.LittleEndian.Uint64(src[k:])
-			v = (v&0x7f7f7f7f7f7f7f7f + 0x0808080808080808) ^ v&0x8080808080808080
-			if v&0xf0f0f0f0f0f0f0f0 != 0 {
-				break
-			}
-			v = (v | v>>4) & 0x00ff00ff00ff00ff
-			v = (v | v>>8) & 0x0000ffff0000ffff
-			binary.LittleEndian.PutUint32(dst[k/2:], uint32(v|v>>16))
-		}
-		dst = dst[k/2:]
-	}
-	rest := src[k:]
-	for i, v := range rest {
-		u := v + 1<<(bits-1)
-		if u>>bits != 0 {
-			return k + i
-		}
-		rest[i] = u
-	}
-	quant.Pack(dst, rest, bits)
-	return -1
 }

@@ -187,7 +187,7 @@ func (l *layer) readPacked(ctx context.Context, w *quant.Weight, src safetensors
 func (l *layer) readSigned(ctx context.Context, w *quant.Weight, src safetensors.Source, s *module.Scratch) error {
 	return l.pieces(ctx, src, s, l.K, func(n int, rows []byte) error {
 		for ; len(rows) > 0; rows, n = rows[l.K:], n+1 {
-			if k := signedRow(w.Row(n), rows[:l.K], l.Bits); k >= 0 {
+			if k := module.SignedRow(w.Row(n), rows[:l.K], l.Bits); k >= 0 {
 				half := 1 << (l.Bits - 1)
 				return quant.Errorf(quant.ErrFormat, l.weight.Name, fmt.Sprintf("element [%d %d]", n, k),
 					fmt.Sprintf("%d to %d, as %d bits hold", -half, half-1, l.Bits), "%d", int8(rows[k]))

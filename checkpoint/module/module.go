@@ -11,8 +11,8 @@ import (
 // without reading its numbers.
 type Module struct {
 	Name      string       `json:"name"`       // prefix of its tensors: "model.layers.0.mlp.up_proj"
-	Format    string       `json:"format"`     // "gptq", "awq", "auto-round", "compressed-tensors", "dense"
-	Detail    string       `json:"detail"`     // variant within the format, for people: "v1", "gemm", "pack-quantized"
+	Format    string       `json:"format"`     // "gptq", "awq", "auto-round", "compressed-tensors", "modelslim", "dense"
+	Detail    string       `json:"detail"`     // variant within the format, for people: "v1", "gemm", "pack-quantized", "W8A8_DYNAMIC"
 	N         int          `json:"n"`          // output features
 	K         int          `json:"k"`          // input features
 	Bits      int          `json:"bits"`       // of a code; 0 for a plain weight
@@ -60,7 +60,7 @@ type Tracer interface {
 // Format reads the quantized modules of one checkpoint. Its methods may be
 // called by several goroutines at once, Load with distinct dst and s.
 type Format interface {
-	// Name returns the format's name: "gptq", "compressed-tensors".
+	// Name returns the format's name: "gptq", "compressed-tensors", "modelslim".
 	Name() string
 
 	// Modules returns the quantized modules in natural order of their names.

@@ -31,14 +31,20 @@ type Object struct {
 	index map[string]int // of the fields by key
 }
 
-// ParseObject reads data, one JSON object and nothing after it. The bare
-// words NaN, Infinity and -Infinity, which Python writes, are read as null.
+// ParseObject reads data, one JSON object of at most MaxConfig bytes and nothing
+// after it. The bare words NaN, Infinity and -Infinity, which Python writes, are
+// read as null.
 func ParseObject(name string, data []byte) (*Object, error) {
+	return ParseObjectUpTo(name, data, MaxConfig)
+}
+
+// ParseObjectUpTo is ParseObject of at most limit bytes, whole MiB.
+func ParseObjectUpTo(name string, data []byte, limit int) (*Object, error) {
 	bad := func(has string) error {
 		return quant.Errorf(quant.ErrFormat, name, "", "one JSON object", "%s", has)
 	}
-	if len(data) > MaxConfig {
-		return nil, quant.Errorf(quant.ErrFormat, name, "size", "at most 16 MiB", "%d bytes", len(data))
+	if len(data) > limit {
+		return nil, quant.Errorf(quant.ErrFormat, name, "size", fmt.Sprintf("at most %d MiB", limit>>20), "%d bytes", len(data))
 	}
 	if !utf8.Valid(data) {
 		return nil, bad("bytes that are not UTF-8")

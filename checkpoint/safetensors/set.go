@@ -16,9 +16,10 @@ import (
 
 // The file names that OpenDir looks for.
 const (
-	IndexName  = "model.safetensors.index.json"
-	SingleName = "model.safetensors"
-	extension  = ".safetensors"
+	IndexName      = "model.safetensors.index.json"
+	SingleName     = "model.safetensors"
+	extension      = ".safetensors"
+	indexExtension = ".safetensors.index.json"
 )
 
 // Set is the tensors of a model directory, in one file or several. It may be
@@ -35,11 +36,13 @@ type located struct {
 }
 
 // OpenDir opens a model directory: the files that model.safetensors.index.json
-// names where there is one, else model.safetensors, else the only
-// *.safetensors file. Shards may be symbolic links, as in hub caches; their
-// names must be plain names of this directory.
+// names where there is one, else model.safetensors, else those of the only
+// *.safetensors.index.json, else the only *.safetensors file. Shards may be
+// symbolic links, as in hub caches; their names must be plain names of this
+// directory.
 func OpenDir(dir string) (*Set, error) {
-	x, err := readIndex(filepath.Join(dir, IndexName))
+	from := filepath.Join(dir, IndexName)
+	x, err := readIndex(from)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -47,7 +50,16 @@ func OpenDir(dir string) (*Set, error) {
 	if x != nil {
 		names = x.files
 	} else if _, err := os.Stat(filepath.Join(dir, SingleName)); errors.Is(err, fs.ErrNotExist) {
-		if names, err = onlyFile(dir); err != nil {
+		if names, err = onlyFile(dir, indexExtension); err != nil {
+			return nil, err
+		}
+		if len(names) == 1 {
+			from = filepath.Join(dir, names[0])
+			if x, err = readIndex(from); err != nil {
+				return nil, err
+			}
+			names = x.files
+		} else if names, err = onlyFile(dir, extension); err != nil {
 			return nil, err
 		}
 	}
@@ -58,7 +70,7 @@ func OpenDir(dir string) (*Set, error) {
 			s.Close()
 			var missing *fs.PathError
 			if x != nil && errors.As(err, &missing) {
-				err = fmt.Errorf("%s: it says that tensors are in %s: %w", filepath.Join(dir, IndexName), shown(name), err)
+				err = fmt.Errorf("%s: it says that tensors are in %s: %w", from, shown(name), err)
 			}
 			return nil, err
 		}
@@ -96,23 +108,27 @@ func readIndex(path string) (*index, error) {
 	return parseIndex(path, text)
 }
 
-// onlyFile returns the name of the only *.safetensors file of dir.
-func onlyFile(dir string) ([]string, error) {
+// onlyFile returns the name of the only file of dir with an extension; none
+// where there is no such index.
+func onlyFile(dir, ext string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), extension) && !e.IsDir() {
+		if strings.HasSuffix(e.Name(), ext) && !e.IsDir() {
 			names = append(names, e.Name())
 		}
 	}
-	if len(names) != 1 {
-		return nil, quant.Errorf(quant.ErrFormat, dir, "directory", fmt.Sprintf("%s, %s or exactly one *%s file", IndexName, SingleName, extension),
-			"%d such files without an index", len(names))
+	switch {
+	case len(names) == 1, len(names) == 0 && ext == indexExtension:
+		return names, nil
+	case ext == indexExtension:
+		return nil, quant.Errorf(quant.ErrFormat, dir, "directory", "one index, or one called "+IndexName, "%d of them, the first two %s and %s", len(names), shown(names[0]), shown(names[1]))
 	}
-	return names, nil
+	return nil, quant.Errorf(quant.ErrFormat, dir, "directory", fmt.Sprintf("%s, %s, one *%s or exactly one *%s file", IndexName, SingleName, indexExtension, extension),
+		"%d such files without an index", len(names))
 }
 
 // merge sorts the tensors of all files and finds those that are in two.

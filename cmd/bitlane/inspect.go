@@ -4,20 +4,22 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/bitlane/bitlane/checkpoint"
 	"github.com/bitlane/bitlane/checkpoint/module"
 	"github.com/bitlane/bitlane/quant"
 )
 
 type inspectReport struct {
-	Directory string           `json:"directory"`
-	Format    string           `json:"format"`
-	DType     string           `json:"dtype,omitempty"`
-	Verified  bool             `json:"verified"` // every layer was read and checked
-	Modules   []module.Module  `json:"layers"`
-	Skipped   []module.Refused `json:"skipped"`  // tensors that are no layers, and why
-	Refused   []module.Refused `json:"refused"`  // layers that are not read, and why
-	Findings  []module.Finding `json:"findings"` // what looks wrong
-	Warnings  []string         `json:"warnings"`
+	Directory string             `json:"directory"`
+	Format    string             `json:"format"`
+	DType     string             `json:"dtype,omitempty"`
+	Verified  bool               `json:"verified"` // every layer was read and checked
+	Modules   []module.Module    `json:"layers"`
+	Fused     []checkpoint.Fused `json:"fused"`    // layers that can take the place of several
+	Skipped   []module.Refused   `json:"skipped"`  // tensors that are no layers, and why
+	Refused   []module.Refused   `json:"refused"`  // layers that are not read, and why
+	Findings  []module.Finding   `json:"findings"` // what looks wrong
+	Warnings  []string           `json:"warnings"`
 }
 
 func runInspect(ctx context.Context, e *env, args []string) error {
@@ -36,7 +38,7 @@ func runInspect(ctx context.Context, e *env, args []string) error {
 	defer m.Close()
 	r := inspectReport{
 		Directory: pos[0], Format: m.Format(), Verified: *verify, Modules: orEmpty(m.Modules()),
-		Skipped: orEmpty(m.Skipped()), Refused: orEmpty(m.Refused()), Warnings: dense.warnings(m), Findings: []module.Finding{},
+		Fused: orEmpty(m.Fused()), Skipped: orEmpty(m.Skipped()), Refused: orEmpty(m.Refused()), Warnings: dense.warnings(m), Findings: []module.Finding{},
 	}
 	if m.DType().Valid() {
 		r.DType = m.DType().String()
@@ -83,6 +85,9 @@ func (e *env) printInspect(r *inspectReport) error {
 		fmt.Fprintf(w, "%s\t%d x %d\t%s\t%s\t%s\t%s\t%s\n", m.Name, m.N, m.K, schemeOf(&m), zeros, scales, m.Recipe, humanBytes(m.Bytes))
 	}
 	if err := w.Flush(); err != nil {
+		return err
+	}
+	if err := e.printFused(r.Fused); err != nil {
 		return err
 	}
 	if n := len(r.Skipped); n > 0 {

@@ -65,7 +65,7 @@ func TestRunAcceptsEveryBundledCheckpoint(t *testing.T) {
 }
 
 func TestRunAcceptsEveryRecipe(t *testing.T) {
-	for _, recipe := range []string{"exact", "int8-token", "int8-token-asym", "int8-token-xpu", "int8-token-ascend", "int8-group", "int8-group/32"} {
+	for _, recipe := range []string{"exact", "int8-token", "int8-token-asym", "int8-token-xpu", "int8-token-ascend", "int4-token-ascend", "int8-group", "int8-group/32"} {
 		for _, typ := range []string{"float32", "float16", "bfloat16"} {
 			code, out, errs := program(t, "run", bundled+"gptq-w8-actorder", "--tokens", "2", "--activations", recipe, "--dtype", typ)
 			require.Equal(t, exitOK, code, "%s %s\n%s%s", recipe, typ, errs, out)
@@ -81,7 +81,7 @@ func TestRunFromACache(t *testing.T) {
 	for _, dir := range checkpoints(t) {
 		var runs [2]runReport
 		for i := range runs {
-			code, out, errs := program(t, "run", dir, "--tokens", "3", "--tp", "0/2", "--cache", cache, "--json")
+			code, out, errs := program(t, "run", dir, "--tokens", "3", "--tp", "0/2", "--tp-axis", "n", "--cache", cache, "--json")
 			require.Equal(t, exitOK, code, errs+out)
 			require.NoError(t, json.Unmarshal([]byte(out), &runs[i]))
 		}
@@ -90,12 +90,15 @@ func TestRunFromACache(t *testing.T) {
 		require.Equal(t, runs[0].Summary.Worst, runs[1].Summary.Worst, dir)
 		require.Equal(t, runs[0].Findings, runs[1].Findings, dir)
 	}
-	code, out, _ := program(t, "run", bundled+"gptq-w4-g128", "--tokens", "1", "--tp", "0/2", "--cache", cache)
+	code, out, _ := program(t, "run", bundled+"gptq-w4-g128", "--tokens", "1", "--tp", "0/2", "--tp-axis", "n", "--cache", cache)
 	require.Equal(t, exitOK, code)
 	require.Contains(t, out, "layers from "+cache+", 0 packed")
 	code, _, errs := program(t, "run", bundled+"gptq-w4-g128", "--cache", filepath.Join(bundled+"gptq-w4-g128", "config.json"))
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, errs, "--cache: ")
+	code, _, errs = program(t, "run", bundled+"gptq-w4-g128", "--cache", cache, "--fused")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, errs, "--cache does not go with --fused")
 }
 
 func TestRunOneRank(t *testing.T) {

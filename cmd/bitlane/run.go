@@ -30,6 +30,7 @@ type runFlags struct {
 	kernel        string
 	disable       list
 	threads       int
+	fused         bool
 	tune          tuning
 	seed          uint64
 	input, output string
@@ -43,7 +44,7 @@ func (f *runFlags) register() {
 	f.dense.register(f.flags)
 	f.tp.register(f.flags)
 	f.StringVar(&f.device, "device", "auto", "the device: auto, cpu, cpu:0, ... (see bitlane devices)")
-	f.StringVar(&f.activations, "activations", "checkpoint", "how activations enter: checkpoint (what it was made for; exact where it says nothing), exact, int8-token, int8-token-asym, int8-token-xpu, int8-token-ascend, int8-group[/SIZE]; plain layers are always exact")
+	f.StringVar(&f.activations, "activations", "checkpoint", "how activations enter: checkpoint (what it was made for; exact where it says nothing), exact, int8-token, int8-token-asym, int8-token-xpu, int8-token-ascend, int4-token-ascend, int8-group[/SIZE]; plain layers are always exact")
 	f.StringVar(&f.dtype, "dtype", "", "type of x and y: float32, float16, bfloat16 (default: config.json's, else float32)")
 	f.StringVar(&f.kernel, "kernel", "", "use this kernel and no other")
 	f.Var(&f.disable, "disable", "kernels not to use, beside those of BITLANE_DISABLE")
@@ -69,6 +70,9 @@ func (f *runFlags) resolve() error {
 			return usagef("--dtype: %v", err)
 		}
 		f.xtype = t
+	}
+	if f.cache != "" && f.fused {
+		return usagef("--cache does not go with --fused: what is kept are single layers")
 	}
 	if f.threads < 0 {
 		return usagef("--threads is %d, want at least 1, or 0 for all", f.threads)
@@ -169,6 +173,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	f.register()
 	f.Var(&f.tune, "tune", tuneUsage)
 	f.StringVar(&f.layer, "layer", "", "glob over layer names; * crosses dots")
+	f.BoolVar(&f.fused, "fused", false, "run modules that read one input (q/k/v, gate/up) as one layer, where their numbers allow it: see bitlane inspect")
 	f.StringVar(&f.tokens, "tokens", "1,16", "numbers of rows of x, separated by commas")
 	f.Uint64Var(&f.seed, "seed", 1, "seed of the random x")
 	f.StringVar(&f.input, "input", "", "safetensors file with the tensor x [M,K], instead of random x; needs --layer to name one layer")
@@ -196,7 +201,11 @@ func runRun(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	defer m.Close()
-	modules, err := f.selectLayers(m)
+	all, fused := m.Modules(), map[string]*checkpoint.Fused(nil)
+	if f.fused {
+		all, fused = fuse(m)
+	}
+	modules, err := f.selectLayers(m, all)
 	if err != nil {
 		return err
 	}
@@ -211,7 +220,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return errors.Join(err, dev.Close())
 	}
-	r := &runner{e: e, f: f, model: m, dev: dev, rows: rows, cache: cache, report: runReport{
+	r := &runner{e: e, f: f, model: m, dev: dev, rows: rows, cache: cache, fused: fused, report: runReport{
 		Directory: pos[0], Format: m.Format(), Device: dev.Info(), Layers: []layerReport{},
 		Refused: orEmpty(m.Refused()), Findings: []module.Finding{}, Warnings: f.dense.warnings(m),
 	}}
@@ -226,9 +235,8 @@ func runRun(ctx context.Context, e *env, args []string) error {
 }
 
 // selectLayers returns the layers that --layer names, all without it.
-func (f *runFlags) selectLayers(m *checkpoint.Model) ([]module.Module, error) {
+func (f *runFlags) selectLayers(m *checkpoint.Model, all []module.Module) ([]module.Module, error) {
 	var picked []module.Module
-	all := m.Modules()
 	for _, mod := range all {
 		ok, err := matchLayer(f.layer, mod.Name)
 		if err != nil {

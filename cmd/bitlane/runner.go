@@ -28,6 +28,7 @@ type runner struct {
 	widths columns
 	linear quant.Linear
 	cache  *prepacked.Cache // nil: none
+	fused  map[string]*checkpoint.Fused // layers that stand for several modules
 }
 
 // layerReport is one layer of the report.
@@ -201,7 +202,7 @@ func (r *runner) add(l layerReport) {
 // one loads, cuts, prepares, applies and verifies a layer.
 func (r *runner) one(ctx context.Context, mod *module.Module) (layerReport, error) {
 	out := layerReport{Name: mod.Name, N: mod.N, K: mod.K, Bytes: mod.Bytes, Runs: []runResult{}}
-	found, err := r.model.Load(ctx, &r.linear, mod.Name)
+	found, err := r.load(ctx, mod.Name)
 	if err != nil {
 		return out, err
 	}
@@ -209,7 +210,7 @@ func (r *runner) one(ctx context.Context, mod *module.Module) (layerReport, erro
 	for _, f := range found {
 		r.e.warn("%s", findingText(f))
 	}
-	l, err := r.f.tp.apply(&r.linear)
+	l, err := r.rank(&r.linear)
 	if err != nil {
 		return out, err
 	}

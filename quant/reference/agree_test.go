@@ -100,7 +100,7 @@ func TestActivationQuantizersAgree(t *testing.T) {
 		maps := []quant.Groups{quant.OneGroup(k), uniform(t, k, 7), indexed(t, 4, order...)}
 		for _, xt := range floats {
 			for name, x := range rows(rng, xt, k) {
-				for _, kind := range []quant.RecipeKind{quant.Int8TokenAsym, quant.Int8Token, quant.Int8TokenXPU, quant.Int8TokenAscend, quant.Int8Group} {
+				for _, kind := range []quant.RecipeKind{quant.Int8TokenAsym, quant.Int8Token, quant.Int8TokenXPU, quant.Int8TokenAscend, quant.Int8Group, quant.Int4TokenAscend} {
 					for _, g := range maps {
 						r := quant.Recipe{Kind: kind}
 						if kind == quant.Int8Group {

@@ -34,6 +34,8 @@ func Quantize(r quant.Recipe, xt dtype.DType, act *quant.Groups, x []float32) (c
 		scales[0] = int8TokenXPU(xt, x, codes)
 	case quant.Int8TokenAscend:
 		scales[0] = int8TokenAscend(x, codes)
+	case quant.Int4TokenAscend:
+		scales[0] = int4TokenAscend(x, codes)
 	}
 	return codes, scales, zero
 }
@@ -108,6 +110,18 @@ func int8TokenAscend(x []float32, codes []int8) (scale float32) {
 	return scale
 }
 
+// int4TokenAscend: aclnnDynamicQuant's per-token int4, all float32.
+func int4TokenAscend(x []float32, codes []int8) (scale float32) {
+	scale = absMax(x) / 7
+	if scale == 0 {
+		return 0
+	}
+	for k, v := range x {
+		codes[k] = int8(clamp(math.RoundToEven(float64(v/scale)), -8, 7))
+	}
+	return scale
+}
+
 // int8Group: symmetric int8 with one scale per group of act, all float32.
 func int8Group(act *quant.Groups, x []float32, codes []int8, scales []float32) {
 	group := act.Index(nil)
@@ -134,7 +148,7 @@ func CodeRange(k quant.RecipeKind) (lo, hi int) {
 		return 0, 0
 	case quant.Int8Group:
 		return -127, 127
-	case quant.Int4FlatQuant:
+	case quant.Int4FlatQuant, quant.Int4TokenAscend:
 		return -8, 7
 	}
 	return -128, 127

@@ -101,6 +101,13 @@ func TestQuantizersByHand(t *testing.T) {
 			"ascend, scale underflows", quant.Int8TokenAscend, dtype.F32,
 			[]float32{60 * tiny}, []int8{0}, 0, 0,
 		}, {
+			"ascend int4, ties to even", quant.Int4TokenAscend, dtype.F16,
+			[]float32{7, 0.5, 1.5, -2.5, -7}, []int8{7, 0, 2, -2, -7}, 1, 0,
+		}, {
+			// 17/7 units of 2⁻¹⁴⁹ round to 2: 8.5 is clamped on both sides.
+			"ascend int4, subnormal scale", quant.Int4TokenAscend, dtype.F32,
+			[]float32{17 * tiny, -17 * tiny, 3 * tiny}, []int8{7, -8, 2}, 2 * tiny, 0,
+		}, {
 			"group, subnormal scale clamps at -127", quant.Int8Group, dtype.F32,
 			[]float32{300 * tiny, -300 * tiny, 3 * tiny}, []int8{127, -127, 2}, 2 * tiny, 0,
 		},
@@ -115,7 +122,7 @@ func TestQuantizersByHand(t *testing.T) {
 }
 
 func TestNonFiniteRowIsNaN(t *testing.T) {
-	for _, kind := range []quant.RecipeKind{quant.Int8TokenAsym, quant.Int8Token, quant.Int8TokenXPU, quant.Int8TokenAscend, quant.Int8Group} {
+	for _, kind := range []quant.RecipeKind{quant.Int8TokenAsym, quant.Int8Token, quant.Int8TokenXPU, quant.Int8TokenAscend, quant.Int8Group, quant.Int4TokenAscend} {
 		for _, bad := range []float32{nan, inf, -inf} {
 			codes, scale, zero := quantize(kind, dtype.BF16, 1, bad, -2)
 			require.True(t, scale != scale, "%v: scale of a row with %v is %v", kind, bad, scale)

@@ -29,6 +29,9 @@ func damagedCheckpoints() map[string]folder {
 	d.autoRound()
 	d.ctTensors()
 	d.ctConfigs()
+	d.slimTensors()
+	d.slimDescriptions()
+	d.stacks()
 	d.dense()
 	return d
 }

@@ -116,10 +116,15 @@ func (f folder) text(name, content string) { f[name] = []byte(strings.TrimLeft(c
 
 // index writes tensors into shards and the index that names them.
 func (f folder) index(shards ...tensors) {
+	f.indexAs("model", "model.safetensors.index.json", shards...)
+}
+
+// indexAs is index with other names of the shards and of the index.
+func (f folder) indexAs(shard, index string, shards ...tensors) {
 	var lines []string
 	total := 0
 	for i, ts := range shards {
-		name := fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, len(shards))
+		name := fmt.Sprintf("%s-%05d-of-%05d.safetensors", shard, i+1, len(shards))
 		f[name] = ts.file()
 		for _, t := range ts {
 			lines = append(lines, fmt.Sprintf("    %q: %q", t.name, name))
@@ -127,5 +132,5 @@ func (f folder) index(shards ...tensors) {
 		}
 	}
 	sort.Strings(lines)
-	f.text("model.safetensors.index.json", fmt.Sprintf("{\n  \"metadata\": {\n    \"total_size\": %d\n  },\n  \"weight_map\": {\n%s\n  }\n}\n", total, strings.Join(lines, ",\n")))
+	f.text(index, fmt.Sprintf("{\n  \"metadata\": {\n    \"total_size\": %d\n  },\n  \"weight_map\": {\n%s\n  }\n}\n", total, strings.Join(lines, ",\n")))
 }

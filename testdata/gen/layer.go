@@ -17,7 +17,8 @@ type layer struct {
 	symmetric bool      // every zero is 2^(bits−1)
 	scales    []float64 // [n, groups], values of scaleType
 	scaleType string
-	bias      []float64 // [n] values of the model's type, or nil
+	bias      []float64  // [n] values of the model's type, or nil
+	transform *transform // FlatQuant's, or nil
 }
 
 // spec is what drawLayer needs to know.

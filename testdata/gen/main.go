@@ -26,6 +26,8 @@ func write(root string) error {
 	autoRoundCheckpoints(all)
 	awqCheckpoints(all)
 	ctensorsCheckpoints(all)
+	modelslimCheckpoints(all)
+	moeCheckpoints(all)
 	for name, f := range damagedCheckpoints() {
 		all["damaged/"+name] = f
 	}

@@ -70,6 +70,10 @@ func (l *layer) quantize(t, recipe string, x []float64) *quantized {
 	for m := range rows {
 		row := x[m*l.k : (m+1)*l.k]
 		codes := q.codes[m*l.k : (m+1)*l.k]
+		if recipe == "int4-flatquant" {
+			q.scales[m] = l.transform.quantize(codes, t, row)
+			continue
+		}
 		if recipe == "int8-token-asym" {
 			q.scales[m], q.zeros[m] = tokenAsym(codes, row)
 			continue
@@ -116,16 +120,19 @@ func scaleOf(recipe, t string, amax float64) (float64, func(float64) int8) {
 	case "int8-token-xpu":
 		s := round(t, math.Max(f32(amax/127), f32(1e-5)))
 		return s, func(v float64) int8 { return int8(clamp(math.RoundToEven(f32(v/s)), -128, 127)) }
-	case "int8-token-ascend", "int8-group":
-		least := -128.0
-		if recipe == "int8-group" {
+	case "int8-token-ascend", "int8-group", "int4-token-ascend":
+		least, most := -128.0, 127.0
+		switch recipe {
+		case "int8-group":
 			least = -127
+		case "int4-token-ascend":
+			least, most = -8, 7
 		}
-		s := f32(amax / 127)
+		s := f32(amax / most)
 		if s == 0 {
 			return 0, func(float64) int8 { return 0 }
 		}
-		return s, func(v float64) int8 { return int8(clamp(math.RoundToEven(f32(v/s)), least, 127)) }
+		return s, func(v float64) int8 { return int8(clamp(math.RoundToEven(f32(v/s)), least, most)) }
 	}
 	panic(fmt.Sprintf("no recipe %s", recipe))
 }

@@ -163,6 +163,8 @@ func (p *Plan) quantizeAVX2(dst Dst, x, scratch []byte) (zero int32) {
 			return p.plainRow(dst, given, whole)
 		case f.Transform != nil:
 			asm.RowFlatAVX2(&c)
+		case f.Recipe.Kind == quant.Int4TokenAscend && s.factor < 0x1p-126:
+			return p.plainRow(dst, given, whole) // a quotient may exceed 7, and the loop clamps at 127
 		case f.Recipe.Kind == quant.Int8Token && f.X != dtype.F32:
 			asm.RowDivideRoundAVX2(&c)
 		default:

@@ -13,7 +13,7 @@ import (
 )
 
 var quantizing = []quant.Recipe{
-	{Kind: quant.Int8TokenAsym}, {Kind: quant.Int8Token}, {Kind: quant.Int8TokenXPU}, {Kind: quant.Int8TokenAscend},
+	{Kind: quant.Int8TokenAsym}, {Kind: quant.Int8Token}, {Kind: quant.Int8TokenXPU}, {Kind: quant.Int8TokenAscend}, {Kind: quant.Int4TokenAscend},
 	{Kind: quant.Int8Group}, {Kind: quant.Int8Group, Group: 16}, {Kind: quant.Int8Group, Group: 5},
 }
 

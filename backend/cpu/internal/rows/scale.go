@@ -41,6 +41,8 @@ func (f *Form) scaleOf(e *ends) rowScale {
 		s = f.X.Round(max(e.top/127, 1e-5))
 	case quant.Int8TokenAscend:
 		s = e.top / 127
+	case quant.Int4TokenAscend:
+		s = e.top / 7
 	}
 	return rowScale{scale: s, factor: s, empty: s == 0}
 }
