@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/bitlane/bitlane/checkpoint"
 	"github.com/bitlane/bitlane/checkpoint/module"
@@ -14,12 +15,24 @@ type inspectReport struct {
 	Format    string             `json:"format"`
 	DType     string             `json:"dtype,omitempty"`
 	Verified  bool               `json:"verified"` // every layer was read and checked
+	Read      *inspectRead       `json:"read,omitempty"`
 	Modules   []module.Module    `json:"layers"`
 	Fused     []checkpoint.Fused `json:"fused"`    // layers that can take the place of several
 	Skipped   []module.Refused   `json:"skipped"`  // tensors that are no layers, and why
 	Refused   []module.Refused   `json:"refused"`  // layers that are not read, and why
 	Findings  []module.Finding   `json:"findings"` // what looks wrong
 	Warnings  []string           `json:"warnings"`
+}
+
+// inspectRead is how fast the layers were read, decoded and checked, one after the other by
+// one thread.
+type inspectRead struct {
+	Bytes   int64   `json:"bytes"` // of their tensors in the files
+	Seconds float64 `json:"seconds"`
+}
+
+func (r *inspectRead) String() string {
+	return fmt.Sprintf("read and decoded %s in %s, %s/s on one thread", humanBytes(r.Bytes), humanTime(time.Duration(r.Seconds*1e9)), humanBytes(int64(float64(r.Bytes)/r.Seconds)))
 }
 
 func runInspect(ctx context.Context, e *env, args []string) error {
@@ -45,9 +58,13 @@ func runInspect(ctx context.Context, e *env, args []string) error {
 	}
 	if *verify {
 		var l quant.Linear
+		read := &inspectRead{}
 		for i, mod := range r.Modules {
 			e.progress("%d/%d %s", i+1, len(r.Modules), mod.Name)
+			begin := time.Now()
 			found, err := m.Load(ctx, &l, mod.Name)
+			read.Seconds += time.Since(begin).Seconds()
+			read.Bytes += mod.Bytes
 			if ctx.Err() != nil {
 				e.progress("")
 				return stoppedAfter(ctx, i, len(r.Modules), "layer")
@@ -56,6 +73,9 @@ func runInspect(ctx context.Context, e *env, args []string) error {
 			if err != nil {
 				r.Findings = append(r.Findings, module.Finding{Module: mod.Name, Text: err.Error()})
 			}
+		}
+		if read.Bytes > 0 && read.Seconds > 0 {
+			r.Read = read
 		}
 		e.progress("")
 	}
@@ -111,6 +131,9 @@ func (e *env) printInspect(r *inspectReport) error {
 	}
 	if len(r.Refused)+len(r.Warnings)+len(r.Findings) > 0 {
 		fmt.Fprintln(e.stdout)
+	}
+	if r.Read != nil {
+		fmt.Fprintf(e.stdout, "\n%v\n", r.Read)
 	}
 	switch {
 	case len(r.Findings)+len(r.Refused) > 0:

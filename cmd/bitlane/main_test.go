@@ -158,6 +158,7 @@ func TestInspectFindsTheMislabelledFile(t *testing.T) {
 		require.Contains(t, out, "qzeros")
 	}
 	code, out, errs := program(t, "inspect", bundled+"gptq-w4-g128", "--verify")
+	require.Regexp(t, `read and decoded [0-9.]+ [kM]B in .*, .*B/s on one thread`, out)
 	require.Equal(t, exitOK, code, errs+out)
 	require.Contains(t, out, "nothing looks wrong")
 }

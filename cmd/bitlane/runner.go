@@ -27,7 +27,7 @@ type runner struct {
 	report runReport
 	widths columns
 	linear quant.Linear
-	cache  *prepacked.Cache // nil: none
+	cache  *prepacked.Cache             // nil: none
 	fused  map[string]*checkpoint.Fused // layers that stand for several modules
 }
 
