@@ -153,7 +153,7 @@ func TestRefusedFormats(t *testing.T) {
 		require.ErrorContains(t, err, d.path)
 	}
 	for file, c := range map[string][2]string{
-		"hf_quant_config.json":                        {`{"producer":{"name":"modelopt"},"quantization":{"quant_algo":"NVFP4"}}`, `modelopt (quantization {"quant_algo":"NVFP4"})`},
+		"hf_quant_config.json": {`{"producer":{"name":"modelopt"},"quantization":{"quant_algo":"NVFP4"}}`, `modelopt (quantization {"quant_algo":"NVFP4"})`},
 	} {
 		d := newDir(t).file(file, c[0])
 		d.floats("lm_head.weight", dtype.F32, 4, 4)

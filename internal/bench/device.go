@@ -178,7 +178,7 @@ func (d *deviceRun) open(ctx context.Context) (err error) {
 	}
 	timer, ok := d.st.(backend.EventTimer)
 	if !ok {
-		return fmt.Errorf("%w: %v has no clock of its own (backend.EventTimer)", backend.ErrUnsupported, d.dev.Info())
+		return fmt.Errorf("%w: %v has no clock of its own (backend.EventTimer); bitlane run times with the host's", backend.ErrUnsupported, d.dev.Info())
 	}
 	d.timer = timer
 	for range 2 {
