@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/bitlane/bitlane"
 	"github.com/bitlane/bitlane/backend"
@@ -138,8 +137,7 @@ func (c *Cache) restore(ctx context.Context, dev backend.Device, key string, p *
 	case err != nil:
 		return nil, fmt.Errorf("%s: %s: %w", p.Name, k.Name(), err)
 	}
-	now := c.now()
-	_ = os.Chtimes(name, now, now) // Prune removes what was not used for longest
+	c.use(name, c.factsPath(key))
 	report.Findings, report.Restored = known.Findings, true
 	return l, nil
 }

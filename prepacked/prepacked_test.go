@@ -408,3 +408,56 @@ func TestPrune(t *testing.T) {
 	_, err = r.cache.Prune(ended, 0)
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+// TestPruneKeepsWhatIsUsed: what was restored lately stays to be restored, whatever else was kept since.
+func TestPruneKeepsWhatIsUsed(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, filepath.Join(bundled, "gptq-w4-g128"), dir)
+	used, unused := prepacked.Part{Name: layer}, prepacked.Part{Name: layer, Cuts: []prepacked.Cut{{Axis: quant.AxisN, Rank: 0, Size: 2}}}
+	age := func(d time.Duration) {
+		require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			info, err := e.Info()
+			if err != nil {
+				return err
+			}
+			return os.Chtimes(path, time.Time{}, info.ModTime().Add(-d))
+		}))
+	}
+	r.make(used, request)
+	age(time.Hour)
+	r.make(unused, request)
+	age(time.Hour)
+	_, report := r.make(used, request)
+	require.True(t, report.Restored)
+	left, err := r.cache.Prune(t.Context(), 1<<40)
+	require.NoError(t, err)
+	weights, err := filepath.Glob(filepath.Join(dir, "layers", "*", "*.cpu_*"))
+	require.NoError(t, err)
+	smallest := int64(1 << 40)
+	for _, path := range weights {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		smallest = min(smallest, info.Size())
+	}
+	_, err = r.cache.Prune(t.Context(), left-smallest)
+	require.NoError(t, err)
+	_, report = r.make(used, request)
+	require.True(t, report.Restored, "it was used last")
+}
+
+// TestPruneOnlyItsOwn: a directory may have other files, which are nobody's to remove.
+func TestPruneOnlyItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	c, err := prepacked.Open(dir)
+	require.NoError(t, err)
+	mine := filepath.Join(dir, "Documents", "letter")
+	require.NoError(t, os.Mkdir(filepath.Dir(mine), 0o700))
+	require.NoError(t, os.WriteFile(mine, []byte("text"), 0o600))
+	left, err := c.Prune(t.Context(), 0)
+	require.NoError(t, err)
+	require.Zero(t, left)
+	require.FileExists(t, mine)
+}
