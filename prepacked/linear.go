@@ -77,7 +77,7 @@ type facts struct {
 // is in the Report's Note, as is that a kernel or a format has nothing that can be kept.
 func (c *Cache) NewLinear(ctx context.Context, dev backend.Device, src Source, p Part, r backend.Request, o bitlane.ChooseOptions) (backend.Layer, *Report, error) {
 	report := &Report{}
-	key, err := c.key(ctx, src, &p)
+	made, err := c.content(ctx, src, &p)
 	switch {
 	case ctx.Err() != nil:
 		return nil, report, ctx.Err()
@@ -86,12 +86,12 @@ func (c *Cache) NewLinear(ctx context.Context, dev backend.Device, src Source, p
 	case err != nil:
 		return nil, report, err
 	default:
-		l, err := c.restore(ctx, dev, key, &p, r, o, report)
+		l, err := c.restore(ctx, dev, made.key, &p, r, o, report)
 		if l != nil || err != nil {
 			return l, report, err
 		}
 	}
-	l, err := c.pack(ctx, dev, src, key, &p, r, o, report)
+	l, err := c.pack(ctx, dev, src, &made, &p, r, o, report)
 	return l, report, err
 }
 
@@ -142,8 +142,8 @@ func (c *Cache) restore(ctx context.Context, dev backend.Device, key string, p *
 	return l, nil
 }
 
-// pack makes the layer out of src and keeps it under key, if there is one.
-func (c *Cache) pack(ctx context.Context, dev backend.Device, src Source, key string, p *Part, r backend.Request, o bitlane.ChooseOptions, report *Report) (backend.Layer, error) {
+// pack makes the layer out of src and keeps it under its key, if there is one.
+func (c *Cache) pack(ctx context.Context, dev backend.Device, src Source, made *content, p *Part, r backend.Request, o bitlane.ChooseOptions, report *Report) (backend.Layer, error) {
 	var whole quant.Linear
 	found, err := src.Load(ctx, &whole, p.Name)
 	if err != nil {
@@ -167,10 +167,13 @@ func (c *Cache) pack(ctx context.Context, dev backend.Device, src Source, key st
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", p.Name, k.Name(), err)
 	}
-	if key == "" {
+	if made.key == "" {
 		return l, nil
 	}
-	if err := c.keep(ctx, dev, key, k, l, facts{spec, found}, part.Recipe); err != nil {
+	if err = made.unchanged(src, p); err == nil {
+		err = c.keep(ctx, dev, made.key, k, l, facts{spec, found}, part.Recipe)
+	}
+	if err != nil {
 		report.note("not kept: %v", err)
 	}
 	return l, nil

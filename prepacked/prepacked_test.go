@@ -18,6 +18,7 @@ import (
 	"github.com/bitlane/bitlane"
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/checkpoint"
+	checkpointmodule "github.com/bitlane/bitlane/checkpoint/module"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/prepacked"
 	"github.com/bitlane/bitlane/quant"
@@ -460,4 +461,43 @@ func TestPruneOnlyItsOwn(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, left)
 	require.FileExists(t, mine)
+}
+
+// TestChangedMeanwhile: a file that is changed between the digest and Load must not be kept as
+// what it was before.
+func TestChangedMeanwhile(t *testing.T) {
+	cache, copied := t.TempDir(), filepath.Join(t.TempDir(), "copy")
+	original := filepath.Join(bundled, "gptq-w4-g128")
+	require.NoError(t, os.CopyFS(copied, os.DirFS(original)))
+	p := prepacked.Part{Name: layer}
+	r := open(t, copied, cache)
+	src := changing{r.model, func() {
+		file := filepath.Join(copied, "model.safetensors")
+		origin, err := r.model.Origin(layer)
+		require.NoError(t, err)
+		codes := slices.IndexFunc(origin.Tensors, func(t checkpoint.OriginTensor) bool { return strings.HasSuffix(t.Name, ".qweight") })
+		f, err := os.OpenFile(file, os.O_RDWR, 0)
+		require.NoError(t, err)
+		_, err = f.WriteAt([]byte("other"), origin.Tensors[codes].Offset)
+		require.NoError(t, errors.Join(err, f.Close()))
+	}}
+	l, report, err := r.cache.NewLinear(t.Context(), r.dev, src, p, request, bitlane.ChooseOptions{})
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	require.Contains(t, report.Note, "changed")
+	want, _ := open(t, original, t.TempDir()).make(p, request)
+	got, report := open(t, original, cache).make(p, request)
+	require.False(t, report.Restored)
+	require.Equal(t, want, got)
+}
+
+// changing is a model whose file is changed before it is read.
+type changing struct {
+	*checkpoint.Model
+	change func()
+}
+
+func (c changing) Load(ctx context.Context, dst *quant.Linear, name string) ([]checkpointmodule.Finding, error) {
+	c.change()
+	return c.Model.Load(ctx, dst, name)
 }
