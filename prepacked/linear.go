@@ -38,7 +38,7 @@ type Cut struct {
 
 func (p *Part) of(l *quant.Linear) (_ *quant.Linear, err error) {
 	for _, c := range p.Cuts {
-		if c.Ranges != nil {
+		if len(c.Ranges) > 0 {
 			l, err = l.Select(c.Axis, c.Ranges...)
 		} else {
 			l, err = l.Shard(c.Axis, c.Rank, c.Size)

@@ -501,3 +501,15 @@ func (c changing) Load(ctx context.Context, dst *quant.Linear, name string) ([]c
 	c.change()
 	return c.Model.Load(ctx, dst, name)
 }
+
+// TestNoRanges: a cut of no ranges is the same part whatever is kept, nil or not.
+func TestNoRanges(t *testing.T) {
+	r := open(t, filepath.Join(bundled, "gptq-w4-g128"), t.TempDir())
+	none := prepacked.Part{Name: layer, Cuts: []prepacked.Cut{{Axis: quant.AxisN, Ranges: []quant.Range{}, Rank: 1, Size: 2}}}
+	want, report := r.make(none, request)
+	require.False(t, report.Restored)
+	none.Cuts[0].Ranges = nil
+	got, report := r.make(none, request)
+	require.True(t, report.Restored)
+	require.Equal(t, want, got)
+}
