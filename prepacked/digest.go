@@ -26,7 +26,7 @@ func (c *Cache) digest(ctx context.Context, src Source, t *checkpoint.OriginTens
 	if t.Stamp != "" {
 		sum := sha256.Sum256([]byte(t.Name + "\n" + t.Stamp))
 		memory = c.path("tensors", hex.EncodeToString(sum[:]))
-		if text, ok := readRecord(memory); ok && len(text) == 2*sha256.Size {
+		if text, err := readRecord(memory); err == nil && len(text) == 2*sha256.Size {
 			c.use(memory)
 			return text, nil
 		}

@@ -71,6 +71,11 @@ type facts struct {
 	Findings []checkpointmodule.Finding `json:"findings"`
 }
 
+func (f *facts) text() (string, error) {
+	b, err := json.Marshal(f)
+	return string(b), err
+}
+
 // NewLinear returns a layer of dev with a part of a layer of src: out of the cache where that has
 // it for the kernel that is chosen, else out of src, and then it is kept. The errors are those of Source.Load, of
 // quant.Linear.Select and Shard, and of bitlane.NewLinear. What goes wrong with the cache alone
@@ -97,13 +102,12 @@ func (c *Cache) NewLinear(ctx context.Context, dev backend.Device, src Source, p
 
 // restore returns the layer of a key, nil where there is none or what there is is damaged.
 func (c *Cache) restore(ctx context.Context, dev backend.Device, key string, p *Part, r backend.Request, o bitlane.ChooseOptions, report *Report) (backend.Layer, error) {
-	text, ok := readRecord(c.factsPath(key))
-	if !ok {
+	known, err := readFacts(c.factsPath(key))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	var known facts
-	if err := json.Unmarshal([]byte(text), &known); err != nil {
-		report.note("%s: %v", c.factsPath(key), err)
+	if err != nil {
+		report.note("packed anew: %v", err)
 		return nil, nil
 	}
 	spec, err := known.Spec.For(p.Name, r)
@@ -140,6 +144,23 @@ func (c *Cache) restore(ctx context.Context, dev backend.Device, key string, p *
 	c.use(name, c.factsPath(key))
 	report.Findings, report.Restored = known.Findings, true
 	return l, nil
+}
+
+// readFacts returns facts that were kept. They are what this program would write, to the byte: those
+// of a program whose facts have other fields would leave some at zero.
+func readFacts(path string) (known facts, err error) {
+	text, err := readRecord(path)
+	if err != nil {
+		return known, err
+	}
+	if err := json.Unmarshal([]byte(text), &known); err != nil {
+		return known, damage(path, "facts", "JSON of facts", "%v", err)
+	}
+	again, err := known.text()
+	if err == nil && again != text {
+		err = damage(path, "facts", "the fields that this version knows", "others")
+	}
+	return known, err
 }
 
 // pack makes the layer out of src and keeps it under its key, if there is one.
@@ -191,11 +212,11 @@ func (c *Cache) keep(ctx context.Context, dev backend.Device, key string, k back
 		return err
 	}
 	known.Spec.Recipe = own
-	text, err := json.Marshal(known)
+	text, err := known.text()
 	if err != nil {
 		return err
 	}
-	return c.writeRecord(c.factsPath(key), string(text))
+	return c.writeRecord(c.factsPath(key), text)
 }
 
 func (c *Cache) factsPath(key string) string { return c.path("layers", key+".facts") }

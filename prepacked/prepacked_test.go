@@ -219,6 +219,7 @@ func TestDamage(t *testing.T) {
 		got, report := r.make(p, request)
 		require.Equal(t, want, got)
 		require.False(t, report.Restored, "%q", text)
+		require.Contains(t, report.Note, "packed anew: "+facts[0], "%q", text)
 	}
 	// A file of another layer under this one's name.
 	other, report := r.make(prepacked.Part{Name: layer, Cuts: []prepacked.Cut{{Axis: quant.AxisN, Rank: 0, Size: 1}}}, request)
@@ -512,4 +513,32 @@ func TestNoRanges(t *testing.T) {
 	got, report := r.make(none, request)
 	require.True(t, report.Restored)
 	require.Equal(t, want, got)
+}
+
+// TestMovedFacts: facts under the name of another layer's are not believed, like weights.
+func TestMovedFacts(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, filepath.Join(bundled, "gptq-w4-g128"), dir)
+	facts := func() []string {
+		all, err := filepath.Glob(filepath.Join(dir, "layers", "*", "*.facts"))
+		require.NoError(t, err)
+		return all
+	}
+	share := func(rank int) prepacked.Part {
+		return prepacked.Part{Name: layer, Cuts: []prepacked.Cut{{Axis: quant.AxisN, Rank: rank, Size: 2}}}
+	}
+	want, _ := r.make(share(0), request)
+	mine := facts()[0]
+	r.make(share(1), request)
+	for _, path := range facts() {
+		if path != mine {
+			require.NoError(t, os.Rename(path, mine))
+		}
+	}
+	l, report, err := r.cache.NewLinear(t.Context(), r.dev, r.model, share(0), request, bitlane.ChooseOptions{})
+	require.NoError(t, err)
+	spec := l.Spec()
+	require.Equal(t, want, r.bits(l))
+	require.Equal(t, 0, spec.NRanges[0].Start, "the other half's Spec")
+	require.Contains(t, report.Note, "packed anew: "+mine)
 }
