@@ -542,3 +542,32 @@ func TestMovedFacts(t *testing.T) {
 	require.Equal(t, 0, spec.NRanges[0].Start, "the other half's Spec")
 	require.Contains(t, report.Note, "packed anew: "+mine)
 }
+
+// TestOldTimes: two models of one size and one time of modification, as archives and rsync leave
+// them, take the same path one after the other.
+func TestOldTimes(t *testing.T) {
+	cache, dir := t.TempDir(), filepath.Join(t.TempDir(), "model")
+	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join(bundled, "gptq-w4-g128"))))
+	path, then := filepath.Join(dir, "model.safetensors"), time.Unix(1e9, 0)
+	require.NoError(t, os.Chtimes(path, then, then))
+	p := prepacked.Part{Name: layer}
+	want, _ := open(t, dir, cache).make(p, request)
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	m, err := checkpoint.Open(t.Context(), dir, checkpoint.Options{})
+	require.NoError(t, err)
+	origin, err := m.Origin(layer)
+	require.NoError(t, err)
+	require.NoError(t, m.Close())
+	for _, tensor := range origin.Tensors {
+		if strings.HasSuffix(tensor.Name, ".qweight") {
+			b[tensor.Offset] ^= 0x10
+		}
+	}
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, os.WriteFile(path, b, 0o600))
+	require.NoError(t, os.Chtimes(path, then, then))
+	got, report := open(t, dir, cache).make(p, request)
+	require.False(t, report.Restored)
+	require.NotEqual(t, want, got)
+}

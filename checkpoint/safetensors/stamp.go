@@ -10,7 +10,8 @@ import (
 // the clock's steps after that may leave the text as it is. The text has the path, the size, the
 // times and the inode that the file has now, and the tensor's place, so that a file that is written to
 // while it is open has another one afterwards. It is "" for an unknown tensor, for a
-// closed file, and for one that New was given as a reader.
+// closed file, for one that New was given as a reader, and on systems that do not tell when a
+// file was changed (those other than Linux and macOS).
 func (f *File) Stamp(name string) (text string, changed time.Time) {
 	t, ok := f.Lookup(name)
 	if !ok || f.file == nil {
@@ -20,11 +21,15 @@ func (f *File) Stamp(name string) (text string, changed time.Time) {
 	if err != nil {
 		return "", time.Time{}
 	}
-	more, changed := inode(info)
+	inode, changed := inode(info)
+	if inode == "" {
+		return "", time.Time{}
+	}
+	text = fmt.Sprintf("%s size %d modified %d changed %d %s at %d, %d bytes", f.path, info.Size(), info.ModTime().UnixNano(), changed.UnixNano(), inode, t.Offset, t.Bytes)
 	if info.ModTime().After(changed) {
 		changed = info.ModTime()
 	}
-	return fmt.Sprintf("%s size %d modified %d changed %d%s at %d, %d bytes", f.path, info.Size(), info.ModTime().UnixNano(), changed.UnixNano(), more, t.Offset, t.Bytes), changed
+	return text, changed
 }
 
 // Stamp returns the Stamp of a tensor in its file.
