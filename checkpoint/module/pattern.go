@@ -142,6 +142,10 @@ var lookaround = []struct{ open, name string }{
 	{"(?P=", "back reference (?P=…)"},
 }
 
+// flagsInside hold for all of the pattern in older Pythons, are an error in newer ones, and hold
+// from there on in Go.
+const flagsInside = "flags (?i) behind its start"
+
 // openRepeat is a counted repeat without its lower bound, which is 0 in Python.
 var openRepeat = regexp.MustCompile(`^\{,(\d*)\}`)
 
@@ -149,7 +153,7 @@ var openRepeat = regexp.MustCompile(`^\{,(\d*)\}`)
 // counterpart there.
 func translate(expr string) (translated, what string) {
 	out := make([]byte, 0, len(expr))
-	class := false
+	class, flags := false, len(globalFlags.FindString(expr))
 	for i := 0; i < len(expr); i++ {
 		c := expr[i]
 		out = append(out, c)
@@ -189,6 +193,9 @@ func translate(expr string) (translated, what string) {
 				i += len(m[0]) - 1
 			}
 		case c == '(':
+			if i >= flags && globalFlags.MatchString(expr[i:]) {
+				return "", flagsInside
+			}
 			for _, l := range lookaround {
 				if strings.HasPrefix(expr[i:], l.open) {
 					return "", l.name
