@@ -450,3 +450,12 @@ func TestFlagsInside(t *testing.T) {
 		require.True(t, ok, expr)
 	}
 }
+
+// TestManyLookaheads are refused: a byte of a configuration would cost a hundred of memory.
+func TestManyLookaheads(t *testing.T) {
+	var p Patterns
+	_, err := p.Compile("dynamic", strings.Repeat("(?!b)", maxAhead)+"a")
+	require.NoError(t, err)
+	_, err = p.Compile("dynamic", strings.Repeat("(?!b)", 100_000)+"a")
+	require.ErrorIs(t, err, quant.ErrUnsupported)
+}

@@ -23,6 +23,7 @@ type Patterns struct {
 const (
 	maxProgram = 1 << 21
 	maxWork    = 1 << 33
+	maxAhead   = 16 // of a pattern: each is a compiled pattern of its own
 )
 
 // Pattern is a compiled module pattern.
@@ -43,6 +44,9 @@ type Pattern struct {
 // found.
 func (p *Patterns) Compile(field, expr string) (*Pattern, error) {
 	ahead, rest := leading(expr)
+	if len(ahead) > maxAhead {
+		return nil, quant.Errorf(quant.ErrUnsupported, field, "pattern", fmt.Sprintf("at most %d lookaheads", maxAhead), "%.200q with %d", expr, len(ahead))
+	}
 	x, err := p.compile(field, expr, rest, true)
 	for i := 0; err == nil && i < len(ahead); i++ {
 		var y *Pattern
