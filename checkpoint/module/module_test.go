@@ -458,4 +458,10 @@ func TestManyLookaheads(t *testing.T) {
 	require.NoError(t, err)
 	_, err = p.Compile("dynamic", strings.Repeat("(?!b)", 100_000)+"a")
 	require.ErrorIs(t, err, quant.ErrUnsupported)
+	for range 20_000 {
+		if _, err = p.Compile("dynamic", strings.Repeat("(?!b)", maxAhead)+"a"); err != nil {
+			break
+		}
+	}
+	require.ErrorIs(t, err, quant.ErrUnsupported, "of all patterns together")
 }

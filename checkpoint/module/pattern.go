@@ -23,7 +23,8 @@ type Patterns struct {
 const (
 	maxProgram = 1 << 21
 	maxWork    = 1 << 33
-	maxAhead   = 16 // of a pattern: each is a compiled pattern of its own
+	maxAhead   = 16     // of a pattern: each is a compiled pattern of its own,
+	aheadSize  = 1 << 6 // which counts as so many instructions more
 )
 
 // Pattern is a compiled module pattern.
@@ -49,6 +50,7 @@ func (p *Patterns) Compile(field, expr string) (*Pattern, error) {
 	}
 	x, err := p.compile(field, expr, rest, true)
 	for i := 0; err == nil && i < len(ahead); i++ {
+		p.size += aheadSize
 		var y *Pattern
 		if y, err = p.compile(field, expr, ahead[i].expr, true); err == nil {
 			ahead[i].re = y.re
