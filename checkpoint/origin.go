@@ -23,7 +23,7 @@ type Origin struct {
 // OriginTensor is one tensor that Load reads.
 type OriginTensor struct {
 	safetensors.Tensor
-	Stamp   string    // see safetensors.File.Stamp
+	Stamp   string    // now; see safetensors.File.Stamp
 	Changed time.Time // of its file
 }
 

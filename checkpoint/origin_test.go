@@ -3,6 +3,7 @@ package checkpoint_test
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 	"github.com/bitlane/bitlane/checkpoint/gptq"
 	"github.com/bitlane/bitlane/quant"
 )
+
+// stamps is whether the system tells when a file was changed.
+const stamps = runtime.GOOS == "linux" || runtime.GOOS == "darwin"
 
 // TestOrigins: every module of every bundled checkpoint says which tensors it is made of, and
 // no tensor of a module is left out.
@@ -28,7 +32,9 @@ func TestOrigins(t *testing.T) {
 			require.NotEmpty(t, o.Settings)
 			var bytes int64
 			for _, tensor := range o.Tensors {
-				require.Contains(t, tensor.Stamp, filepath.Base(filepath.Dir(config)))
+				if stamps {
+					require.Contains(t, tensor.Stamp, filepath.Base(filepath.Dir(config)))
+				}
 				bytes += tensor.Bytes
 			}
 			require.GreaterOrEqual(t, bytes+16, mod.Bytes, "%s: %s", config, mod.Name) // but for weight_shape, whose numbers are in Settings
@@ -61,14 +67,14 @@ func TestOriginsDiffer(t *testing.T) {
 	require.NoError(t, os.Chtimes(path, time.Time{}, time.Unix(1e9, 1)))
 	touched := origin(dir, checkpoint.Options{}, layer)
 	require.Equal(t, first.Settings, touched.Settings)
-	require.NotEqual(t, first.Tensors[0].Stamp, touched.Tensors[0].Stamp)
+	require.Equal(t, stamps, first.Tensors[0].Stamp != touched.Tensors[0].Stamp)
 	b, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(path))
 	require.NoError(t, os.WriteFile(path, b, 0o600))
 	require.NoError(t, os.Chtimes(path, time.Time{}, time.Unix(1e9, 1)))
 	replaced := origin(dir, checkpoint.Options{}, layer)
-	require.NotEqual(t, touched.Tensors[0].Stamp, replaced.Tensors[0].Stamp, "another file with the old one's times")
+	require.Equal(t, stamps, touched.Tensors[0].Stamp != replaced.Tensors[0].Stamp, "another file with the old one's times")
 
 	plain := filepath.Join(bundled, "dense-bf16")
 	rtn := func(bits int) string {

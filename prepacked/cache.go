@@ -23,6 +23,9 @@ const (
 	tagText = "Signature: 8a477f597d28d172789f06886806bc55\n# Packed weights of bitlane. It may be deleted at any time.\n"
 )
 
+// kinds are the directories in it: all that is kept is in these.
+var kinds = []string{"tensors", "layers"}
+
 const temporary = ".tmp" // the end of names of files that are being written
 
 // Open returns the cache in dir, which is made where it does not exist. It holds
@@ -32,7 +35,7 @@ func Open(dir string) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, sub := range []string{"tensors", "layers"} {
+	for _, sub := range kinds {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o777); err != nil {
 			return nil, err
 		}
@@ -55,6 +58,14 @@ func (c *Cache) Dir() string { return c.dir }
 
 // path of what is kept under a name of at least two characters.
 func (c *Cache) path(kind, name string) string { return filepath.Join(c.dir, kind, name[:2], name[2:]) }
+
+// use says that files were used, for Prune. It matters to nothing else.
+func (c *Cache) use(paths ...string) {
+	now := c.now()
+	for _, path := range paths {
+		_ = os.Chtimes(path, now, now)
+	}
+}
 
 // write makes the file at path whole or not at all.
 func (c *Cache) write(path string, fill func(*os.File) error) (err error) {

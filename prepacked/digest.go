@@ -5,9 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/bitlane/bitlane/checkpoint"
+	"github.com/bitlane/bitlane/quant"
 )
 
 // fresh is how long after a change a file may be changed again with the same
@@ -24,7 +26,8 @@ func (c *Cache) digest(ctx context.Context, src Source, t *checkpoint.OriginTens
 	if t.Stamp != "" {
 		sum := sha256.Sum256([]byte(t.Name + "\n" + t.Stamp))
 		memory = c.path("tensors", hex.EncodeToString(sum[:]))
-		if text, ok := readRecord(memory); ok && len(text) == 2*sha256.Size {
+		if text, err := readRecord(memory); err == nil && len(text) == 2*sha256.Size {
+			c.use(memory)
 			return text, nil
 		}
 	}
@@ -48,11 +51,17 @@ func (c *Cache) digest(ctx context.Context, src Source, t *checkpoint.OriginTens
 	return text, nil
 }
 
-// key names a part of a layer by its content.
-func (c *Cache) key(ctx context.Context, src Source, p *Part) (string, error) {
+// content is what a part of a layer is made of.
+type content struct {
+	key    string // names it; empty: it cannot be named
+	stamps []string
+}
+
+// content reads what a part is made of.
+func (c *Cache) content(ctx context.Context, src Source, p *Part) (content, error) {
 	o, err := src.Origin(p.Name)
 	if err != nil {
-		return "", err
+		return content{}, err
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "bitlane packed weights %d, %s\n%s\n%q %v\n", fileVersion, version(), o.Settings, p.Name, p.Cuts)
@@ -60,9 +69,26 @@ func (c *Cache) key(ctx context.Context, src Source, p *Part) (string, error) {
 		t := &o.Tensors[i]
 		digest, err := c.digest(ctx, src, t)
 		if err != nil {
-			return "", err
+			return content{}, err
 		}
 		fmt.Fprintf(h, "%q %s %v %s\n", t.Name, t.Type, t.Shape, digest)
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return content{hex.EncodeToString(h.Sum(nil)), stamps(&o)}, nil
+}
+
+func stamps(o *checkpoint.Origin) (all []string) {
+	for i := range o.Tensors {
+		all = append(all, o.Tensors[i].Stamp)
+	}
+	return all
+}
+
+// unchanged fails where the files of a part are not what they were when their content was read:
+// what was loaded since may be something else.
+func (k *content) unchanged(src Source, p *Part) error {
+	o, err := src.Origin(p.Name)
+	if err == nil && !slices.Equal(stamps(&o), k.stamps) {
+		err = quant.Errorf(quant.ErrFormat, p.Name, "tensors", "files that nobody writes to", "changed while they were read")
+	}
+	return err
 }

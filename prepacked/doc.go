@@ -16,7 +16,8 @@
 //
 // A layer is known by its content: the SHA-256 of the tensors that it is read from, the settings
 // that they are read with, the part, and the version of bitlane. So a copied
-// model finds what was kept, and one that was changed does not. Kernels are chosen
+// model finds what was kept, and one that was changed does not. Only Linux and macOS tell
+// when a file was changed; elsewhere tensors are read and summed at every start. Kernels are chosen
 // anew each time, from the Spec; nothing is decided by what happens to be kept.
 //
 // # What is promised

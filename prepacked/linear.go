@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/bitlane/bitlane"
 	"github.com/bitlane/bitlane/backend"
@@ -39,7 +38,7 @@ type Cut struct {
 
 func (p *Part) of(l *quant.Linear) (_ *quant.Linear, err error) {
 	for _, c := range p.Cuts {
-		if c.Ranges != nil {
+		if len(c.Ranges) > 0 {
 			l, err = l.Select(c.Axis, c.Ranges...)
 		} else {
 			l, err = l.Shard(c.Axis, c.Rank, c.Size)
@@ -72,13 +71,18 @@ type facts struct {
 	Findings []checkpointmodule.Finding `json:"findings"`
 }
 
+func (f *facts) text() (string, error) {
+	b, err := json.Marshal(f)
+	return string(b), err
+}
+
 // NewLinear returns a layer of dev with a part of a layer of src: out of the cache where that has
 // it for the kernel that is chosen, else out of src, and then it is kept. The errors are those of Source.Load, of
 // quant.Linear.Select and Shard, and of bitlane.NewLinear. What goes wrong with the cache alone
 // is in the Report's Note, as is that a kernel or a format has nothing that can be kept.
 func (c *Cache) NewLinear(ctx context.Context, dev backend.Device, src Source, p Part, r backend.Request, o bitlane.ChooseOptions) (backend.Layer, *Report, error) {
 	report := &Report{}
-	key, err := c.key(ctx, src, &p)
+	made, err := c.content(ctx, src, &p)
 	switch {
 	case ctx.Err() != nil:
 		return nil, report, ctx.Err()
@@ -87,24 +91,23 @@ func (c *Cache) NewLinear(ctx context.Context, dev backend.Device, src Source, p
 	case err != nil:
 		return nil, report, err
 	default:
-		l, err := c.restore(ctx, dev, key, &p, r, o, report)
+		l, err := c.restore(ctx, dev, made.key, &p, r, o, report)
 		if l != nil || err != nil {
 			return l, report, err
 		}
 	}
-	l, err := c.pack(ctx, dev, src, key, &p, r, o, report)
+	l, err := c.pack(ctx, dev, src, &made, &p, r, o, report)
 	return l, report, err
 }
 
 // restore returns the layer of a key, nil where there is none or what there is is damaged.
 func (c *Cache) restore(ctx context.Context, dev backend.Device, key string, p *Part, r backend.Request, o bitlane.ChooseOptions, report *Report) (backend.Layer, error) {
-	text, ok := readRecord(c.factsPath(key))
-	if !ok {
+	known, err := readFacts(c.factsPath(key))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	var known facts
-	if err := json.Unmarshal([]byte(text), &known); err != nil {
-		report.note("%s: %v", c.factsPath(key), err)
+	if err != nil {
+		report.note("packed anew: %v", err)
 		return nil, nil
 	}
 	spec, err := known.Spec.For(p.Name, r)
@@ -138,14 +141,30 @@ func (c *Cache) restore(ctx context.Context, dev backend.Device, key string, p *
 	case err != nil:
 		return nil, fmt.Errorf("%s: %s: %w", p.Name, k.Name(), err)
 	}
-	now := c.now()
-	_ = os.Chtimes(name, now, now) // Prune removes what was not used for longest
+	c.use(name, c.factsPath(key))
 	report.Findings, report.Restored = known.Findings, true
 	return l, nil
 }
 
-// pack makes the layer out of src and keeps it under key, if there is one.
-func (c *Cache) pack(ctx context.Context, dev backend.Device, src Source, key string, p *Part, r backend.Request, o bitlane.ChooseOptions, report *Report) (backend.Layer, error) {
+// readFacts returns facts that were kept. They are what this program would write, to the byte: those
+// of a program whose facts have other fields would leave some at zero.
+func readFacts(path string) (known facts, err error) {
+	text, err := readRecord(path)
+	if err != nil {
+		return known, err
+	}
+	if err := json.Unmarshal([]byte(text), &known); err != nil {
+		return known, damage(path, "facts", "JSON of facts", "%v", err)
+	}
+	again, err := known.text()
+	if err == nil && again != text {
+		err = damage(path, "facts", "the fields that this version knows", "others")
+	}
+	return known, err
+}
+
+// pack makes the layer out of src and keeps it under its key, if there is one.
+func (c *Cache) pack(ctx context.Context, dev backend.Device, src Source, made *content, p *Part, r backend.Request, o bitlane.ChooseOptions, report *Report) (backend.Layer, error) {
 	var whole quant.Linear
 	found, err := src.Load(ctx, &whole, p.Name)
 	if err != nil {
@@ -169,10 +188,13 @@ func (c *Cache) pack(ctx context.Context, dev backend.Device, src Source, key st
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %w", p.Name, k.Name(), err)
 	}
-	if key == "" {
+	if made.key == "" {
 		return l, nil
 	}
-	if err := c.keep(ctx, dev, key, k, l, facts{spec, found}, part.Recipe); err != nil {
+	if err = made.unchanged(src, p); err == nil {
+		err = c.keep(ctx, dev, made.key, k, l, facts{spec, found}, part.Recipe)
+	}
+	if err != nil {
 		report.note("not kept: %v", err)
 	}
 	return l, nil
@@ -190,11 +212,11 @@ func (c *Cache) keep(ctx context.Context, dev backend.Device, key string, k back
 		return err
 	}
 	known.Spec.Recipe = own
-	text, err := json.Marshal(known)
+	text, err := known.text()
 	if err != nil {
 		return err
 	}
-	return c.writeRecord(c.factsPath(key), string(text))
+	return c.writeRecord(c.factsPath(key), text)
 }
 
 func (c *Cache) factsPath(key string) string { return c.path("layers", key+".facts") }

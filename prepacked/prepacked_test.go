@@ -18,6 +18,7 @@ import (
 	"github.com/bitlane/bitlane"
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/checkpoint"
+	checkpointmodule "github.com/bitlane/bitlane/checkpoint/module"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/prepacked"
 	"github.com/bitlane/bitlane/quant"
@@ -218,6 +219,7 @@ func TestDamage(t *testing.T) {
 		got, report := r.make(p, request)
 		require.Equal(t, want, got)
 		require.False(t, report.Restored, "%q", text)
+		require.Contains(t, report.Note, "packed anew: "+facts[0], "%q", text)
 	}
 	// A file of another layer under this one's name.
 	other, report := r.make(prepacked.Part{Name: layer, Cuts: []prepacked.Cut{{Axis: quant.AxisN, Rank: 0, Size: 1}}}, request)
@@ -407,4 +409,165 @@ func TestPrune(t *testing.T) {
 	cancel()
 	_, err = r.cache.Prune(ended, 0)
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestPruneKeepsWhatIsUsed: what was restored lately stays to be restored, whatever else was kept since.
+func TestPruneKeepsWhatIsUsed(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, filepath.Join(bundled, "gptq-w4-g128"), dir)
+	used, unused := prepacked.Part{Name: layer}, prepacked.Part{Name: layer, Cuts: []prepacked.Cut{{Axis: quant.AxisN, Rank: 0, Size: 2}}}
+	age := func(d time.Duration) {
+		require.NoError(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() {
+				return err
+			}
+			info, err := e.Info()
+			if err != nil {
+				return err
+			}
+			return os.Chtimes(path, time.Time{}, info.ModTime().Add(-d))
+		}))
+	}
+	r.make(used, request)
+	age(time.Hour)
+	r.make(unused, request)
+	age(time.Hour)
+	_, report := r.make(used, request)
+	require.True(t, report.Restored)
+	left, err := r.cache.Prune(t.Context(), 1<<40)
+	require.NoError(t, err)
+	weights, err := filepath.Glob(filepath.Join(dir, "layers", "*", "*.cpu_*"))
+	require.NoError(t, err)
+	smallest := int64(1 << 40)
+	for _, path := range weights {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		smallest = min(smallest, info.Size())
+	}
+	_, err = r.cache.Prune(t.Context(), left-smallest)
+	require.NoError(t, err)
+	_, report = r.make(used, request)
+	require.True(t, report.Restored, "it was used last")
+}
+
+// TestPruneOnlyItsOwn: a directory may have other files, which are nobody's to remove.
+func TestPruneOnlyItsOwn(t *testing.T) {
+	dir := t.TempDir()
+	c, err := prepacked.Open(dir)
+	require.NoError(t, err)
+	mine := filepath.Join(dir, "Documents", "letter")
+	require.NoError(t, os.Mkdir(filepath.Dir(mine), 0o700))
+	require.NoError(t, os.WriteFile(mine, []byte("text"), 0o600))
+	left, err := c.Prune(t.Context(), 0)
+	require.NoError(t, err)
+	require.Zero(t, left)
+	require.FileExists(t, mine)
+}
+
+// TestChangedMeanwhile: a file that is changed between the digest and Load must not be kept as
+// what it was before.
+func TestChangedMeanwhile(t *testing.T) {
+	cache, copied := t.TempDir(), filepath.Join(t.TempDir(), "copy")
+	original := filepath.Join(bundled, "gptq-w4-g128")
+	require.NoError(t, os.CopyFS(copied, os.DirFS(original)))
+	p := prepacked.Part{Name: layer}
+	r := open(t, copied, cache)
+	src := changing{r.model, func() {
+		file := filepath.Join(copied, "model.safetensors")
+		origin, err := r.model.Origin(layer)
+		require.NoError(t, err)
+		codes := slices.IndexFunc(origin.Tensors, func(t checkpoint.OriginTensor) bool { return strings.HasSuffix(t.Name, ".qweight") })
+		f, err := os.OpenFile(file, os.O_RDWR, 0)
+		require.NoError(t, err)
+		_, err = f.WriteAt([]byte("other"), origin.Tensors[codes].Offset)
+		require.NoError(t, errors.Join(err, f.Close()))
+	}}
+	l, report, err := r.cache.NewLinear(t.Context(), r.dev, src, p, request, bitlane.ChooseOptions{})
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	require.Contains(t, report.Note, "changed")
+	want, _ := open(t, original, t.TempDir()).make(p, request)
+	got, report := open(t, original, cache).make(p, request)
+	require.False(t, report.Restored)
+	require.Equal(t, want, got)
+}
+
+// changing is a model whose file is changed before it is read.
+type changing struct {
+	*checkpoint.Model
+	change func()
+}
+
+func (c changing) Load(ctx context.Context, dst *quant.Linear, name string) ([]checkpointmodule.Finding, error) {
+	c.change()
+	return c.Model.Load(ctx, dst, name)
+}
+
+// TestNoRanges: a cut of no ranges is the same part whatever is kept, nil or not.
+func TestNoRanges(t *testing.T) {
+	r := open(t, filepath.Join(bundled, "gptq-w4-g128"), t.TempDir())
+	none := prepacked.Part{Name: layer, Cuts: []prepacked.Cut{{Axis: quant.AxisN, Ranges: []quant.Range{}, Rank: 1, Size: 2}}}
+	want, report := r.make(none, request)
+	require.False(t, report.Restored)
+	none.Cuts[0].Ranges = nil
+	got, report := r.make(none, request)
+	require.True(t, report.Restored)
+	require.Equal(t, want, got)
+}
+
+// TestMovedFacts: facts under the name of another layer's are not believed, like weights.
+func TestMovedFacts(t *testing.T) {
+	dir := t.TempDir()
+	r := open(t, filepath.Join(bundled, "gptq-w4-g128"), dir)
+	facts := func() []string {
+		all, err := filepath.Glob(filepath.Join(dir, "layers", "*", "*.facts"))
+		require.NoError(t, err)
+		return all
+	}
+	share := func(rank int) prepacked.Part {
+		return prepacked.Part{Name: layer, Cuts: []prepacked.Cut{{Axis: quant.AxisN, Rank: rank, Size: 2}}}
+	}
+	want, _ := r.make(share(0), request)
+	mine := facts()[0]
+	r.make(share(1), request)
+	for _, path := range facts() {
+		if path != mine {
+			require.NoError(t, os.Rename(path, mine))
+		}
+	}
+	l, report, err := r.cache.NewLinear(t.Context(), r.dev, r.model, share(0), request, bitlane.ChooseOptions{})
+	require.NoError(t, err)
+	spec := l.Spec()
+	require.Equal(t, want, r.bits(l))
+	require.Equal(t, 0, spec.NRanges[0].Start, "the other half's Spec")
+	require.Contains(t, report.Note, "packed anew: "+mine)
+}
+
+// TestOldTimes: two models of one size and one time of modification, as archives and rsync leave
+// them, take the same path one after the other.
+func TestOldTimes(t *testing.T) {
+	cache, dir := t.TempDir(), filepath.Join(t.TempDir(), "model")
+	require.NoError(t, os.CopyFS(dir, os.DirFS(filepath.Join(bundled, "gptq-w4-g128"))))
+	path, then := filepath.Join(dir, "model.safetensors"), time.Unix(1e9, 0)
+	require.NoError(t, os.Chtimes(path, then, then))
+	p := prepacked.Part{Name: layer}
+	want, _ := open(t, dir, cache).make(p, request)
+	b, err := os.ReadFile(path)
+	require.NoError(t, err)
+	m, err := checkpoint.Open(t.Context(), dir, checkpoint.Options{})
+	require.NoError(t, err)
+	origin, err := m.Origin(layer)
+	require.NoError(t, err)
+	require.NoError(t, m.Close())
+	for _, tensor := range origin.Tensors {
+		if strings.HasSuffix(tensor.Name, ".qweight") {
+			b[tensor.Offset] ^= 0x10
+		}
+	}
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, os.WriteFile(path, b, 0o600))
+	require.NoError(t, os.Chtimes(path, then, then))
+	got, report := open(t, dir, cache).make(p, request)
+	require.False(t, report.Restored)
+	require.NotEqual(t, want, got)
 }

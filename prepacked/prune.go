@@ -18,8 +18,9 @@ const abandoned = 24 * time.Hour
 func fileName(packing string) string { return strings.ReplaceAll(packing, "/", "_") }
 
 // Prune removes what was not used for longest until at most bytes are left, and what
-// a killed process left half-written. It returns the bytes that are left. Layers
-// that were restored stay; processes that read a file go on reading it.
+// a killed process left half-written. It returns the bytes that are left. Restoring
+// a layer is a use of it; processes that read a file go on reading it. Files beside
+// those of the cache are not touched.
 func (c *Cache) Prune(ctx context.Context, bytes int64) (left int64, err error) {
 	type kept struct {
 		path string
@@ -27,11 +28,11 @@ func (c *Cache) Prune(ctx context.Context, bytes int64) (left int64, err error) 
 		used time.Time
 	}
 	var all []kept
-	err = filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
+	walk := func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) { // another process prunes, too
 			return nil
 		}
-		if err != nil || d.IsDir() || d.Name() == tagName {
+		if err != nil || d.IsDir() {
 			return errors.Join(err, ctx.Err())
 		}
 		info, err := d.Info()
@@ -51,7 +52,10 @@ func (c *Cache) Prune(ctx context.Context, bytes int64) (left int64, err error) 
 		all = append(all, kept{path, info.Size(), info.ModTime()})
 		left += info.Size()
 		return nil
-	})
+	}
+	for i := 0; err == nil && i < len(kinds); i++ {
+		err = filepath.WalkDir(filepath.Join(c.dir, kinds[i]), walk)
+	}
 	slices.SortStableFunc(all, func(a, b kept) int { return a.used.Compare(b.used) })
 	for i := 0; err == nil && i < len(all) && left > bytes; i++ {
 		if err = errors.Join(ctx.Err(), remove(all[i].path)); err == nil {

@@ -11,13 +11,18 @@ func version() string {
 	if !ok {
 		return ""
 	}
-	if info.Main.Path == module {
-		return info.Main.Version
-	}
-	for _, m := range info.Deps {
-		if m.Path == module {
-			return m.Version
+	return versionIn(info)
+}
+
+func versionIn(info *debug.BuildInfo) string {
+	for _, m := range append([]*debug.Module{&info.Main}, info.Deps...) {
+		if m.Path != module {
+			continue
 		}
+		if r := m.Replace; r != nil { // what was built is another's, or a directory
+			return m.Version + " => " + r.Path + " " + r.Version
+		}
+		return m.Version
 	}
 	return ""
 }

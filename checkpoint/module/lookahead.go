@@ -13,7 +13,7 @@ type lookahead struct {
 }
 
 // globalFlags are flags at the start, which hold for all of a pattern.
-var globalFlags = regexp.MustCompile(`^\(\?[aimsux]+\)`)
+var globalFlags = regexp.MustCompile(`^(?:\(\?[aimsux]+\))+`)
 
 // leading cuts the lookaheads off that a pattern begins with, behind flags and anchors, which are no
 // news there. Where they do not stand for the whole pattern, as in (?!a)b|c, it returns the
@@ -24,6 +24,9 @@ func leading(expr string) (ahead []lookahead, rest string) {
 	for strings.HasPrefix(rest, "(?!") || strings.HasPrefix(rest, "(?=") {
 		end := closing(rest)
 		if end < 0 {
+			return nil, expr
+		}
+		if globalFlags.MatchString(rest[3:end]) || globalFlags.MatchString(rest[end+1:]) {
 			return nil, expr
 		}
 		ahead = append(ahead, lookahead{expr: flags + rest[3:end], wanted: rest[2] == '='})

@@ -433,3 +433,35 @@ func TestCount(t *testing.T) {
 	require.Equal(t, "3 layers, the first is a.b", Layers(3, "a.b"))
 	require.Less(t, len(Layers(2, strings.Repeat("x", 10000))), 200)
 }
+
+// TestFlagsInside are refused: they mean one thing in each engine.
+func TestFlagsInside(t *testing.T) {
+	for _, expr := range []string{`a(?i)b`, `(?:(?i)a)`, `^(?i)a`, `(?!(?i)a)b`, `(?!a)(?i)b`, `(?i)a(?s)b`} {
+		var p Patterns
+		_, err := p.Compile("dynamic", expr)
+		require.ErrorIs(t, err, quant.ErrUnsupported, expr)
+	}
+	for _, expr := range []string{`(?i)ab`, `(?i)(?s)ab`, `(?i)(?!b)ab`, `(?s)(?i)(?!b)(?=a)ab`, `(?i:a)B`, `[(?i)]?A`, `\(?A(?i:b)`} {
+		var p Patterns
+		x, err := p.Compile("dynamic", expr)
+		require.NoError(t, err, expr)
+		ok, err := p.Match(x, "AB")
+		require.NoError(t, err)
+		require.True(t, ok, expr)
+	}
+}
+
+// TestManyLookaheads are refused: a byte of a configuration would cost a hundred of memory.
+func TestManyLookaheads(t *testing.T) {
+	var p Patterns
+	_, err := p.Compile("dynamic", strings.Repeat("(?!b)", maxAhead)+"a")
+	require.NoError(t, err)
+	_, err = p.Compile("dynamic", strings.Repeat("(?!b)", 100_000)+"a")
+	require.ErrorIs(t, err, quant.ErrUnsupported)
+	for range 20_000 {
+		if _, err = p.Compile("dynamic", strings.Repeat("(?!b)", maxAhead)+"a"); err != nil {
+			break
+		}
+	}
+	require.ErrorIs(t, err, quant.ErrUnsupported, "of all patterns together")
+}

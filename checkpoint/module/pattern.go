@@ -23,6 +23,8 @@ type Patterns struct {
 const (
 	maxProgram = 1 << 21
 	maxWork    = 1 << 33
+	maxAhead   = 16     // of a pattern: each is a compiled pattern of its own,
+	aheadSize  = 1 << 6 // which counts as so many instructions more
 )
 
 // Pattern is a compiled module pattern.
@@ -43,8 +45,12 @@ type Pattern struct {
 // found.
 func (p *Patterns) Compile(field, expr string) (*Pattern, error) {
 	ahead, rest := leading(expr)
+	if len(ahead) > maxAhead {
+		return nil, quant.Errorf(quant.ErrUnsupported, field, "pattern", fmt.Sprintf("at most %d lookaheads", maxAhead), "%.200q with %d", expr, len(ahead))
+	}
 	x, err := p.compile(field, expr, rest, true)
 	for i := 0; err == nil && i < len(ahead); i++ {
+		p.size += aheadSize
 		var y *Pattern
 		if y, err = p.compile(field, expr, ahead[i].expr, true); err == nil {
 			ahead[i].re = y.re
@@ -142,6 +148,10 @@ var lookaround = []struct{ open, name string }{
 	{"(?P=", "back reference (?P=…)"},
 }
 
+// flagsInside hold for all of the pattern in older Pythons, are an error in newer ones, and hold
+// from there on in Go.
+const flagsInside = "flags (?i) behind its start"
+
 // openRepeat is a counted repeat without its lower bound, which is 0 in Python.
 var openRepeat = regexp.MustCompile(`^\{,(\d*)\}`)
 
@@ -149,7 +159,7 @@ var openRepeat = regexp.MustCompile(`^\{,(\d*)\}`)
 // counterpart there.
 func translate(expr string) (translated, what string) {
 	out := make([]byte, 0, len(expr))
-	class := false
+	class, flags := false, len(globalFlags.FindString(expr))
 	for i := 0; i < len(expr); i++ {
 		c := expr[i]
 		out = append(out, c)
@@ -189,6 +199,9 @@ func translate(expr string) (translated, what string) {
 				i += len(m[0]) - 1
 			}
 		case c == '(':
+			if i >= flags && globalFlags.MatchString(expr[i:]) {
+				return "", flagsInside
+			}
 			for _, l := range lookaround {
 				if strings.HasPrefix(expr[i:], l.open) {
 					return "", l.name

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -33,10 +34,10 @@ type Source interface {
 // several goroutines at once.
 type File struct {
 	*header
-	name  string
-	r     io.ReaderAt
-	file  *os.File // nil where New was given the reader
-	stamp stamp
+	name string
+	r    io.ReaderAt
+	file *os.File // nil where New was given the reader
+	path string   // absolute, of file
 }
 
 // Open opens the file at path, which must be a regular file or a link to one,
@@ -56,8 +57,10 @@ func Open(path string) (*File, error) {
 	if err == nil {
 		var out *File
 		if out, err = New(f, info.Size(), path); err == nil {
-			out.file, out.stamp = f, stampOf(path, info)
-			return out, nil
+			out.file = f
+			if out.path, err = filepath.Abs(path); err == nil {
+				return out, nil
+			}
 		}
 	}
 	f.Close()

@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// inode is what else there is to tell files apart, and the time of the last change, which
-// nobody can set.
+// inode is what tells files apart beside their names, and the time of the last change, which
+// nobody can set. The text is "" where the system does not say.
 func inode(info fs.FileInfo) (text string, changed time.Time) {
 	s, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return "", info.ModTime()
+		return "", time.Time{}
 	}
-	return fmt.Sprintf(" inode %d of %d", s.Ino, s.Dev), time.Unix(s.Ctim.Unix())
+	return fmt.Sprintf("inode %d of %d", s.Ino, s.Dev), time.Unix(s.Ctim.Unix())
 }
