@@ -116,6 +116,31 @@ var markers = []string{
 	".weight.absmax", ".SCB", ".W_q", "_proj_blocks", ".codebooks", ".Qidxs",
 }
 
+// owned is a module and a tensor that only a quantized one has.
+type owned struct{ module, tensor string }
+
+// ofAnotherFormat returns the modules that are quantized by their tensors and that the format of the
+// model neither reads nor refuses, in natural order.
+func (m *Model) ofAnotherFormat() (found []owned) {
+	known := map[string]bool{}
+	for i := range m.modules {
+		known[m.modules[i].Name] = true
+	}
+	for i := range m.refused {
+		known[m.refused[i].Name] = true
+	}
+	for _, n := range m.src.Names() {
+		for _, marker := range markers {
+			if prefix, ok := strings.CutSuffix(n, marker); ok && !known[prefix] && !known[strings.TrimSuffix(prefix, ".weight")] {
+				known[prefix] = true
+				found = append(found, owned{prefix, n})
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b owned) int { return module.Compare(a.module, b.module) })
+	return found
+}
+
 // quantizedModules counts the modules of src that have a tensor that only
 // quantized ones have, and returns the first of them in natural order and
 // that tensor.

@@ -102,8 +102,16 @@ func (m *Model) open(o Options) error {
 		if w, ok := f.(module.Warner); ok {
 			m.warnings = append(m.warnings, w.Warnings()...)
 		}
-		if len(m.modules) == 0 && len(m.refused) == 0 {
+		others := m.ofAnotherFormat()
+		switch none := len(m.modules) == 0 && len(m.refused) == 0; {
+		case none && len(others) > 0:
+			return quant.Errorf(quant.ErrFormat, q.source, "quant_method", "the format of tensors such as "+others[0].tensor,
+				"%s, which has no module here (%s)", q.method, module.Layers(len(others), others[0].module))
+		case none:
 			m.warnings = append(m.warnings, fmt.Sprintf("%s says %s, but no module is quantized so", q.source, q.method))
+		}
+		for _, o := range others {
+			m.refused = append(m.refused, module.Refused{Name: o.module, Why: "its tensor " + o.tensor + " is of another format than " + q.method})
 		}
 	} else if n, first, tensor := quantizedModules(m.src); n > 0 {
 		return quant.Errorf(quant.ErrFormat, m.dir, "quantization", "quantization_config in config.json, quantize_config.json, or quant_model_description.json",

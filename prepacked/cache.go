@@ -7,7 +7,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/bitlane/bitlane/quant"
 )
 
 // Cache is a directory of packed weights. It is safe for use by several
@@ -28,11 +32,17 @@ var kinds = []string{"tensors", "layers"}
 
 const temporary = ".tmp" // the end of names of files that are being written
 
-// Open returns the cache in dir, which is made where it does not exist. It holds
-// nothing open and needs no Close.
+// Open returns the cache in dir, which is made where it does not exist. A directory with other
+// things in it is quant.ErrFormat. It holds nothing open and needs no Close.
 func Open(dir string) (*Cache, error) {
+	if dir == "" {
+		return nil, quant.Errorf(quant.ErrFormat, "prepacked", "directory", "a name", "empty")
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
+		return nil, err
+	}
+	if err := ours(dir); err != nil {
 		return nil, err
 	}
 	for _, sub := range kinds {
@@ -51,6 +61,21 @@ func Open(dir string) (*Cache, error) {
 		}
 	}
 	return c, nil
+}
+
+// ours reports a directory with something in it that no cache makes: it is not taken for one.
+func ours(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		name := e.Name()
+		if !slices.Contains(kinds, name) && !strings.HasPrefix(name, tagName) {
+			return quant.Errorf(quant.ErrFormat, dir, "directory", "an empty or a new one, or a cache", "one with %.100q in it", name)
+		}
+	}
+	return nil
 }
 
 // Dir returns the directory.

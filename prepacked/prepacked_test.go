@@ -571,3 +571,22 @@ func TestOldTimes(t *testing.T) {
 	require.False(t, report.Restored)
 	require.NotEqual(t, want, got)
 }
+
+// TestNotACache: a directory of somebody else's is not taken for one.
+func TestNotACache(t *testing.T) {
+	_, err := prepacked.Open("")
+	require.ErrorIs(t, err, quant.ErrFormat)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "model.safetensors"), []byte("x"), 0o600))
+	_, err = prepacked.Open(dir)
+	require.ErrorIs(t, err, quant.ErrFormat)
+	require.ErrorContains(t, err, `one with "model.safetensors" in it`)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	cache := filepath.Join(dir, "cache")
+	for range 2 {
+		_, err = prepacked.Open(cache)
+		require.NoError(t, err)
+	}
+}

@@ -196,7 +196,7 @@ var fused = [][]string{{"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj"},
 // warn says what other programs may not take.
 func (p *plan) warn() {
 	if p.o.Format == GPTQ && slices.ContainsFunc(p.layers, func(l layer) bool { return l.settings.Asymmetric }) {
-		p.warnings = append(p.warnings, "GPTQModel reads asymmetric gptq only from itself: it takes gptq_v2")
+		p.warnings = append(p.warnings, "GPTQModel refuses asymmetric checkpoints of gptq that it did not write itself: for it, take gptq_v2")
 	}
 	settings := map[string]Settings{}
 	for _, l := range p.layers {

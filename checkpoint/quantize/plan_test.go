@@ -79,7 +79,7 @@ func TestZeroPointsOfVersion1(t *testing.T) {
 	fails(t, in.dir, o, "a: zero point of row 0, group 0 is 0, want 1 to 15: readers of version 1 disagree about 0; gptq_v2 stores it")
 	o.Parity = false
 	r, m := quantized(t, in.dir, o)
-	require.Equal(t, []string{"GPTQModel reads asymmetric gptq only from itself: it takes gptq_v2"}, r.Warnings)
+	require.Equal(t, []string{"GPTQModel refuses asymmetric checkpoints of gptq that it did not write itself: for it, take gptq_v2"}, r.Warnings)
 	var l quant.Linear
 	_, err := m.Load(t.Context(), &l, "a")
 	require.NoError(t, err)

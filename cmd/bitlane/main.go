@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 
 	_ "github.com/bitlane/bitlane/backend/cuda/emulated" // by name only: cuda-emulated:0
 	_ "github.com/bitlane/bitlane/backend/xpu/xpucpu"    // by name only: xpu-cpu:0
@@ -50,7 +51,7 @@ type env struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second interrupt ends the process, whatever it is in
 	info, err := os.Stderr.Stat()
