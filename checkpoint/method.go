@@ -120,7 +120,8 @@ var markers = []string{
 type owned struct{ module, tensor string }
 
 // ofAnotherFormat returns the modules that are quantized by their tensors and that the format of the
-// model neither reads nor refuses, in natural order.
+// model neither reads nor refuses, in natural order; without those that have a weight, which tells
+// by itself whether it is read.
 func (m *Model) ofAnotherFormat() (found []owned) {
 	known := map[string]bool{}
 	for i := range m.modules {
@@ -131,10 +132,12 @@ func (m *Model) ofAnotherFormat() (found []owned) {
 	}
 	for _, n := range m.src.Names() {
 		for _, marker := range markers {
-			if prefix, ok := strings.CutSuffix(n, marker); ok && !known[prefix] && !known[strings.TrimSuffix(prefix, ".weight")] {
-				known[prefix] = true
-				found = append(found, owned{prefix, n})
+			prefix, ok := strings.CutSuffix(n, marker)
+			if !ok || known[prefix] || has(m.src, prefix+".weight") || known[strings.TrimSuffix(prefix, ".weight")] {
+				continue
 			}
+			known[prefix] = true
+			found = append(found, owned{prefix, n})
 		}
 	}
 	slices.SortFunc(found, func(a, b owned) int { return module.Compare(a.module, b.module) })
