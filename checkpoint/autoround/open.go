@@ -170,7 +170,11 @@ func (r *reader) mislabelled(m string, p packing, c *config, s *scheme) error {
 	} else if !s.sym {
 		return quant.Errorf(quant.ErrFormat, m+".qzeros", "layout", "AWQ's, as "+c.label+" has; whether zero points are stored minus one is not said for GPTQ's", "GPTQ's")
 	}
-	r.findings[m] = module.Finding{Module: m, Tensor: m + ".qweight", Text: fmt.Sprintf("labelled %.60s, but the shapes are those of %s; read so", c.label, layout)}
+	label := fmt.Sprintf("labelled %.60s", c.label)
+	if c.label == "" {
+		label = "without a packing_format, which means GPTQ's"
+	}
+	r.findings[m] = module.Finding{Module: m, Tensor: m + ".qweight", Text: label + ", but the shapes are those of " + layout + "; read so"}
 	return nil
 }
 

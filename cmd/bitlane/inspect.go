@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/bitlane/bitlane/checkpoint"
@@ -20,6 +21,7 @@ type inspectReport struct {
 	Fused     []checkpoint.Fused `json:"fused"`    // layers that can take the place of several
 	Skipped   []module.Refused   `json:"skipped"`  // tensors that are no layers, and why
 	Refused   []module.Refused   `json:"refused"`  // layers that are not read, and why
+	Unread    []module.Refused   `json:"unread"`   // layers that --verify could not read, and why
 	Findings  []module.Finding   `json:"findings"` // what looks wrong
 	Warnings  []string           `json:"warnings"`
 }
@@ -51,7 +53,7 @@ func runInspect(ctx context.Context, e *env, args []string) error {
 	defer m.Close()
 	r := inspectReport{
 		Directory: pos[0], Format: m.Format(), Verified: *verify, Modules: orEmpty(m.Modules()),
-		Fused: orEmpty(m.Fused()), Skipped: orEmpty(m.Skipped()), Refused: orEmpty(m.Refused()), Warnings: dense.warnings(m), Findings: []module.Finding{},
+		Fused: orEmpty(m.Fused()), Skipped: orEmpty(m.Skipped()), Refused: orEmpty(m.Refused()), Warnings: dense.warnings(m), Findings: []module.Finding{}, Unread: []module.Refused{},
 	}
 	if m.DType().Valid() {
 		r.DType = m.DType().String()
@@ -71,7 +73,7 @@ func runInspect(ctx context.Context, e *env, args []string) error {
 			}
 			r.Findings = append(r.Findings, found...)
 			if err != nil {
-				r.Findings = append(r.Findings, module.Finding{Module: mod.Name, Text: err.Error()})
+				r.Unread = append(r.Unread, module.Refused{Name: mod.Name, Why: err.Error()})
 			}
 		}
 		if read.Bytes > 0 && read.Seconds > 0 {
@@ -84,11 +86,14 @@ func runInspect(ctx context.Context, e *env, args []string) error {
 	} else {
 		err = e.printInspect(&r)
 	}
-	if err == nil && len(r.Findings)+len(r.Refused) > 0 {
+	if err == nil && r.wrong() > 0 {
 		return errFailed
 	}
 	return err
 }
+
+// wrong counts what makes the program fail.
+func (r *inspectReport) wrong() int { return len(r.Findings) + len(r.Refused) + len(r.Unread) }
 
 func (e *env) printInspect(r *inspectReport) error {
 	fmt.Fprintf(e.stdout, "%s: %s, %s\n\n", r.Directory, r.Format, plural(len(r.Modules), "linear layer"))
@@ -126,24 +131,37 @@ func (e *env) printInspect(r *inspectReport) error {
 	for _, s := range r.Warnings {
 		fmt.Fprintf(e.stdout, "\nwarning: %s", s)
 	}
+	for _, s := range r.Unread {
+		fmt.Fprintf(e.stdout, "\ncannot be read: %s", aboutLayer(s))
+	}
 	for _, s := range r.Findings {
 		fmt.Fprintf(e.stdout, "\nlooks wrong: %s", findingText(s))
 	}
-	if len(r.Refused)+len(r.Warnings)+len(r.Findings) > 0 {
+	if r.wrong()+len(r.Warnings) > 0 {
 		fmt.Fprintln(e.stdout)
 	}
 	if r.Read != nil {
 		fmt.Fprintf(e.stdout, "\n%v\n", r.Read)
 	}
 	switch {
-	case len(r.Findings)+len(r.Refused) > 0:
-		fmt.Fprintf(e.stdout, "\n%s, %s refused\n", plural(len(r.Findings), "finding"), plural(len(r.Refused), "layer"))
+	case r.wrong() > 0:
+		fmt.Fprintf(e.stdout, "\n%s, %s refused, %s that cannot be read\n", plural(len(r.Findings), "finding"), plural(len(r.Refused), "layer"), plural(len(r.Unread), "layer"))
+	case r.Verified && len(r.Warnings) > 0:
+		fmt.Fprintf(e.stdout, "\nevery layer was read and checked: nothing looks wrong in them; %s above\n", plural(len(r.Warnings), "warning"))
 	case r.Verified:
 		fmt.Fprintf(e.stdout, "\nevery layer was read and checked: nothing looks wrong\n")
 	default:
 		fmt.Fprintf(e.stdout, "\nonly configuration and shapes were read; --verify reads and checks every layer\n")
 	}
 	return nil
+}
+
+// aboutLayer is a reason with the layer's name before it, once.
+func aboutLayer(r module.Refused) string {
+	if strings.HasPrefix(r.Why, r.Name) {
+		return r.Why
+	}
+	return r.Name + ": " + r.Why
 }
 
 func findingText(f module.Finding) string {
