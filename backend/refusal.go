@@ -55,3 +55,12 @@ func (r *Refusal) Err() error {
 	}
 	return r
 }
+
+// AdviseRecipe returns the advice of a Reason to ask for another recipe, "" where s has a
+// transform: such a layer has its own recipe and no other.
+func (s *Spec) AdviseRecipe(advice string) string {
+	if s.Transform != nil {
+		return ""
+	}
+	return advice
+}

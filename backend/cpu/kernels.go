@@ -104,7 +104,7 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 		r = r.Add(k.name, "bits", fmt.Sprint(s.Bits), fmt.Sprintf("%d..%d", k.least, k.most), "")
 	}
 	if act, known := activationsOf(s.Recipe); !known || act != k.act {
-		r = r.Add(k.name, "activations", s.Recipe.String(), k.act.String(), k.act.fix())
+		r = r.Add(k.name, "activations", s.Recipe.String(), k.act.String(), s.AdviseRecipe(k.act.fix()))
 	}
 	if !s.Plain.Valid() && !s.ScalesFinite {
 		r = r.Add(k.name, "scales", "not all finite", "finite numbers", "repair the checkpoint")

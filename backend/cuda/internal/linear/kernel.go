@@ -73,7 +73,7 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 		r = r.Add(k.name, "bits", fmt.Sprint(s.Bits), bitsRange(k.least, k.most), "")
 	}
 	if s.Recipe.Kind != quant.Exact {
-		r = r.Add(k.name, "activations", s.Recipe.String(), "exact", "ask for exact activations")
+		r = r.Add(k.name, "activations", s.Recipe.String(), "exact", s.AdviseRecipe("ask for exact activations"))
 	}
 	if s.X != dtype.F16 && s.X != dtype.BF16 {
 		r = r.Add(k.name, "x type", s.X.String(), "float16 or bfloat16", "ask for x in one of them (--dtype): tensor cores multiply 16-bit numbers")

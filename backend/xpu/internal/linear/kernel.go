@@ -100,7 +100,7 @@ func (k *kernel) forRecipe(r *backend.Refusal, s *backend.Spec) *backend.Refusal
 	_, known := quantizers[s.Recipe.Kind]
 	switch {
 	case !k.codes && s.Recipe.Kind != quant.Exact:
-		return r.Add(k.name, "activations", s.Recipe.String(), "exact", "ask for exact activations (--activations exact)")
+		return r.Add(k.name, "activations", s.Recipe.String(), "exact", s.AdviseRecipe("ask for exact activations (--activations exact)"))
 	case k.codes && s.Recipe.Kind == quant.Exact:
 		return r.Add(k.name, "activations", "exact", quant.Int8TokenXPU.String()+" or "+quant.Int8Token.String(), "allow 8-bit activations (--activations int8-token-xpu)")
 	case k.codes && !known:
