@@ -43,7 +43,7 @@ func mutants() []mutant {
 func run(t *testing.T, m *mutant) *conformance.Report {
 	processor, ok := backend.Lookup("cpu")
 	require.True(t, ok)
-	return conformance.Run(t.Context(), conformance.Target{Backend: broken{processor, m}}, conformance.Options{Small: true})
+	return conformance.Run(t.Context(), conformance.Target{Backend: broken{processor, m}}, conformance.Options{Small: true, Only: m.only})
 }
 
 // The wrapper alone breaks nothing: what a mutant fails is due to its change.

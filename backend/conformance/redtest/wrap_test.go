@@ -18,6 +18,7 @@ import (
 type mutant struct {
 	name  string   // what is wrong
 	fails []string // the checks that must fail, and no others
+	only  []string // the checks that can notice, where what is changed is called by no other; nil: all are run
 
 	// What the layer is packed from, and for which request.
 	alter   func(l *quant.Linear, s *backend.Spec) *quant.Linear // nil: as it is
