@@ -98,8 +98,12 @@ func TestRunFromACache(t *testing.T) {
 		require.Equal(t, runs[0].Summary.Worst, runs[1].Summary.Worst, dir)
 		require.Equal(t, runs[0].Findings, runs[1].Findings, dir)
 	}
-	code, out, _ := program(t, "run", bundled+"gptq-w4-g128", "--tokens", "1", "--tp", "0/2", "--tp-axis", "n", "--cache", cache)
-	require.Equal(t, exitOK, code)
+	var out string
+	for range 2 {
+		var code int
+		code, out, _ = program(t, "run", bundled+"gptq-w4-g128", "--tokens", "1", "--tp", "0/2", "--tp-axis", "n", "--cache", cache)
+		require.Equal(t, exitOK, code)
+	}
 	require.Contains(t, out, "layers from "+cache+", 0 packed")
 	code, _, errs := program(t, "run", bundled+"gptq-w4-g128", "--cache", filepath.Join(bundled+"gptq-w4-g128", "config.json"))
 	require.Equal(t, exitUsage, code)
