@@ -81,18 +81,21 @@ tidy:
 SMALLER = $$($(GO) list ./... | grep -v -e /redtest$$ -e /backend/cpu$$ -e /internal/ci -e /interop$$)
 
 # The race detector sees nothing of assembly, and its check of pointers nothing
-# but faults in memory that Go does not know. CUDA kernels are raced through their
-# backend.
+# but faults in memory that Go does not know. CUDA kernels, and what plans and launches them,
+# are raced through the device that interprets them.
 race: ci-tools
 	@export CGO_ENABLED=1; \
-	  $(GOTEST) -part race -- -race -short -timeout 20m $$(printf '%s\n' $(SMALLER) | grep -v -e internal/asm$$ -e kernels/cuda$$) && \
+	  $(GOTEST) -part race -- -race -short -timeout 20m $$(printf '%s\n' $(SMALLER) | grep -v -e internal/asm$$ -e kernels/cuda$$ -e cuda/internal/linear$$) && \
 	  $(GOTEST) -part race-suite -- -race -short -timeout 20m ./backend/cpu -conformance.small
 
 # cover is test, with coverage. It counts what any test of the module runs, so
-# that the conformance suite counts for the backends it drives.
+# that the conformance suite counts for the backends it drives. The suite's mutants
+# run the processor's backend some eighty times, and count for the suite alone.
 cover: ci-tools
 	@$(GOTEST) -part test -- -timeout 20m -coverprofile=$(WORK)/cover.out \
-	  -coverpkg=./dtype/...,./quant/...,./checkpoint/...,./backend/... ./...
+	  -coverpkg=./dtype/...,./quant/...,./checkpoint/...,./backend/... $$($(GO) list ./... | grep -v /redtest$$)
+	@$(GOTEST) -part mutants -- -timeout 20m -coverprofile=$(WORK)/mutants.out -coverpkg=./backend/conformance ./backend/conformance/redtest
+	@tail -n +2 $(WORK)/mutants.out >> $(WORK)/cover.out
 	@$(WORK)/ci/covergate -profile $(WORK)/cover.out -min 90 dtype quant checkpoint backend
 
 # Each tag, and all together, with and without cgo: builds, and the tests that
