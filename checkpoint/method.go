@@ -48,8 +48,7 @@ func openFormat(dir string, s *settings, src safetensors.Source, o Options) (mod
 	if slices.Contains(planned, q.method) {
 		status = "not read yet"
 	}
-	n, first, _ := quantizedModules(src)
-	count := module.Layers(n, first)
+	count := layersOf(quantizedModules(src))
 	if experts := stackedExperts(src); experts > 0 {
 		count += ", " + module.Count(experts, "expert") + " in tensors of several"
 	}
@@ -119,10 +118,33 @@ var markers = []string{
 // owned is a module and a tensor that only a quantized one has.
 type owned struct{ module, tensor string }
 
-// ofAnotherFormat returns the modules that are quantized by their tensors and that the format of the
-// model neither reads nor refuses, in natural order; without those that have a weight, which tells
-// by itself whether it is read.
-func (m *Model) ofAnotherFormat() (found []owned) {
+// quantizedModules returns the modules of src that have a tensor that only quantized ones
+// have, each with the first such tensor, in natural order.
+func quantizedModules(src safetensors.Source) (found []owned) {
+	seen := map[string]bool{}
+	for _, n := range src.Names() {
+		for _, marker := range markers {
+			if prefix, ok := strings.CutSuffix(n, marker); ok && !seen[prefix] {
+				seen[prefix] = true
+				found = append(found, owned{prefix, n})
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b owned) int { return module.Compare(a.module, b.module) })
+	return found
+}
+
+// layersOf counts modules, for messages.
+func layersOf(found []owned) string {
+	if len(found) == 0 {
+		return module.Layers(0, "")
+	}
+	return module.Layers(len(found), found[0].module)
+}
+
+// ofAnotherFormat returns the quantized modules that the format of the model neither reads nor
+// refuses; without those that have a weight, which tells by itself whether it is read.
+func (m *Model) ofAnotherFormat() []owned {
 	known := map[string]bool{}
 	for i := range m.modules {
 		known[m.modules[i].Name] = true
@@ -130,34 +152,7 @@ func (m *Model) ofAnotherFormat() (found []owned) {
 	for i := range m.refused {
 		known[m.refused[i].Name] = true
 	}
-	for _, n := range m.src.Names() {
-		for _, marker := range markers {
-			prefix, ok := strings.CutSuffix(n, marker)
-			if !ok || known[prefix] || has(m.src, prefix+".weight") || known[strings.TrimSuffix(prefix, ".weight")] {
-				continue
-			}
-			known[prefix] = true
-			found = append(found, owned{prefix, n})
-		}
-	}
-	slices.SortFunc(found, func(a, b owned) int { return module.Compare(a.module, b.module) })
-	return found
-}
-
-// quantizedModules counts the modules of src that have a tensor that only
-// quantized ones have, and returns the first of them in natural order and
-// that tensor.
-func quantizedModules(src safetensors.Source) (count int, first, tensor string) {
-	found := map[string]bool{}
-	for _, n := range src.Names() {
-		for _, m := range markers {
-			if prefix, ok := strings.CutSuffix(n, m); ok {
-				if len(found) == 0 || module.Compare(prefix, first) < 0 {
-					first, tensor = prefix, n
-				}
-				found[prefix] = true
-			}
-		}
-	}
-	return len(found), first, tensor
+	return slices.DeleteFunc(quantizedModules(m.src), func(o owned) bool {
+		return known[o.module] || known[strings.TrimSuffix(o.module, ".weight")] || has(m.src, o.module+".weight")
+	})
 }

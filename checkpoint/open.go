@@ -33,7 +33,7 @@ type Options struct {
 type Model struct {
 	dir      string
 	set      *safetensors.Set
-	src      safetensors.Source // set, with each expert of a stack by itself
+	src      *unstacked // set, with each expert of a stack by itself
 	settings *settings
 	format   module.Format // nil: dense
 	modules  []module.Module
@@ -106,16 +106,16 @@ func (m *Model) open(o Options) error {
 		switch none := len(m.modules) == 0 && len(m.refused) == 0; {
 		case none && len(others) > 0:
 			return quant.Errorf(quant.ErrFormat, q.source, "quant_method", "the format of tensors such as "+others[0].tensor,
-				"%s, which has no module here (%s)", q.method, module.Layers(len(others), others[0].module))
+				"%s, which has no module here (%s)", q.method, layersOf(others))
 		case none:
 			m.warnings = append(m.warnings, fmt.Sprintf("%s says %s, but no module is quantized so", q.source, q.method))
 		}
 		for _, o := range others {
 			m.refused = append(m.refused, module.Refused{Name: o.module, Why: "its tensor " + o.tensor + " is of another format than " + q.method})
 		}
-	} else if n, first, tensor := quantizedModules(m.src); n > 0 {
+	} else if found := quantizedModules(m.src); len(found) > 0 {
 		return quant.Errorf(quant.ErrFormat, m.dir, "quantization", "quantization_config in config.json, quantize_config.json, or quant_model_description.json",
-			"not configured, yet there are tensors such as %s (%s)", tensor, module.Layers(n, first))
+			"not configured, yet there are tensors such as %s (%s)", found[0].tensor, layersOf(found))
 	}
 	m.findPlain(o.Dense)
 	byName := func(a, b module.Refused) int { return module.Compare(a.Name, b.Name) }

@@ -48,10 +48,7 @@ func (m *Model) Origin(name string) (Origin, error) {
 
 // stamp is that of the file; a tensor of an expert is a part of one.
 func (m *Model) stamp(t safetensors.Tensor) (text string, changed time.Time) {
-	name := t.Name
-	if u, ok := m.src.(*unstacked); ok {
-		name = u.Origin(name)
-	}
+	name := m.src.Origin(t.Name)
 	if text, changed = m.set.Stamp(name); text != "" && name != t.Name {
 		text = fmt.Sprintf("%s; %d of them at %d", text, t.Bytes, t.Offset)
 	}

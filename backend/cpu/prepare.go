@@ -97,7 +97,7 @@ type packable interface {
 
 // pack fills m on all threads, or returns the context's error.
 func pack(ctx context.Context, pool *workers.Pool, m packable, src *quant.Weight, order []int32, s *backend.Spec) error {
-	p := packing{ctx: ctx, m: m, src: src, order: order, size: m.packSpare(order != nil)}
+	p := packTask{ctx: ctx, m: m, src: src, order: order, size: m.packSpare(order != nil)}
 	p.spare = make([]uint8, pool.Threads()*p.size)
 	pool.Run(workers.NewJob(), &p, m.packChunks(), min(pool.Threads(), s.N*s.K>>16+1))
 	if p.stopped.Load() {
@@ -106,8 +106,8 @@ func pack(ctx context.Context, pool *workers.Pool, m packable, src *quant.Weight
 	return nil
 }
 
-// packing is the loop over chunks.
-type packing struct {
+// packTask is the loop over chunks.
+type packTask struct {
 	ctx     context.Context
 	m       packable
 	src     *quant.Weight
@@ -118,7 +118,7 @@ type packing struct {
 }
 
 // Do implements workers.Task.
-func (p *packing) Do(worker, chunk int) {
+func (p *packTask) Do(worker, chunk int) {
 	if p.stopped.Load() {
 		return
 	}

@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/internal/packing"
 	"github.com/bitlane/bitlane/internal/workers"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -83,14 +83,7 @@ func (r *reading) Do(_, piece int) {
 	}
 	at := piece * backend.PackedPiece
 	dst := r.mem[at:min(at+backend.PackedPiece, len(r.mem))]
-	n, err := r.from.ReadAt(dst, int64(at))
-	switch {
-	case n == len(dst) && errors.Is(err, io.EOF):
-		err = nil
-	case n < len(dst) && err == nil:
-		err = io.ErrUnexpectedEOF
-	}
-	r.failed(err)
+	r.failed(packing.Read(dst, r.from, int64(at)))
 }
 
 // failed keeps the first error and reports whether there is one.

@@ -1,5 +1,5 @@
 // Package packing does for every row of a layer's weights, on all threads, what a
-// backend without a worker pool has to do.
+// backend without a worker pool has to do, and reads and writes packed weights that are kept.
 //
 // What may not enter: anything that knows what a row is.
 package packing

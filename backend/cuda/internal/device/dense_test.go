@@ -14,7 +14,7 @@ import (
 
 var product = driver.Product{Type: dtype.BF16, Y: dtype.F32, N: 3, K: 8, XStride: 8, WStride: 8, YStride: 8, Alpha: 2, MaxRows: 2}
 
-func open(t *testing.T, stand *emulator.Driver) *device.Device {
+func open(t *testing.T, stand driver.Driver) *device.Device {
 	t.Helper()
 	b := &device.Backend{ID: "cuda-emulated", Emulated: true, System: func() (driver.Driver, error) { return stand, nil }}
 	d, err := b.Open(t.Context(), "0", backend.OpenOptions{})

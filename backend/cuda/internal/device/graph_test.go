@@ -143,44 +143,11 @@ func TestEndWhileJoinedApplies(t *testing.T) {
 	}
 }
 
-// interrupted is an emulated device where something happens between the end of a
-// capture and what follows.
-type interrupted struct {
-	*emulator.Driver
-	then func()
-}
-
-type interruptedContext struct {
-	driver.Context
-	by *interrupted
-}
-
-type interruptedStream struct {
-	driver.Stream
-	by *interrupted
-}
-
-func (d *interrupted) Open(ordinal int, native uintptr) (driver.Context, error) {
-	c, err := d.Driver.Open(ordinal, native)
-	return interruptedContext{c, d}, err
-}
-
-func (c interruptedContext) NewStream() (driver.Stream, error) {
-	s, err := c.Context.NewStream()
-	return interruptedStream{s, c.by}, err
-}
-
-func (s interruptedStream) EndCapture() (driver.Graph, error) {
-	g, err := s.Stream.EndCapture()
-	s.by.then()
-	return g, err
-}
-
 // TestApplyWhileClosing is what TestEndWhileJoinedApplies tries by chance.
 func TestApplyWhileClosing(t *testing.T) {
-	stand := &interrupted{Driver: new(emulator.Driver)}
+	stand := &hooked{Driver: new(emulator.Driver)}
 	r := record(t, stand)
-	stand.then = func() { require.NoError(t, r.apply(r.second)) }
+	stand.ended = func() { require.NoError(t, r.apply(r.second)) }
 	require.NoError(t, r.first.Close())
 	require.NoError(t, r.second.Close())
 	require.NoError(t, r.layer.Close())
