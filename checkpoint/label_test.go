@@ -31,7 +31,7 @@ func TestLabelOfAnotherFormat(t *testing.T) {
 		_, err := checkpoint.Open(t.Context(), labelled(t, from), checkpoint.Options{})
 		require.ErrorIs(t, err, quant.ErrFormat, from)
 		require.ErrorContains(t, err, "compressed-tensors, which has no module here (")
-		require.ErrorContains(t, err, ".qweight")
+		require.ErrorContains(t, err, ".qweight, gptq, awq or auto-round (bad file format)")
 	}
 }
 
@@ -55,5 +55,5 @@ func TestOneLayerOfAnotherFormat(t *testing.T) {
 	require.NotEmpty(t, m.Modules())
 	require.Len(t, m.Refused(), 1)
 	require.Equal(t, "model.layers.9.mlp.up_proj", m.Refused()[0].Name)
-	require.Contains(t, m.Refused()[0].Why, "up_proj.qweight is of another format than compressed-tensors")
+	require.Contains(t, m.Refused()[0].Why, "up_proj.qweight is of another format (gptq, awq or auto-round) than compressed-tensors")
 }

@@ -44,7 +44,7 @@ func (m *Model) Load(ctx context.Context, dst *quant.Linear, name string) ([]mod
 		err = quant.Errorf(quant.ErrUnsupported, name, "module", "one of this model's linear layers", "unknown")
 	}
 	dst.DType = m.settings.dtype
-	return found, err
+	return found, m.inFiles(err)
 }
 
 // LoadPlain reads a linear layer that is stored as floats as it is stored, also
@@ -60,7 +60,7 @@ func (m *Model) LoadPlain(ctx context.Context, dst *quant.Linear, name string) e
 	dst.Reset(name)
 	err := m.loadPlain(ctx, dst, &p, s)
 	dst.DType = m.settings.dtype
-	return err
+	return m.inFiles(err)
 }
 
 func (m *Model) loadPlain(ctx context.Context, dst *quant.Linear, p *plain, s *module.Scratch) error {

@@ -109,6 +109,19 @@ func scheme(q *quantConfig) string {
 	return " (" + strings.Join(parts, ", ") + ")"
 }
 
+// formatsOf says of which formats a tensor is, by the end of its name, for people.
+func formatsOf(tensor string) string {
+	for end, of := range map[string]string{
+		".qweight": "gptq, awq or auto-round", ".weight_packed": "compressed-tensors", ".weight_scale": "compressed-tensors or modelslim",
+		".weight_scale_inv": "fp8", ".weight.absmax": "bitsandbytes", ".SCB": "bitsandbytes", ".W_q": "hqq", "_proj_blocks": "mxfp4",
+	} {
+		if strings.HasSuffix(tensor, end) {
+			return of
+		}
+	}
+	return "another"
+}
+
 // markers are the ends of tensor names that only quantized modules have.
 var markers = []string{
 	".qweight", ".weight_packed", ".weight_scale", ".weight_scale_inv", ".weight_quantized", ".trellis",

@@ -78,9 +78,26 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	m := &Model{dir: dir, set: set, settings: s, rtn: o.Dense.RTN}
 	if err := m.open(o); err != nil {
 		set.Close()
-		return nil, err
+		return nil, m.inFiles(err)
 	}
 	return m, nil
+}
+
+// inFiles returns err with the file of the tensor that it is about, where a
+// model has several.
+func (m *Model) inFiles(err error) error {
+	if err == nil || len(m.set.Files()) == 1 {
+		return err
+	}
+	return module.InFiles(err, func(tensor string) string {
+		if m.src != nil {
+			tensor = m.src.Origin(tensor)
+		}
+		if file := m.set.FileOf(tensor); file != "" {
+			return filepath.Base(file)
+		}
+		return ""
+	})
 }
 
 func (m *Model) open(o Options) error {
@@ -105,13 +122,13 @@ func (m *Model) open(o Options) error {
 		others := m.ofAnotherFormat()
 		switch none := len(m.modules) == 0 && len(m.refused) == 0; {
 		case none && len(others) > 0:
-			return quant.Errorf(quant.ErrFormat, q.source, "quant_method", "the format of tensors such as "+others[0].tensor,
+			return quant.Errorf(quant.ErrFormat, q.source, "quant_method", "the format of tensors such as "+others[0].tensor+", "+formatsOf(others[0].tensor),
 				"%s, which has no module here (%s)", q.method, layersOf(others))
 		case none:
 			m.warnings = append(m.warnings, fmt.Sprintf("%s says %s, but no module is quantized so", q.source, q.method))
 		}
 		for _, o := range others {
-			m.refused = append(m.refused, module.Refused{Name: o.module, Why: "its tensor " + o.tensor + " is of another format than " + q.method})
+			m.refused = append(m.refused, module.Refused{Name: o.module, Why: "its tensor " + o.tensor + " is of another format (" + formatsOf(o.tensor) + ") than " + q.method})
 		}
 	} else if found := quantizedModules(m.src); len(found) > 0 {
 		return quant.Errorf(quant.ErrFormat, m.dir, "quantization", "quantization_config in config.json, quantize_config.json, or quant_model_description.json",

@@ -112,6 +112,7 @@ func (r *reader) warn(f string, args ...any) {
 // open finds out the layout and the settings of each module and opens those of
 // each layout together.
 func (r *reader) open(c *config, src safetensors.Source) error {
+	var faults module.Faults
 	var asGPTQ, asAWQ []string
 	gptqOf, awqOf := map[string]gptq.Settings{}, map[string]awq.Settings{}
 	for _, m := range module.Owners(src, ".qweight", ".qzeros") {
@@ -136,7 +137,10 @@ func (r *reader) open(c *config, src safetensors.Source) error {
 		}
 		if p.awq != c.packing.awq {
 			if err := r.mislabelled(m, p, c, &s); err != nil {
-				return err
+				if err = faults.Add(err); err != nil {
+					return err
+				}
+				continue
 			}
 		}
 		if p.awq {
@@ -147,15 +151,21 @@ func (r *reader) open(c *config, src safetensors.Source) error {
 		asGPTQ = append(asGPTQ, m)
 		gptqOf[m] = gptq.Settings{Bits: s.bits, GroupSize: s.group, Symmetric: s.sym, Version: max(p.version, 1)}
 	}
-	f, err := gptq.OpenModules(src, asGPTQ, func(m string) (gptq.Settings, error) { return gptqOf[m], nil }, r.gptq...)
-	if err != nil {
+	readers := make([]module.Format, 2)
+	var errs [2]error
+	readers[0], errs[0] = gptq.OpenModules(src, asGPTQ, func(m string) (gptq.Settings, error) { return gptqOf[m], nil }, r.gptq...)
+	readers[1], errs[1] = awq.OpenModules(src, asAWQ, func(m string) (awq.Settings, error) { return awqOf[m], nil })
+	for i, f := range readers {
+		if err := faults.Add(errs[i]); err != nil {
+			return err
+		}
+		if errs[i] == nil {
+			r.take(f)
+		}
+	}
+	if err := faults.Err(); err != nil {
 		return err
 	}
-	r.take(f)
-	if f, err = awq.OpenModules(src, asAWQ, func(m string) (awq.Settings, error) { return awqOf[m], nil }); err != nil {
-		return err
-	}
-	r.take(f)
 	slices.SortFunc(r.modules, func(a, b module.Module) int { return module.Compare(a.Name, b.Name) })
 	return nil
 }

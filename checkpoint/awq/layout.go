@@ -145,8 +145,16 @@ func (l *layer) fits(t safetensors.Tensor, shape []int64) error {
 		return nil
 	}
 	from := fmt.Sprintf("K=%d, N=%d from qweight as %s, group size %d", l.k, l.n, l.Version, l.GroupSize)
-	if t.Name == l.scale && len(t.Shape) == 2 && t.Shape[1] == l.weight.Shape[1] {
-		from += "; these are shapes of GPTQ"
+	err := quant.Errorf(quant.ErrFormat, t.Name, "shape", fmt.Sprintf("%v (%s)", shape, from), "%v", t.Shape)
+	if t.Name != l.scale || len(t.Shape) != 2 {
+		return err
 	}
-	return quant.Errorf(quant.ErrFormat, t.Name, "shape", fmt.Sprintf("%v (%s)", shape, from), "%v", t.Shape)
+	like := module.Likeness{}
+	switch {
+	case t.Shape[1] == l.weight.Shape[1]:
+		like.Format = "gptq"
+	case l.Version == GEMM && t.Shape[1] == int64(l.n):
+		like.GroupSize = module.GroupSizeOf(int64(l.k), t.Shape[0])
+	}
+	return like.Explain(err)
 }

@@ -62,8 +62,9 @@ func Open(config []byte, src safetensors.Source, options ...Option) (module.Form
 		return nil, counted(err, names)
 	}
 	work := 0
+	var faults module.Faults
 	for _, m := range names {
-		if err := r.add(m, c.Settings); err != nil {
+		if err := faults.Add(r.add(m, c.Settings)); err != nil {
 			return nil, err
 		}
 		if work += len(c.plain) * (len(m) + 8); work > maxWork {
@@ -75,6 +76,9 @@ func Open(config []byte, src safetensors.Source, options ...Option) (module.Form
 				break
 			}
 		}
+	}
+	if err := faults.Err(); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -88,6 +92,7 @@ const maxWork = 1 << 32
 // that settings returns for it, whose errors it passes on.
 func OpenModules(src safetensors.Source, names []string, settings func(name string) (Settings, error), options ...Option) (module.Format, error) {
 	r := newReader(src, options)
+	var faults module.Faults
 	for _, m := range names {
 		s, err := settings(m)
 		if err == nil && s.GroupSize != -1 && s.GroupSize < 1 {
@@ -96,9 +101,12 @@ func OpenModules(src safetensors.Source, names []string, settings func(name stri
 		if err == nil {
 			err = r.add(m, s)
 		}
-		if err != nil {
+		if err = faults.Add(err); err != nil {
 			return nil, err
 		}
+	}
+	if err := faults.Err(); err != nil {
+		return nil, err
 	}
 	return r, nil
 }

@@ -25,7 +25,8 @@ func (l *layer) check(src safetensors.Source) error {
 			return quant.Errorf(quant.ErrFormat, l.weight.Name, "type", "I32", "%s", l.weight.Type)
 		}
 		if l.weight.Shape[0] != int64(l.N) || layouts(l.K, l.Bits, l.weight.Shape[1]) == 0 {
-			return quant.Errorf(quant.ErrFormat, l.weight.Name, "shape", l.packedShape(), "%v", l.weight.Shape)
+			err := quant.Errorf(quant.ErrFormat, l.weight.Name, "shape", l.packedShape(), "%v", l.weight.Shape)
+			return module.Likeness{Bits: l.likeBits()}.Explain(err)
 		}
 	}
 	if err := l.checkScales(src); err != nil {
@@ -45,6 +46,20 @@ func (l *layer) check(src safetensors.Source) error {
 		l.Bytes += t.Bytes
 	}
 	return nil
+}
+
+// likeBits returns the only bits that weight_packed's shape would fit, or 0.
+func (l *layer) likeBits() (bits int) {
+	for b := 1; b <= 8 && l.weight.Shape[0] == int64(l.N); b++ {
+		if layouts(l.K, b, l.weight.Shape[1]) == 0 {
+			continue
+		}
+		if bits != 0 {
+			return 0
+		}
+		bits = b
+	}
+	return bits
 }
 
 // packedShape says which shapes of weight_packed would do.
@@ -122,7 +137,11 @@ func (l *layer) checkScales(src safetensors.Source) error {
 		shapes = [][]int64{{n, int64(l.groups)}}
 	}
 	if !slices.ContainsFunc(shapes, func(s []int64) bool { return slices.Equal(s, t.Shape) }) {
-		return quant.Errorf(quant.ErrFormat, name, "shape", l.wantShape(shapes[0]), "%v", t.Shape)
+		err := quant.Errorf(quant.ErrFormat, name, "shape", l.wantShape(shapes[0]), "%v", t.Shape)
+		if len(t.Shape) != 2 || t.Shape[0] != n {
+			return err
+		}
+		return module.Likeness{GroupSize: module.GroupSizeOf(int64(l.K), t.Shape[1])}.Explain(err)
 	}
 	l.scale, l.Scales = t, d
 	l.Bytes += t.Bytes

@@ -74,10 +74,14 @@ func Open(cfg []byte, src safetensors.Source, options ...Option) (module.Format,
 	if err != nil {
 		return nil, err
 	}
+	var faults module.Faults
 	for _, name := range prefixes(src) {
 		l, reason, err := r.open(c, name)
 		if err != nil {
-			return nil, err
+			if err = faults.Add(err); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		if reason != "" {
 			r.refused = append(r.refused, module.Refused{Name: name, Why: reason})
@@ -85,6 +89,9 @@ func Open(cfg []byte, src safetensors.Source, options ...Option) (module.Format,
 		}
 		r.layers[name] = l
 		r.modules = append(r.modules, l.Module)
+	}
+	if err := faults.Err(); err != nil {
+		return nil, err
 	}
 	if len(r.modules) == 0 && len(r.refused) > 0 {
 		return nil, quant.Errorf(quant.ErrUnsupported, r.config, "",

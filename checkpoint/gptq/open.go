@@ -66,6 +66,7 @@ func Open(config []byte, src safetensors.Source, options ...Option) (module.Form
 		return nil, counted(err, names)
 	}
 	r.warnings = c.warnings
+	var faults module.Faults
 	for i, m := range names {
 		s, skip, err := c.of(m)
 		if err != nil {
@@ -77,9 +78,12 @@ func Open(config []byte, src safetensors.Source, options ...Option) (module.Form
 		if m == "lm_head" && c.lmHead != nil && !*c.lmHead {
 			r.warn("lm_head: the configuration says that it is not quantized, but it is")
 		}
-		if err := r.add(m, s); err != nil {
+		if err := faults.Add(r.add(m, s)); err != nil {
 			return nil, err
 		}
+	}
+	if err := faults.Err(); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -89,6 +93,7 @@ func Open(config []byte, src safetensors.Source, options ...Option) (module.Form
 // that settings returns for it, whose errors it passes on.
 func OpenModules(src safetensors.Source, names []string, settings func(name string) (Settings, error), options ...Option) (module.Format, error) {
 	r := newReader(src, len(names), options)
+	var faults module.Faults
 	for _, m := range names {
 		s, err := settings(m)
 		if err == nil {
@@ -97,9 +102,12 @@ func OpenModules(src safetensors.Source, names []string, settings func(name stri
 		if err == nil {
 			err = r.add(m, s)
 		}
-		if err != nil {
+		if err = faults.Add(err); err != nil {
 			return nil, err
 		}
+	}
+	if err := faults.Err(); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -205,6 +213,53 @@ func (r *reader) Trace(module string) (tensors []string, settings string) {
 // find looks up the tensors of l and checks their types and shapes against
 // each other and against the settings.
 func (l *layer) find(src safetensors.Source) error {
+	err := l.check(src)
+	if err != nil {
+		err = l.like(src).Explain(err)
+	}
+	return err
+}
+
+// like finds the settings that the shapes have: scales tell N and the groups,
+// zero points the bits, and codes K.
+func (l *layer) like(src safetensors.Source) (like module.Likeness) {
+	w, err := words(src, l.qweight)
+	if err != nil {
+		return like
+	}
+	z, err := words(src, l.qzeros)
+	if err != nil {
+		return like
+	}
+	s, ok := src.Lookup(l.scale)
+	if !ok || len(s.Shape) != 2 || s.Shape[0] != z.Shape[0] || s.Shape[1] < 1 {
+		return like
+	}
+	n := s.Shape[1]
+	if w.Shape[1] != n {
+		if w.Shape[1]*8 == n && w.Shape[1] == z.Shape[1] {
+			like.Format = "awq"
+		}
+		return like
+	}
+	bits := z.Shape[1] * 32 / n
+	if z.Shape[1]*32%n != 0 || !Packs(int(bits)) {
+		return like
+	}
+	if int(bits) != l.Bits {
+		like.Bits = int(bits)
+	}
+	k := w.Shape[0] * 32 / bits
+	if groups := s.Shape[0]; l.GroupSize < 1 || (k-1)/int64(l.GroupSize)+1 != groups {
+		like.GroupSize = module.GroupSizeOf(k, groups)
+	}
+	if l.GroupSize < 1 && like.GroupSize < 0 {
+		like.GroupSize = 0
+	}
+	return like
+}
+
+func (l *layer) check(src safetensors.Source) error {
 	l.qweight, l.qzeros, l.scale = l.name+".qweight", l.name+".qzeros", l.name+".scales"
 	w, err := words(src, l.qweight)
 	if err != nil {

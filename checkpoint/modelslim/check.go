@@ -76,8 +76,12 @@ func (r *reader) checkScales(d *description, l *layer) error {
 		want += fmt.Sprintf(" or [%d %d]", n, groups)
 	}
 	if !slices.ContainsFunc(shapes, func(s []int64) bool { return slices.Equal(s, t.Shape) }) {
-		return quant.Errorf(quant.ErrFormat, t.Name, "shape",
+		err := quant.Errorf(quant.ErrFormat, t.Name, "shape",
 			fmt.Sprintf("%s for %s, a weight of [%d %d] and group_size %d", want, l.Detail, l.N, l.K, d.groupSize), "%v", t.Shape)
+		if !l.scheme.groups || len(t.Shape) != 2 || t.Shape[0] != n {
+			return err
+		}
+		return module.Likeness{GroupSize: module.GroupSizeOf(int64(l.K), t.Shape[1])}.Explain(err)
 	}
 	l.scale = t
 	l.Bytes += t.Bytes

@@ -85,10 +85,14 @@ func Open(desc []byte, src safetensors.Source, options ...Option) (module.Format
 		return nil, err
 	}
 	counts := refusals{}
+	var faults module.Faults
 	for _, m := range r.find(d) {
 		l, why, err := r.open(d, m)
 		if err != nil {
-			return nil, err
+			if err = faults.Add(err); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		if why != "" {
 			r.refused = append(r.refused, module.Refused{Name: m.name, Why: m.kind + " is not read: " + why})
@@ -97,6 +101,9 @@ func Open(desc []byte, src safetensors.Source, options ...Option) (module.Format
 		}
 		r.layers[m.name] = l
 		r.modules = append(r.modules, l.Module)
+	}
+	if err := faults.Err(); err != nil {
+		return nil, err
 	}
 	if len(r.refused) > 0 {
 		if len(r.modules) == 0 {

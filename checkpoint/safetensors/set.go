@@ -190,6 +190,14 @@ func (s *Set) Files() []string {
 	return out
 }
 
+// FileOf returns the path of the file that holds a tensor, "" where none does.
+func (s *Set) FileOf(name string) string {
+	if i, found := s.find(name); found {
+		return s.files[s.tensors[i].file].name
+	}
+	return ""
+}
+
 // Metadata returns the "__metadata__" of all files together; of a key that differs
 // the first file's. It is nil where there is none.
 func (s *Set) Metadata() map[string]string {

@@ -39,7 +39,7 @@ func (d damage) awqTensors() {
 	add("bias-shape", replaced(floats(down+".bias", "F16", make([]float64, 17), 17)), down+".bias", "[17]", "[16]")
 	add("bias-nan", with(func(ts tensors) { copy(ts.at(down + ".bias").data[2*3:], "\x01\x7e") }), down+".bias", "NaN", "finite")
 	add("bias-type", replaced(ints(down+".bias", "I32", make([]int, 16), 16)), down+".bias", "I32", "F16")
-	add("packed-as-gptq", smallGPTQ().without(down+".g_idx"), down+".scales", "[2 16]", "shapes of GPTQ")
+	add("packed-as-gptq", smallGPTQ().without(down+".g_idx"), down+".scales", "[2 16]", "the shapes are those of gptq")
 
 	var gemv tensors
 	drawLayer(smallAWQSpec(32)).awqGEMV(&gemv, 4, "F16")
