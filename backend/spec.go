@@ -121,7 +121,7 @@ func (s Spec) For(name string, r Request) (Spec, error) {
 // ask sets what a request decides.
 func (s *Spec) ask(name string, r Request) error {
 	if !r.X.Valid() {
-		return quant.Errorf(ErrDType, name, "x type", "float32, float16 or bfloat16", "%v", r.X)
+		return quant.Errorf(ErrDType, name, "x type", "float32, float16 or bfloat16, in Request.X", "%v", r.X)
 	}
 	if r.Y == dtype.Invalid {
 		r.Y = r.X

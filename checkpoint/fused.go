@@ -269,6 +269,11 @@ func groupSize(m *module.Module) int {
 	return m.GroupSize
 }
 
+// standsForSeveral reports whether name is a layer that only LoadFused reads.
+func (m *Model) standsForSeveral(name string) bool {
+	return slices.ContainsFunc(m.fused, func(f Fused) bool { return f.Name == name && !f.Stored })
+}
+
 func (m *Model) module(name string) (*module.Module, bool) {
 	i, ok := slices.BinarySearchFunc(m.modules, name, func(m module.Module, name string) int { return module.Compare(m.Name, name) })
 	if !ok {

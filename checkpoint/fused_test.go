@@ -75,6 +75,11 @@ func TestFusedOfParts(t *testing.T) {
 			require.Equal(t, make([]float32, part.Weight.N()), back.Bias, "a part without a bias adds 0")
 		}
 	}
+	_, err = m.Load(t.Context(), &whole, qkv.Name)
+	require.ErrorIs(t, err, quant.ErrUnsupported)
+	require.ErrorContains(t, err, "several that are read as one, want one that is stored, or LoadFused")
+	_, err = m.Origin(qkv.Name)
+	require.ErrorContains(t, err, "several that are read as one, want one that is stored")
 	_, err = m.LoadFused(t.Context(), &whole, "model.layers.2.self_attn.o_proj")
 	require.ErrorIs(t, err, quant.ErrUnsupported)
 	require.ErrorContains(t, err, "not fused, want one that Fused lists")

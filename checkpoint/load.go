@@ -43,6 +43,9 @@ func (m *Model) Load(ctx context.Context, dst *quant.Linear, name string) ([]mod
 	} else {
 		err = quant.Errorf(quant.ErrUnsupported, name, "module", "one of this model's linear layers", "unknown")
 	}
+	if err != nil && m.standsForSeveral(name) {
+		err = quant.Errorf(quant.ErrUnsupported, name, "module", "one that is stored, or LoadFused", "several that are read as one")
+	}
 	dst.DType = m.settings.dtype
 	return found, m.inFiles(err)
 }

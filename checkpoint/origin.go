@@ -32,6 +32,9 @@ type OriginTensor struct {
 // quant.ErrUnsupported.
 func (m *Model) Origin(name string) (Origin, error) {
 	tensors, settings := m.trace(name)
+	if tensors == nil && m.standsForSeveral(name) {
+		return Origin{}, quant.Errorf(quant.ErrUnsupported, name, "module", "one that is stored", "several that are read as one")
+	}
 	if tensors == nil {
 		return Origin{}, quant.Errorf(quant.ErrUnsupported, name, "module", "one whose format says what it is made of", "unknown, or of format %s, which does not", m.Format())
 	}

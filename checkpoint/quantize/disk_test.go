@@ -205,11 +205,11 @@ func TestPlaces(t *testing.T) {
 		{"link/out", true, "inside "},
 		{"file", true, "a file, want a name that is free"},
 		{"gone", true, "a link to nowhere"},
-		{"full", false, "a directory with 1 entries, want a name that is free, an empty directory, or the leave to replace it (Replace, --force)"},
+		{"full", false, "a directory that is not empty, want a name that is free, an empty directory, or the leave to replace a quantized model (Options.Replace, --force)"},
 		{"full", true, "another directory: "},
 		{"plain", true, "a plain one"},
 		{".", true, "a directory that does not hold the input"},
-		{"none/out", false, "no such file or directory"},
+		{"none/out", false, "none, in which it is to be made, does not exist"},
 		{"file/out", false, "not a directory"},
 	} {
 		_, err := Model(t.Context(), in, at(c.out), Options{Settings: Settings{Group: 32}, Replace: c.force})

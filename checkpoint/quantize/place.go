@@ -32,6 +32,9 @@ func findPlace(ctx context.Context, in, out string, o *Options) (*place, error) 
 		return nil, err
 	}
 	parent, err := filepath.EvalSymlinks(filepath.Dir(out))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: the directory %s, in which it is to be made, does not exist: %w", out, filepath.Dir(out), fs.ErrNotExist)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the directory for %s: %w", out, err)
 	}
@@ -67,7 +70,7 @@ func findPlace(ctx context.Context, in, out string, o *Options) (*place, error) 
 		return p, nil
 	}
 	if !o.Replace {
-		return nil, quant.Errorf(quant.ErrUnsupported, out, "", "a name that is free, an empty directory, or the leave to replace it (Replace, --force)", "a directory with %d entries", len(entries))
+		return nil, quant.Errorf(quant.ErrUnsupported, out, "", "a name that is free, an empty directory, or the leave to replace a quantized model (Options.Replace, --force)", "a directory that is not empty")
 	}
 	if real, err := filepath.EvalSymlinks(in); err != nil || isOrHolds(info, filepath.Dir(real)) {
 		return nil, errors.Join(err, quant.Errorf(quant.ErrUnsupported, out, "", "a directory that does not hold the input", "one above %s", in))

@@ -226,6 +226,9 @@ func (p *plan) plan(m *checkpoint.Model) error {
 	for i := range p.layers {
 		l := &p.layers[i]
 		entries, err := p.encoder.Entries(l.Name, &l.form)
+		if err != nil && p.o.Format != CompressedTensors {
+			return fmt.Errorf("%w: keep %s plain (Keep, --keep), give it other bits (Overrides, --set), or write %s, which has every size", err, l.Name, CompressedTensors)
+		}
 		if err != nil {
 			return err
 		}

@@ -55,6 +55,11 @@ func runExplain(ctx context.Context, e *env, args []string) error {
 		}
 		return f.explain(ctx, explainReport{Layer: mod.Name, Scheme: spec.Scheme(), Spec: spec})
 	}
+	for _, fused := range m.Fused() {
+		if fused.Name == pos[1] {
+			return usagef("%s is not stored as one layer; explain its parts, the first is %s", pos[1], fused.Parts[0].Name)
+		}
+	}
 	return usagef("%s has no layer %q; bitlane inspect %s lists them", pos[0], pos[1], pos[0])
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -98,13 +97,42 @@ func (l *list) Set(s string) error {
 	return nil
 }
 
+// globs is a list of patterns of layer names.
+type globs list
+
+func (g *globs) String() string { return (*list)(g).String() }
+
+func (g *globs) Set(s string) error {
+	var words list
+	_ = words.Set(s)
+	for _, word := range words {
+		if err := checkpoint.Glob(word).Check(); err != nil {
+			return err
+		}
+	}
+	*g = append(*g, words...)
+	return nil
+}
+
+// glob is one pattern of layer names; empty, it matches all.
+type glob string
+
+func (g *glob) String() string { return string(*g) }
+
+func (g *glob) Set(s string) error {
+	*g = glob(s)
+	return checkpoint.Glob(s).Check()
+}
+
+func (g glob) match(name string) bool { return g == "" || checkpoint.Glob(g).Match(name) }
+
 // denseFlags are the flags for weights that are quantized on load.
 type denseFlags struct {
 	f                    *flags
 	bits, group          int
 	asym                 bool
 	method               string
-	quantize, keep, skip list
+	quantize, keep, skip globs
 }
 
 func (d *denseFlags) register(f *flags) {
@@ -171,12 +199,9 @@ func (d *denseFlags) check(m *checkpoint.Model) error {
 	for _, s := range append(m.Skipped(), m.Refused()...) {
 		names = append(names, s.Name)
 	}
-	for flag, globs := range map[string]list{"quantize": d.quantize, "keep": d.keep, "skip": d.skip} {
-		for _, g := range globs {
-			if !slices.ContainsFunc(names, func(name string) bool {
-				ok, err := path.Match(g, name)
-				return ok || err != nil
-			}) {
+	for flag, given := range map[string]globs{"quantize": d.quantize, "keep": d.keep, "skip": d.skip} {
+		for _, g := range given {
+			if !slices.ContainsFunc(names, checkpoint.Glob(g).Match) {
 				return usagef("--%s %q matches nothing in this checkpoint", flag, g)
 			}
 		}
@@ -265,17 +290,4 @@ func (t *tensorParallel) axisOf(name string) quant.Axis {
 		}
 	}
 	return quant.AxisN
-}
-
-// matchLayer reports whether name matches a glob in which * stands for any
-// characters, dots among them.
-func matchLayer(glob, name string) (bool, error) {
-	if glob == "" {
-		return true, nil
-	}
-	ok, err := path.Match(glob, name)
-	if err != nil {
-		return false, usagef("--layer is %q: %v", glob, err)
-	}
-	return ok, nil
 }

@@ -32,6 +32,10 @@ func TestRunFused(t *testing.T) {
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, errs, "whole heads, as num_attention_heads")
 
+	code, _, errs = program(t, "run", bundled+"dense-bf16", "--fused", "--tokens", "1", "--layer", "*.down_proj", "--keep", "*.up_proj")
+	require.Equal(t, exitOK, code, errs)
+	require.Contains(t, errs, "--fused: of no effect: no modules of this checkpoint can be run as one layer")
+
 	code, out, _ = program(t, "inspect", dir)
 	require.Equal(t, exitOK, code)
 	require.Contains(t, out, "model.layers.0.self_attn.qkv_proj  q_proj 0..63, k_proj 64..95, v_proj 96..127")

@@ -181,10 +181,10 @@ func schemeOf(m *module.Module) string {
 	}
 	s := fmt.Sprintf("w%d", m.Bits)
 	switch {
+	case m.GroupSize < 0 || m.GroupSize > 0 && m.GroupSize >= m.K:
+		s += " channel"
 	case m.GroupSize > 0:
 		s += fmt.Sprintf(" g%d", m.GroupSize)
-	case m.GroupSize < 0:
-		s += " channel"
 	}
 	if m.ActOrder {
 		s += " act-order"

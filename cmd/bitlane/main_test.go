@@ -104,9 +104,9 @@ func TestRunFromACache(t *testing.T) {
 		code, out, _ = program(t, "run", bundled+"gptq-w4-g128", "--tokens", "1", "--tp", "0/2", "--tp-axis", "n", "--cache", cache)
 		require.Equal(t, exitOK, code)
 	}
-	require.Contains(t, out, "layers from "+cache+", 0 packed")
+	require.Regexp(t, "layers from "+regexp.QuoteMeta(cache)+" in [0-9.]+ .?s, 0 packed in 0 us", out)
 	code, _, errs := program(t, "run", bundled+"gptq-w4-g128", "--cache", filepath.Join(bundled+"gptq-w4-g128", "config.json"))
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, exitFailed, code)
 	require.Contains(t, errs, "--cache: ")
 	code, _, errs = program(t, "run", bundled+"gptq-w4-g128", "--cache", cache, "--fused")
 	require.Equal(t, exitUsage, code)
@@ -278,7 +278,7 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"run", dir, "--dtype", "int8"}, exitUsage, "int8"},
 		{[]string{"run", dir, "--activations", "int9"}, exitUsage, "int8-group"},
 		{[]string{"run", dir, "--layer", "nothing"}, exitUsage, "matches none"},
-		{[]string{"run", dir, "--layer", "[", "--json"}, exitUsage, "syntax error"},
+		{[]string{"run", dir, "--layer", "[", "--json"}, exitUsage, `flag -layer: glob: "[", want a ] for each [`},
 		{[]string{"run", dir, "--input", dir + "/config.json"}, exitUsage, "--layer to name one layer"},
 		{[]string{"run", dir, "--tp", "2/2"}, exitUsage, "RANK/SIZE"},
 		{[]string{"run", dir, "--tp", "0/2", "--tp-axis", "m"}, exitUsage, "auto, n or k"},
@@ -289,6 +289,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"run", dir, "--group", "0"}, exitUsage, "--group"},
 		{[]string{"run", dir, "--threads", "-1"}, exitUsage, "--threads"},
 		{[]string{"run", dir, "--keep", "nothing*"}, exitUsage, "matches nothing"},
+		{[]string{"run", dir, "--keep", "a,b["}, exitUsage, `flag -keep: glob: "b[", want a ] for each [`},
+		{[]string{"explain", bundled + "modelslim-w4a4-flatquant", "model.layers.0.self_attn.qkv_proj"}, exitUsage, "not stored as one layer; explain its parts, the first is model.layers.0.self_attn.q_proj"},
 		{[]string{"inspect", dir, "--skip", "nothing*"}, exitUsage, "matches nothing"},
 		{[]string{"run", dir, "--output", "y", "--layer", "lm_head"}, exitUsage, "--tokens one number"},
 		{[]string{"run", dir, "--output", "/nowhere/y", "--layer", "lm_head", "--tokens", "1"}, exitUsage, "directory that exists"},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/bitlane/bitlane/checkpoint"
 	"github.com/bitlane/bitlane/checkpoint/quantize"
 	"github.com/bitlane/bitlane/dtype"
 )
@@ -21,7 +22,7 @@ type quantizeFlags struct {
 	method               string
 	scales               string
 	set                  sets
-	quantize, keep, skip list
+	quantize, keep, skip globs
 	shardSize            string
 	force                bool
 	threads              int
@@ -115,6 +116,9 @@ func (f *quantizeFlags) override(text string, base quantize.Settings) (quantize.
 		return v, usagef("--set is %q, want GLOB=bits:8,group:32", text)
 	}
 	v.Glob = text[:at]
+	if err := checkpoint.Glob(v.Glob).Check(); err != nil {
+		return v, usagef("--set %q: %v", text, err)
+	}
 	for _, word := range strings.Split(text[at+1:], ",") {
 		key, value, _ := strings.Cut(strings.TrimSpace(word), ":")
 		n, err := strconv.Atoi(value)

@@ -82,6 +82,8 @@ func TestQuantizeCommandLines(t *testing.T) {
 		`--set "*=bit:8": "bit:8", want bits:N`: {out, "--set", "*=bit:8"},
 		`--set "*=method:x": --method is "x"`:   {out, "--set", "*=method:x"},
 		"--set *: bits is 7":                    {out, "--set", "*=bits:7"},
+		`--set "*[=bits:8": glob: "*["`:         {out, "--set", "*[=bits:8"},
+		`for flag -keep: glob: "["`:             {out, "--keep", "["},
 	} {
 		code, _, errs := program(t, append([]string{"quantize", in}, args...)...)
 		require.Equal(t, exitUsage, code, errs)
@@ -90,10 +92,11 @@ func TestQuantizeCommandLines(t *testing.T) {
 	for want, args := range map[string][]string{
 		"x*: glob is without a match":                    {in, out, "--keep", "x*"},
 		"K is 256, want a multiple of the group size 96": {in, out, "--group", "96"},
-		"the input itself":                               {in, in},
-		"inside ":                                        {in, in + "/q"},
-		"format is gptq, want a plain model":             {bundled + "gptq-w4-g128", out},
-		"no such directory":                              {in + "/none", out},
+		"3-bit codes fill whole words (unsupported): keep model.layers.0.mlp.up_proj plain (Keep, --keep), ": {in, out, "--bits", "3", "--group", "-1"},
+		"the input itself":                   {in, in},
+		"inside ":                            {in, in + "/q"},
+		"format is gptq, want a plain model": {bundled + "gptq-w4-g128", out},
+		"no such directory":                  {in + "/none", out},
 	} {
 		code, text, errs := program(t, append([]string{"quantize"}, args...)...)
 		require.Equal(t, exitFailed, code, errs)

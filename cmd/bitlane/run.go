@@ -21,20 +21,20 @@ import (
 // runFlags is the command line of `bitlane run`.
 type runFlags struct {
 	*flags
-	dense         denseFlags
-	tp            tensorParallel
-	device, layer string
-	tokens        string
-	activations   string
-	dtype         string
-	kernel        string
-	disable       list
-	threads       int
-	fused         bool
-	tune          tuning
-	seed          uint64
-	input, output string
-	cache         string
+	dense          denseFlags
+	tp             tensorParallel
+	device, tokens string
+	layer          glob
+	activations    string
+	dtype          string
+	kernel         string
+	disable        list
+	threads        int
+	fused          bool
+	tune           tuning
+	seed           uint64
+	input, output  string
+	cache          string
 
 	recipe *quant.Recipe // of --activations; nil: the checkpoint's
 	xtype  dtype.DType   // of --dtype; Invalid: the checkpoint's
@@ -90,7 +90,7 @@ func (f *runFlags) openCache() (*prepacked.Cache, error) {
 	}
 	c, err := prepacked.Open(f.cache)
 	if err != nil {
-		return nil, usagef("--cache: %v", err)
+		return nil, &fileError{"--cache", err}
 	}
 	return c, nil
 }
@@ -172,7 +172,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	f := &runFlags{flags: newFlags(e, "run")}
 	f.register()
 	f.Var(&f.tune, "tune", tuneUsage)
-	f.StringVar(&f.layer, "layer", "", "glob over layer names; * crosses dots")
+	f.Var(&f.layer, "layer", "glob over layer names; * crosses dots")
 	f.BoolVar(&f.fused, "fused", false, "run modules that read one input (q/k/v, gate/up) as one layer, where their numbers allow it: see bitlane inspect")
 	f.StringVar(&f.tokens, "tokens", "1,16", "numbers of rows of x, separated by commas")
 	f.Uint64Var(&f.seed, "seed", 1, "seed of the random x")
@@ -202,8 +202,11 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	}
 	defer m.Close()
 	all, fused := m.Modules(), map[string]*checkpoint.Fused(nil)
+	warnings := f.dense.warnings(m)
 	if f.fused {
-		all, fused = fuse(m)
+		if all, fused = fuse(m); len(fused) == 0 {
+			warnings = append(warnings, "--fused: of no effect: no modules of this checkpoint can be run as one layer")
+		}
 	}
 	modules, err := f.selectLayers(m, all)
 	if err != nil {
@@ -222,7 +225,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	}
 	r := &runner{e: e, f: f, model: m, dev: dev, rows: rows, cache: cache, fused: fused, report: runReport{
 		Directory: pos[0], Format: m.Format(), Device: dev.Info(), Layers: []layerReport{},
-		Refused: orEmpty(m.Refused()), Findings: []module.Finding{}, Warnings: f.dense.warnings(m),
+		Refused: orEmpty(m.Refused()), Findings: []module.Finding{}, Warnings: warnings,
 	}}
 	err = r.all(ctx, modules)
 	if cerr := dev.Close(); err == nil && cerr != nil {
@@ -238,11 +241,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 func (f *runFlags) selectLayers(m *checkpoint.Model, all []module.Module) ([]module.Module, error) {
 	var picked []module.Module
 	for _, mod := range all {
-		ok, err := matchLayer(f.layer, mod.Name)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
+		if f.layer.match(mod.Name) {
 			picked = append(picked, mod)
 		}
 	}
@@ -279,7 +278,8 @@ func (r *runner) finish() error {
 			fmt.Fprintf(r.e.stderr, "refused: %s: %s\n", ref.Name, ref.Why)
 		}
 		if r.cache != nil {
-			fmt.Fprintf(r.e.stdout, "\n%s from %s, %d packed", plural(s.Restored, "layer"), r.cache.Dir(), s.Layers-s.Restored-s.Failed)
+			fmt.Fprintf(r.e.stdout, "\n%s from %s in %s, %d packed in %s", plural(s.Restored, "layer"), r.cache.Dir(), humanTime(r.restoring),
+				s.Layers-s.Restored-s.Failed, humanTime(r.packing))
 		}
 		fmt.Fprintf(r.e.stdout, "\n%s, %s: ", plural(s.Layers, "layer"), plural(s.Runs, "run"))
 		switch {

@@ -29,6 +29,8 @@ type runner struct {
 	linear quant.Linear
 	cache  *prepacked.Cache             // nil: none
 	fused  map[string]*checkpoint.Fused // layers that stand for several modules
+
+	restoring, packing time.Duration // of the layers of cache
 }
 
 // layerReport is one layer of the report.
@@ -139,10 +141,6 @@ func (r *runner) printHead(modules []module.Module) {
 		w.name = max(w.name, len(m.Name))
 		w.shape = max(w.shape, len(fmt.Sprintf("%d x %d", m.N, m.K)))
 		w.scheme = max(w.scheme, len(schemeOf(&m)+" asym, "+recipe.String()))
-		if m.GroupSize >= m.K { // one group of all features
-			m.GroupSize = -1
-			w.scheme = max(w.scheme, len(schemeOf(&m)+" asym, "+recipe.String()))
-		}
 	}
 	r.widths = w
 	i := r.dev.Info()

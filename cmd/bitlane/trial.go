@@ -74,11 +74,17 @@ func (t *trial) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	request := backend.Request{Recipe: &t.spec.Recipe, X: t.spec.X, Y: t.spec.Y, MaxRows: t.spec.MaxRows}
+	begin := time.Now()
 	layer, report, err := t.cache.NewLinear(ctx, t.dev, t.model, t.f.tp.part(t.whole), request, t.f.choose())
 	if err != nil {
 		return err
 	}
 	t.layer, t.restored = layer, report.Restored
+	if took := time.Since(begin); t.restored {
+		t.restoring += took
+	} else {
+		t.packing += took
+	}
 	if report.Note != "" {
 		t.e.warn("%s: %s", t.whole, report.Note)
 	}
