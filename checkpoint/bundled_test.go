@@ -307,11 +307,11 @@ func TestBundledFused(t *testing.T) {
 		for _, f := range m.Fused() {
 			var whole, part quant.Linear
 			if f.Problem != "" {
-				_, err := m.LoadFused(ctx, &whole, f.Name)
+				_, err := m.Load(ctx, &whole, f.Name)
 				require.Error(t, err, "%s: %s", dir, f.Problem)
 				continue
 			}
-			_, err := m.LoadFused(ctx, &whole, f.Name)
+			_, err := m.Load(ctx, &whole, f.Name)
 			require.NoError(t, err, dir)
 			require.NoError(t, whole.Check())
 			seen[m.Format()]++

@@ -17,7 +17,7 @@
 // Layers that read the same input can be had as one:
 //
 //	for _, f := range m.Fused() { // X.qkv_proj of X.q_proj, X.k_proj, X.v_proj
-//		findings, err := m.LoadFused(ctx, &layer, f.Name)
+//		findings, err := m.Load(ctx, &layer, f.Name)
 //	}
 //
 // How one format packs its tensors belongs to that format's package, and

@@ -29,29 +29,27 @@ type Part struct {
 }
 
 // Fused returns the layers that can take the place of several, by the rules of
-// the model's architecture, in natural order of their names. The slice is not
-// to be written to. An architecture without rules has none: see
+// the model's architecture, in natural order of their names: Load reads them.
+// The slice is not to be written to. An architecture without rules has none: see
 // Options.Fusions.
 func (m *Model) Fused() []Fused { return m.fused }
 
-// LoadFused reads the layer called name, one of Fused, into dst as one linear
-// layer. Parts that are stored one by one are joined by quant.Concat, whatever
-// their formats: they must agree in all that Concat asks for, and the error
-// names the two that do not and what differs. A part that is missing is
-// quant.ErrFormat, one that is refused quant.ErrUnsupported. The memory of dst
-// is reused only where the whole is stored; while its parts are joined, all of
-// them are held.
-func (m *Model) LoadFused(ctx context.Context, dst *quant.Linear, name string) ([]module.Finding, error) {
-	i := slices.IndexFunc(m.fused, func(f Fused) bool { return f.Name == name })
+// fusion returns the layer called name whose parts are stored one by one, nil
+// where there is none.
+func (m *Model) fusion(name string) *Fused {
+	i := slices.IndexFunc(m.fused, func(f Fused) bool { return f.Name == name && !f.Stored })
 	if i < 0 {
-		return nil, m.notFused(name)
+		return nil
 	}
-	f := &m.fused[i]
-	if f.Stored {
-		return m.Load(ctx, dst, name)
-	}
-	if missing := m.missing(f); missing != "" {
-		return nil, quant.Errorf(quant.ErrFormat, name, "", "all parts of it", "no module %s beside %s", missing, f.present(m))
+	return &m.fused[i]
+}
+
+// loadFused joins the parts of a layer by quant.Concat, whatever their formats:
+// they must agree in all that Concat asks for, and the error names the two that
+// do not and what differs.
+func (m *Model) loadFused(ctx context.Context, dst *quant.Linear, f *Fused) ([]module.Finding, error) {
+	if err := m.complete(f); err != nil {
+		return nil, err
 	}
 	var findings []module.Finding
 	parts := make([]*quant.Linear, len(f.Parts))
@@ -63,7 +61,7 @@ func (m *Model) LoadFused(ctx context.Context, dst *quant.Linear, name string) (
 		}
 		findings = append(findings, found...)
 	}
-	whole, err := quant.Concat(name, parts...)
+	whole, err := quant.Concat(f.Name, parts...)
 	if err != nil {
 		return nil, err
 	}
@@ -71,12 +69,21 @@ func (m *Model) LoadFused(ctx context.Context, dst *quant.Linear, name string) (
 	return findings, nil
 }
 
-// notFused says why there is no such layer.
-func (m *Model) notFused(name string) error {
-	if len(m.rules) == 0 {
-		return quant.Errorf(quant.ErrUnsupported, name, "module", "rules for its architecture in Options.Fusions", "not fused: no rules for model_type %s", strings.Join(quoted(m.settings.modelTypes), ", "))
+// complete reports a part that the model has not.
+func (m *Model) complete(f *Fused) error {
+	if missing := m.missing(f); missing != "" {
+		return quant.Errorf(quant.ErrFormat, f.Name, "", "all parts of it", "no module %s beside %s", missing, f.present(m))
 	}
-	return quant.Errorf(quant.ErrUnsupported, name, "module", "one that Fused lists", "not fused")
+	return nil
+}
+
+// unknown is the error for a name of no layer.
+func (m *Model) unknown(name string) error {
+	want := "one that Modules or Fused lists"
+	if len(m.rules) == 0 {
+		want += "; no rules for fused layers of model_type " + strings.Join(quoted(m.settings.modelTypes), ", ") + " are known, see Options.Fusions"
+	}
+	return quant.Errorf(quant.ErrUnsupported, name, "module", want, "unknown")
 }
 
 func quoted(words []string) []string {
@@ -267,11 +274,6 @@ func groupSize(m *module.Module) int {
 		return -1
 	}
 	return m.GroupSize
-}
-
-// standsForSeveral reports whether name is a layer that only LoadFused reads.
-func (m *Model) standsForSeveral(name string) bool {
-	return slices.ContainsFunc(m.fused, func(f Fused) bool { return f.Name == name && !f.Stored })
 }
 
 func (m *Model) module(name string) (*module.Module, bool) {

@@ -53,7 +53,7 @@ func TestFusedOfParts(t *testing.T) {
 	}}, qkv)
 
 	var whole, part quant.Linear
-	findings, err := m.LoadFused(t.Context(), &whole, qkv.Name)
+	findings, err := m.Load(t.Context(), &whole, qkv.Name)
 	require.NoError(t, err)
 	require.Empty(t, findings)
 	require.NoError(t, whole.Check())
@@ -75,14 +75,19 @@ func TestFusedOfParts(t *testing.T) {
 			require.Equal(t, make([]float32, part.Weight.N()), back.Bias, "a part without a bias adds 0")
 		}
 	}
-	_, err = m.Load(t.Context(), &whole, qkv.Name)
+	o, err := m.Origin(qkv.Name)
+	require.NoError(t, err)
+	tensors := 0
+	for _, p := range qkv.Parts {
+		one, err := m.Origin(p.Name)
+		require.NoError(t, err)
+		require.Contains(t, o.Settings, one.Settings)
+		tensors += len(one.Tensors)
+	}
+	require.Len(t, o.Tensors, tensors)
+	_, err = m.Load(t.Context(), &whole, "model.layers.7.self_attn.qkv_proj")
 	require.ErrorIs(t, err, quant.ErrUnsupported)
-	require.ErrorContains(t, err, "several that are read as one, want one that is stored, or LoadFused")
-	_, err = m.Origin(qkv.Name)
-	require.ErrorContains(t, err, "several that are read as one, want one that is stored")
-	_, err = m.LoadFused(t.Context(), &whole, "model.layers.2.self_attn.o_proj")
-	require.ErrorIs(t, err, quant.ErrUnsupported)
-	require.ErrorContains(t, err, "not fused, want one that Fused lists")
+	require.ErrorContains(t, err, "module is unknown, want one that Modules or Fused lists (unsupported)")
 }
 
 // What the shards of one layer must agree in, and what the error says.
@@ -121,7 +126,7 @@ func TestFusedDisagreements(t *testing.T) {
 			require.Contains(t, m.Warnings()[0], "cannot be one layer: 1, the first m.self_attn.qkv_proj: "+c.problem)
 		}
 		var l quant.Linear
-		_, err := m.LoadFused(t.Context(), &l, "m.self_attn.qkv_proj")
+		_, err := m.Load(t.Context(), &l, "m.self_attn.qkv_proj")
 		require.ErrorIs(t, err, c.class)
 		require.ErrorContains(t, err, c.err)
 		_, err = m.Load(t.Context(), &l, q)
@@ -139,7 +144,7 @@ func TestFusedModelslimTypes(t *testing.T) {
 	m := d.open(Options{})
 	require.Equal(t, []string{"modules that read one input and cannot be one layer: 1, the first m.mlp.gate_up_proj: recipe of m.mlp.up_proj is int8-token-ascend, want exact as in m.mlp.gate_proj"}, m.Warnings())
 	var l quant.Linear
-	_, err := m.LoadFused(t.Context(), &l, "m.mlp.gate_up_proj")
+	_, err := m.Load(t.Context(), &l, "m.mlp.gate_up_proj")
 	require.ErrorIs(t, err, quant.ErrUnsupported)
 	require.ErrorContains(t, err, "recipe of m.mlp.up_proj is int8-token-ascend, want exact as in m.mlp.gate_proj")
 }
@@ -159,7 +164,7 @@ func TestFusedStored(t *testing.T) {
 		{Name: "n.self_attn.qkv_proj", Stored: true, heads: true, Parts: []Part{{"n.self_attn.q_proj", quant.Range{}, 16}, {"n.self_attn.k_proj", quant.Range{}, 16}, {"n.self_attn.v_proj", quant.Range{}, 16}}},
 	}, m.Fused())
 	var l quant.Linear
-	_, err := m.LoadFused(t.Context(), &l, "m.self_attn.qkv_proj")
+	_, err := m.Load(t.Context(), &l, "m.self_attn.qkv_proj")
 	require.NoError(t, err)
 	require.Equal(t, 128, l.Weight.N())
 
@@ -210,13 +215,13 @@ func TestFusedRules(t *testing.T) {
 	m := d.open(Options{})
 	require.Empty(t, m.Fused())
 	var l quant.Linear
-	_, err := m.LoadFused(t.Context(), &l, "m.qkv_proj")
+	_, err := m.Load(t.Context(), &l, "m.qkv_proj")
 	require.ErrorIs(t, err, quant.ErrUnsupported)
-	require.ErrorContains(t, err, `no rules for model_type "someone_elses", want rules for its architecture in Options.Fusions`)
+	require.ErrorContains(t, err, `no rules for fused layers of model_type "someone_elses" are known, see Options.Fusions`)
 
 	m = d.open(Options{Fusions: map[string][]Fusion{"someone_elses": {{Name: "wqkv", Parts: []string{"wq", "wk", "wv"}}}}})
 	require.Len(t, m.Fused(), 1)
-	_, err = m.LoadFused(t.Context(), &l, "m.wqkv")
+	_, err = m.Load(t.Context(), &l, "m.wqkv")
 	require.NoError(t, err)
 	require.Equal(t, 96, l.Weight.N())
 

@@ -18,18 +18,28 @@ const (
 // stripBytes is how much of a plain weight is read at a time.
 const stripBytes = 1 << 20
 
-// Load reads the linear layer called name into dst, whose memory is reused:
-// loading one layer after another into one Linear holds one layer at a time.
-// dst is undefined after an error. The findings are what looks wrong in the
-// file but can be read.
+// Load reads the linear layer called name, one of Modules or of Fused, into
+// dst, whose memory is reused: loading one layer after another into one Linear
+// holds one layer at a time. Of a layer whose parts are joined, memory is not
+// reused, and all parts are held. dst is undefined after an error. The findings are
+// what looks wrong in the file but can be read.
 //
-// An unknown name is quant.ErrUnsupported; damage is quant.ErrFormat, or
-// quant.ErrRange for a weight that cannot be quantized; both name the tensor.
+// An unknown name is quant.ErrUnsupported, as is a part that is refused; damage
+// is quant.ErrFormat, or quant.ErrRange for a weight that cannot be quantized;
+// both name the tensor, and in a model of several files that. Parts that cannot be one layer
+// are quant.ErrShape or ErrDType, naming the two that differ, a part that is
+// missing is quant.ErrFormat.
 func (m *Model) Load(ctx context.Context, dst *quant.Linear, name string) ([]module.Finding, error) {
+	if f := m.fusion(name); f != nil {
+		return m.loadFused(ctx, dst, f)
+	}
 	for i := range m.refused {
 		if r := &m.refused[i]; r.Name == name {
 			return nil, quant.Errorf(quant.ErrUnsupported, name, "module", "one that is read", "refused: %s", r.Why)
 		}
+	}
+	if _, ok := m.module(name); !ok {
+		return nil, m.unknown(name)
 	}
 	s := m.scratch.Get().(*module.Scratch)
 	defer m.scratch.Put(s)
@@ -38,13 +48,8 @@ func (m *Model) Load(ctx context.Context, dst *quant.Linear, name string) ([]mod
 	if p, ok := m.plain[name]; ok {
 		dst.Reset(name)
 		err = m.loadPlain(ctx, dst, &p, s)
-	} else if m.format != nil {
-		found, err = m.format.Load(ctx, dst, name, s)
 	} else {
-		err = quant.Errorf(quant.ErrUnsupported, name, "module", "one of this model's linear layers", "unknown")
-	}
-	if err != nil && m.standsForSeveral(name) {
-		err = quant.Errorf(quant.ErrUnsupported, name, "module", "one that is stored, or LoadFused", "several that are read as one")
+		found, err = m.format.Load(ctx, dst, name, s)
 	}
 	dst.DType = m.settings.dtype
 	return found, m.inFiles(err)

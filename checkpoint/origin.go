@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/bitlane/bitlane/checkpoint/module"
@@ -27,14 +28,14 @@ type OriginTensor struct {
 	Changed time.Time // of its file
 }
 
-// Origin returns what a module is made of, without reading its tensors: they are in order of
+// Origin returns what a layer, one of Modules or of Fused, is made of, without reading its tensors: they are in order of
 // name. An unknown or refused module, and one of a format that does not tell, is
-// quant.ErrUnsupported.
+// quant.ErrUnsupported; a layer that lacks a part is quant.ErrFormat.
 func (m *Model) Origin(name string) (Origin, error) {
-	tensors, settings := m.trace(name)
-	if tensors == nil && m.standsForSeveral(name) {
-		return Origin{}, quant.Errorf(quant.ErrUnsupported, name, "module", "one that is stored", "several that are read as one")
+	if f := m.fusion(name); f != nil {
+		return m.fusedOrigin(f)
 	}
+	tensors, settings := m.trace(name)
 	if tensors == nil {
 		return Origin{}, quant.Errorf(quant.ErrUnsupported, name, "module", "one whose format says what it is made of", "unknown, or of format %s, which does not", m.Format())
 	}
@@ -47,6 +48,23 @@ func (m *Model) Origin(name string) (Origin, error) {
 		}
 	}
 	return o, nil
+}
+
+// fusedOrigin is that of all parts.
+func (m *Model) fusedOrigin(f *Fused) (whole Origin, err error) {
+	if err := m.complete(f); err != nil {
+		return whole, err
+	}
+	for _, p := range f.Parts {
+		o, err := m.Origin(p.Name)
+		if err != nil {
+			return Origin{}, err
+		}
+		whole.Settings += fmt.Sprintf("%q: %s\n", p.Name, o.Settings)
+		whole.Tensors = append(whole.Tensors, o.Tensors...)
+	}
+	slices.SortFunc(whole.Tensors, func(a, b OriginTensor) int { return strings.Compare(a.Name, b.Name) })
+	return whole, nil
 }
 
 // stamp is that of the file; a tensor of an expert is a part of one.

@@ -36,7 +36,9 @@ type Cut struct {
 	Rank, Size int
 }
 
-func (p *Part) of(l *quant.Linear) (_ *quant.Linear, err error) {
+// Of returns the part of l: l itself where nothing is cut. Its errors are those of
+// quant.Linear.Select and Shard.
+func (p *Part) Of(l *quant.Linear) (_ *quant.Linear, err error) {
 	for _, c := range p.Cuts {
 		if len(c.Ranges) > 0 {
 			l, err = l.Select(c.Axis, c.Ranges...)
@@ -171,7 +173,7 @@ func (c *Cache) pack(ctx context.Context, dev backend.Device, src Source, made *
 		return nil, err
 	}
 	report.Findings = found
-	part, err := p.of(&whole)
+	part, err := p.Of(&whole)
 	if err != nil {
 		return nil, err
 	}

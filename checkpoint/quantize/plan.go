@@ -162,6 +162,9 @@ func (p *plan) layerOf(m *checkpoint.Model, mod module.Module, used []bool) (lay
 		return l, err
 	}
 	_, err = p.encoder.Entries(mod.Name, &l.form)
+	if err != nil && p.o.Format != CompressedTensors {
+		err = fmt.Errorf("%w: keep %s plain (Keep, --keep), give it other bits (Overrides, --set), or write %s, which has every size", err, l.Name, CompressedTensors)
+	}
 	return l, err
 }
 
@@ -226,9 +229,6 @@ func (p *plan) plan(m *checkpoint.Model) error {
 	for i := range p.layers {
 		l := &p.layers[i]
 		entries, err := p.encoder.Entries(l.Name, &l.form)
-		if err != nil && p.o.Format != CompressedTensors {
-			return fmt.Errorf("%w: keep %s plain (Keep, --keep), give it other bits (Overrides, --set), or write %s, which has every size", err, l.Name, CompressedTensors)
-		}
 		if err != nil {
 			return err
 		}

@@ -45,7 +45,8 @@ func runExplain(ctx context.Context, e *env, args []string) error {
 		if _, err := m.Load(ctx, &l, mod.Name); err != nil {
 			return err
 		}
-		part, err := f.tp.apply(&l)
+		cut := f.tp.part(mod.Name)
+		part, err := cut.Of(&l)
 		if err != nil {
 			return err
 		}

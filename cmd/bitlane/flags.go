@@ -260,15 +260,7 @@ func (t *tensorParallel) resolve() error {
 	return nil
 }
 
-// apply returns the rank's part of l, or l itself without --tp.
-func (t *tensorParallel) apply(l *quant.Linear) (*quant.Linear, error) {
-	if t.size == 0 {
-		return l, nil
-	}
-	return l.Shard(t.axisOf(l.Name), t.rank, t.size)
-}
-
-// part is what apply selects, as a cache of packed weights knows it.
+// part is the rank's part of a layer, all of it without --tp.
 func (t *tensorParallel) part(name string) prepacked.Part {
 	p := prepacked.Part{Name: name}
 	if t.size > 0 {

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
 	"github.com/bitlane/bitlane/checkpoint"
 	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/prepacked"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -48,26 +48,15 @@ func fuse(m *checkpoint.Model) (modules []module.Module, fused map[string]*check
 	return modules, fused
 }
 
-// load reads a layer of the list that --fused may have changed.
-func (r *runner) load(ctx context.Context, name string) ([]module.Finding, error) {
-	if r.fused[name] != nil {
-		return r.model.LoadFused(ctx, &r.linear, name)
-	}
-	return r.model.Load(ctx, &r.linear, name)
-}
-
-// rank returns what --tp leaves of a layer. One that stands for several is cut
-// in each of them, between heads.
-func (r *runner) rank(l *quant.Linear) (*quant.Linear, error) {
-	f, tp := r.fused[l.Name], &r.f.tp
+// part is what --tp leaves of a layer. One that stands for several is cut in
+// each of them, between heads.
+func (r *runner) part(name string) (prepacked.Part, error) {
+	f, tp := r.fused[name], &r.f.tp
 	if f == nil || tp.size == 0 || tp.axis == "k" {
-		return tp.apply(l)
+		return tp.part(name), nil
 	}
 	ranges, err := f.Rank(tp.rank, tp.size)
-	if err != nil {
-		return nil, err
-	}
-	return l.Select(quant.AxisN, ranges...)
+	return prepacked.Part{Name: name, Cuts: []prepacked.Cut{{Axis: quant.AxisN, Ranges: ranges}}}, err
 }
 
 // printFused lists the layers that can take the place of several, and those

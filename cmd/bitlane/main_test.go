@@ -108,9 +108,14 @@ func TestRunFromACache(t *testing.T) {
 	code, _, errs := program(t, "run", bundled+"gptq-w4-g128", "--cache", filepath.Join(bundled+"gptq-w4-g128", "config.json"))
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, errs, "--cache: ")
-	code, _, errs = program(t, "run", bundled+"gptq-w4-g128", "--cache", cache, "--fused")
-	require.Equal(t, exitUsage, code)
-	require.Contains(t, errs, "--cache does not go with --fused")
+	for i := range 2 {
+		code, out, errs := program(t, "run", bundled+"modelslim-w4a4-flatquant", "--cache", cache, "--fused", "--tokens", "1", "--layer", "*gate_up_proj", "--tp", "1/5", "--json")
+		require.Equal(t, exitOK, code, errs)
+		var r runReport
+		require.NoError(t, json.Unmarshal([]byte(out), &r))
+		require.NotEmpty(t, r.Layers)
+		require.Equal(t, i*len(r.Layers), r.Summary.Restored)
+	}
 }
 
 func TestRunOneRank(t *testing.T) {

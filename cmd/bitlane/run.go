@@ -71,9 +71,6 @@ func (f *runFlags) resolve() error {
 		}
 		f.xtype = t
 	}
-	if f.cache != "" && f.fused {
-		return usagef("--cache does not go with --fused: what is kept are single layers")
-	}
 	if f.threads < 0 {
 		return usagef("--threads is %d, want at least 1, or 0 for all", f.threads)
 	}

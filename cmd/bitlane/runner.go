@@ -200,7 +200,11 @@ func (r *runner) add(l layerReport) {
 // one loads, cuts, prepares, applies and verifies a layer.
 func (r *runner) one(ctx context.Context, mod *module.Module) (layerReport, error) {
 	out := layerReport{Name: mod.Name, N: mod.N, K: mod.K, Bytes: mod.Bytes, Runs: []runResult{}}
-	found, err := r.load(ctx, mod.Name)
+	part, err := r.part(mod.Name)
+	if err != nil {
+		return out, err
+	}
+	found, err := r.model.Load(ctx, &r.linear, mod.Name)
 	if err != nil {
 		return out, err
 	}
@@ -208,7 +212,7 @@ func (r *runner) one(ctx context.Context, mod *module.Module) (layerReport, erro
 	for _, f := range found {
 		r.e.warn("%s", findingText(f))
 	}
-	l, err := r.rank(&r.linear)
+	l, err := part.Of(&r.linear)
 	if err != nil {
 		return out, err
 	}
@@ -238,7 +242,7 @@ func (r *runner) one(ctx context.Context, mod *module.Module) (layerReport, erro
 		return out, err
 	}
 	out.Kernel = kernel.Name()
-	t := &trial{runner: r, linear: l, spec: spec, kernel: kernel, x: x, whole: mod.Name}
+	t := &trial{runner: r, linear: l, spec: spec, kernel: kernel, x: x, part: part}
 	defer t.close()
 	out.Runs, err = t.run(ctx, rows)
 	if out.Restored = t.restored; err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/prepacked"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -22,8 +23,8 @@ type trial struct {
 	stream backend.Stream
 	y      []byte // of the last run with spec.Y, [M, N]
 
-	whole    string // the layer's name in the model
-	restored bool   // out of the cache
+	part     prepacked.Part // what linear is of the model
+	restored bool           // out of the cache
 }
 
 // run prepares the layer, applies it for each number of rows and verifies the
@@ -75,7 +76,7 @@ func (t *trial) prepare(ctx context.Context) (err error) {
 	}
 	request := backend.Request{Recipe: &t.spec.Recipe, X: t.spec.X, Y: t.spec.Y, MaxRows: t.spec.MaxRows}
 	begin := time.Now()
-	layer, report, err := t.cache.NewLinear(ctx, t.dev, t.model, t.f.tp.part(t.whole), request, t.f.choose())
+	layer, report, err := t.cache.NewLinear(ctx, t.dev, t.model, t.part, request, t.f.choose())
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func (t *trial) prepare(ctx context.Context) (err error) {
 		t.packing += took
 	}
 	if report.Note != "" {
-		t.e.warn("%s: %s", t.whole, report.Note)
+		t.e.warn("%s: %s", t.part.Name, report.Note)
 	}
 	return nil
 }
