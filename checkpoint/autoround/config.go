@@ -24,9 +24,8 @@ type scheme struct {
 
 // entry is one of extra_config.
 type entry struct {
-	key     string
-	pattern *module.Pattern
-	scheme  scheme
+	key    string
+	scheme scheme
 }
 
 // config is a parsed quantization configuration.
@@ -36,7 +35,8 @@ type config struct {
 	base     scheme
 	exact    map[string]*entry
 	entries  []*entry // those with patterns
-	patterns module.Patterns
+	compiler module.Patterns
+	patterns module.PatternList // of entries
 	warnings []string
 }
 
@@ -208,9 +208,11 @@ func (c *config) parseExtra(o *module.Object) error {
 		if size += len(f.Key); size > maxPatternBytes || len(c.entries) == maxPatterns {
 			return quant.Errorf(quant.ErrFormat, extra.Name, "", fmt.Sprintf("at most %d patterns of %d bytes together", maxPatterns, maxPatternBytes), "more")
 		}
-		if e.pattern, err = c.patterns.CompileSearch(extra.Name, f.Key); err != nil {
+		pattern, err := c.compiler.CompileSearch(extra.Name, f.Key)
+		if err != nil {
 			return err
 		}
+		c.patterns.Add(pattern)
 		c.entries = append(c.entries, e)
 	}
 	return nil
@@ -221,12 +223,12 @@ func (c *config) parseExtra(o *module.Object) error {
 // key of an entry that says that the module is not quantized.
 func (c *config) of(name string) (s scheme, plainBy string, err error) {
 	e := c.exact[name]
-	for i := 0; e == nil && i < len(c.entries); i++ {
-		matches, err := c.patterns.Match(c.entries[i].pattern, name)
+	if e == nil {
+		i, err := c.compiler.First(&c.patterns, name)
 		if err != nil {
 			return s, "", err
 		}
-		if matches {
+		if i >= 0 {
 			e = c.entries[i]
 		}
 	}

@@ -30,12 +30,8 @@ type config struct {
 // class names, each with the number of its scheme.
 type targets struct {
 	entries  map[string]int // as written; exact names and class names are looked up here
-	patterns []pattern
-}
-
-type pattern struct {
-	*module.Pattern
-	scheme int
+	patterns module.PatternList
+	schemes  []int // of the patterns
 }
 
 // class is the class of every module that this package reads, as targets name
@@ -48,10 +44,12 @@ func (c *config) find(t *targets, name string) (scheme int, found bool, err erro
 	if i, ok := t.entries[name]; ok {
 		return i, true, nil
 	}
-	for _, p := range t.patterns {
-		if found, err = c.compiler.Match(p.Pattern, name); found || err != nil {
-			return p.scheme, found, err
-		}
+	i, err := c.compiler.First(&t.patterns, name)
+	switch {
+	case err != nil:
+		return 0, false, err
+	case i >= 0:
+		return t.schemes[i], true, nil
 	}
 	scheme, found = t.entries[class]
 	return scheme, found, nil
@@ -85,7 +83,8 @@ func (c *config) add(t *targets, field string, entries []string, scheme int) err
 		if err != nil {
 			return err
 		}
-		t.patterns = append(t.patterns, pattern{p, scheme})
+		t.patterns.Add(p)
+		t.schemes = append(t.schemes, scheme)
 	}
 	return nil
 }

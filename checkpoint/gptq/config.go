@@ -30,16 +30,16 @@ type Settings struct {
 type config struct {
 	base     Settings
 	dynamic  []override
-	patterns module.Patterns
-	lmHead   *bool // nil: not said
+	compiler module.Patterns
+	patterns module.PatternList // of dynamic
+	lmHead   *bool              // nil: not said
 	warnings []string
 }
 
 // override is one entry of "dynamic".
 type override struct {
-	expr    string
-	pattern *module.Pattern
-	skip    bool // "-:": the module is not quantized
+	expr string
+	skip bool // "-:": the module is not quantized
 	Settings
 	err error // what is wrong with the settings; matters where a module has them
 }
@@ -203,9 +203,11 @@ func (c *config) parseDynamic(o *module.Object) error {
 		if expr == f.Key {
 			expr, v.skip = strings.CutPrefix(f.Key, "-:")
 		}
-		if v.pattern, err = c.patterns.Compile(d.Name, expr); err != nil {
+		pattern, err := c.compiler.Compile(d.Name, expr)
+		if err != nil {
 			return err
 		}
+		c.patterns.Add(pattern)
 		v.Settings = c.base
 		if !v.skip && string(f.Value) != "null" {
 			fields, err := module.ParseObject(fmt.Sprintf("%s: %.200q", d.Name, f.Key), f.Value)
@@ -233,19 +235,16 @@ func (c *config) same(err error, names []string) []string {
 // of returns the settings of a module; skip reports that the configuration
 // says it is not quantized, and by which pattern.
 func (c *config) of(name string) (s Settings, skip string, err error) {
-	for i := range c.dynamic {
-		v := &c.dynamic[i]
-		matches, err := c.patterns.Match(v.pattern, name)
-		if err != nil {
-			return s, "", err
-		}
-		if !matches {
-			continue
-		}
-		if v.skip {
-			return c.base, v.expr, nil
-		}
-		return v.Settings, "", v.err
+	i, err := c.compiler.First(&c.patterns, name)
+	switch {
+	case err != nil:
+		return s, "", err
+	case i < 0:
+		return c.base, "", nil
 	}
-	return c.base, "", nil
+	v := &c.dynamic[i]
+	if v.skip {
+		return c.base, v.expr, nil
+	}
+	return v.Settings, "", v.err
 }

@@ -206,6 +206,16 @@ func TestHostilePatterns(t *testing.T) {
 	_, err = Open(settingsJSON(4, 32, many(maxDynamic/16, "x.y.")), src)
 	require.NoError(t, err)
 
+	// As many entries and modules as the largest mixtures have: a module asks
+	// those that begin as it does.
+	mixture, entries := tensors{}, strings.Builder{}
+	for i := range 20_000 {
+		fmt.Fprintf(&entries, `%s"+:model\\.layers\\.3\\.experts\\.%d\\..*":{}`, map[bool]string{true: ","}[i > 0], i)
+		mixture.put(fmt.Sprintf("model.layers.3.experts.%d.up.qweight", i), safetensors.I32, nil, 0, 0)
+	}
+	_, err = Open(settingsJSON(4, 32, `,"dynamic":{`+entries.String()+`}`), mixture)
+	require.ErrorContains(t, err, "20000 layers are damaged", "and no pattern for too many modules")
+
 	long := tensors{}
 	random(1, 32, 32, 4, 32, true).write(long, strings.Repeat("a", 1<<23), -1)
 	_, err = Open(settingsJSON(4, 32, many(101, "b.*[c]")), long)

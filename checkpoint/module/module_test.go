@@ -73,7 +73,7 @@ func TestPatternsThatSearch(t *testing.T) {
 		var p Patterns
 		x, err := p.CompileSearch("f", expr)
 		require.NoError(t, err)
-		got, err := p.Match(x, "model.mlp.up")
+		got, err := p.match(x, "model.mlp.up")
 		require.NoError(t, err)
 		require.Equal(t, want, got, expr)
 	}
@@ -140,7 +140,7 @@ func TestLookaheadAtTheStart(t *testing.T) {
 		require.NoError(t, err, c.expr)
 		for _, names := range [][]string{c.yes, c.no} {
 			for _, name := range names {
-				got, err := p.Match(x, name)
+				got, err := p.match(x, name)
 				require.NoError(t, err)
 				require.Equal(t, slices.Contains(c.yes, name), got, "%s on %q", c.expr, name)
 			}
@@ -154,16 +154,16 @@ func TestPatternsAreBounded(t *testing.T) {
 	var p Patterns
 	x, err := p.Compile("f", ".*"+strings.Repeat("a?", 20_000)+"b")
 	require.NoError(t, err)
-	found, err := p.Match(x, "ab")
+	found, err := p.match(x, "ab")
 	require.NoError(t, err)
 	require.True(t, found)
-	_, err = p.Match(x, strings.Repeat("a", 500_000))
+	_, err = p.match(x, strings.Repeat("a", 500_000))
 	require.ErrorIs(t, err, quant.ErrUnsupported)
 	require.ErrorContains(t, err, "f: patterns for too many modules, want fewer or shorter patterns")
 	x, err = p.Compile("f", "model.*x")
 	require.NoError(t, err)
 	p.work = maxWork
-	found, err = p.Match(x, "lm_head")
+	found, err = p.match(x, "lm_head")
 	require.NoError(t, err, "a name that begins otherwise costs nothing")
 	require.False(t, found)
 
@@ -415,7 +415,7 @@ func FuzzPattern(f *testing.F) {
 			require.ErrorIs(t, err, quant.ErrUnsupported)
 			return
 		}
-		_, err = new(Patterns).Match(re, name)
+		_, err = new(Patterns).match(re, name)
 		require.NoError(t, err)
 		if at := re.re.FindStringIndex(name); at != nil {
 			require.Zero(t, at[0], "a match begins at the start")
@@ -445,7 +445,7 @@ func TestFlagsInside(t *testing.T) {
 		var p Patterns
 		x, err := p.Compile("dynamic", expr)
 		require.NoError(t, err, expr)
-		ok, err := p.Match(x, "AB")
+		ok, err := p.match(x, "AB")
 		require.NoError(t, err)
 		require.True(t, ok, expr)
 	}

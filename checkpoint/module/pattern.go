@@ -118,16 +118,13 @@ func literalPrefix(prog *syntax.Prog) string {
 	}
 }
 
-// Match reports whether a pattern that p compiled matches name. A name that
-// does not begin with the pattern's literal text costs next to nothing. Once
-// all matches together have cost too much, it is quant.ErrUnsupported.
-func (p *Patterns) Match(x *Pattern, name string) (bool, error) {
+// match reports whether a pattern that p compiled matches name.
+func (p *Patterns) match(x *Pattern, name string) (bool, error) {
 	if !strings.HasPrefix(name, x.prefix) {
 		return false, nil
 	}
 	if int64(len(name)) > (maxWork-p.work)/x.cost {
-		return false, quant.Errorf(quant.ErrUnsupported, x.field, "", "fewer or shorter patterns, or patterns that begin with literal text",
-			"patterns for too many modules")
+		return false, p.tooMuch(x)
 	}
 	p.work += x.cost * int64(len(name))
 	for _, a := range x.ahead {
@@ -136,6 +133,10 @@ func (p *Patterns) Match(x *Pattern, name string) (bool, error) {
 		}
 	}
 	return x.re.MatchString(name), nil
+}
+
+func (p *Patterns) tooMuch(x *Pattern) error {
+	return quant.Errorf(quant.ErrUnsupported, x.field, "", "fewer or shorter patterns, or patterns that begin with literal text", "patterns for too many modules")
 }
 
 var lookaround = []struct{ open, name string }{
