@@ -13,7 +13,7 @@ import (
 
 func restoreChecks() []check {
 	return []check{
-		{Info{"restore", "Packed weights that a layer wrote make a layer with the same bits of y; bytes of another size are ErrFormat, errors of reading are passed on, and nothing is left behind.", false}, checkRestore},
+		{Info{"restore", "Packed weights that a layer wrote make a layer with the same bits of y; bytes of another size are ErrFormat, errors of reading are passed on, and nothing is left behind; a closed layer writes no packed weights.", false}, checkRestore},
 	}
 }
 
@@ -69,6 +69,9 @@ func (r *rig) packedOf(s *subject, l backend.Keeper) []byte {
 	}
 	short := &shortWriter{left: first.Len() / 2}
 	r.wantErr(s, "WritePacked to a full disk", l.WritePacked(r.ctx, short), errDiskFull)
+	ended, cancel := context.WithCancel(r.ctx)
+	cancel()
+	r.wantErr(s, "WritePacked with an ended context", l.WritePacked(ended, io.Discard), context.Canceled)
 	return first.Bytes()
 }
 
@@ -78,7 +81,7 @@ func (r *rig) checkRestored(s *subject, k backend.Restorer, packed []byte) {
 		r.fail(s, "Restore: %v", err)
 		return
 	}
-	defer func() { r.wantNil(s, "Close of a restored layer", l.Close()) }()
+	defer r.checkClosedKeeper(s, l)
 	spec := l.Spec()
 	if !spec.Equal(&s.spec) || l.Bytes() != s.layer.Bytes() || l.Workspace(s.spec.MaxRows) != s.layer.Workspace(s.spec.MaxRows) {
 		r.fail(s, "a restored layer has another Spec, or %d bytes and a workspace of %d, want %d and %d", l.Bytes(), l.Workspace(s.spec.MaxRows), s.layer.Bytes(), s.layer.Workspace(s.spec.MaxRows))
@@ -96,6 +99,14 @@ func (r *rig) checkRestored(s *subject, k backend.Restorer, packed []byte) {
 	keeper, ok := l.(backend.Keeper)
 	if !ok || keeper.WritePacked(r.ctx, &again) != nil || !bytes.Equal(again.Bytes(), packed) {
 		r.fail(s, "a restored layer does not write the bytes that it was made of")
+	}
+}
+
+// checkClosedKeeper closes a layer, which then has no packed weights to write.
+func (r *rig) checkClosedKeeper(s *subject, l backend.Layer) {
+	r.wantNil(s, "Close of a restored layer", l.Close())
+	if k, ok := l.(backend.Keeper); ok {
+		r.wantErr(s, "WritePacked of a closed layer", k.WritePacked(r.ctx, io.Discard), backend.ErrClosed)
 	}
 }
 

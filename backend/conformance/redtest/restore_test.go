@@ -1,9 +1,11 @@
 package redtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/bitlane/bitlane/backend"
 )
@@ -38,12 +40,23 @@ func restoring() []mutant {
 				return l, err
 			}},
 		{name: "packed weights are written short", fails: fails, restore: restoreAsItIs,
-			written: func(b []byte) []byte { return b[:len(b)-1] }},
+			written: changed(func(b []byte) []byte { return b[:len(b)-1] })},
 		{name: "packed weights are written with another byte each time", fails: fails, restore: restoreAsItIs,
-			written: func(b []byte) []byte {
+			written: changed(func(b []byte) []byte {
 				count++
 				b[len(b)-1] ^= byte(count)
 				return b
+			})},
+		{name: "a closed layer writes nothing and says that all is well", fails: fails, restore: restoreAsItIs,
+			written: func(ctx context.Context, k backend.Keeper, w io.Writer) error {
+				if err := k.WritePacked(ctx, w); !errors.Is(err, backend.ErrClosed) {
+					return err
+				}
+				return nil
+			}},
+		{name: "packed weights are written on when the context has ended", fails: fails, restore: restoreAsItIs,
+			written: func(ctx context.Context, k backend.Keeper, w io.Writer) error {
+				return k.WritePacked(context.WithoutCancel(ctx), w)
 			}},
 		{name: "Packing depends on MaxRows", fails: fails, restore: restoreAsItIs,
 			packing: func(s backend.Spec, name string) string { return fmt.Sprint(name, "-", s.MaxRows) }},
@@ -55,6 +68,18 @@ func restoring() []mutant {
 		all[i].only = fails // no other check keeps or restores anything
 	}
 	return all
+}
+
+// changed writes other bytes than the layer does.
+func changed(change func([]byte) []byte) func(context.Context, backend.Keeper, io.Writer) error {
+	return func(ctx context.Context, k backend.Keeper, w io.Writer) error {
+		var b bytes.Buffer
+		err := k.WritePacked(ctx, &b)
+		if err == nil {
+			_, err = w.Write(change(b.Bytes()))
+		}
+		return err
+	}
 }
 
 type oneBitOff struct{ backend.Packed }

@@ -1,7 +1,6 @@
 package redtest
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"sync"
@@ -45,7 +44,7 @@ type mutant struct {
 	// How packed weights become a layer; nil: the kernel restores nothing.
 	restore func(k *kernel, ctx context.Context, d *device, s backend.Spec, p backend.Packed) (backend.Layer, error)
 	packing func(s backend.Spec, name string) string
-	written func(packed []byte) []byte
+	written func(ctx context.Context, k backend.Keeper, w io.Writer) error
 }
 
 // broken is the processor's backend with the behaviour of m.
@@ -260,15 +259,11 @@ func (l *layer) Spec() backend.Spec {
 func (l *layer) PackedSize() int64 { return l.Layer.(backend.Keeper).PackedSize() }
 
 func (l *layer) WritePacked(ctx context.Context, w io.Writer) error {
+	k := l.Layer.(backend.Keeper)
 	if l.m.written == nil {
-		return l.Layer.(backend.Keeper).WritePacked(ctx, w)
+		return k.WritePacked(ctx, w)
 	}
-	var b bytes.Buffer
-	err := l.Layer.(backend.Keeper).WritePacked(ctx, &b)
-	if err == nil {
-		_, err = w.Write(l.m.written(b.Bytes()))
-	}
-	return err
+	return l.m.written(ctx, k, w)
 }
 
 func (l *layer) Workspace(rows int) int {
