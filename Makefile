@@ -27,9 +27,10 @@ GOTEST   = $(WORK)/ci/gotest $(STRICT) -excused 'the processor lacks' -excused '
 
 FUZZTIME ?= 4s
 ALLTAGS  := cuda,rocm,npu,xpu
-TAGSETS  := cuda rocm npu xpu $(ALLTAGS)
 CROSS    := linux/arm64 darwin/arm64 windows/amd64
-BACKENDS := . ./backend/cuda/... ./backend/rocm/... ./backend/npu/... ./backend/xpu/... ./cmd/bitlane
+# The packages whose tests a tag can change.
+TAGGED   := cuda:./backend/cuda/...,./cmd/bitlane rocm:./backend/rocm/... npu:./backend/npu/... xpu:./backend/xpu/... \
+            all:./backend/cuda,./backend/rocm/...,./backend/npu/...,./backend/xpu/...,./cmd/bitlane
 QEMU     := qemu-aarch64 -cpu max
 
 # What the C compiler is told for -tags cuda with cgo. The number makes Go
@@ -80,12 +81,18 @@ tidy:
 # without its mutants, which test and cover run.
 SMALLER = $$($(GO) list ./... | grep -v -e /redtest$$ -e /backend/cpu$$ -e /internal/ci -e /interop$$)
 
+# What is slow there beyond its worth: devices that are interpreted while they are timed,
+# arithmetic without goroutines, and inputs made to take long.
+SLOW   := ^(TestBenchOfADevice|TestTune)$$
+ALONE  := ^(TestExactCellsAreExact|TestAbsentInterfacesAreShownAsSkipped|TestHostilePatterns|TestBenchOfADevice|TestTune)$$
+
 # The race detector sees nothing of assembly, and its check of pointers nothing
 # but faults in memory that Go does not know. CUDA kernels, and what plans and launches them,
 # are raced through the device that interprets them.
 race: ci-tools
 	@export CGO_ENABLED=1; \
-	  $(GOTEST) -part race -- -race -short -timeout 20m $$(printf '%s\n' $(SMALLER) | grep -v -e internal/asm$$ -e kernels/cuda$$ -e cuda/internal/linear$$) && \
+	  $(GOTEST) -part race -- -race -short -timeout 20m -skip '$(ALONE)' \
+	    $$(printf '%s\n' $(SMALLER) | grep -v -e internal/asm -e gpuvm/ptx$$ -e kernels/cuda$$ -e cuda/internal/linear$$) && \
 	  $(GOTEST) -part race-suite -- -race -short -timeout 20m ./backend/cpu -conformance.small
 
 # cover is test, with coverage. It counts what any test of the module runs, so
@@ -102,10 +109,11 @@ cover: ci-tools
 # a tag can change. Then what stands between us and the CUDA driver.
 tags: ci-tools $(CUDAVENV)/.done $(ONEDNN)/.done
 	@export CGO_CPPFLAGS="$(CUDAFLAGS)" BITLANE_ONEDNN=$(ONEDNN)/lib/libdnnl.so.3; \
-	for cgo in 0 1; do for tags in $(TAGSETS); do \
+	for cgo in 0 1; do for set in $(TAGGED); do \
+	  part=$${set%%:*}; tags=$$part; test $$part != all || tags=$(ALLTAGS); \
 	  export CGO_ENABLED=$$cgo; echo "tags $$tags, CGO_ENABLED=$$cgo"; \
 	  $(GO) build -tags $$tags ./... && $(GO) vet -tags $$tags ./... && \
-	  $(GOTEST) -part tags-$$tags-cgo$$cgo -- -short -tags $$tags $(BACKENDS) || exit 1; \
+	  $(GOTEST) -part tags-$$part-cgo$$cgo -- -short -tags $$tags . $$(echo $${set#*:} | tr , ' ') || exit 1; \
 	done; done; \
 	export BITLANE_CUDA_INCLUDE=$$(echo $(CUDAVENV)/lib/python3*/site-packages/nvidia/cuda_runtime/include); \
 	$(GOTEST) -part tags-cuda-header -- -tags cuda ./csrc/cuda/... && \
@@ -132,10 +140,13 @@ kernels-check: ci-tools $(CUDAVENV)/.done
 
 # Golden bits on another architecture: Go fuses products and sums on arm64.
 # internal/dl calls the system's loader, and so needs one of that architecture.
-# The interpreter of PTX is tried by its own tests; kernels take it too long.
+# The interpreter of PTX is tried by its own tests; kernels take it too long. Readers of formats
+# that only move codes, and parsers, have no arithmetic; package checkpoint reads them all.
 qemu: ci-tools
 	@export CGO_ENABLED=0 GOARCH=arm64; \
-	  $(GOTEST) -part qemu-arm64 -- -short -timeout 20m -exec '$(QEMU)' $$(printf '%s\n' $(SMALLER) | grep -v -e internal/dl -e kernels/cuda -e cuda/internal/linear -e cuda/emulated) && \
+	  $(GOTEST) -part qemu-arm64 -- -short -timeout 20m -skip '$(SLOW)' -exec '$(QEMU)' \
+	    $$(printf '%s\n' $(SMALLER) | grep -v -e internal/dl -e internal/asmcheck -e gpuvm/ptx$$ -e kernels/cuda -e cuda/internal/linear -e cuda/emulated \
+	      -e checkpoint/awq -e checkpoint/ctensors -e checkpoint/gptq -e checkpoint/autoround -e checkpoint/exllama) && \
 	  $(GOTEST) -part qemu-arm64-suite -- -short -timeout 20m -exec '$(QEMU)' ./backend/cpu -conformance.small
 
 # Processors with fewer instructions, down to one that knows no AVX: what they

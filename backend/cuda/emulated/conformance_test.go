@@ -18,12 +18,12 @@ var (
 )
 
 // TestConformance interprets the PTX of every kernel; of one that takes every
-// way through a layer where all is slower, under the race detector or an
-// emulated processor.
+// way through a layer where all is slower, under the race detector or with
+// every set of tags.
 func TestConformance(t *testing.T) { test(t, "cuda_w4g_a16_mma_gather", nil) }
 
 // TestConformanceRounded has the kernels that round do so from two rows on, and
-// some outputs after the others.
+// some outputs after the others; where all is slower, in what is left to goroutines.
 func TestConformanceRounded(t *testing.T) {
 	test(t, "cuda_w4g_a16_mma_rounded", map[string]int{"stream-rows": 1, "rounded-rows": 2, "expanded-bytes": 1 << 17})
 }
@@ -42,6 +42,9 @@ func test(t *testing.T, short string, tuning map[string]int) {
 	o := conformance.Options{Full: *full, Small: !*full && !*normal}
 	if testing.Short() {
 		o.Kernel = short
+		if tuning != nil {
+			o.Only = []string{"busy", "close-under-load", "concurrent", "grid", "leaks", "repeat"}
+		}
 	}
 	conformance.Test(t, conformance.Target{Backend: b, Open: open}, o)
 }
