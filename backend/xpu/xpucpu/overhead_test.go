@@ -17,6 +17,7 @@ import (
 	"github.com/bitlane/bitlane/backend/xpu/internal/linear"
 	"github.com/bitlane/bitlane/backend/xpu/internal/onednn"
 	"github.com/bitlane/bitlane/csrc/xpu/build"
+	"github.com/bitlane/bitlane/csrc/xpu/fake"
 	"github.com/bitlane/bitlane/csrc/xpu/meter"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
@@ -32,12 +33,16 @@ func (c *inOneDNN) sums() (spent, calls int64) {
 	return c.spent[0] + c.spent[1] + c.spent[2], c.calls[0] + c.calls[1] + c.calls[2]
 }
 
-// metered is a device of oneDNN's behind a meter.
-func metered(b testing.TB) (*rig, *inOneDNN) {
-	real := os.Getenv(build.Variable)
-	if real == "" {
+// realOneDNN is the library of PyPI's package.
+func realOneDNN(b testing.TB) (path string) {
+	if path = os.Getenv(build.Variable); path == "" {
 		b.Skipf("%s is not set: make tools installs oneDNN, make xpu sets it", build.Variable)
 	}
+	return path
+}
+
+// metered is a device of the library at real behind a meter.
+func metered(b testing.TB, real string) (*rig, *inOneDNN) {
 	path, err := meter.Build(b.TempDir(), real)
 	require.NoError(b, err)
 	handle, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_LOCAL)
@@ -62,7 +67,7 @@ func metered(b testing.TB) (*rig, *inOneDNN) {
 
 // TestMeter counts what a call is made of.
 func TestMeter(t *testing.T) {
-	r, c := metered(t)
+	r, c := metered(t, realOneDNN(t))
 	defer r.close()
 	for recipe, executes := range map[quant.RecipeKind]int64{quant.Int8TokenXPU: 9, quant.Int8Token: 12, quant.Exact: 3} {
 		l, x := tiny(recipe).layer(t)
@@ -85,8 +90,18 @@ func tiny(recipe quant.RecipeKind) form {
 // spent in oneDNN's own functions. The clock that knows is taken off. The operands
 // are where they were in the call before, or have moved: oneDNN is then told, and on
 // this engine waited for, which is its time, but leaves colder caches behind.
-func BenchmarkBesideOneDNN(b *testing.B) {
-	r, c := metered(b)
+func BenchmarkBesideOneDNN(b *testing.B) { besideLibrary(b, realOneDNN(b)) }
+
+// BenchmarkBesideStandin is the same with a stand-in for oneDNN, whose functions compute in
+// a few nanoseconds on the caller's thread: what bitlane itself takes, with warm caches.
+func BenchmarkBesideStandin(b *testing.B) {
+	path, err := fake.Build(b.TempDir())
+	require.NoError(b, err)
+	besideLibrary(b, path)
+}
+
+func besideLibrary(b *testing.B, path string) {
+	r, c := metered(b, path)
 	defer r.close()
 	for _, recipe := range []quant.RecipeKind{quant.Int8TokenXPU, quant.Int8Token, quant.Exact} {
 		b.Run(recipe.String(), func(b *testing.B) { r.beside(b, c, recipe, 1) })
