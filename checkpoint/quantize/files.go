@@ -23,14 +23,19 @@ type other struct {
 
 // otherFiles lists what is copied beside the tensors, directories before what is in
 // them, and what is left out and why. Links to files count as files, as hub caches
-// have them; links to directories are not followed.
+// have them; links to directories are not followed, but for the input itself, which
+// may be one.
 func otherFiles(in string, shards []string) (copied []other, left []module.Refused, err error) {
 	leave := func(path, why string) { left = append(left, module.Refused{Name: filepath.ToSlash(path), Why: why}) }
-	err = filepath.WalkDir(in, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || path == in {
+	root, err := filepath.EvalSymlinks(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	err = filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || path == root {
 			return err
 		}
-		name, err := filepath.Rel(in, path)
+		name, err := filepath.Rel(root, path)
 		if err != nil {
 			return err
 		}
@@ -56,7 +61,7 @@ func otherFiles(in string, shards []string) (copied []other, left []module.Refus
 			leave(name, "a "+info.Mode().Type().String())
 		case top && slices.Contains([]string{configName, quantizeName, safetensors.IndexName}, name):
 			// written anew
-		case slices.Contains(shards, path):
+		case slices.Contains(shards, filepath.Join(in, name)):
 			// its tensors are
 		case weights(name, top):
 			leave(name, "the weights in another form")

@@ -134,6 +134,28 @@ func TestTheRestIsCopied(t *testing.T) {
 	}
 }
 
+// An input that is a link to a directory has the same files as the directory.
+func TestLinkedInput(t *testing.T) {
+	in := llama(t).write()
+	parent := filepath.Dir(in)
+	require.NoError(t, os.Symlink(in, filepath.Join(parent, "alias")))
+	o := Options{Settings: Settings{Group: 32}}
+	direct, err := Model(t.Context(), in, filepath.Join(parent, "direct"), o)
+	require.NoError(t, err)
+	linked, err := Model(t.Context(), filepath.Join(parent, "alias"), filepath.Join(parent, "linked"), o)
+	require.NoError(t, err)
+	require.Contains(t, linked.Files, "tokenizer.json")
+	require.Equal(t, direct.Files, linked.Files)
+	require.Equal(t, direct.LeftOut, linked.LeftOut)
+	for _, name := range linked.Files {
+		want, err := os.ReadFile(filepath.Join(direct.Out, name))
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(linked.Out, name))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got), name)
+	}
+}
+
 func golden(t *testing.T, name string, got []byte) {
 	path := filepath.Join("testdata", name)
 	if *update {
