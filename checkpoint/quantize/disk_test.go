@@ -191,6 +191,9 @@ func TestPlaces(t *testing.T) {
 	require.NoError(t, os.Symlink("nowhere", at("gone")))
 	require.NoError(t, os.MkdirAll(at("plain"), 0o777))
 	require.NoError(t, safetensors.WriteFile(at("plain/model.safetensors"), nil))
+	require.NoError(t, os.MkdirAll(at("elsewhere"), 0o777))
+	require.NoError(t, os.Symlink(at("elsewhere"), at("link-to-empty")))
+	require.NoError(t, os.Symlink(at("plain"), at("link-to-plain")))
 	require.NoError(t, os.WriteFile(at("plain/config.json"), []byte("{}"), 0o666))
 	before := contents(t, parent)
 	for _, c := range []struct {
@@ -205,6 +208,8 @@ func TestPlaces(t *testing.T) {
 		{"link/out", true, "inside "},
 		{"file", true, "a file, want a name that is free"},
 		{"gone", true, "a link to nowhere"},
+		{"link-to-empty", false, "a link to a directory, want a directory, or a name that is free"},
+		{"link-to-plain", true, "a link to a directory, want a directory, or a name that is free"},
 		{"full", false, "a directory that is not empty, want a name that is free, an empty directory, or the leave to replace a quantized model (Options.Replace, --force)"},
 		{"full", true, "another directory: "},
 		{"plain", true, "a plain one"},

@@ -61,6 +61,11 @@ func findPlace(ctx context.Context, in, out string, o *Options) (*place, error) 
 	case !info.IsDir():
 		return nil, quant.Errorf(quant.ErrUnsupported, out, "", "a name that is free", "a file")
 	}
+	// A rename would put the new directory in the place of the link, perhaps on
+	// another disk than the one that the link is for.
+	if link, err := os.Lstat(p.out); err != nil || link.Mode()&fs.ModeSymlink != 0 {
+		return nil, errors.Join(err, quant.Errorf(quant.ErrUnsupported, out, "", "a directory, or a name that is free", "a link to a directory"))
+	}
 	entries, err := os.ReadDir(p.out)
 	if err != nil {
 		return nil, err
@@ -74,9 +79,6 @@ func findPlace(ctx context.Context, in, out string, o *Options) (*place, error) 
 	}
 	if real, err := filepath.EvalSymlinks(in); err != nil || isOrHolds(info, filepath.Dir(real)) {
 		return nil, errors.Join(err, quant.Errorf(quant.ErrUnsupported, out, "", "a directory that does not hold the input", "one above %s", in))
-	}
-	if link, err := os.Lstat(p.out); err != nil || link.Mode()&fs.ModeSymlink != 0 {
-		return nil, errors.Join(err, quant.Errorf(quant.ErrUnsupported, out, "", "a directory to replace", "a link to one"))
 	}
 	return p, isQuantizedModel(ctx, p.out)
 }
