@@ -39,6 +39,10 @@ func TestTheyReadOurModels(t *testing.T) {
 	write(quantize.Options{ShardSize: 30000, Keep: []string{"*.q_proj"}, Overrides: []quantize.Override{
 		{Glob: "*.0.mlp.down_*", Settings: quantize.Settings{Bits: 3, Asymmetric: true}}, {Glob: "*.mlp.*", Settings: quantize.Settings{Bits: 8, Group: -1}},
 	}})
+	// Overrides that match the same layer, in another order than that of their text.
+	write(quantize.Options{Overrides: []quantize.Override{
+		{Glob: "*.mlp.down_proj", Settings: quantize.Settings{Bits: 8}}, {Glob: "*.layers.0.*", Settings: quantize.Settings{Bits: 3}},
+	}})
 	cmd := python(t.Context(), "read_models.py", append([]string{out}, models...)...)
 	cmd.Stderr = os.Stderr
 	require.NoError(t, cmd.Run())

@@ -13,7 +13,7 @@ import sys
 import torch
 from compressed_tensors.compressors import BaseCompressor
 from compressed_tensors.quantization import QuantizationConfig
-from compressed_tensors.utils import match_named_modules
+from compressed_tensors.utils import match_named_modules, match_targets
 from safetensors.torch import load_file, save_file
 
 
@@ -39,18 +39,16 @@ def main():
         linear = sorted({k.removesuffix(".weight_packed") for k in tensors if k.endswith(".weight_packed")} |
                         {k.removesuffix(".weight") for k, t in tensors.items() if k.endswith(".weight") and t.dim() == 2 and "embed" not in k})
         root = module_tree(linear)
-        found, weights = {}, {}
-        # As upstream applies a configuration: names before patterns before classes.
-        for scheme in config.config_groups.values():
-            for name, _ in match_named_modules(root, scheme.targets, config.ignore):
-                rank = min(0 if t == name else 1 if t.startswith("re:") else 2 for t in scheme.targets)
-                if name not in found or rank < found[name][0]:
-                    found[name] = (rank, scheme)
+        weights = {}
+        # As apply_quantization_config does it, whose order of targets is not that of
+        # the file: names, then patterns in the order of their text, then classes.
+        schemes = {target: scheme for scheme in config.config_groups.values() for target in scheme.targets}
+        found = {name: schemes[match_targets(name, module, schemes)[0]] for name, module in match_named_modules(root, schemes, config.ignore)}
         for name in linear:
             packed = {k.removeprefix(name + "."): t for k, t in tensors.items() if k.startswith(name + ".")}
             assert ("weight_packed" in packed) == (name in found), name
             if name in found:
-                state = BaseCompressor.get_value_from_registry("pack-quantized").decompress(packed, found[name][1])
+                state = BaseCompressor.get_value_from_registry("pack-quantized").decompress(packed, found[name])
                 weights[name] = state["weight"].to(torch.float32).contiguous()
         save_file(weights, out / (path.name + ".safetensors"))
 

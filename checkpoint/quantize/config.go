@@ -17,26 +17,12 @@ import (
 )
 
 // config returns the quantization configuration: the general settings, the overrides
-// in their order, since in both formats the first pattern that matches decides, and
-// every linear layer that stays plain by its own name.
+// and every linear layer that stays plain by its own name.
 func (p *plan) config() []module.Field {
 	if p.o.Format == CompressedTensors {
-		c := ctensors.Config{}
-		for _, v := range p.o.Overrides {
-			// A pattern even of a plain name: exact names would come before patterns.
-			target := "re:" + checkpoint.Glob(v.Glob).Pattern()
-			c.Schemes = append(c.Schemes, ctensors.Scheme{Targets: []string{target}, Bits: v.Bits, Group: v.Group, Symmetric: !v.Asymmetric})
-		}
-		s := p.o.Settings
-		c.Schemes = append(c.Schemes, ctensors.Scheme{Targets: []string{ctensors.Class}, Bits: s.Bits, Group: s.Group, Symmetric: !s.Asymmetric})
-		for _, name := range p.ignored {
-			if strings.HasPrefix(name, "re:") || name == ctensors.Class {
-				name = "re:" + regexp.QuoteMeta(name) + "$"
-			}
-			c.Ignore = append(c.Ignore, name)
-		}
-		return c.Fields()
+		return p.compressedTensors()
 	}
+	// The first entry that matches decides.
 	settings := func(s Settings) gptq.Scheme {
 		return gptq.Scheme{Bits: s.Bits, Group: s.Group, Symmetric: !s.Asymmetric}
 	}
@@ -50,6 +36,39 @@ func (p *plan) config() []module.Field {
 		c.Overrides = append(c.Overrides, gptq.Override{Pattern: checkpoint.Glob(v.Glob).Pattern(), Scheme: settings(v.Settings)})
 	}
 	return c.Fields()
+}
+
+// compressedTensors is config for that format. Of several patterns that match a layer
+// vLLM takes the first of the file and the library of the format the first in the order
+// of their text. So a layer that more than one of them matches is named beside the one
+// that decides: names come before patterns.
+func (p *plan) compressedTensors() []module.Field {
+	c := ctensors.Config{}
+	exact := make([][]string, len(p.o.Overrides))
+	for _, l := range p.layers {
+		if o := p.overridesOf(l.Name); len(o) > 1 {
+			exact[o[0]] = append(exact[o[0]], entry(l.Name))
+		}
+	}
+	for i, v := range p.o.Overrides {
+		// A pattern even of a plain name: it is to match as the glob does.
+		targets := append(exact[i], "re:"+checkpoint.Glob(v.Glob).Pattern())
+		c.Schemes = append(c.Schemes, ctensors.Scheme{Targets: targets, Bits: v.Bits, Group: v.Group, Symmetric: !v.Asymmetric})
+	}
+	s := p.o.Settings
+	c.Schemes = append(c.Schemes, ctensors.Scheme{Targets: []string{ctensors.Class}, Bits: s.Bits, Group: s.Group, Symmetric: !s.Asymmetric})
+	for _, name := range p.ignored {
+		c.Ignore = append(c.Ignore, entry(name))
+	}
+	return c.Fields()
+}
+
+// entry returns a module's name as targets and ignore have it.
+func entry(name string) string {
+	if strings.HasPrefix(name, "re:") || name == ctensors.Class {
+		return "re:" + regexp.QuoteMeta(name) + "$"
+	}
+	return name
 }
 
 // configKey is where config.json has the quantization configuration.

@@ -129,11 +129,8 @@ func joined(problems []error) error {
 // layerOf decides how a layer is quantized and whether the format can have it so.
 func (p *plan) layerOf(m *checkpoint.Model, mod module.Module, used []bool) (layer, error) {
 	s := p.o.Settings
-	for i, v := range p.o.Overrides {
-		if checkpoint.Glob(v.Glob).Match(mod.Name) {
-			s, used[i] = v.Settings, true
-			break
-		}
+	if o := p.overridesOf(mod.Name); len(o) > 0 {
+		s, used[o[0]] = p.o.Overrides[o[0]].Settings, true
 	}
 	l := layer{Module: mod, settings: s}
 	stored, _ := m.Files().Lookup(mod.Name + ".weight")
@@ -166,6 +163,16 @@ func (p *plan) layerOf(m *checkpoint.Model, mod module.Module, used []bool) (lay
 		err = fmt.Errorf("%w: keep %s plain (Keep, --keep), give it other bits (Overrides, --set), or write %s, which has every size", err, l.Name, CompressedTensors)
 	}
 	return l, err
+}
+
+// overridesOf returns the overrides that match a name: the first decides.
+func (p *plan) overridesOf(name string) (matches []int) {
+	for i, v := range p.o.Overrides {
+		if checkpoint.Glob(v.Glob).Match(name) {
+			matches = append(matches, i)
+		}
+	}
+	return matches
 }
 
 // head is the module that configurations treat apart. It may have no tensor, being

@@ -1,8 +1,14 @@
 package quantize
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -140,6 +146,61 @@ func TestModelConfig(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(`{`), 0o666))
 	_, err = modelConfig(path, fields)
 	require.ErrorIs(t, err, quant.ErrFormat)
+}
+
+// Readers of compressed-tensors do not agree on which of several patterns decides:
+// vLLM goes by the order of the file, the library of the format by that of their text.
+func TestOverridesThatOverlap(t *testing.T) {
+	o := Options{Format: CompressedTensors, Settings: Settings{Group: 32}, Overrides: []Override{
+		{"*.mlp.down_proj", Settings{Bits: 8}}, {"*.layers.0.*", Settings{Bits: 3}}, {"*.[0-9].mlp.*", Settings{Bits: 2}},
+	}}
+	r, m := quantized(t, llama(t).write(), o)
+	text, err := os.ReadFile(filepath.Join(r.Out, "config.json"))
+	require.NoError(t, err)
+	var config struct {
+		Q struct {
+			Groups map[string]struct {
+				Targets []string
+				Weights struct {
+					Bits int `json:"num_bits"`
+				}
+			} `json:"config_groups"`
+		} `json:"quantization_config"`
+	}
+	require.NoError(t, json.Unmarshal(bytes.ReplaceAll(text, []byte("Infinity"), []byte("0")), &config))
+	var targets []string // in the order of the file
+	bits := map[string]int{}
+	for i := range len(config.Q.Groups) {
+		g := config.Q.Groups[fmt.Sprint("group_", i)]
+		targets = append(targets, g.Targets...)
+		for _, target := range g.Targets {
+			bits[target] = g.Weights.Bits
+		}
+	}
+	sorted := slices.SortedFunc(slices.Values(targets), func(a, b string) int {
+		if x, y := strings.Contains(a, "re:"), strings.Contains(b, "re:"); x != y {
+			if y {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	for _, mod := range m.Modules() {
+		if !mod.Quantized {
+			continue
+		}
+		for _, order := range [][]string{targets, sorted} {
+			i := slices.IndexFunc(order, func(target string) bool {
+				expr, isPattern := strings.CutPrefix(target, "re:")
+				return target == mod.Name || isPattern && regexp.MustCompile("^(?:"+expr+")").MatchString(mod.Name)
+			})
+			if i < 0 {
+				i = slices.Index(order, "Linear")
+			}
+			require.Equal(t, mod.Bits, bits[order[i]], "%s of %q", mod.Name, order)
+		}
+	}
 }
 
 // Names and globs mean the same in the written patterns.
