@@ -48,7 +48,8 @@ func DefaultKeep() []string {
 // their weight may be a matrix: embeddings and norms.
 func DefaultSkip() []string {
 	return []string{
-		"*embed_tokens*", "*embedding", "*embeddings", "*embed_positions", "*_embed", "embed", "*.embed",
+		"*embed_tokens*", "*embed_*_tokens", "*embed_in", "*embedding", "*embeddings", "*_embeds_layer", "*embed_positions", "*pos_emb", "*position_emb",
+		"*_embed", "embed", "*.embed",
 		"wte", "*.wte", "wpe", "*.wpe", "shared", "*.shared", "*relative_attention_bias", "*codebook",
 		"*norm", "*Norm", "*norm[0-9]", "ln_?", "*.ln_?", "*.ln",
 	}
@@ -88,8 +89,8 @@ func (o *DenseOptions) choose(name string) (quantize, skip bool, why string) {
 	if g := matchAny(o.Keep, name); g != "" {
 		return false, false, g
 	}
-	if g := matchAny(o.Skip, name); g != "" {
-		return false, true, fmt.Sprintf("matches %q of the options", g)
+	if why := o.left(name); why != "" {
+		return false, true, why
 	}
 	if g := matchAny(DefaultKeep(), name); g != "" {
 		return false, false, g
@@ -98,6 +99,14 @@ func (o *DenseOptions) choose(name string) (quantize, skip bool, why string) {
 		return false, true, fmt.Sprintf("an embedding or norm by its name (%s)", g)
 	}
 	return true, false, ""
+}
+
+// left says by which glob of the options a module is left out, or "".
+func (o *DenseOptions) left(name string) string {
+	if g := matchAny(o.Skip, name); g != "" && matchAny(o.Quantize, name)+matchAny(o.Keep, name) == "" {
+		return fmt.Sprintf("matches %q of the options", g)
+	}
+	return ""
 }
 
 // findPlain goes through the tensors that the format has not taken and makes
@@ -140,11 +149,12 @@ func (m *Model) findPlain(o DenseOptions) {
 			continue
 		}
 		t, _ := m.src.Lookup(name)
-		if why := floatExperts(t); why != "" {
+		why := floatExperts(t)
+		if left := o.left(name); why != "" && left == "" {
 			m.refused = append(m.refused, module.Refused{Name: name, Why: why})
-			continue
+		} else {
+			m.skipped = append(m.skipped, module.Refused{Name: name, Why: cmp.Or(left, notLinear(t))})
 		}
-		m.skipped = append(m.skipped, module.Refused{Name: name, Why: notLinear(t)})
 	}
 }
 
@@ -156,7 +166,8 @@ func notLinear(t safetensors.Tensor) string {
 // linear layer that is not read from something that is none.
 func (m *Model) plainOf(name string, t safetensors.Tensor, o *DenseOptions) (p plain, why string, refuse bool) {
 	if why := floatExperts(t); why != "" {
-		return p, why, true
+		left := o.left(name)
+		return p, cmp.Or(left, why), left == ""
 	}
 	if len(t.Shape) != 2 {
 		return p, notLinear(t), false

@@ -215,6 +215,19 @@ func TestConv1D(t *testing.T) {
 	require.Equal(t, map[string]string{"h.0.attn.c_attn": "bias [384] does not fit a weight of 128 output and 384 input features"}, reasons(m.Refused()))
 }
 
+// Embeddings go by many names, and not one of them is a linear layer.
+func TestEmbeddings(t *testing.T) {
+	d := newDir(t)
+	all := []string{"gpt_neox.embed_in", "embed_tokens", "model.embed_tokens_per_layer", "backbone_model.embed_audio_tokens", "semantic.input_embeds_layer",
+		"encoder.pos_emb", "x.position_emb", "transformer.wte", "transformer.word_embeddings", "model.tok_embeddings", "transformer.embedding.word_embeddings"}
+	for _, name := range all {
+		d.floats(name+".weight", dtype.F32, 8, 128)
+	}
+	m := d.open(Options{})
+	require.Empty(t, names(m.Modules()))
+	require.Len(t, m.Skipped(), len(all))
+}
+
 func TestOddWeights(t *testing.T) {
 	d := newDir(t)
 	d.raw("a.weight", "F8_E4M3", make([]byte, 12), 3, 4)
