@@ -180,19 +180,38 @@ func (p *plan) overridesOf(name string) (matches []int) {
 const head = "lm_head"
 
 // findIgnored adds the linear layers that are in no list of modules: those that the
-// options skip, and a head that is tied.
+// options skip, with experts in one tensor, those that pass for an embedding by their
+// names (the projections of a vision_embed_tokens), and a head that is tied.
 func (p *plan) findIgnored(m *checkpoint.Model) {
 	for _, s := range m.Skipped() {
 		t, ok := m.Files().Lookup(s.Name + ".weight")
-		if ok && len(t.Shape) == 2 && slices.ContainsFunc(p.o.Skip, func(g string) bool { return checkpoint.Glob(g).Match(s.Name) }) {
-			p.kept = append(p.kept, module.Refused{Name: s.Name, Why: "skipped"})
-			p.ignored = append(p.ignored, s.Name)
+		if !ok {
+			t, _ = m.Files().Lookup(s.Name)
 		}
+		name, dims := s.Name, len(t.Shape)
+		skipped := slices.ContainsFunc(p.o.Skip, func(g string) bool { return checkpoint.Glob(g).Match(s.Name) })
+		switch at := strings.LastIndex(name, "experts."); {
+		case skipped && dims == 3 && at >= 0:
+			name = name[:at+len("experts")] // the module of all of them
+		case !ok || dims != 2 || !skipped && isEmbedding(name):
+			continue
+		}
+		if skipped {
+			p.kept = append(p.kept, module.Refused{Name: s.Name, Why: "skipped"})
+		}
+		p.ignored = append(p.ignored, name)
 	}
-	if !p.quantizes(head) && !slices.Contains(p.ignored, head) {
+	if !p.quantizes(head) {
 		p.ignored = append(p.ignored, head)
 	}
 	slices.SortFunc(p.ignored, module.Compare)
+	p.ignored = slices.Compact(p.ignored)
+}
+
+// isEmbedding tells the embedding of most decoders, which need not be ignored, from
+// what may be a linear layer.
+func isEmbedding(name string) bool {
+	return name[strings.LastIndexByte(name, '.')+1:] == "embed_tokens"
 }
 
 func (p *plan) quantizes(name string) bool {

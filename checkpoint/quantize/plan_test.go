@@ -71,6 +71,31 @@ func TestRefusals(t *testing.T) {
 	fails(t, taken, Options{Settings: Settings{Group: 32}}, "c.scales: tensor is of c and of c.scales")
 }
 
+// Linear layers that are skipped, because the options say so or because their names
+// are like those of embeddings, are no quantized layers to anybody.
+func TestSkippedLayersAreIgnored(t *testing.T) {
+	for _, format := range Formats() {
+		in := newInput(t).floats("l.q_proj.weight", dtype.BF16, 32, 32)
+		in.floats("model.embed_tokens.weight", dtype.BF16, 32, 32).floats("model.vision_embed_tokens.img_projection.0.weight", dtype.BF16, 32, 32)
+		in.floats("model.layers.0.mlp.experts.gate_up_proj", dtype.BF16, 2, 32, 32).floats("model.layers.0.mlp.experts.down_proj.weight", dtype.BF16, 2, 32, 32)
+		fails(t, in.write(), Options{Settings: Settings{Group: 32}}, "model.layers.0.mlp.experts.gate_up_proj: 2 experts in one tensor", "or the module skipped, which copies it")
+		fails(t, in.dir, Options{Settings: Settings{Group: 32}, Skip: []string{"*experts*"}, Keep: []string{"*down_proj"}}, "experts.down_proj: 2 experts")
+		r, err := Model(t.Context(), in.dir, in.dir+"2", Options{Format: format, Settings: Settings{Group: 32}, Skip: []string{"*experts*"}})
+		require.NoError(t, err)
+		require.Equal(t, []module.Refused{{Name: "model.layers.0.mlp.experts.down_proj", Why: "skipped"}, {Name: "model.layers.0.mlp.experts.gate_up_proj", Why: "skipped"}}, r.Kept)
+		require.Equal(t, 4, r.Summary.Copied)
+		text, err := os.ReadFile(filepath.Join(r.Out, "config.json"))
+		require.NoError(t, err)
+		for _, name := range []string{"model.vision_embed_tokens.img_projection.0", "model.layers.0.mlp.experts"} {
+			if format != CompressedTensors {
+				name = "-:" + strings.ReplaceAll(name, ".", `\\.`) + "$"
+			}
+			require.Contains(t, string(text), `"`+name+`"`)
+		}
+		require.NotContains(t, string(text), `"-:model\\.embed_tokens`)
+	}
+}
+
 // A zero point of 0, which readers of version 1 disagree about, is searched around,
 // and refused where upstream's numbers are asked for.
 func TestZeroPointsOfVersion1(t *testing.T) {
