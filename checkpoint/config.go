@@ -38,8 +38,9 @@ type settings struct {
 	warnings   []string
 }
 
-// heads is how the rows of an attention are divided, 0 where it is not said.
-type heads struct{ queries, keys, dim int }
+// heads is how the rows of an attention are divided, 0 where it is not said. Gemma 4 has
+// larger heads in its global layers.
+type heads struct{ queries, keys, dim, global int }
 
 // quantConfig is one quantization configuration.
 type quantConfig struct {
@@ -198,7 +199,7 @@ func (s *settings) attention(o *module.Object) {
 		}
 		return 0
 	}
-	h := heads{queries: number("num_attention_heads", "n_head"), keys: number("num_key_value_heads"), dim: number("head_dim")}
+	h := heads{queries: number("num_attention_heads", "n_head"), keys: number("num_key_value_heads"), dim: number("head_dim"), global: number("global_head_dim")}
 	if h.queries == 0 {
 		return
 	}

@@ -146,6 +146,9 @@ func (m *Model) findFused(own map[string][]Fusion) {
 		at := strings.LastIndexByte(name, '.') + 1
 		parent, last := name[:at], name[at:]
 		for _, r := range m.rules {
+			if r.Heads && slices.ContainsFunc(twoInputs, func(s string) bool { return strings.Contains(parent, s) }) {
+				continue
+			}
 			if whole := parent + r.Name; (last == r.Name || slices.Contains(r.Parts, last)) && !seen[whole] {
 				seen[whole] = true
 				if f, ok := m.fuse(parent, r); ok {
@@ -171,6 +174,11 @@ func (m *Model) findFused(own map[string][]Fusion) {
 	}
 }
 
+// twoInputs are in the names of attentions whose keys and values do not read what their
+// queries read. Models whose text part has rules may have one elsewhere: Idefics 2 in its
+// connector.perceiver_resampler.
+var twoInputs = []string{"cross", "encoder_attn", "perceiver", "resampler"}
+
 // fuse makes the layer of a rule under parent. There is none where fewer than
 // two of the parts are there: an up_proj without a gate, a q_proj beside
 // compressed keys.
@@ -178,9 +186,6 @@ func (m *Model) fuse(parent string, r Fusion) (Fused, bool) {
 	f := Fused{Name: parent + r.Name, heads: r.Heads}
 	for _, p := range r.Parts {
 		f.Parts = append(f.Parts, Part{Name: parent + p, Unit: 1})
-		if r.Heads {
-			f.Parts[len(f.Parts)-1].Unit = m.settings.head.dim
-		}
 	}
 	if whole, ok := m.module(f.Name); ok {
 		f.Stored = true
@@ -208,6 +213,9 @@ func (m *Model) fuse(parent string, r Fusion) (Fused, bool) {
 			f.Problem = differ(first, mod)
 		}
 	}
+	if r.Heads {
+		f.findHeads(m.settings.head)
+	}
 	if missing := m.missing(&f); missing != "" {
 		f.Problem = fmt.Sprintf("no module %s beside %s", missing, f.present(m))
 	}
@@ -221,6 +229,7 @@ func (f *Fused) cut(n int, h heads) {
 		rows[i] = n / len(rows)
 		if f.heads {
 			rows[i] = h.keys * h.dim
+			f.Parts[i].Unit = h.dim
 		}
 	}
 	if f.heads {
@@ -237,6 +246,31 @@ func (f *Fused) cut(n int, h heads) {
 	for i := range f.Parts {
 		f.Parts[i].Rows = quant.Range{Start: at, End: at + rows[i]}
 		at += rows[i]
+	}
+}
+
+// findHeads finds the rows of a head of each part. Those of the queries must be what
+// config.json says of its text part, times a whole number: Qwen 3 Next has a gate beside
+// the queries of each head. Otherwise they are of another part, a vision tower, or of
+// layers with other heads.
+func (f *Fused) findHeads(h heads) {
+	q := &f.Parts[0]
+	whole := func(rows, unit int) bool { return unit > 0 && rows > 0 && rows%unit == 0 }
+	for i := range f.Parts {
+		f.Parts[i].Unit = 0
+	}
+	if !whole(q.Rows.Len(), h.queries) || !whole(q.Rows.Len()/h.queries, h.dim) {
+		return
+	}
+	q.Unit = q.Rows.Len() / h.queries
+	dim := h.dim
+	if q.Unit == h.global {
+		dim = h.global
+	}
+	for i := range f.Parts[1:] {
+		if p := &f.Parts[i+1]; whole(p.Rows.Len(), dim) {
+			p.Unit = dim
+		}
 	}
 }
 

@@ -226,12 +226,58 @@ func TestFusedRules(t *testing.T) {
 	require.Equal(t, 96, l.Weight.N())
 
 	nested := newDir(t).file("config.json", `{"model_type":"llava","text_config":`+attention("llama", "")+`,"quantization_config":`+gptqConfig+`}`)
-	for _, p := range []string{"q_proj", "k_proj", "v_proj"} {
-		nested.gptq("language_model."+p, 32, 64, 32)
+	for p, n := range map[string]int64{"q_proj": 64, "k_proj": 32, "v_proj": 32} {
+		nested.gptq("language_model."+p, n, 64, 32)
 	}
 	require.Equal(t, 16, nested.open(Options{}).Fused()[0].Parts[0].Unit, "the text part's type and heads count")
 	require.Contains(t, FusedTypes(), "mixtral")
 	require.NotContains(t, FusedTypes(), "mllama", "its cross-attention reads two inputs")
+}
+
+// The heads of config.json are those of its text part: they are not cut by in other
+// parts, and a head that has a gate stays with it.
+func TestFusedHeads(t *testing.T) {
+	build := func(config string, q, k int64) *Fused {
+		d := newDir(t).file("config.json", config)
+		d.gptq("m.self_attn.q_proj", q, 64, 32)
+		d.gptq("m.self_attn.k_proj", k, 64, 32)
+		d.gptq("m.self_attn.v_proj", k, 64, 32)
+		m := d.open(Options{})
+		require.Len(t, m.Fused(), 1)
+		require.Empty(t, m.Fused()[0].Problem)
+		return &m.Fused()[0]
+	}
+	f := build(withGPTQ("llama"), 160, 160) // a tower of 8 heads of 20
+	_, err := f.Rank(0, 3)
+	require.ErrorIs(t, err, quant.ErrUnsupported)
+	require.ErrorContains(t, err, "rows of m.self_attn.q_proj is 160, in heads of 0, want whole heads, as num_attention_heads")
+
+	f = build(withGPTQ("qwen3_next"), 128, 32) // 4 heads of 16 and their gates
+	require.Equal(t, []int{32, 16, 16}, []int{f.Parts[0].Unit, f.Parts[1].Unit, f.Parts[2].Unit})
+	got, err := f.Rank(1, 3)
+	require.NoError(t, err)
+	require.Equal(t, "[64..95 144..159 176..191]", fmt.Sprint(got), "the third head and the second key")
+	_, err = f.Rank(0, 8)
+	require.ErrorContains(t, err, "want at most the 4 parts of m.self_attn.q_proj")
+
+	f = build(attention("gemma4_text", `,"head_dim":16,"global_head_dim":32,"quantization_config":`+gptqConfig), 128, 64)
+	got, err = f.Rank(3, 4)
+	require.NoError(t, err)
+	require.Equal(t, "[96..127 160..191 224..255]", fmt.Sprint(got), "a global layer has heads of 32")
+}
+
+// Keys and values that do not read what the queries read are not one layer with them,
+// whatever the rules of the text part say.
+func TestFusedTwoInputs(t *testing.T) {
+	d := newDir(t).file("config.json", `{"model_type":"idefics2","text_config":`+attention("mistral", "")+`,"quantization_config":`+gptqConfig+`}`)
+	for _, parent := range []string{"model.connector.perceiver_resampler.layers.0.self_attn.", "model.text_model.layers.0.self_attn.", "model.decoder.layers.0.encoder_attn.", "model.layers.3.cross_attn."} {
+		d.gptq(parent+"q_proj", 64, 64, 32)
+		d.gptq(parent+"k_proj", 32, 64, 32)
+		d.gptq(parent+"v_proj", 32, 64, 32)
+	}
+	m := d.open(Options{})
+	require.Len(t, m.Fused(), 1)
+	require.Equal(t, "model.text_model.layers.0.self_attn.qkv_proj", m.Fused()[0].Name)
 }
 
 // One part alone is no group: an up_proj without a gate, a q_proj beside

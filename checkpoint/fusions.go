@@ -7,7 +7,8 @@ import (
 
 // Fusion is a rule of one architecture: modules beside each other that read
 // the same input, so that they can be one layer whose rows are theirs, one
-// after another.
+// after another. Queries, keys and values of an attention whose name says that it reads
+// two inputs (cross, encoder_attn, perceiver, resampler) are left alone.
 type Fusion struct {
 	Name  string   // last part of the one layer's name: "qkv_proj"
 	Parts []string // last parts of the modules' names, in the order of their rows: "q_proj", "k_proj", "v_proj"
