@@ -20,7 +20,7 @@ type description struct {
 	name      string            // for errors
 	types     map[string]string // of tensors
 	groupSize int               // features under one weight scale, where a type has groups; 0: not said
-	rotated   map[string]bool   // modules whose input is to be rotated first
+	rotated   map[string]bool   // modules whose input is to be rotated first: by name, or as "3 o_proj", of layer 3
 }
 
 // parse reads a description. Keys with a dot are tensors; the others, and
@@ -57,6 +57,10 @@ func parse(name string, data []byte) (*description, error) {
 	return d, d.findRotations(o)
 }
 
+// rotations are the kinds of rotations at run time, and the modules that have them
+// where a description names layers by their numbers, as the first ones did.
+var rotations = []struct{ key, last string }{{"heads_rotation", "o_proj"}, {"kronecker_rotation", "down_proj"}}
+
 // findRotations reads which modules QuaRot rotates the input of at run time.
 func (d *description) findRotations(o *module.Object) error {
 	metadata, err := o.Object("metadata")
@@ -67,8 +71,8 @@ func (d *description) findRotations(o *module.Object) error {
 	if quarot == nil || err != nil {
 		return err
 	}
-	for _, key := range []string{"heads_rotation", "kronecker_rotation"} {
-		rotation, err := quarot.Object(key)
+	for _, r := range rotations {
+		rotation, err := quarot.Object(r.key)
 		if err != nil {
 			return err
 		}
@@ -80,10 +84,23 @@ func (d *description) findRotations(o *module.Object) error {
 			return err
 		}
 		for _, l := range layers {
+			if strings.Trim(l, "0123456789") == "" {
+				l += " " + r.last
+			}
 			d.rotated[strings.TrimSuffix(l, ".")] = true
 		}
 	}
 	return nil
+}
+
+// rotates reports whether the input of a module is to be rotated at run time.
+func (d *description) rotates(module string) bool {
+	if d.rotated[module] {
+		return true
+	}
+	_, rest, _ := strings.Cut(module, "layers.")
+	layer, rest, _ := strings.Cut(rest, ".")
+	return d.rotated[layer+" "+rest[strings.LastIndexByte(rest, '.')+1:]]
 }
 
 // missing returns the first described tensor, in natural order, that is

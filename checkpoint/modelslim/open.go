@@ -186,7 +186,7 @@ func (r *reader) open(d *description, m described) (*layer, string, error) {
 	if _, ok := r.src.Lookup(m.name + suffixPacked); ok {
 		return nil, "it needs " + needed["W4A16"], nil
 	}
-	if d.rotated[m.name] {
+	if d.rotates(m.name) {
 		return nil, "it needs a rotation of its input, of which the description speaks", nil
 	}
 	for _, c := range changes {

@@ -86,6 +86,27 @@ func TestChangedModules(t *testing.T) {
 	require.Contains(t, f.Refused()[1].Why, "multiplied by m.q_proj.div.mul_scale")
 }
 
+// The first descriptions with rotations name layers by their numbers: heads are rotated
+// before an o_proj, everything before a down_proj.
+func TestRotationsOfNumberedLayers(t *testing.T) {
+	src := newTensors()
+	names := []string{"self_attn.o_proj", "self_attn.q_proj", "mlp.down_proj", "mlp.experts.1.down_proj", "mlp.up_proj"}
+	for _, l := range []string{"model.layers.1.", "model.layers.11.", "model.layers.2."} {
+		for _, n := range names {
+			src.layer(l+n, "W4A4_DYNAMIC", 4, 8, 1)
+		}
+	}
+	src.layer("lm_head", "W8A16", 4, 8, 1)
+	f := src.open(t, `"metadata":{"quarot":{"max_tp_size":4,"heads_rotation":{"layers":["1","2"]},"kronecker_rotation":{"layers":["11"]}}}`)
+	var refused []string
+	for _, r := range f.Refused() {
+		require.Contains(t, r.Why, "a rotation of its input, of which the description speaks")
+		refused = append(refused, r.Name)
+	}
+	require.Equal(t, []string{"model.layers.1.self_attn.o_proj", "model.layers.2.self_attn.o_proj", "model.layers.11.mlp.down_proj", "model.layers.11.mlp.experts.1.down_proj"}, refused)
+	require.Len(t, f.Modules(), 16-4)
+}
+
 // What is no linear layer is left to others: norms that old writers give the
 // model's type, caches, quantized attentions, keys without a dot.
 func TestNotLayers(t *testing.T) {
