@@ -32,6 +32,9 @@ func (p *plan) config() []module.Field {
 			c.Overrides = append(c.Overrides, gptq.Override{Pattern: regexp.QuoteMeta(name) + "$", Keep: true})
 		}
 	}
+	for _, a := range p.aliases() {
+		c.Overrides = append(c.Overrides, gptq.Override{Pattern: a.pattern, Keep: a.Bits == 0, Scheme: settings(a.Settings)})
+	}
 	for _, v := range p.o.Overrides {
 		c.Overrides = append(c.Overrides, gptq.Override{Pattern: checkpoint.Glob(v.Glob).Pattern(), Scheme: settings(v.Settings)})
 	}
@@ -48,6 +51,11 @@ func (p *plan) compressedTensors() []module.Field {
 	for _, l := range p.layers {
 		if o := p.overridesOf(l.Name); len(o) > 1 {
 			exact[o[0]] = append(exact[o[0]], entry(l.Name))
+		}
+	}
+	for _, a := range p.aliases() {
+		if a.Bits != 0 { // ignored parts are found by their own names
+			c.Schemes = append(c.Schemes, ctensors.Scheme{Targets: []string{"re:" + a.pattern}, Bits: a.Bits, Group: a.Group, Symmetric: !a.Asymmetric})
 		}
 	}
 	for i, v := range p.o.Overrides {

@@ -3,7 +3,6 @@ package quantize
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -219,40 +218,12 @@ func (p *plan) quantizes(name string) bool {
 	return slices.ContainsFunc(p.layers, func(l layer) bool { return l.Name == name })
 }
 
-// fused are the projections that servers load as one, by the last part of their
-// names.
-var fused = [][]string{
-	{"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj"}, {"w1", "w3"}, {"q_a_proj", "kv_a_proj_with_mqa"}, {"in_proj_qkv", "in_proj_z"}, {"in_proj_b", "in_proj_a"},
-}
-
 // warn says what other programs may not take.
 func (p *plan) warn() {
 	if p.o.Format == GPTQ && slices.ContainsFunc(p.layers, func(l layer) bool { return l.settings.Asymmetric }) {
 		p.warnings = append(p.warnings, "GPTQModel refuses asymmetric checkpoints of gptq that it did not write itself: for it, take gptq_v2")
 	}
-	settings := map[string]Settings{}
-	for _, l := range p.layers {
-		s := l.settings
-		s.Parity = false // which the files do not show
-		settings[l.Name] = s
-	}
-	for _, name := range p.ignored {
-		settings[name] = Settings{} // those of no layer
-	}
-	for _, name := range slices.SortedFunc(maps.Keys(settings), module.Compare) {
-		at := strings.LastIndexByte(name, '.') + 1
-		for _, f := range fused {
-			i := slices.IndexFunc(f, func(part string) bool { _, ok := settings[name[:at]+part]; return ok })
-			if i < 0 || f[i] != name[at:] { // once, where the first of them is
-				continue
-			}
-			for _, other := range f[i+1:] {
-				if s, ok := settings[name[:at]+other]; ok && s != settings[name] {
-					p.warnings = append(p.warnings, fmt.Sprintf("%s and %s differ: servers that load %s as one refuse that", name, other, strings.Join(f, ", ")))
-				}
-			}
-		}
-	}
+	p.warnOfJoints()
 }
 
 // plan lists what is written, in natural order, and divides it into files.
