@@ -120,7 +120,8 @@ func (f *quantizeFlags) override(text string, base quantize.Settings) (quantize.
 		return v, usagef("--set %q: %v", text, err)
 	}
 	for _, word := range strings.Split(text[at+1:], ",") {
-		key, value, _ := strings.Cut(strings.TrimSpace(word), ":")
+		word = strings.TrimSpace(word)
+		key, value, _ := strings.Cut(word, ":")
 		n, err := strconv.Atoi(value)
 		switch {
 		case key == "bits" && err == nil:

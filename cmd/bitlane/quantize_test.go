@@ -19,7 +19,7 @@ func TestQuantizeThenRun(t *testing.T) {
 		{"--format", "gptq_v2", "--bits", "4", "--group", "32", "--asym"}, {"--format", "gptq_v2", "--bits", "8", "--asym", "--method", "rtn"},
 		{"--format", "compressed-tensors", "--bits", "2"}, {"--format", "compressed-tensors", "--bits", "3", "--asym", "--scales", "float16"},
 		{"--format", "compressed-tensors", "--bits", "5", "--quantize", "lm_head"}, {"--format", "compressed-tensors", "--bits", "6", "--group", "-1"},
-		{"--format", "compressed-tensors", "--bits", "7", "--set", "*.mlp.*=bits:8,asym,group:64"},
+		{"--format", "compressed-tensors", "--bits", "7", "--set", "*.mlp.*=bits:8, asym, group:64"},
 		{"--format", "compressed-tensors", "--bits", "4", "--shard-size", "40KB", "--keep", "*.up_proj"},
 	} {
 		out := filepath.Join(t.TempDir(), "out")
