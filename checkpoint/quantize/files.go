@@ -134,5 +134,10 @@ func copyFiles(ctx context.Context, d disk, in, out string, list []other) error 
 			return err
 		}
 	}
+	for _, o := range list {
+		if o.dir {
+			d.SyncDir(filepath.Join(out, o.path))
+		}
+	}
 	return nil
 }
