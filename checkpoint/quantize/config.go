@@ -111,6 +111,23 @@ func modelConfig(path string, fields []module.Field) ([]byte, error) {
 	return append(module.WriteObject(o.Fields, 0), '\n'), nil
 }
 
+// tied reports whether the configuration at path, which has been read before, says
+// that the head is the embedding.
+func tied(path string) bool {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	o, err := module.ParseObject(path, text)
+	for err == nil && o != nil {
+		if is, _ := o.Bool("tie_word_embeddings", false); is {
+			return true
+		}
+		o, err = o.Object("text_config")
+	}
+	return false
+}
+
 // appendField puts a field at the end of the JSON object text.
 func appendField(text []byte, f module.Field, first bool) []byte {
 	end := bytes.LastIndexByte(text, '}')

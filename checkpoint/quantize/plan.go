@@ -3,6 +3,7 @@ package quantize
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -94,7 +95,7 @@ func newPlan(m *checkpoint.Model, dir string, o Options) (*plan, error) {
 		return nil, quant.Errorf(quant.ErrUnsupported, dir, "", "linear layers to quantize", "%s, all kept or skipped", module.Count(len(m.Modules()), "linear layer"))
 	}
 	p.findIgnored(m)
-	p.warn()
+	p.warn(tied(filepath.Join(dir, configName)))
 	if err := p.plan(m); err != nil {
 		return nil, err
 	}
@@ -218,8 +219,12 @@ func (p *plan) quantizes(name string) bool {
 	return slices.ContainsFunc(p.layers, func(l layer) bool { return l.Name == name })
 }
 
-// warn says what other programs may not take.
-func (p *plan) warn() {
+// warn says what other programs may not take. tied is whether the head is the
+// embedding.
+func (p *plan) warn(tied bool) {
+	if tied && p.quantizes(head) {
+		p.warnings = append(p.warnings, "tie_word_embeddings says that lm_head is the embedding: others use that one, or cannot load a head that is quantized")
+	}
 	if p.o.Format == GPTQ && slices.ContainsFunc(p.layers, func(l layer) bool { return l.settings.Asymmetric }) {
 		p.warnings = append(p.warnings, "GPTQModel refuses asymmetric checkpoints of gptq that it did not write itself: for it, take gptq_v2")
 	}

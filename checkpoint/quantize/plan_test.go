@@ -143,6 +143,18 @@ func TestShardsOfOneLayerThatDiffer(t *testing.T) {
 	}, r.Warnings)
 }
 
+// A head that is tied to the embedding is nobody's layer.
+func TestTiedHead(t *testing.T) {
+	for config, want := range map[string]int{`{"tie_word_embeddings":true}`: 1, `{"text_config":{"tie_word_embeddings":true}}`: 1, `{"tie_word_embeddings":false}`: 0, `{}`: 0} {
+		in := newInput(t).file("config.json", config).floats("l.q_proj.weight", dtype.BF16, 32, 32).floats("lm_head.weight", dtype.BF16, 32, 32).write()
+		r, _ := quantized(t, in, Options{Settings: Settings{Group: 32}, Quantize: []string{"lm_head"}})
+		require.Len(t, r.Warnings, want, config)
+		require.NoError(t, os.RemoveAll(r.Out))
+		r, _ = quantized(t, in, Options{Settings: Settings{Group: 32}})
+		require.Empty(t, r.Warnings)
+	}
+}
+
 // GPT-2 stores its weights input first, which GPTQ does anyway.
 func TestInputFirst(t *testing.T) {
 	in := newInput(t).file("config.json", `{"model_type":"gpt2","quantization_config":null}`)
