@@ -27,10 +27,8 @@ func (p *plan) config() []module.Field {
 		return gptq.Scheme{Bits: s.Bits, Group: s.Group, Symmetric: !s.Asymmetric}
 	}
 	c := gptq.Config{Scheme: settings(p.o.Settings), Version: p.o.version(), LMHead: p.quantizes(head)}
-	for _, name := range p.ignored {
-		if name != head { // which LMHead is for
-			c.Overrides = append(c.Overrides, gptq.Override{Pattern: regexp.QuoteMeta(name) + "$", Keep: true})
-		}
+	for _, pattern := range p.plainPatterns() {
+		c.Overrides = append(c.Overrides, gptq.Override{Pattern: pattern, Keep: true})
 	}
 	for _, a := range p.aliases() {
 		c.Overrides = append(c.Overrides, gptq.Override{Pattern: a.pattern, Keep: a.Bits == 0, Scheme: settings(a.Settings)})
@@ -39,6 +37,42 @@ func (p *plan) config() []module.Field {
 		c.Overrides = append(c.Overrides, gptq.Override{Pattern: checkpoint.Glob(v.Glob).Pattern(), Scheme: settings(v.Settings)})
 	}
 	return c.Fields()
+}
+
+// manyNames is how many plain modules a glob has to match to stand for them.
+const manyNames = 100
+
+// plainPatterns returns patterns of the modules in p.ignored and of nothing else: their
+// names, but for thousands of experts the glob of the options that keeps or skips them.
+// Readers bound the number of patterns, and match each one with each name.
+func (p *plan) plainPatterns() (out []string) {
+	quantized := p.names()
+	for _, j := range p.findJoints() {
+		if j.settings[0].Bits > 0 {
+			quantized = append(quantized, j.whole)
+		}
+	}
+	globs := slices.DeleteFunc(slices.Concat(p.o.Keep, p.o.Skip), func(g string) bool {
+		n := 0
+		for _, name := range p.ignored {
+			if checkpoint.Glob(g).Match(name) {
+				n++
+			}
+		}
+		return n < manyNames || slices.ContainsFunc(quantized, checkpoint.Glob(g).Match)
+	})
+	seen := map[string]bool{}
+	for _, name := range p.ignored {
+		pattern := regexp.QuoteMeta(name) + "$"
+		if i := slices.IndexFunc(globs, func(g string) bool { return checkpoint.Glob(g).Match(name) }); i >= 0 {
+			pattern = checkpoint.Glob(globs[i]).Pattern()
+		}
+		if !seen[pattern] && name != head { // which LMHead is for
+			out = append(out, pattern)
+		}
+		seen[pattern] = true
+	}
+	return out
 }
 
 // compressedTensors is config for that format. Of several patterns that match a layer

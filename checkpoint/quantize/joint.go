@@ -11,7 +11,7 @@ import (
 )
 
 // joints are the projections that servers load as one, by the last parts of their
-// names, and what they call the one. They join those of experts in another way.
+// names, and what they call the one.
 var joints = []struct {
 	whole string
 	parts []string
@@ -24,32 +24,48 @@ var joints = []struct {
 	{"in_proj_ba", []string{"in_proj_b", "in_proj_a"}},
 }
 
-// joint is one of them: two or more layers that are there, and how each is quantized.
+// joint is one of them, or all experts of a layer: two or more layers that are there, and
+// how each is quantized.
 type joint struct {
-	parent, whole string
-	all           []string // the parts that there can be
-	parts         []string
-	settings      []Settings // of parts; none of a layer that stays plain
+	whole    string   // what servers call the one; "" where they do not ask for it
+	what     string   // the parts that there can be
+	parent   string   // what the names of parts begin with
+	parts    []string // the rest of their names
+	settings []Settings
+	experts  bool
 }
 
-// agree reports whether all parts are quantized alike.
-func (j *joint) agree() bool {
-	return !slices.ContainsFunc(j.settings, func(s Settings) bool { return s != j.settings[0] })
+// differing returns the first part that is not quantized as the first one is, or 0.
+func (j *joint) differing() int {
+	return max(0, slices.IndexFunc(j.settings, func(s Settings) bool { return s != j.settings[0] }))
 }
+
+// numbered is the name of a layer of one of many experts.
+var numbered = regexp.MustCompile(`^(.*experts)\.[0-9]+\.`)
 
 // findJoints returns the joints of the model in natural order.
 func (p *plan) findJoints() (found []joint) {
-	settings := map[string]Settings{}
+	settings := map[string]Settings{} // of a layer that stays plain: none
 	for _, l := range p.layers {
 		settings[l.Name] = visible(l.settings)
 	}
 	for _, name := range p.ignored {
 		settings[name] = Settings{}
 	}
+	experts := map[string]int{}
 	for _, name := range slices.SortedFunc(maps.Keys(settings), module.Compare) {
+		if all := numbered.FindStringSubmatch(name); all != nil {
+			if _, seen := experts[all[1]]; !seen {
+				experts[all[1]] = len(found)
+				found = append(found, joint{whole: all[1], what: "all experts", parent: all[1] + ".", experts: true})
+			}
+			j := &found[experts[all[1]]]
+			j.parts, j.settings = append(j.parts, name[len(j.parent):]), append(j.settings, settings[name])
+			continue
+		}
 		at := strings.LastIndexByte(name, '.') + 1
 		for _, f := range joints {
-			j := joint{parent: name[:at], whole: f.whole, all: f.parts}
+			j := joint{what: strings.Join(f.parts, ", "), parent: name[:at]}
 			for _, part := range f.parts {
 				if s, ok := settings[name[:at]+part]; ok {
 					j.parts, j.settings = append(j.parts, part), append(j.settings, s)
@@ -58,8 +74,8 @@ func (p *plan) findJoints() (found []joint) {
 			if len(j.parts) < 2 || j.parts[0] != name[at:] { // once, where the first part is
 				continue
 			}
-			if _, taken := settings[j.parent+j.whole]; taken || strings.Contains(j.parent, "experts.") {
-				j.whole = ""
+			if _, taken := settings[j.parent+f.whole]; !taken && f.whole != "" {
+				j.whole = j.parent + f.whole
 			}
 			found = append(found, j)
 		}
@@ -86,7 +102,10 @@ func (p *plan) warnOfJoints() {
 	for _, j := range p.findJoints() {
 		for i, s := range j.settings {
 			if s != j.settings[0] {
-				p.warnings = append(p.warnings, fmt.Sprintf("%s%s and %s differ: servers that load %s as one refuse that", j.parent, j.parts[0], j.parts[i], strings.Join(j.all, ", ")))
+				p.warnings = append(p.warnings, fmt.Sprintf("%s%s and %s differ: servers that load %s as one refuse that", j.parent, j.parts[0], j.parts[i], j.what))
+				if j.experts {
+					break // of hundreds
+				}
 			}
 		}
 	}
@@ -103,36 +122,38 @@ type alias struct {
 // of such a name than of the parts: vLLM looks for the name of the one layer only.
 func (p *plan) aliases() (found []alias) {
 	type key struct {
-		whole string
+		last string
 		Settings
 	}
 	names, all := map[key][]string{}, map[string]int{}
 	var order []key
 	for _, j := range p.findJoints() {
-		if j.whole == "" || !j.agree() {
+		// compressed-tensors is asked for each expert.
+		if j.whole == "" || j.differing() > 0 || j.experts && p.o.Format == CompressedTensors {
 			continue
 		}
-		all[j.whole]++
+		last := j.whole[strings.LastIndexByte(j.whole, '.')+1:]
+		all[last]++
 		said := p.o.Settings
-		if o := p.overridesOf(j.parent + j.whole); len(o) > 0 {
+		if o := p.overridesOf(j.whole); len(o) > 0 {
 			said = p.o.Overrides[o[0]].Settings
 		}
 		if j.settings[0] == visible(said) {
 			continue
 		}
-		k := key{j.whole, j.settings[0]}
+		k := key{last, j.settings[0]}
 		if names[k] == nil {
 			order = append(order, k)
 		}
-		names[k] = append(names[k], regexp.QuoteMeta(j.parent+j.whole))
+		names[k] = append(names[k], regexp.QuoteMeta(j.whole))
 	}
 	stored := map[string]bool{} // last parts of names that layers of the files have
 	for _, name := range slices.Concat(p.ignored, p.names()) {
 		stored[name[strings.LastIndexByte(name, '.')+1:]] = true
 	}
 	for _, k := range order {
-		pattern := `(?:.*\.)?` + k.whole + "$"
-		if len(names[k]) < all[k.whole] || stored[k.whole] {
+		pattern := `(?:.*\.)?` + k.last + "$"
+		if len(names[k]) < all[k.last] || stored[k.last] {
 			pattern = "(?:" + strings.Join(names[k], "|") + ")$"
 		}
 		found = append(found, alias{pattern, k.Settings})

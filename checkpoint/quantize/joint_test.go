@@ -104,3 +104,32 @@ func TestNamesOfJoints(t *testing.T) {
 		}
 	}
 }
+
+// Servers that know GPTQ ask for all experts of a layer at once, and take no two kinds of
+// them.
+func TestNamesOfExperts(t *testing.T) {
+	in := newInput(t)
+	for _, l := range []string{"model.layers.0.", "model.layers.1."} {
+		in.floats(l+"self_attn.q_proj.weight", dtype.BF16, 32, 32)
+		for e := range 40 {
+			for _, n := range []string{"gate_proj", "up_proj", "down_proj"} {
+				in.floats(fmt.Sprintf("%smlp.experts.%d.%s.weight", l, e, n), dtype.BF16, 8, 32)
+			}
+		}
+	}
+	in.write()
+	o := Options{Settings: Settings{Group: 32}, Keep: []string{"*.0.mlp.experts.*"}, Overrides: []Override{{"*.experts.*", Settings{Bits: 8}}}}
+	r, _ := quantized(t, in.dir, o)
+	require.Empty(t, r.Warnings)
+	for name, want := range map[string]int{"0.mlp.experts": 0, "1.mlp.experts": 8, "0.mlp.experts.39.up_proj": 0, "1.mlp.experts.39.up_proj": 8, "1.self_attn.q_proj": 4} {
+		require.Equal(t, want, asServers(t, r.Out, "model.layers."+name), name)
+	}
+	text, err := os.ReadFile(filepath.Join(r.Out, "config.json"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"-:.*\\.0\\.mlp\\.experts\\..*$": {}`)
+	require.NotContains(t, string(text), "gate_proj", "one pattern for a hundred names")
+
+	require.NoError(t, os.RemoveAll(r.Out))
+	r, _ = quantized(t, in.dir, Options{Format: CompressedTensors, Settings: Settings{Group: 32}, Overrides: []Override{{"*.1.mlp.experts.*.down_proj", Settings{Bits: 8}}}})
+	require.Equal(t, []string{"model.layers.1.mlp.experts.0.down_proj and 0.gate_proj differ: servers that load all experts as one refuse that"}, r.Warnings)
+}
