@@ -66,6 +66,9 @@ func findPlace(ctx context.Context, in, out string, o *Options) (*place, error) 
 	if link, err := os.Lstat(p.out); err != nil || link.Mode()&fs.ModeSymlink != 0 {
 		return nil, errors.Join(err, quant.Errorf(quant.ErrUnsupported, out, "", "a directory, or a name that is free", "a link to a directory"))
 	}
+	if above, err := os.Stat(parent); err != nil || !sameDisk(info, above) {
+		return nil, errors.Join(err, quant.Errorf(quant.ErrUnsupported, out, "", "a directory in one, since what is made beside it takes its place at the end", "where a file system is mounted"))
+	}
 	entries, err := os.ReadDir(p.out)
 	if err != nil {
 		return nil, err
