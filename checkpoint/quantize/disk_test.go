@@ -191,6 +191,9 @@ func TestPlaces(t *testing.T) {
 	require.NoError(t, os.Symlink("nowhere", at("gone")))
 	require.NoError(t, os.MkdirAll(at("plain"), 0o777))
 	require.NoError(t, safetensors.WriteFile(at("plain/model.safetensors"), nil))
+	require.NoError(t, os.MkdirAll(at("torn"), 0o777))
+	require.NoError(t, safetensors.WriteFile(at("torn/model.safetensors"), nil))
+	require.NoError(t, os.WriteFile(at("torn/config.json"), []byte(`{"torch_dtype":`), 0o666))
 	require.NoError(t, os.MkdirAll(at("elsewhere"), 0o777))
 	require.NoError(t, os.Symlink(at("elsewhere"), at("link-to-empty")))
 	require.NoError(t, os.Symlink(at("plain"), at("link-to-plain")))
@@ -213,6 +216,7 @@ func TestPlaces(t *testing.T) {
 		{"full", false, "a directory that is not empty, want a name that is free, an empty directory, or the leave to replace a quantized model (Options.Replace, --force)"},
 		{"full", true, "another directory: "},
 		{"plain", true, "a plain one"},
+		{"torn", true, "one that cannot be told: "},
 		{".", true, "a directory that does not hold the input"},
 		{"none/out", false, "none, in which it is to be made, does not exist"},
 		{"file/out", false, "not a directory"},

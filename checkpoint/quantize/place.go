@@ -97,14 +97,18 @@ func isQuantizedModel(ctx context.Context, dir string) error {
 		return quant.Errorf(quant.ErrUnsupported, dir, "", "a model directory to replace, nothing else is removed", "another directory: %v", err)
 	}
 	m, err := checkpoint.Open(ctx, dir, checkpoint.Options{})
-	if err == nil {
-		format := m.Format()
-		m.Close()
-		if format == "dense" {
-			return quant.Errorf(quant.ErrUnsupported, dir, "", "a quantized model to replace, nothing else is removed", "a plain one")
-		}
+	const want = "a quantized model to replace, nothing else is removed"
+	switch {
+	case errors.Is(err, quant.ErrUnsupported): // quantized in a way that is known and not read
+		return nil
+	case err != nil:
+		return quant.Errorf(quant.ErrUnsupported, dir, "", want, "one that cannot be told: %v", err)
 	}
-	return nil // one that is not read any more may go
+	defer m.Close()
+	if m.Format() == "dense" {
+		return quant.Errorf(quant.ErrUnsupported, dir, "", want, "a plain one")
+	}
+	return nil
 }
 
 // isOrHolds reports whether dir, a path without links, is top or below it.
