@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -260,7 +262,7 @@ func TestGlob(t *testing.T) {
 		require.NoError(t, checkGlobs([]string{c.glob}))
 		require.Equal(t, c.want, matchGlob(c.glob, c.name), "%q on %q", c.glob, c.name)
 	}
-	for _, bad := range []string{"[", "[]", "[^", "[^]", "a[b", `\`, `ab\`, "[a-z", strings.Repeat("*", maxGlob+1)} {
+	for _, bad := range []string{"[", "[]", "[^", "[^]", "a[b", `\`, `ab\`, "[a-z", "[z-ab]", "[^a-c9-0]", strings.Repeat("*", maxGlob+1)} {
 		require.ErrorIs(t, checkGlobs([]string{bad}), quant.ErrFormat, bad)
 	}
 }
@@ -273,6 +275,9 @@ func FuzzGlob(f *testing.F) {
 			return
 		}
 		require.True(t, !matchGlob(glob, name) || matchGlob(glob+"*", name+"tail"))
+		if utf8.ValidString(glob) && !strings.ContainsFunc(glob, func(r rune) bool { return r > unicode.MaxASCII }) {
+			regexp.MustCompile(Glob(glob).Pattern())
+		}
 	})
 }
 

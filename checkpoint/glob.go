@@ -155,8 +155,8 @@ func cutSet(glob string) (set, rest string, ok bool) {
 // maxGlob bounds the time that a glob takes on a name.
 const maxGlob = 1 << 10
 
-// checkGlobs reports a glob with an open set or a backslash at its end, or one
-// that is too long.
+// checkGlobs reports a glob with an open set, a range that is the wrong way round or a
+// backslash at its end, or one that is too long.
 func checkGlobs(globs []string) error {
 	for _, g := range globs {
 		if len(g) > maxGlob {
@@ -169,9 +169,19 @@ func checkGlobs(globs []string) error {
 			case rest[0] == '\\':
 				rest = rest[2:]
 			case rest[0] == '[':
-				_, after, ok := cutSet(rest)
+				set, after, ok := cutSet(rest)
 				if !ok {
 					return quant.Errorf(quant.ErrFormat, "glob", "", "a ] for each [", "%q", g)
+				}
+				// Nothing is in such a range here, and as a regular expression it is an error.
+				for set = strings.TrimPrefix(set, "^"); len(set) >= 3; set = set[1:] {
+					if set[1] != '-' {
+						continue
+					}
+					if set[0] > set[2] {
+						return quant.Errorf(quant.ErrFormat, "glob", "", "ranges from the smaller character to the larger one", "%q", g)
+					}
+					set = set[2:]
 				}
 				rest = after
 			default:
