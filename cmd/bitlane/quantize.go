@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/bitlane/bitlane/checkpoint"
 	"github.com/bitlane/bitlane/checkpoint/quantize"
@@ -176,14 +178,22 @@ func runQuantize(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	// Who reads the output may go away, as head does. That would end the program where it
+	// is, and leave what is made beside OUT.
+	read, stop := signal.NotifyContext(ctx, syscall.SIGPIPE)
+	defer stop()
 	p := &quantizePrinter{f: f}
 	if !f.json {
 		o.Progress = p.step
 	}
-	r, err := quantize.Model(ctx, pos[0], pos[1], o)
+	r, err := quantize.Model(read, pos[0], pos[1], o)
 	e.progress("")
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return &stopped{fmt.Sprintf("after %s; %s is not written", plural(p.done, "layer"), pos[1]), ctx.Err()}
+	if errors.Is(err, context.Canceled) {
+		after := fmt.Sprintf("after %s; %s is not written", plural(p.done, "layer"), pos[1])
+		if ctx.Err() == nil {
+			return fmt.Errorf("nobody reads the output any more, %s", after)
+		}
+		return &stopped{after, ctx.Err()}
 	}
 	if err != nil {
 		return err
