@@ -2,6 +2,7 @@ package ctensors
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bitlane/bitlane/checkpoint/module"
@@ -38,21 +39,27 @@ type targets struct {
 // it.
 const class = "Linear"
 
-// find returns the scheme of a module: an exact name before a pattern before
-// the class.
-func (c *config) find(t *targets, name string) (scheme int, found bool, err error) {
+// find returns the schemes that a module can have: that of its exact name, else
+// those of the patterns that match it, in their order, else that of the class. Of
+// several patterns vLLM takes the first of the file, and the library of the format,
+// which writes most files, the first in the order of their text.
+func (c *config) find(t *targets, name string) (schemes []int, err error) {
 	if i, ok := t.entries[name]; ok {
-		return i, true, nil
+		return []int{i}, nil
 	}
-	i, err := c.compiler.First(&t.patterns, name)
-	switch {
-	case err != nil:
-		return 0, false, err
-	case i >= 0:
-		return t.schemes[i], true, nil
+	found, err := c.compiler.All(&t.patterns, name)
+	if err != nil {
+		return nil, err
 	}
-	scheme, found = t.entries[class]
-	return scheme, found, nil
+	for _, i := range found {
+		if s := t.schemes[i]; !slices.Contains(schemes, s) {
+			schemes = append(schemes, s)
+		}
+	}
+	if i, ok := t.entries[class]; ok && len(schemes) == 0 {
+		schemes = []int{i}
+	}
+	return schemes, nil
 }
 
 // add adds a scheme's entries. The same entry in two schemes contradicts

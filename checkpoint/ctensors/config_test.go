@@ -43,6 +43,27 @@ func moduleNames(f module.Format) (out []string) {
 	return out
 }
 
+// TestSeveralPatterns: a file whose writer took another of two patterns than the first
+// is read as its tensors are, and says so.
+func TestSeveralPatterns(t *testing.T) {
+	config := func(groups string) string {
+		return `{"quant_method":"compressed-tensors","format":"pack-quantized","config_groups":{` + groups + `}}`
+	}
+	eight, four := `{"targets":["re:.*mlp.*"],"weights":{"num_bits":8,"group_size":32}}`, `{"targets":["re:.*layers[.]0.*"],"weights":{"num_bits":4,"group_size":32}}`
+	ms := named("model.layers.0.mlp.up")
+	for _, groups := range []string{`"a":` + eight + `,"b":` + four, `"b":` + four + `,"a":` + eight} {
+		f, err := open(t, config(groups), ms...)
+		require.NoError(t, err)
+		require.Equal(t, 4, f.Modules()[0].Bits)
+		require.Len(t, f.(module.Warner).Warnings(), 1)
+		require.Contains(t, f.(module.Warner).Warnings()[0], `1 module with targets of several schemes, of which programs take different ones; the first is model.layers.0.mlp.up of`)
+		require.Contains(t, f.(module.Warner).Warnings()[0], `read as "b", which its tensors fit`)
+	}
+	_, err := open(t, config(`"a":`+eight+`,"b":{"targets":["re:.*up"],"weights":{"num_bits":2,"group_size":32}}`), ms...)
+	require.ErrorIs(t, err, quant.ErrFormat)
+	require.ErrorContains(t, err, "for 8-bit codes of [8 256]", "the first scheme's error")
+}
+
 // Which scheme a module has: exact name, then pattern, then class. The schemes
 // differ in whether activations are quantized.
 func TestTargets(t *testing.T) {

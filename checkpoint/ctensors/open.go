@@ -1,6 +1,7 @@
 package ctensors
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,9 @@ type reader struct {
 	modules []module.Module
 	refused []module.Refused
 	config  string // what errors call the configuration
+
+	ambiguous int    // modules that patterns of several schemes match,
+	first     string // and the first of them
 }
 
 // layer is one module that can be read.
@@ -100,6 +104,14 @@ func Open(cfg []byte, src safetensors.Source, options ...Option) (module.Format,
 	return r, nil
 }
 
+// Warnings implements module.Warner.
+func (r *reader) Warnings() []string {
+	if r.ambiguous == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s: %s with targets of several schemes, of which programs take different ones; the first is %s, which its tensors fit", Name, module.Count(r.ambiguous, "module"), r.first)}
+}
+
 // Trace implements module.Tracer.
 func (r *reader) Trace(name string) (tensors []string, settings string) {
 	l, ok := r.layers[name]
@@ -133,26 +145,51 @@ func prefixes(src safetensors.Source) []string {
 }
 
 // open finds a module's scheme and tensors and checks their shapes. It returns
-// a layer, or the reason why the module is refused.
+// a layer, or the reason why the module is refused. Where patterns of several schemes
+// match it, it has the first that its tensors fit.
 func (r *reader) open(c *config, name string) (*layer, string, error) {
 	if c.refused != "" {
 		return nil, c.refused, nil
 	}
-	_, ignored, err := c.find(&c.ignore, name)
+	ignored, err := c.find(&c.ignore, name)
 	if err != nil {
 		return nil, "", err
 	}
-	if ignored {
+	if len(ignored) > 0 {
 		return nil, "quantized tensors, but the ignore list has the module", nil
 	}
-	i, found, err := c.find(&c.targets, name)
+	schemes, err := c.find(&c.targets, name)
 	if err != nil {
 		return nil, "", err
 	}
-	if !found {
+	if len(schemes) == 0 {
 		return nil, "quantized tensors, but no target matches the module", nil
 	}
-	s := &c.schemes[i]
+	for _, i := range schemes {
+		l, why, err := r.with(&c.schemes[i], name)
+		switch {
+		case err != nil && !errors.Is(err, quant.ErrFormat):
+			return nil, "", err
+		case err != nil || why != "":
+			continue
+		}
+		if len(schemes) > 1 {
+			r.note(c, schemes, l)
+		}
+		return l, "", nil
+	}
+	return r.with(&c.schemes[schemes[0]], name)
+}
+
+// note counts a layer that could have another scheme as well.
+func (r *reader) note(c *config, schemes []int, l *layer) {
+	if r.ambiguous++; r.ambiguous == 1 {
+		r.first = fmt.Sprintf("%s of %q and %q, read as %q", l.Name, c.schemes[schemes[0]].name, c.schemes[schemes[1]].name, l.scheme.name)
+	}
+}
+
+// with is open with a scheme.
+func (r *reader) with(s *scheme, name string) (*layer, string, error) {
 	refuse := func(format string, args ...any) (*layer, string, error) {
 		return nil, fmt.Sprintf("format %q, scheme %q: ", s.format, s.name) + fmt.Sprintf(format, args...), nil
 	}

@@ -30,23 +30,44 @@ func (l *PatternList) Add(x *Pattern) {
 // that matches name, or −1. Once all matches together have cost too much, it is
 // quant.ErrUnsupported.
 func (p *Patterns) First(l *PatternList, name string) (int, error) {
+	found, err := p.matches(l, name, 1)
+	if len(found) == 0 {
+		return -1, err
+	}
+	return found[0], err
+}
+
+// All is First for every pattern that matches name, in order.
+func (p *Patterns) All(l *PatternList, name string) ([]int, error) {
+	return p.matches(l, name, len(l.all))
+}
+
+// matches returns the first patterns that match name, at most so many.
+func (p *Patterns) matches(l *PatternList, name string, most int) (found []int, err error) {
 	var asked []int
 	for _, n := range l.lengths {
 		if n > len(name) {
 			break
 		}
 		if p.work += int64(n) / hashedInStep; p.work > maxWork {
-			return -1, p.tooMuch(l.all[0])
+			return nil, p.tooMuch(l.all[0])
 		}
 		asked = append(asked, l.of[name[:n]]...)
 	}
 	slices.Sort(asked)
 	for _, i := range asked {
-		if matches, err := p.match(l.all[i], name); matches || err != nil {
-			return i, err
+		if len(found) == most {
+			break
+		}
+		matches, err := p.match(l.all[i], name)
+		if err != nil {
+			return nil, err
+		}
+		if matches {
+			found = append(found, i)
 		}
 	}
-	return -1, nil
+	return found, nil
 }
 
 // hashedInStep is how many bytes of a name are looked up in the time of a step of

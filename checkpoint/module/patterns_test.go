@@ -25,4 +25,7 @@ func TestPatternList(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, got, name)
 	}
+	all, err := p.All(&l, "model.layers.3.mlp.up")
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 1, 2, 3, 5}, all)
 }
