@@ -161,9 +161,22 @@ func (m *Model) findFused(own map[string][]Fusion) {
 		consider(m.modules[i].Name)
 	}
 	slices.SortFunc(m.fused, func(a, b Fused) int { return module.Compare(a.Name, b.Name) })
+	m.warnOfFused()
+}
+
+// warnOfFused says which layers cannot be one, but for those that lack a part in all of
+// the model: some architectures have none.
+func (m *Model) warnOfFused() {
+	whole := map[string]bool{} // last parts of names
+	last := func(f *Fused) string { return f.Name[strings.LastIndexByte(f.Name, '.')+1:] }
+	for i := range m.fused {
+		if f := &m.fused[i]; m.missing(f) == "" {
+			whole[last(f)] = true
+		}
+	}
 	odd, first := 0, -1
 	for i := range m.fused {
-		if f := &m.fused[i]; f.Problem != "" && m.missing(f) == "" {
+		if f := &m.fused[i]; f.Problem != "" && whole[last(f)] {
 			if odd++; odd == 1 {
 				first = i
 			}

@@ -299,3 +299,22 @@ func TestFusedAlone(t *testing.T) {
 	}
 	require.Equal(t, []string{"m.block_sparse_moe.experts.0.w13", "m.block_sparse_moe.experts.3.w13", "m.block_sparse_moe.experts.11.w13", "n.self_attn.fused_qkv_a_proj"}, names)
 }
+
+// TestAPartThatOthersHave: a layer without its keys is odd where other layers have some.
+func TestAPartThatOthersHave(t *testing.T) {
+	for layers, want := range map[int]int{1: 0, 2: 1} {
+		d := newDir(t).file("config.json", withGPTQ("llama"))
+		for i := range layers {
+			for _, p := range []string{"q_proj", "k_proj", "v_proj"} {
+				if i > 0 || p != "k_proj" {
+					d.gptq(fmt.Sprintf("m.%d.self_attn.%s", i, p), 32, 64, 32)
+				}
+			}
+		}
+		m := d.open(Options{})
+		require.Len(t, m.Warnings(), want)
+		if want > 0 {
+			require.Contains(t, m.Warnings()[0], "no module m.0.self_attn.k_proj beside m.0.self_attn.q_proj")
+		}
+	}
+}

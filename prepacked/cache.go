@@ -30,6 +30,9 @@ const (
 // kinds are the directories in it: all that is kept is in these.
 var kinds = []string{"tensors", "layers"}
 
+// systems are what an operating system puts into an empty directory.
+var systems = []string{"lost+found", ".DS_Store", ".snapshot"}
+
 const temporary = ".tmp" // the end of names of files that are being written
 
 // Open returns the cache in dir, which is made where it does not exist. A directory with other
@@ -69,9 +72,12 @@ func ours(dir string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if tag, err := os.ReadFile(filepath.Join(dir, tagName)); err == nil && string(tag) == tagText {
+		return nil // somebody put something into it since
+	}
 	for _, e := range entries {
 		name := e.Name()
-		if !slices.Contains(kinds, name) && !strings.HasPrefix(name, tagName) {
+		if !slices.Contains(kinds, name) && !strings.HasPrefix(name, tagName) && !slices.Contains(systems, name) {
 			return quant.Errorf(quant.ErrFormat, dir, "directory", "an empty or a new one, or a cache", "one with %.100q in it", name)
 		}
 	}

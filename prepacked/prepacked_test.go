@@ -585,8 +585,10 @@ func TestNotACache(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
 	cache := filepath.Join(dir, "cache")
+	require.NoError(t, os.MkdirAll(filepath.Join(cache, "lost+found"), 0o700)) // a new file system
 	for range 2 {
 		_, err = prepacked.Open(cache)
 		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(cache, "notes.txt"), nil, 0o600), "a cache stays one")
 	}
 }

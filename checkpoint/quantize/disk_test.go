@@ -7,12 +7,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/checkpoint/safetensors"
+	"github.com/bitlane/bitlane/quant"
 )
 
 // failing is the system's disk until left operations are done; then every one fails
@@ -237,6 +239,17 @@ func TestPlaces(t *testing.T) {
 	r, err := Model(t.Context(), in, at("empty"), Options{Settings: Settings{Group: 64}, Replace: true})
 	require.NoError(t, err)
 	require.Equal(t, 64, r.Layers[0].Group)
+	for _, own := range []string{"NOTES.md", ".git/config", "sub/z"} {
+		path := filepath.Join(at("empty"), own)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o777))
+		require.NoError(t, os.WriteFile(path, nil, 0o666))
+		before := contents(t, parent)
+		_, err = Model(t.Context(), in, at("empty"), Options{Settings: Settings{Group: 64}, Replace: true})
+		require.ErrorIs(t, err, quant.ErrUnsupported)
+		require.ErrorContains(t, err, "a directory with 1 file of its own, the first is "+strings.Split(own, "/")[0])
+		require.Equal(t, before, contents(t, parent))
+		require.NoError(t, os.RemoveAll(filepath.Join(at("empty"), strings.Split(own, "/")[0])))
+	}
 	_, err = Model(t.Context(), at("empty"), at("twice"), Options{})
 	require.ErrorContains(t, err, "format is gptq, want a plain model")
 	require.NotContains(t, fmt.Sprint(entries(t, parent)), ".tmp")

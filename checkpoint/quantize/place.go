@@ -8,8 +8,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/bitlane/bitlane/checkpoint"
+	"github.com/bitlane/bitlane/checkpoint/module"
 	"github.com/bitlane/bitlane/checkpoint/safetensors"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -83,7 +86,40 @@ func findPlace(ctx context.Context, in, out string, o *Options) (*place, error) 
 	if real, err := filepath.EvalSymlinks(in); err != nil || isOrHolds(info, filepath.Dir(real)) {
 		return nil, errors.Join(err, quant.Errorf(quant.ErrUnsupported, out, "", "a directory that does not hold the input", "one above %s", in))
 	}
-	return p, isQuantizedModel(ctx, p.out)
+	if err := isQuantizedModel(ctx, p.out); err != nil {
+		return nil, err
+	}
+	return p, onlyTheModels(in, p.out)
+}
+
+// onlyTheModels guards the files in dir that Model did not write: those that are no part
+// of a model, and of which the input has none of the same name that is copied.
+func onlyTheModels(in, dir string) error {
+	var others []string
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		top := filepath.Dir(name) == "."
+		written := top && (slices.Contains([]string{configName, quantizeName}, name) || strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".safetensors.index.json"))
+		if _, err := os.Stat(filepath.Join(in, name)); written || err == nil && !strings.HasPrefix(e.Name(), ".") {
+			return nil
+		}
+		others = append(others, filepath.ToSlash(name))
+		if e.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	if err == nil && len(others) > 0 {
+		err = quant.Errorf(quant.ErrUnsupported, dir, "", "nothing in it but a quantized model and what the input has, since all of it is removed",
+			"a directory with %s of its own, the first is %.100s", module.Count(len(others), "file"), others[0])
+	}
+	return err
 }
 
 // isQuantizedModel guards what is not Model's to remove.
@@ -140,7 +176,7 @@ func (p *place) make(write func(dir string) error) (err error) {
 		}
 	}()
 	if err := write(p.temp); err != nil {
-		return err
+		return fmt.Errorf("%s is not written: %w", p.out, err)
 	}
 	p.disk.SyncDir(p.temp)
 	if err := p.rename(); err != nil {

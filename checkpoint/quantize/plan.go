@@ -112,19 +112,29 @@ func idleGlobs(m *checkpoint.Model, o Options) (problems []error) {
 	for _, s := range slices.Concat(m.Skipped(), m.Refused()) {
 		names = append(names, s.Name)
 	}
-	for _, g := range slices.Concat(o.Quantize, o.Keep, o.Skip) {
+	for i, g := range slices.Concat(o.Quantize, o.Keep, o.Skip) {
 		if !slices.ContainsFunc(names, checkpoint.Glob(g).Match) {
-			problems = append(problems, quant.Errorf(quant.ErrUnsupported, g, "glob", "one that matches a layer or tensor", "without a match"))
+			option := "Quantize"
+			if i -= len(o.Quantize); i >= len(o.Keep) {
+				option = "Skip"
+			} else if i >= 0 {
+				option = "Keep"
+			}
+			problems = append(problems, quant.Errorf(quant.ErrUnsupported, g, "glob in "+option, "one that matches a layer or tensor", "without a match"))
 		}
 	}
 	return problems
 }
 
 func joined(problems []error) error {
+	if len(problems) < 2 {
+		return errors.Join(problems...)
+	}
+	all := []error{fmt.Errorf("%s keep the model from being quantized so:", module.Count(len(problems), "problem"))}
 	if more := len(problems) - manyProblems; more > 0 {
 		problems = append(problems[:manyProblems:manyProblems], fmt.Errorf("and %s", module.Count(more, "more problem")))
 	}
-	return errors.Join(problems...)
+	return errors.Join(append(all, problems...)...)
 }
 
 // layerOf decides how a layer is quantized and whether the format can have it so.

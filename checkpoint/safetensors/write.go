@@ -3,8 +3,10 @@ package safetensors
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -189,15 +191,22 @@ func quoted(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
+// errNoFile is of a directory, a device or a pipe, in whose place no file is put.
+var errNoFile = errors.New("not a regular file")
+
 // WriteFile writes a file as Write does. The path holds either what it held
 // before or the whole new file, also after a crash or on a full disk: the data
 // go to a temporary file of the same directory, which is synced and renamed,
-// or removed where anything failed.
+// or removed where anything failed. What is at the path and is no regular file
+// stays, and is an *fs.PathError; a link is replaced, not followed.
 func WriteFile(path string, metadata map[string]string, tensors ...Data) error {
 	return replaceFile(path, func(w io.Writer) error { return Write(w, metadata, tensors...) })
 }
 
 func replaceFile(path string, write func(io.Writer) error) (err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return &fs.PathError{Op: "replace", Path: path, Err: errNoFile}
+	}
 	temp := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%016x.tmp", filepath.Base(path), rand.Uint64()))
 	// Not os.CreateTemp: the file shall have the permissions of a new file.
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)

@@ -3,6 +3,7 @@ package safetensors
 import (
 	"bytes"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -263,4 +264,19 @@ func TestRoundTrip(t *testing.T) {
 			require.True(t, bytes.Equal(want.Bytes, data))
 		}
 	}
+}
+
+// TestWriteFileLeavesDevices: nothing but a file is replaced.
+func TestWriteFileLeavesDevices(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Symlink(os.DevNull, filepath.Join(dir, "null")))
+	for _, path := range []string{dir, filepath.Join(dir, "null")} {
+		err := WriteFile(path, nil)
+		var about *fs.PathError
+		require.ErrorAs(t, err, &about)
+		require.ErrorContains(t, err, "not a regular file")
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
 }

@@ -77,8 +77,11 @@ func checkOutput(flag, path string) error {
 	if dir, err := os.Stat(filepath.Dir(path)); err != nil || !dir.IsDir() {
 		return usagef("%s is %s, want a file in a directory that exists", flag, path)
 	}
-	if at, err := os.Stat(path); err == nil && at.IsDir() {
+	switch at, err := os.Stat(path); {
+	case err == nil && at.IsDir():
 		return usagef("%s is %s, want a file, not a directory", flag, path)
+	case err == nil && !at.Mode().IsRegular():
+		return usagef("%s is %s, want a file, not a device or a pipe", flag, path)
 	}
 	return nil
 }

@@ -111,6 +111,8 @@ func (e *env) command(ctx context.Context, args []string) int {
 	case "help", "-h", "--help", "-help":
 		usage(e.stdout)
 		return exitOK
+	case "--version", "-version":
+		args = append([]string{"version"}, args[1:]...)
 	}
 	for _, c := range commands {
 		if c.name != args[0] {

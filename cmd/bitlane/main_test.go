@@ -243,6 +243,8 @@ func TestInputAndOutput(t *testing.T) {
 	dtype.F32.Put(x, 0, 1)
 	dtype.F32.Put(x, k+1, 2)
 	require.NoError(t, safetensors.WriteFile(in, nil, safetensors.Data{Name: "x", Type: "F32", Shape: []int64{m, k}, Bytes: x}))
+	program(t, "run", bundled+"gptq-w4-g128", "--layer", layer, "--tokens", "1", "--output", out) // which makes room
+	require.FileExists(t, out)
 	code, text, errs := program(t, "run", bundled+"gptq-w4-g128", "--layer", layer, "--dtype", "float32", "--input", in, "--output", out)
 	require.Equal(t, exitOK, code, errs+text)
 	f, err := safetensors.Open(out)
@@ -300,6 +302,10 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"run", dir, "--output", "y", "--layer", "lm_head"}, exitUsage, "--tokens one number"},
 		{[]string{"run", dir, "--output", "/nowhere/y", "--layer", "lm_head", "--tokens", "1"}, exitUsage, "directory that exists"},
 		{[]string{"run", dir, "--output", t.TempDir(), "--layer", "lm_head", "--tokens", "1"}, exitUsage, "want a file, not a directory"},
+		{[]string{"run", dir, "--output", os.DevNull, "--layer", "lm_head", "--tokens", "1"}, exitUsage, "not a device"},
+		{[]string{"run", dir, "--output", dir + "/y.safetensors", "--layer", "lm_head", "--tokens", "1"}, exitUsage, "outside of the model's directory"},
+		{[]string{"run", dir, "--output", bundled + "ctensors-w8a8/model.safetensors", "--layer", "lm_head", "--tokens", "1"}, exitUsage, "is no earlier output"},
+		{[]string{"run", dir, "--output", "main_test.go", "--layer", "lm_head", "--tokens", "1"}, exitUsage, "is no earlier output"},
 		{[]string{"run", dir, "--input", "x", "--layer", "lm_head", "--tokens", "1"}, exitUsage, "--tokens does not go"},
 		{[]string{"run", dir, "--input", dir + "/none", "--layer", "lm_head"}, exitUsage, "--input: "},
 		{[]string{"bench", "--svg", t.TempDir()}, exitUsage, "want a file, not a directory"},

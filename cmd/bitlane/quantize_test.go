@@ -90,8 +90,8 @@ func TestQuantizeCommandLines(t *testing.T) {
 		require.Contains(t, errs, want)
 	}
 	for want, args := range map[string][]string{
-		"x*: glob is without a match":                    {in, out, "--keep", "x*"},
-		"K is 256, want a multiple of the group size 96": {in, out, "--group", "96"},
+		"x*: glob in Keep is without a match":                                                                {in, out, "--keep", "x*"},
+		"K is 256, want a multiple of the group size 96":                                                     {in, out, "--group", "96"},
 		"3-bit codes fill whole words (unsupported): keep model.layers.0.mlp.up_proj plain (Keep, --keep), ": {in, out, "--bits", "3", "--group", "-1"},
 		"the input itself":                   {in, in},
 		"inside ":                            {in, in + "/q"},

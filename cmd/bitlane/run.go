@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/checkpoint"
 	"github.com/bitlane/bitlane/checkpoint/module"
+	"github.com/bitlane/bitlane/checkpoint/safetensors"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/prepacked"
 	"github.com/bitlane/bitlane/quant"
@@ -123,7 +126,7 @@ func (f *runFlags) parseTokens() ([]int, error) {
 }
 
 // checkFiles reports --input, --output and --tokens that do not go together.
-func (f *runFlags) checkFiles(rows []int) error {
+func (f *runFlags) checkFiles(dir string, rows []int) error {
 	tokens := false
 	f.Visit(func(g *flag.Flag) { tokens = tokens || g.Name == "tokens" })
 	switch {
@@ -140,7 +143,31 @@ func (f *runFlags) checkFiles(rows []int) error {
 	if f.output == "" {
 		return nil
 	}
-	return checkOutput("--output", f.output)
+	if err := checkOutput("--output", f.output); err != nil {
+		return err
+	}
+	return checkReplaced(dir, f.output)
+}
+
+// checkReplaced guards the files of the model and of others: an output may take the place of
+// an earlier one only.
+func checkReplaced(model, output string) error {
+	if in, err := os.Stat(model); err == nil {
+		if to, err := os.Stat(filepath.Dir(output)); err == nil && os.SameFile(in, to) {
+			return usagef("--output is %s, want a file outside of the model's directory", output)
+		}
+	}
+	if _, err := os.Stat(output); err != nil {
+		return nil
+	}
+	before, err := safetensors.Open(output)
+	if err == nil {
+		defer before.Close()
+	}
+	if err != nil || !slices.Equal(before.Names(), []string{outputName}) {
+		return usagef("--output is %s, which is there and is no earlier output; want a name that is free", output)
+	}
+	return nil
 }
 
 // runReport is the JSON of `bitlane run`.
@@ -182,7 +209,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	}
 	rows, err := f.parseTokens()
 	if err == nil {
-		err = f.checkFiles(rows)
+		err = f.checkFiles(pos[0], rows)
 	}
 	if err == nil {
 		err = f.resolve()

@@ -65,8 +65,11 @@ func (f *runFlags) readInput(l *quant.Linear) ([]float32, error) {
 	return x, nil
 }
 
+// outputName is the only tensor of an output.
+const outputName = "y"
+
 // writeOutput writes the tensor y [m, n].
 func writeOutput(path string, t dtype.DType, y []byte, m, n int) error {
 	names := map[dtype.DType]safetensors.Type{dtype.F32: "F32", dtype.F16: "F16", dtype.BF16: "BF16"}
-	return safetensors.WriteFile(path, nil, safetensors.Data{Name: "y", Type: names[t], Shape: []int64{int64(m), int64(n)}, Bytes: y})
+	return safetensors.WriteFile(path, nil, safetensors.Data{Name: outputName, Type: names[t], Shape: []int64{int64(m), int64(n)}, Bytes: y})
 }
