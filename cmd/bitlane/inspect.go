@@ -134,8 +134,14 @@ func (e *env) printInspect(r *inspectReport) error {
 	for _, s := range r.Unread {
 		fmt.Fprintf(e.stdout, "\ncannot be read: %s", aboutLayer(s))
 	}
+	var same alike
 	for _, s := range r.Findings {
-		fmt.Fprintf(e.stdout, "\nlooks wrong: %s", findingText(s))
+		if same.shown(s) {
+			fmt.Fprintf(e.stdout, "\nlooks wrong: %s", findingText(s))
+		}
+	}
+	for _, line := range same.rest() {
+		fmt.Fprintf(e.stdout, "\nlooks wrong: %s", line)
 	}
 	if r.wrong()+len(r.Warnings) > 0 {
 		fmt.Fprintln(e.stdout)
@@ -162,16 +168,6 @@ func aboutLayer(r module.Refused) string {
 		return r.Why
 	}
 	return r.Name + ": " + r.Why
-}
-
-func findingText(f module.Finding) string {
-	s := f.Text
-	if f.Tensor != "" {
-		s = f.Tensor + ": " + s
-	} else if f.Module != "" {
-		s = f.Module + ": " + s
-	}
-	return s
 }
 
 // schemeOf writes a module's weights in short: "w4 g128 act-order (v1)".

@@ -293,6 +293,9 @@ func (r *runner) finish() error {
 			return err
 		}
 	} else {
+		for _, line := range r.alike.rest() {
+			r.e.warn("%s", line)
+		}
 		for _, layer := range r.report.Layers {
 			for _, line := range layer.explanation() {
 				fmt.Fprintf(r.e.stderr, "%s: %s\n", layer.Name, strings.TrimPrefix(line, layer.Name+": "))

@@ -30,6 +30,7 @@ type runner struct {
 	cache  *prepacked.Cache             // nil: none
 	fused  map[string]*checkpoint.Fused // layers that stand for several modules
 
+	alike              alike         // findings so far
 	restoring, packing time.Duration // of the layers of cache
 }
 
@@ -210,7 +211,9 @@ func (r *runner) one(ctx context.Context, mod *module.Module) (layerReport, erro
 	}
 	r.report.Findings = append(r.report.Findings, found...)
 	for _, f := range found {
-		r.e.warn("%s", findingText(f))
+		if r.alike.shown(f) {
+			r.e.warn("%s", findingText(f))
+		}
 	}
 	l, err := part.Of(&r.linear)
 	if err != nil {
