@@ -372,11 +372,11 @@ func TestBundledDenseSkips(t *testing.T) {
 	require.Len(t, b, 16*256*2)
 }
 
-// damagedErrors opens a checkpoint and loads all of it, and returns every
+// damagedErrors opens a checkpoint, whole or in part, and loads all of it, and returns every
 // error and every refusal.
-func damagedErrors(dir string) []error {
+func damagedErrors(dir string, partial bool) []error {
 	ctx := context.Background()
-	m, err := checkpoint.Open(ctx, dir, checkpoint.Options{})
+	m, err := checkpoint.Open(ctx, dir, checkpoint.Options{Partial: partial})
 	if err != nil {
 		return []error{err}
 	}
@@ -403,12 +403,14 @@ func TestDamaged(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			want, err := os.ReadFile(path)
 			require.NoError(t, err)
-			got := damagedErrors(dir)
-			require.Len(t, got, 1, "one damage, one error")
-			classed := errors.Is(got[0], quant.ErrFormat) || errors.Is(got[0], quant.ErrUnsupported) || errors.Is(got[0], fs.ErrNotExist)
-			require.True(t, classed, "%v", got[0])
-			for _, line := range strings.Split(strings.TrimSpace(string(want)), "\n") {
-				require.ErrorContains(t, got[0], line)
+			for _, partial := range []bool{false, true} {
+				got := damagedErrors(dir, partial)
+				require.Len(t, got, 1, "one damage, one error")
+				classed := errors.Is(got[0], quant.ErrFormat) || errors.Is(got[0], quant.ErrUnsupported) || errors.Is(got[0], fs.ErrNotExist)
+				require.True(t, classed, "%v", got[0])
+				for _, line := range strings.Split(strings.TrimSpace(string(want)), "\n") {
+					require.ErrorContains(t, got[0], line)
+				}
 			}
 		})
 	}

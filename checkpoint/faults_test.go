@@ -64,6 +64,18 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	require.Len(t, lines, 10)
 	require.Contains(t, lines[4], "  layers.4.up_proj.scales: shape is [2 128], want [4 64]")
 
+	m, err := Open(t.Context(), d.path, Options{Partial: true})
+	require.NoError(t, err)
+	require.Equal(t, []string{"layers.3.up_proj"}, names(m.Modules()))
+	require.Len(t, m.Refused(), 11)
+	require.Contains(t, m.Refused()[10].Why, "layers.11.up_proj.scales: shape is [2 128], want [4 64]")
+	require.Empty(t, m.Skipped())
+	_, err = m.Load(t.Context(), new(quant.Linear), "layers.3.up_proj")
+	require.NoError(t, err)
+	_, err = m.Load(t.Context(), new(quant.Linear), "layers.4.up_proj")
+	require.ErrorIs(t, err, quant.ErrUnsupported)
+	require.NoError(t, m.Close())
+
 	split := newDir(t).file("config.json", `{"quantization_config":{"quant_method":"gptq","bits":4,"group_size":32,"sym":true}}`)
 	var index []string
 	for i, from := range []int{0, 18} {

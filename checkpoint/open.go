@@ -23,6 +23,10 @@ type Options struct {
 	Dense DenseOptions
 	GPTQ  []gptq.Option // passed on where modules are packed as GPTQ's: in GPTQ and AutoRound models
 
+	// Partial opens a model some of whose quantized modules have tensors that are missing or
+	// do not fit: those are in Model.Refused. It is for tools that look at models.
+	Partial bool
+
 	// Fusions are rules for Model.Fused by model_type, beside those that are
 	// built in (see FusedTypes) and instead of them where a type has both.
 	Fusions map[string][]Fusion
@@ -83,6 +87,36 @@ func Open(ctx context.Context, dir string, o Options) (*Model, error) {
 	return m, nil
 }
 
+// openFormat opens the quantized modules; in a partial model, those without faults.
+func (m *Model) openFormat(o Options) (module.Format, error) {
+	f, err := openFormat(m.dir, m.settings, m.src, o)
+	faults := module.FaultsOf(m.inFiles(err))
+	if !o.Partial || len(faults) == 0 {
+		return f, err
+	}
+	sound := &without{unstacked: m.src, modules: map[string]bool{}}
+	for _, r := range faults {
+		sound.modules[r.Name] = true
+	}
+	if f, again := openFormat(m.dir, m.settings, sound, o); again == nil {
+		m.refused = append(m.refused, faults...)
+		return f, nil
+	}
+	return nil, err
+}
+
+// without does not list the tensors of some modules, and finds them as before.
+type without struct {
+	*unstacked
+	modules map[string]bool
+}
+
+func (w *without) Names() []string {
+	return slices.DeleteFunc(w.unstacked.Names(), func(name string) bool {
+		return w.modules[name[:max(0, strings.LastIndexByte(name, '.'))]]
+	})
+}
+
 // inFiles returns err with the file of the tensor that it is about, where a
 // model has several.
 func (m *Model) inFiles(err error) error {
@@ -109,7 +143,7 @@ func (m *Model) open(o Options) error {
 	}
 	m.src, m.refused = src, refused
 	if q := m.settings.quant; q != nil {
-		f, err := openFormat(m.dir, m.settings, m.src, o)
+		f, err := m.openFormat(o)
 		if err != nil {
 			return err
 		}

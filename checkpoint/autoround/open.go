@@ -137,7 +137,7 @@ func (r *reader) open(c *config, src safetensors.Source) error {
 		}
 		if p.awq != c.packing.awq {
 			if err := r.mislabelled(m, p, c, &s); err != nil {
-				if err = faults.Add(err); err != nil {
+				if err = faults.Add(m, err); err != nil {
 					return err
 				}
 				continue
@@ -156,7 +156,7 @@ func (r *reader) open(c *config, src safetensors.Source) error {
 	readers[0], errs[0] = gptq.OpenModules(src, asGPTQ, func(m string) (gptq.Settings, error) { return gptqOf[m], nil }, r.gptq...)
 	readers[1], errs[1] = awq.OpenModules(src, asAWQ, func(m string) (awq.Settings, error) { return awqOf[m], nil })
 	for i, f := range readers {
-		if err := faults.Add(errs[i]); err != nil {
+		if err := faults.Add("", errs[i]); err != nil {
 			return err
 		}
 		if errs[i] == nil {

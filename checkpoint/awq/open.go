@@ -64,7 +64,7 @@ func Open(config []byte, src safetensors.Source, options ...Option) (module.Form
 	work := 0
 	var faults module.Faults
 	for _, m := range names {
-		if err := faults.Add(r.add(m, c.Settings)); err != nil {
+		if err := faults.Add(m, r.add(m, c.Settings)); err != nil {
 			return nil, err
 		}
 		if work += len(c.plain) * (len(m) + 8); work > maxWork {
@@ -101,7 +101,7 @@ func OpenModules(src safetensors.Source, names []string, settings func(name stri
 		if err == nil {
 			err = r.add(m, s)
 		}
-		if err = faults.Add(err); err != nil {
+		if err = faults.Add(m, err); err != nil {
 			return nil, err
 		}
 	}

@@ -82,7 +82,7 @@ func Open(cfg []byte, src safetensors.Source, options ...Option) (module.Format,
 	for _, name := range prefixes(src) {
 		l, reason, err := r.open(c, name)
 		if err != nil {
-			if err = faults.Add(err); err != nil {
+			if err = faults.Add(name, err); err != nil {
 				return nil, err
 			}
 			continue

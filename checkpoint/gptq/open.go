@@ -78,7 +78,7 @@ func Open(config []byte, src safetensors.Source, options ...Option) (module.Form
 		if m == "lm_head" && c.lmHead != nil && !*c.lmHead {
 			r.warn("lm_head: the configuration says that it is not quantized, but it is")
 		}
-		if err := faults.Add(r.add(m, s)); err != nil {
+		if err := faults.Add(m, r.add(m, s)); err != nil {
 			return nil, err
 		}
 	}
@@ -102,7 +102,7 @@ func OpenModules(src safetensors.Source, names []string, settings func(name stri
 		if err == nil {
 			err = r.add(m, s)
 		}
-		if err = faults.Add(err); err != nil {
+		if err = faults.Add(m, err); err != nil {
 			return nil, err
 		}
 	}

@@ -89,7 +89,7 @@ func Open(desc []byte, src safetensors.Source, options ...Option) (module.Format
 	for _, m := range r.find(d) {
 		l, why, err := r.open(d, m)
 		if err != nil {
-			if err = faults.Add(err); err != nil {
+			if err = faults.Add(m.name, err); err != nil {
 				return nil, err
 			}
 			continue

@@ -8,65 +8,76 @@ import (
 	"github.com/bitlane/bitlane/quant"
 )
 
-// mostFaults is how many faults are kept and told; the others are counted.
+// mostFaults is how many faults an error tells; the others are counted.
 const mostFaults = 8
 
 // Faults collects what is wrong with the modules of a checkpoint, so that one
 // look at it tells of all of them. The zero value has none.
-type Faults struct {
-	errs []error
-	more int // beyond mostFaults
+type Faults struct{ all []fault }
+
+type fault struct {
+	module string
+	err    error
 }
 
-// Add keeps err where it is damage (quant.ErrFormat) of one module and returns
-// nil; any other error it returns, since that is no matter of one module.
-func (f *Faults) Add(err error) error {
-	if s, ok := err.(*several); ok { // another collection's
-		for _, e := range s.errs {
-			f.Add(e)
-		}
-		f.more += s.more
-		return nil
-	}
+// Add keeps err where it is damage (quant.ErrFormat) of the module called name, and
+// returns nil; any other error it returns, since that is no matter of one
+// module. The error of other Faults is taken apart.
+func (f *Faults) Add(name string, err error) error {
+	var s *several
 	switch {
 	case err == nil || !errors.Is(err, quant.ErrFormat):
 		return err
-	case len(f.errs) < mostFaults:
-		f.errs = append(f.errs, err)
+	case errors.As(err, &s):
+		f.all = append(f.all, s.all...)
 	default:
-		f.more++
+		f.all = append(f.all, fault{name, err})
 	}
 	return nil
 }
 
-// Err returns nil where there is no fault, the only one as it is, and several
-// as one error, a line each.
+// Err returns nil where there is no fault, and else one error for all, which
+// unwraps to each. Of the first few it has a line each.
 func (f *Faults) Err() error {
-	switch {
-	case len(f.errs) == 0:
+	if len(f.all) == 0 {
 		return nil
-	case len(f.errs) == 1:
-		return f.errs[0]
 	}
-	return &several{errs: f.errs, more: f.more}
+	return &several{f.all}
 }
 
-// several is more than one fault. It unwraps to those that are kept.
-type several struct {
-	errs []error
-	more int
+// FaultsOf returns the modules with faults that err, as Err returns it, is about, each with
+// the fault; nothing for another error.
+func FaultsOf(err error) (refused []Refused) {
+	var s *several
+	if errors.As(err, &s) {
+		for _, f := range s.all {
+			refused = append(refused, Refused{Name: f.module, Why: f.err.Error()})
+		}
+	}
+	return refused
 }
 
-func (s *several) Unwrap() []error { return s.errs }
+type several struct{ all []fault }
+
+func (s *several) Unwrap() []error {
+	out := make([]error, len(s.all))
+	for i, f := range s.all {
+		out[i] = f.err
+	}
+	return out
+}
 
 func (s *several) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s are damaged or described wrongly:", Count(len(s.errs)+s.more, "layer"))
-	for _, err := range s.errs {
-		fmt.Fprintf(&b, "\n  %v", err)
+	if len(s.all) == 1 {
+		return s.all[0].err.Error()
 	}
-	if s.more > 0 {
-		fmt.Fprintf(&b, "\n  and %d more", s.more)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s are damaged or described wrongly:", Count(len(s.all), "layer"))
+	for _, f := range s.all[:min(len(s.all), mostFaults)] {
+		fmt.Fprintf(&b, "\n  %v", f.err)
+	}
+	if more := len(s.all) - mostFaults; more > 0 {
+		fmt.Fprintf(&b, "\n  and %d more", more)
 	}
 	return b.String()
 }
@@ -75,9 +86,9 @@ func (s *several) Error() string {
 // name file returns, or "" where it knows none.
 func InFiles(err error, file func(tensor string) string) error {
 	if s, ok := err.(*several); ok {
-		out := &several{more: s.more}
-		for _, e := range s.errs {
-			out.errs = append(out.errs, InFiles(e, file))
+		out := &several{}
+		for _, f := range s.all {
+			out.all = append(out.all, fault{f.module, InFiles(f.err, file)})
 		}
 		return out
 	}

@@ -161,7 +161,7 @@ func (d *denseFlags) options() (checkpoint.Options, error) {
 	if d.group != -1 && d.group < 1 {
 		return checkpoint.Options{}, usagef("--group is %d, want -1 or at least 1", d.group)
 	}
-	return checkpoint.Options{Dense: checkpoint.DenseOptions{RTN: rtn, Quantize: d.quantize, Keep: d.keep, Skip: d.skip}}, nil
+	return checkpoint.Options{Partial: true, Dense: checkpoint.DenseOptions{RTN: rtn, Quantize: d.quantize, Keep: d.keep, Skip: d.skip}}, nil
 }
 
 // accurate reads --method.

@@ -126,7 +126,7 @@ func (e *env) printInspect(r *inspectReport) error {
 		}
 	}
 	for _, s := range r.Refused {
-		fmt.Fprintf(e.stdout, "\nrefused: %s: %s", s.Name, s.Why)
+		fmt.Fprintf(e.stdout, "\nrefused: %s", aboutLayer(s))
 	}
 	for _, s := range r.Warnings {
 		fmt.Fprintf(e.stdout, "\nwarning: %s", s)

@@ -273,7 +273,7 @@ func (f *runFlags) selectLayers(m *checkpoint.Model, all []module.Module) ([]mod
 	case len(all) == 0:
 		why := ""
 		for _, r := range m.Refused() {
-			why += "\n  " + r.Name + ": " + r.Why
+			why += "\n  " + aboutLayer(r)
 		}
 		return nil, fmt.Errorf("the %s checkpoint has no linear layer that can be read%s", m.Format(), why)
 	case len(picked) == 0:
@@ -302,7 +302,7 @@ func (r *runner) finish() error {
 			}
 		}
 		for _, ref := range r.report.Refused {
-			fmt.Fprintf(r.e.stderr, "refused: %s: %s\n", ref.Name, ref.Why)
+			fmt.Fprintf(r.e.stderr, "refused: %s\n", aboutLayer(ref))
 		}
 		if r.cache != nil {
 			fmt.Fprintf(r.e.stdout, "\n%s from %s in %s, %d packed in %s", plural(s.Restored, "layer"), r.cache.Dir(), humanTime(r.restoring),
