@@ -82,8 +82,9 @@ tidy:
 SMALLER = $$($(GO) list ./... | grep -v -e /redtest$$ -e /backend/cpu$$ -e /internal/ci -e /interop$$)
 
 # What is slow there beyond its worth: devices that are interpreted while they are timed,
-# arithmetic without goroutines, and inputs made to take long.
-SLOW   := ^(TestBenchOfADevice|TestTune)$$
+# arithmetic without goroutines, and inputs made to take long. The system cannot start a program
+# of another architecture by itself.
+SLOW   := ^(TestBenchOfADevice|TestTune|TestQuantizeWithoutAReader)$$
 ALONE  := ^(TestExactCellsAreExact|TestAbsentInterfacesAreShownAsSkipped|TestHostilePatterns|TestBenchOfADevice|TestTune)$$
 
 # The race detector sees nothing of assembly, and its check of pointers nothing
