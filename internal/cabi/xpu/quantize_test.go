@@ -81,8 +81,8 @@ func TestQuantizerIsThatOfQuant(t *testing.T) {
 				for m := range c.rows {
 					want, scale := make([]int8, c.cols), make([]float32, 1)
 					recipe.QuantizeRow(types[typ], &act, want, scale, x[m*c.cols:(m+1)*c.cols])
-					if activations == Int8TokenCT && typ == BF16 && scale[0] > 0 && scale[0] < 0x1p-126 {
-						// oneDNN rounds numbers that are subnormal in bfloat16 to 0.
+					if activations == Int8TokenCT && typ == BF16 && scale[0] > 0 && scale[0] < 0x1p-126 && scales[m] != scale[0] {
+						// oneDNN may round numbers that are subnormal in bfloat16 to 0, and mostly does.
 						scale[0] = 0x1p-7
 						clear(want)
 					}
