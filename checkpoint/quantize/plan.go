@@ -130,7 +130,7 @@ func joined(problems []error) error {
 	if len(problems) < 2 {
 		return errors.Join(problems...)
 	}
-	all := []error{fmt.Errorf("%s keep the model from being quantized so:", module.Count(len(problems), "problem"))}
+	all := []error{fmt.Errorf("%s, so that nothing is written", module.Count(len(problems), "problem"))}
 	if more := len(problems) - manyProblems; more > 0 {
 		problems = append(problems[:manyProblems:manyProblems], fmt.Errorf("and %s", module.Count(more, "more problem")))
 	}
