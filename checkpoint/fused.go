@@ -37,8 +37,8 @@ func (m *Model) Fused() []Fused { return m.fused }
 // fusion returns the layer called name whose parts are stored one by one, nil
 // where there is none.
 func (m *Model) fusion(name string) *Fused {
-	i := slices.IndexFunc(m.fused, func(f Fused) bool { return f.Name == name && !f.Stored })
-	if i < 0 {
+	i, ok := slices.BinarySearchFunc(m.fused, name, func(f Fused, name string) int { return module.Compare(f.Name, name) })
+	if !ok || m.fused[i].Stored {
 		return nil
 	}
 	return &m.fused[i]

@@ -33,10 +33,8 @@ func (m *Model) Load(ctx context.Context, dst *quant.Linear, name string) ([]mod
 	if f := m.fusion(name); f != nil {
 		return m.loadFused(ctx, dst, f)
 	}
-	for i := range m.refused {
-		if r := &m.refused[i]; r.Name == name {
-			return nil, quant.Errorf(quant.ErrUnsupported, name, "module", "one that is read", "refused: %s", r.Why)
-		}
+	if why := m.whyRefused(name); why != "" {
+		return nil, quant.Errorf(quant.ErrUnsupported, name, "module", "one that is read", "refused: %s", why)
 	}
 	if _, ok := m.module(name); !ok {
 		return nil, m.unknown(name)

@@ -14,7 +14,7 @@ import (
 func (r *reader) check(d *description, l *layer) error {
 	var ok bool
 	if l.weight, ok = r.src.Lookup(l.Name + suffixWeight); !ok {
-		return missing(l.Name + suffixWeight)
+		return module.Missing(l.Name + suffixWeight)
 	}
 	w := l.weight
 	if w.Type != safetensors.I8 {
@@ -48,17 +48,13 @@ func (r *reader) check(d *description, l *layer) error {
 	return nil
 }
 
-func missing(tensor string) error {
-	return quant.Errorf(quant.ErrFormat, tensor, "tensor", "it beside the module's other tensors", "absent")
-}
-
 // checkScales finds the number of groups. The description has one group size
 // for all modules; that of a module is told by the shape of its scales, and
 // the two must agree.
 func (r *reader) checkScales(d *description, l *layer) error {
 	t, ok := r.src.Lookup(l.Name + suffixScale)
 	if !ok {
-		return missing(l.Name + suffixScale)
+		return module.Missing(l.Name + suffixScale)
 	}
 	if l.Scales, ok = t.Type.DType(); !ok {
 		return quant.Errorf(quant.ErrFormat, t.Name, "type", "F32, F16 or BF16", "%s", t.Type)
@@ -108,7 +104,7 @@ func (r *reader) checkTransform(l *layer) error {
 	}{{suffixLeft, &l.left}, {suffixRight, &l.right}} {
 		t, ok := r.src.Lookup(l.Name + f.suffix)
 		if !ok {
-			return missing(l.Name + f.suffix)
+			return module.Missing(l.Name + f.suffix)
 		}
 		if _, ok := t.Type.DType(); !ok {
 			return quant.Errorf(quant.ErrFormat, t.Name, "type", "F32, F16 or BF16", "%s", t.Type)
@@ -128,7 +124,7 @@ func (r *reader) checkTransform(l *layer) error {
 	}
 	t, ok := r.src.Lookup(l.Name + suffixClip)
 	if !ok {
-		return missing(l.Name + suffixClip)
+		return module.Missing(l.Name + suffixClip)
 	}
 	if _, ok := t.Type.DType(); !ok {
 		return quant.Errorf(quant.ErrFormat, t.Name, "type", "F32, F16 or BF16", "%s", t.Type)
