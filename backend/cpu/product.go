@@ -276,17 +276,26 @@ func (b *block) wide() (one, two []step, unpack func(unsafe.Pointer, *asm.Call))
 	return k.wide, k.wider, k.unpack
 }
 
-// pick returns the kernel for the next of some rows that are left. It divides
-// them evenly: of seven, four and three take less time than six and one.
-func pick(steps []step, left int) *step {
+// pick returns the kernel for the next of some rows that are left, and how often
+// it runs before another is picked. It divides the rows evenly: of seven, four
+// and three take less time than six and one.
+func pick(steps []step, left int) (s *step, times int) {
 	most := steps[0].rows
 	calls := (left + most - 1) / most
-	even := (left + calls - 1) / calls
+	even, larger := left/calls, left%calls // so many calls have a row more
+	if larger > 0 {
+		even++
+	} else {
+		larger = calls
+	}
 	i := 0
 	for steps[i].rows > even {
 		i++
 	}
-	return &steps[i]
+	if steps[i].rows < even { // there is none of so many rows
+		larger = 1
+	}
+	return &steps[i], larger
 }
 
 // sweep runs kernels over all rows of the block.
@@ -297,20 +306,26 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 	c.W, c.WStep = w, uintptr(wStep)
 	c.Blocks, c.Count = &b.blocks[r.from], uintptr(r.to-r.from)
 	c.YStep = uintptr(tiles * tileColumns * 4)
+	// What the kernels read of a row is stride bytes behind that of the row before.
+	prepared := b.c.row(b.p, b.row)
+	x := int(first.at) * f.values.Size()
+	side, scales := f.sideAt+4*int(b.first[r.from]), f.scalesAt+4*int(b.first[r.from])
 	for m := 0; m < b.rows; {
-		s := pick(steps, b.rows-m)
-		row := b.c.row(b.p, b.row+m)
-		c.X = unsafe.Pointer(&row[int(first.at)*f.values.Size()])
-		if f.sideAt > 0 {
-			c.Side = unsafe.Pointer(&row[f.sideAt+4*int(b.first[r.from])])
+		s, times := pick(steps, b.rows-m)
+		for range times {
+			at := m * l.stride
+			c.X = unsafe.Pointer(&prepared[at+x])
+			if f.sideAt > 0 {
+				c.Side = unsafe.Pointer(&prepared[at+side])
+			}
+			if !f.perRow {
+				c.Scales = unsafe.Pointer(&prepared[at+scales])
+			}
+			c.Y = &sums[m*tiles*tileColumns]
+			s.run(c)
+			b.fetch()
+			m += s.rows
 		}
-		if !f.perRow {
-			c.Scales = unsafe.Pointer(&row[f.scalesAt+4*int(b.first[r.from])])
-		}
-		c.Y = &sums[m*tiles*tileColumns]
-		s.run(c)
-		b.fetch()
-		m += s.rows
 	}
 }
 

@@ -50,8 +50,12 @@ func TestPickDividesEvenly(t *testing.T) {
 		{[]step{{rows: 1}}, 3, []int{1, 1, 1}},
 	} {
 		var got []int
-		for left := c.rows; left > 0; left -= got[len(got)-1] {
-			got = append(got, pick(c.steps, left).rows)
+		for left := c.rows; left > 0; {
+			s, times := pick(c.steps, left)
+			for range times {
+				got = append(got, s.rows)
+				left -= s.rows
+			}
 		}
 		require.Equal(t, c.want, got, "%d rows", c.rows)
 	}
