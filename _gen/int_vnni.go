@@ -13,7 +13,8 @@ SI, DI and BP one, three and five steps of x, up to three rows of packed weights
 Call.Ahead, R8 lines left in the segment, R9 and R10
 its scales and zeros, R11 Side of row 0, R12 from there to Scales, R13 the step of
 both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
-int32 sums, then as many float sums as rows and tiles need;
+int32 sums, then as many float sums as rows and tiles need, which stay in memory
+for two tiles of more than six rows;
 `
 
 var (
@@ -44,12 +45,14 @@ var zmm = []reg.VecPhysical{
 // by one or two tiles. The walk over blocks and segments, corrections, scales
 // and float sums are here; the lines of a segment are the kernels' own.
 //
-// All int32 sums and all float sums stay in registers. A sum is spread over
-// chains, so that few rows do not wait for the latency of vpdpbusd.
+// All int32 sums stay in registers, and all float sums but those of the kernels
+// with the most rows. A sum is spread over chains, so that few rows do not wait
+// for the latency of vpdpbusd.
 type intVNNI struct {
 	*file
 	rows, tiles, chains int
 	packed              bool // weights come from memory, once or a few times
+	inMemory            bool // float sums stay in Y, as registers are too few
 
 	constants func() // fills registers before the first block; nil: none
 	lines     func() // adds the segment's lines to sum; R8 is free
@@ -69,7 +72,12 @@ func (k *intVNNI) y(row, tile int) reg.VecPhysical {
 }
 
 // spare is the registers that no sum lives in.
-func (k *intVNNI) spare() []reg.VecPhysical { return zmm[k.rows*k.tiles*(k.chains+1):] }
+func (k *intVNNI) spare() []reg.VecPhysical {
+	if k.inMemory {
+		return zmm[k.rows*k.tiles*k.chains:]
+	}
+	return zmm[k.rows*k.tiles*(k.chains+1):]
+}
 
 // Scalars in the frame, 8 bytes each.
 const (
@@ -80,6 +88,9 @@ const (
 	vnniZeroStep              // bytes of a segment's zeros
 	vnniZeroBytes             // of a block's
 	vnniSideThree             // three steps of Side
+	vnniY                     // float sums that stay in memory
+	vnniYStep                 // from row to row
+	vnniKept                  // a register while sums are added to them
 	vnniFrame
 
 	vnniScaled = 1 << 8 // in the form: there are scales of x
@@ -169,7 +180,9 @@ func (k *intVNNI) write(name string, doc ...string) {
 	k.JNE(operand.LabelRef("block"))
 
 	k.Label("done")
-	k.eachY(func(r, t int, y operand.Mem) { k.VMOVUPS(k.y(r, t), y) })
+	if !k.inMemory {
+		k.eachY(func(r, t int, y operand.Mem) { k.VMOVUPS(k.y(r, t), y) })
+	}
 	k.VZEROUPPER()
 	k.RET()
 
@@ -223,8 +236,15 @@ func (k *intVNNI) begin() {
 	if k.constants != nil {
 		k.constants()
 	}
-	k.eachY(func(r, t int, y operand.Mem) { k.VMOVUPS(y, k.y(r, t)) })
-	k.Load(k.Param("c"), c)
+	if k.inMemory {
+		k.MOVQ(at(c, callY), reg.R8)
+		k.MOVQ(reg.R8, k.scalar(vnniY))
+		k.MOVQ(at(c, callYStep), reg.R8)
+		k.MOVQ(reg.R8, k.scalar(vnniYStep))
+	} else {
+		k.eachY(func(r, t int, y operand.Mem) { k.VMOVUPS(y, k.y(r, t)) })
+		k.Load(k.Param("c"), c)
+	}
 	k.MOVQ(at(c, callW), vnniW)
 }
 
@@ -388,19 +408,59 @@ func (k *intVNNI) convert() {
 	k.each(func(r, t int) { k.VCVTDQ2PS(k.sum(r, t, 0), k.sum(r, t, 0)) })
 	k.TESTL(operand.U32(vnniScaled), k.scalar(vnniForm))
 	k.JNE(operand.LabelRef("scaled"))
-	k.each(func(r, t int) { k.VFMADD231PS(scale[t], k.sum(r, t, 0), k.y(r, t)) })
+	if k.inMemory {
+		k.toMemory(scale)
+	} else {
+		k.each(func(r, t int) { k.VFMADD231PS(scale[t], k.sum(r, t, 0), k.y(r, t)) })
+	}
 	k.Label("converted")
 	k.later(func() {
 		k.Label("scaled")
 		k.each(func(r, t int) { k.VMULPS(scale[t], k.sum(r, t, 0), k.sum(r, t, 0)) })
 		k.LEAQ(indexed(vnniSide, vnniToScales, 1, 0), reg.R8)
-		k.eachSide(func(r int, sx operand.Mem) {
-			for t := range k.tiles {
-				k.VFMADD231PS_BCST(sx, k.sum(r, t, 0), k.y(r, t))
-			}
-		})
+		if k.inMemory {
+			k.scaledToMemory()
+		} else {
+			k.eachSide(func(r int, sx operand.Mem) {
+				for t := range k.tiles {
+					k.VFMADD231PS_BCST(sx, k.sum(r, t, 0), k.y(r, t))
+				}
+			})
+		}
 		k.JMP(operand.LabelRef("converted"))
 	})
+}
+
+// toMemory adds sums times scales to Y.
+func (k *intVNNI) toMemory(scale []reg.VecPhysical) {
+	p := reg.R8
+	k.MOVQ(k.scalar(vnniY), p)
+	k.each(func(r, t int) {
+		if r > 0 && t == 0 {
+			k.ADDQ(k.scalar(vnniYStep), p)
+		}
+		k.VFMADD213PS(at(p, 64*t), scale[t], k.sum(r, t, 0))
+		k.VMOVUPS(k.sum(r, t, 0), at(p, 64*t))
+	})
+}
+
+// scaledToMemory adds sums times the scales of x at R8 to Y.
+func (k *intVNNI) scaledToMemory() {
+	p, y := vnniScale, k.spare()
+	k.MOVQ(p, k.scalar(vnniKept))
+	k.MOVQ(k.scalar(vnniY), p)
+	k.eachSide(func(r int, sx operand.Mem) {
+		if r > 0 {
+			k.ADDQ(k.scalar(vnniYStep), p)
+		}
+		for t := range k.tiles {
+			to := y[(r*k.tiles+t)%len(y)]
+			k.VMOVUPS(at(p, 64*t), to)
+			k.VFMADD231PS_BCST(sx, k.sum(r, t, 0), to)
+			k.VMOVUPS(to, at(p, 64*t))
+		}
+	})
+	k.MOVQ(k.scalar(vnniKept), p)
 }
 
 // loadScales widens the segment's scales to float32.

@@ -43,6 +43,7 @@ var units = []*unit{
 					{3, asm.DotP4VNNIx3}, {2, asm.DotP4VNNIx2}, {1, asm.DotP4VNNIx1},
 				},
 				wider: []step{
+					{12, asm.DotP4VNNIx12x2}, {10, asm.DotP4VNNIx10x2}, {8, asm.DotP4VNNIx8x2},
 					{6, asm.DotP4VNNIx6x2}, {5, asm.DotP4VNNIx5x2}, {4, asm.DotP4VNNIx4x2},
 					{3, asm.DotP4VNNIx3x2}, {2, asm.DotP4VNNIx2x2}, {1, asm.DotP4VNNIx1x2},
 				},
@@ -59,6 +60,7 @@ var units = []*unit{
 					{3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
 				},
 				wider: []step{
+					{12, asm.DotW8VNNIx12x2}, {10, asm.DotW8VNNIx10x2}, {8, asm.DotW8VNNIx8x2},
 					{6, asm.DotW8VNNIx6x2}, {5, asm.DotW8VNNIx5x2}, {4, asm.DotW8VNNIx4x2},
 					{3, asm.DotW8VNNIx3x2}, {2, asm.DotW8VNNIx2x2}, {1, asm.DotW8VNNIx1x2},
 				},

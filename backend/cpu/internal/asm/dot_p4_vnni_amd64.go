@@ -61,3 +61,18 @@ func DotP4VNNIx5x2(c *Call)
 //
 //go:noescape
 func DotP4VNNIx6x2(c *Call)
+
+// DotP4VNNIx8x2 adds the products of 8 rows of int8 and two tiles of unpacked 4-bit codes to Y.
+//
+//go:noescape
+func DotP4VNNIx8x2(c *Call)
+
+// DotP4VNNIx10x2 adds the products of 10 rows of int8 and two tiles of unpacked 4-bit codes to Y.
+//
+//go:noescape
+func DotP4VNNIx10x2(c *Call)
+
+// DotP4VNNIx12x2 adds the products of 12 rows of int8 and two tiles of unpacked 4-bit codes to Y.
+//
+//go:noescape
+func DotP4VNNIx12x2(c *Call)

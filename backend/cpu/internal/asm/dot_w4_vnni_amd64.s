@@ -10,14 +10,15 @@
 // Call.Ahead, R8 lines left in the segment, R9 and R10
 // its scales and zeros, R11 Side of row 0, R12 from there to Scales, R13 the step of
 // both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
-// int32 sums, then as many float sums as rows and tiles need;
+// int32 sums, then as many float sums as rows and tiles need, which stay in memory
+// for two tiles of more than six rows;
 // after them low and high codes of two lines, and the low nibbles' mask.
 
 #include "textflag.h"
 
 // func DotW4VNNIx1(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx1(SB), NOSPLIT, $56-8
+TEXT ·DotW4VNNIx1(SB), NOSPLIT, $80-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -236,7 +237,7 @@ scaled:
 
 // func DotW4VNNIx2(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx2(SB), NOSPLIT, $56-8
+TEXT ·DotW4VNNIx2(SB), NOSPLIT, $80-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -474,7 +475,7 @@ scaled:
 
 // func DotW4VNNIx3(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx3(SB), NOSPLIT, $56-8
+TEXT ·DotW4VNNIx3(SB), NOSPLIT, $80-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -735,7 +736,7 @@ scaled:
 
 // func DotW4VNNIx4(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx4(SB), NOSPLIT, $56-8
+TEXT ·DotW4VNNIx4(SB), NOSPLIT, $80-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1003,7 +1004,7 @@ scaled:
 
 // func DotW4VNNIx5(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx5(SB), NOSPLIT, $56-8
+TEXT ·DotW4VNNIx5(SB), NOSPLIT, $80-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1290,7 +1291,7 @@ scaled:
 
 // func DotW4VNNIx6(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx6(SB), NOSPLIT, $56-8
+TEXT ·DotW4VNNIx6(SB), NOSPLIT, $80-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1597,7 +1598,7 @@ scaled:
 
 // func DotW4VNNIx7(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx7(SB), NOSPLIT, $56-8
+TEXT ·DotW4VNNIx7(SB), NOSPLIT, $80-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1929,7 +1930,7 @@ scaled:
 
 // func DotW4VNNIx8(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx8(SB), NOSPLIT, $56-8
+TEXT ·DotW4VNNIx8(SB), NOSPLIT, $80-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -2284,7 +2285,7 @@ scaled:
 
 // func DotW4VNNIx9(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx9(SB), NOSPLIT, $56-8
+TEXT ·DotW4VNNIx9(SB), NOSPLIT, $80-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -2658,7 +2659,7 @@ scaled:
 
 // func DotW4VNNIx10(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx10(SB), NOSPLIT, $56-8
+TEXT ·DotW4VNNIx10(SB), NOSPLIT, $80-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -3027,7 +3028,7 @@ scaled:
 
 // func DotW4VNNIx11(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx11(SB), NOSPLIT, $56-8
+TEXT ·DotW4VNNIx11(SB), NOSPLIT, $80-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -3412,7 +3413,7 @@ scaled:
 
 // func DotW4VNNIx12(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx12(SB), NOSPLIT, $56-8
+TEXT ·DotW4VNNIx12(SB), NOSPLIT, $80-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 

@@ -91,3 +91,18 @@ func DotW8VNNIx5x2(c *Call)
 //
 //go:noescape
 func DotW8VNNIx6x2(c *Call)
+
+// DotW8VNNIx8x2 adds the products of 8 rows of int8 and two tiles of 8-bit codes to Y.
+//
+//go:noescape
+func DotW8VNNIx8x2(c *Call)
+
+// DotW8VNNIx10x2 adds the products of 10 rows of int8 and two tiles of 8-bit codes to Y.
+//
+//go:noescape
+func DotW8VNNIx10x2(c *Call)
+
+// DotW8VNNIx12x2 adds the products of 12 rows of int8 and two tiles of 8-bit codes to Y.
+//
+//go:noescape
+func DotW8VNNIx12x2(c *Call)
