@@ -19,6 +19,9 @@ const (
 	runFeatures   = 1024 // about so many features are unpacked at a time
 )
 
+// sumsBytes is the sums of a portion.
+const sumsBytes = rowsTogether * tilesTogether * tileColumns * 4
+
 // product is a panel with its weights, multiplied by the kernels of a unit.
 type product struct {
 	*panel
@@ -101,7 +104,7 @@ func productScratch(p *panel, f functions) int {
 	default:
 		unpacks = f.codes8.unpack != nil
 	}
-	n := align(rowsTogether * 2 * tileColumns * 4)
+	n := sumsBytes
 	if unpacks {
 		n += 2 * p.unpackedBytes()
 	}
@@ -151,8 +154,10 @@ func (w *product) multiply(c *call, p *part, worker, portion int) {
 	t.rows = min(g.rows, c.rows-t.row)
 	t.tiles = min(g.tiles, w.panel.tiles()-t.tile)
 	*t.call = asm.Call{XStep: uintptr(c.l.stride), SStep: uintptr(c.l.stride), Form: w.form, Zero: uint64(w.zero), Ahead: w.ahead}
-	for i := 0; i < t.tiles; {
-		i += t.columns(t.tile + i)
+	if t.rows < w.from() {
+		t.straight()
+	} else {
+		t.runByRun()
 	}
 }
 
@@ -172,21 +177,29 @@ type block struct {
 	share  int       // lines of each that are fetched with a step
 }
 
-// soon names the run of blocks that comes next, of the same tiles or of those
-// after them: its packed weights are fetched while the units are busy with this
-// one, a share with each step, and are in the second cache when they are
-// unpacked.
-func (b *block) soon(tile, tiles, next, rows int) {
+// soon names the run of blocks that comes after run i of some tiles: its packed
+// weights are fetched while the units are busy with this one, a share with each
+// step, and are in the second cache when they are unpacked. Tiles are counted in
+// the portion.
+func (b *block) soon(tile, tiles, i, rows int) {
 	b.coming, b.share = [2][]byte{}, 0
-	if next == len(b.runs) {
-		next, tile = 0, tile+tiles
+	if tile += tiles; tile == b.tiles {
+		if tile, i = 0, i+1; i == len(b.runs) {
+			return
+		}
 	}
-	r := b.runs[next]
+	r := b.runs[i]
 	steps := (b.rows + rows - 1) / rows
-	for i := range min(tiles, b.tile+b.tiles-tile) {
-		b.coming[i] = b.data[(tile+i)*b.tileBytes()+b.offset[r.from] : (tile+i)*b.tileBytes()+b.offset[r.to]]
+	for i := range min(tiles, b.tiles-tile) {
+		b.coming[i] = b.packed(tile+i, r)
 		b.share = (len(b.coming[i])/lineBytes + steps - 1) / steps
 	}
+}
+
+// packed is a run of blocks of a tile of the portion.
+func (b *block) packed(tile int, r run) []byte {
+	w := b.data[(b.tile+tile)*b.tileBytes():]
+	return w[b.offset[r.from]:b.offset[r.to]]
 }
 
 // fetch asks for the share of a step.
@@ -225,39 +238,51 @@ func (w *product) integers() *integerKernels {
 	return &w.f.codes8
 }
 
-// columns computes the tile, and the one after it where a kernel takes two,
-// and returns how many it computed.
-func (b *block) columns(tile int) int {
-	sums := view[float32](b.scratch, rowsTogether*2*tileColumns)
-	unpacked := b.scratch[align(rowsTogether*2*tileColumns*4):]
-	if b.rows < b.from() {
-		direct := b.direct()
-		clear(sums[:b.rows*tileColumns])
-		b.sweep(direct, run{0, len(b.blocks)}, unsafe.Pointer(unsafe.SliceData(b.data[tile*b.tileBytes():])), 0, sums, 1)
-		b.finish(tile, 1, sums)
-		return 1
+// straight computes a tile after the other from packed weights.
+func (b *block) straight() {
+	sums := view[float32](b.scratch, sumsBytes/4)[:b.rows*tileColumns]
+	all := run{0, len(b.blocks)}
+	for i := range b.tiles {
+		clear(sums)
+		b.sweep(b.direct(), all, unsafe.Pointer(unsafe.SliceData(b.packed(i, all))), 0, sums, 1)
+		b.finish(b.tile+i, 1, sums)
 	}
-	steps, wider, unpack := b.wide()
-	tiles := 1
-	if wider != nil && tile+1 < b.tile+b.tiles {
-		steps, tiles = wider, 2
+}
+
+// runByRun computes a run of all tiles after the other, so that what it reads of
+// x is still in the second cache for the next tiles. It unpacks weights once for
+// all rows, two tiles at a time where kernels take two.
+func (b *block) runByRun() {
+	one, two, unpack := b.wide()
+	sums := view[float32](b.scratch, sumsBytes/4)[:b.rows*b.tiles*tileColumns]
+	unpacked := b.scratch[sumsBytes:]
+	clear(sums)
+	each := func(f func(tile, tiles int, steps []step, sums []float32)) {
+		for i := 0; i < b.tiles; {
+			tiles, steps := 1, one
+			if two != nil && i+1 < b.tiles {
+				tiles, steps = 2, two
+			}
+			f(i, tiles, steps, sums[b.rows*i*tileColumns:][:b.rows*tiles*tileColumns])
+			i += tiles
+		}
 	}
-	clear(sums[:b.rows*tiles*tileColumns])
 	for i, r := range b.runs {
-		b.soon(tile, tiles, i+1, steps[0].rows)
-		if unpack == nil { // as they are, but a run at a time for all rows
-			b.sweep(steps, r, unsafe.Pointer(&b.data[tile*b.tileBytes()+b.offset[r.from]]), b.tileBytes(), sums, tiles)
-			continue
-		}
-		for i := range tiles {
-			b.call.W = unsafe.Pointer(&b.data[(tile+i)*b.tileBytes()+b.offset[r.from]])
-			b.call.Blocks, b.call.Count = &b.blocks[r.from], uintptr(r.to-r.from)
-			unpack(unsafe.Pointer(unsafe.SliceData(unpacked[i*b.second:])), b.call)
-		}
-		b.sweep(steps, r, unsafe.Pointer(unsafe.SliceData(unpacked)), b.second, sums, tiles)
+		each(func(tile, tiles int, steps []step, sums []float32) {
+			b.soon(tile, tiles, i, steps[0].rows)
+			w, step := unsafe.Pointer(unsafe.SliceData(b.packed(tile, r))), b.tileBytes()
+			if unpack != nil {
+				b.call.Blocks, b.call.Count = &b.blocks[r.from], uintptr(r.to-r.from)
+				for t := range tiles {
+					b.call.W = unsafe.Pointer(unsafe.SliceData(b.packed(tile+t, r)))
+					unpack(unsafe.Pointer(unsafe.SliceData(unpacked[t*b.second:])), b.call)
+				}
+				w, step = unsafe.Pointer(unsafe.SliceData(unpacked)), b.second
+			}
+			b.sweep(steps, r, w, step, sums, tiles)
+		})
 	}
-	b.finish(tile, tiles, sums)
-	return tiles
+	each(func(tile, tiles int, _ []step, sums []float32) { b.finish(b.tile+tile, tiles, sums) })
 }
 
 func (b *block) direct() []step {
