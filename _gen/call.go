@@ -31,6 +31,13 @@ const (
 	blockSize     = 8
 )
 
+// Offsets of the fields of asm.Spread, in bytes.
+const (
+	spreadPairs   = 0
+	spreadFactors = 16
+	spreadBits    = 32
+)
+
 // Values of Call.Form: two bits of the scales' type, two of the zero points.
 const (
 	formF32, formF16, formBF16         = 0, 1, 2

@@ -2,8 +2,9 @@ package cpu
 
 import (
 	"encoding/binary"
-	"math"
+	"unsafe"
 
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -11,118 +12,193 @@ import (
 // may use one, each with scratch of its own.
 type packer struct {
 	p     *panel
+	f     packFunctions
+	how   *asm.Spread // for f.spread; nil: codes are spread in Go
 	src   *quant.Weight
 	order []int32 // of the features, nil: as they are
 }
 
-// packSpare is the bytes that packing a tile takes besides: a row of codes, and to
-// put them in another order a second one.
+// packFunctions are a unit's functions for packing. The zero value leaves all of
+// it to Go.
+type packFunctions struct {
+	spread  func(dst, src unsafe.Pointer, n uintptr, how *asm.Spread)
+	nibbles func(dst unsafe.Pointer, step uintptr, src unsafe.Pointer, stride, n uintptr)
+	dwords  func(dst unsafe.Pointer, step uintptr, src unsafe.Pointer, stride, n uintptr)
+
+	transpose      func(dst, src unsafe.Pointer, stride, n uintptr)
+	orderedNibbles func(dst unsafe.Pointer, step uintptr, panel unsafe.Pointer, order *int32, n uintptr)
+	orderedDwords  func(dst unsafe.Pointer, step uintptr, panel unsafe.Pointer, order *int32, n uintptr)
+
+	sums func(zeros, lines unsafe.Pointer, n, bits uintptr)
+}
+
+// spreadOf is what spread wants to know of codes, nil where there is nothing to
+// spread.
+func (f *packFunctions) spreadOf(bits int) *asm.Spread {
+	if f.spread == nil || bits < 2 || bits > 7 {
+		return nil
+	}
+	return asm.SpreadOf(bits)
+}
+
+// packTurn is the bytes of a row that they take at a time, and spreadRead those
+// that spread reads for the last eight of them.
+const packTurn, spreadRead = 32, 16
+
+// packSpare is the bytes that packing a tile takes besides: rows of codes, and
+// to put them in another order as much again.
 func (p *panel) packSpare(order bool) int {
-	switch {
+	switch n := tileColumns * p.codeStride(); {
 	case p.bits == 0:
 		return 0
 	case order:
-		return 2 * p.k
+		return 2 * n
+	default:
+		return n
 	}
-	return p.k
 }
+
+// codeStride is the bytes from one row of codes to the next while a tile is packed,
+// an odd number of cache lines: the same place of 16 rows must not fall into one
+// set of the first cache.
+func (p *panel) codeStride() int { return ((p.k+lineBytes-1)/lineBytes | 1) * lineBytes }
 
 // tile fills dst, p.tileBytes of zeros as a layer's memory is, with tile t.
 func (p *packer) tile(dst []byte, t int, scratch []byte) {
 	first := t * tileColumns
 	columns := min(tileColumns, p.p.n-first)
-	sums := p.p.form.ZeroBytesOf() == 4
-	whole := p.p.bits == 4 && p.src.Bits() == 4 && p.order == nil && !sums && p.p.even()
-	if whole {
-		p.lines4(dst, first, columns)
+	rows, stride := p.rows(first, columns, scratch)
+	if p.byFeature() {
+		p.ordered(dst, rows, stride, scratch[tileColumns*stride:])
+	} else {
+		p.p.walk(dst, func(s *piece, lines []byte, step int) { p.lines(s, lines, step, rows, stride, columns) })
 	}
+	if p.p.bits == 0 {
+		return
+	}
+	p.headers(dst, first, columns)
+	if p.p.form.ZeroBytesOf() == 4 {
+		p.sums(dst)
+	}
+}
+
+// byFeature says whether codes come into another order as features of all rows,
+// and not already row by row.
+func (p *packer) byFeature() bool { return p.order != nil && p.f.transpose != nil }
+
+// rows returns the rows of a tile, stride bytes apart: the codes, one in each
+// byte, or plain elements. If codes are to move by feature all 16 are there.
+func (p *packer) rows(first, columns int, scratch []byte) (rows []byte, stride int) {
+	if p.p.bits == 0 || p.src.Bits() == 8 && p.order == nil {
+		return p.src.Rows(first, columns), p.src.RowStride()
+	}
+	stride = p.p.codeStride()
+	rows = scratch[:tileColumns*stride]
 	for c := range columns {
-		n := first + c
-		if p.p.bits == 0 {
-			p.plainColumn(dst, c, p.src.Row(n))
+		row := rows[c*stride:][:p.p.k]
+		if p.order == nil || p.byFeature() {
+			p.codes(row, first+c)
 			continue
 		}
-		p.headers(dst, c, n)
-		if whole {
-			continue
-		}
-		codes := p.codes(n, scratch)
-		if p.p.bits == 4 {
-			p.column4(dst, c, codes)
-		} else {
-			p.column8(dst, c, codes)
-		}
-		if sums {
-			p.sums(dst, c, codes)
+		codes := scratch[tileColumns*stride:][:p.p.k]
+		p.codes(codes, first+c)
+		for i, at := range p.order {
+			row[i] = codes[at]
 		}
 	}
+	clear(rows[columns*stride:])
+	return rows, stride
 }
 
-// codes returns the codes of row n in packed order.
-func (p *packer) codes(n int, scratch []byte) []uint8 {
-	k := p.p.k
-	if p.src.Bits() == 8 && p.order == nil {
-		return p.src.Row(n)[:k]
+// codes writes the codes of row n to dst.
+func (p *packer) codes(dst []byte, n int) {
+	row, bits := p.src.Row(n), p.src.Bits()
+	done := 0
+	if p.how != nil {
+		size := packTurn / 8 * bits // of a turn in the row
+		turns := min(len(dst)/packTurn, (len(row)-spreadRead+bits)/size)
+		if turns > 0 {
+			p.f.spread(unsafe.Pointer(&dst[0]), unsafe.Pointer(&row[0]), uintptr(turns), p.how)
+			done = turns
+		}
+		row = row[done*size:]
 	}
-	codes := scratch[:k]
-	unpack(codes, p.src.Row(n), p.src.Bits())
-	if p.order == nil {
-		return codes
-	}
-	sorted := scratch[k : 2*k][:len(p.order)]
-	for i, at := range p.order {
-		sorted[i] = codes[at]
-	}
-	return sorted
+	unpack(dst[done*packTurn:], row, bits)
 }
 
-// headers writes the scales and zero points of column c, which is row n.
-func (p *packer) headers(dst []byte, c, n int) {
-	scales, size := p.src.ScaleRow(n), p.p.form.ScaleBytes()
-	zeroSize := p.p.form.ZeroBytesOf()
-	zeros := inBlock * tileColumns * size
+// headers writes the scales and zero points of columns, rows from first on. It
+// goes piece by piece, as they lie.
+func (p *packer) headers(dst []byte, first, columns int) {
+	var scales [tileColumns][]byte
+	var zeros [tileColumns][]int16 // nil: one zero point for all
+	for c := range columns {
+		scales[c], zeros[c] = p.src.ScaleRow(first+c), p.src.ZeroRow(first+c)
+	}
+	size, zeroSize, zero := p.p.form.ScaleBytes(), p.p.form.ZeroBytesOf(), p.src.Zero(first, 0)
 	for b := range p.p.blocks {
 		block := dst[p.p.offset[b]:]
-		for i, s := range p.p.pieces[p.p.first[b]:p.p.first[b+1]] {
-			at := i*tileColumns + c
-			copy(block[at*size:][:size], scales[int(s.group)*size:])
-			switch zeroSize {
-			case 1:
-				block[zeros+at] = uint8(p.src.Zero(n, int(s.group)))
-			case 4:
-				binary.LittleEndian.PutUint16(block[zeros+at*4:], uint16(p.src.Zero(n, int(s.group))))
+		to, toZeros := block, block[inBlock*tileColumns*size:]
+		for i := p.p.first[b]; i < p.p.first[b+1]; i++ {
+			g := int(p.p.pieces[i].group)
+			for c, row := range scales[:columns] {
+				if size == 4 {
+					binary.LittleEndian.PutUint32(to[c*4:], binary.LittleEndian.Uint32(row[g*4:]))
+				} else {
+					binary.LittleEndian.PutUint16(to[c*2:], binary.LittleEndian.Uint16(row[g*2:]))
+				}
 			}
+			for c, row := range zeros[:columns] {
+				if zeroSize == 0 {
+					break
+				}
+				if row != nil {
+					zero = int(row[g])
+				}
+				if zeroSize == 1 {
+					toZeros[c] = uint8(zero)
+				} else {
+					binary.LittleEndian.PutUint16(toZeros[c*4:], uint16(zero))
+				}
+			}
+			to, toZeros = to[tileColumns*size:], toZeros[tileColumns*zeroSize:]
 		}
 	}
 }
 
-// sums writes the sum of the codes of each piece.
-func (p *packer) sums(dst []byte, c int, codes []uint8) {
-	zeros := inBlock * tileColumns * p.p.form.ScaleBytes()
+// sums writes behind each zero point the sum of the codes of its piece and column,
+// the one that lines hold.
+func (p *packer) sums(dst []byte) {
 	for b := range p.p.blocks {
-		block := dst[p.p.offset[b]+zeros:]
-		for i, s := range p.p.pieces[p.p.first[b]:p.p.first[b+1]] {
-			sum := sumBytes(codes[s.lo:s.hi])
-			binary.LittleEndian.PutUint16(block[(i*tileColumns+c)*4+2:], uint16(sum))
+		block := dst[p.p.offset[b]:p.p.offset[b+1]]
+		lines := block[p.p.header():]
+		zeros := block[inBlock*tileColumns*p.p.form.ScaleBytes():]
+		size := int(p.p.blocks[b].Lines) * lineBytes
+		for range p.p.blocks[b].Segments {
+			if p.f.sums != nil {
+				p.f.sums(unsafe.Pointer(&zeros[0]), unsafe.Pointer(&lines[0]), uintptr(p.p.blocks[b].Lines), uintptr(p.p.bits))
+			} else {
+				sumLines(zeros, lines[:size], p.p.bits)
+			}
+			lines, zeros = lines[size:], zeros[tileColumns*4:]
 		}
 	}
 }
 
-// sumBytes adds up to 1028 bytes, eight at a time in four 16-bit lanes.
-func sumBytes(u []uint8) (sum int) {
-	const even = 0x00ff00ff00ff00ff
-	var lanes uint64
-	for ; len(u) >= 8; u = u[8:] {
-		v := binary.LittleEndian.Uint64(u)
-		lanes += v&even + v>>8&even
+// sumLines does so for one piece: four codes at a time in 16-bit lanes, which hold
+// 257 codes of 8 bits.
+func sumLines(zeros, lines []byte, bits int) {
+	const even, low = 0x00ff00ff, 0x0f0f0f0f
+	for c := range tileColumns {
+		var sum uint32
+		for at := c * 4; at < len(lines); at += lineBytes {
+			v := binary.LittleEndian.Uint32(lines[at:])
+			if bits == 4 {
+				v = v&low + v>>4&low
+			}
+			sum += v&even + v>>8&even
+		}
+		binary.LittleEndian.PutUint16(zeros[c*4+2:], uint16(sum+sum>>16))
 	}
-	for ; lanes > 0; lanes >>= 16 {
-		sum += int(lanes & 0xffff)
-	}
-	for _, v := range u {
-		sum += int(v)
-	}
-	return sum
 }
 
 // walk calls f for every piece with the bytes of its first line and the
@@ -142,100 +218,68 @@ func (p *panel) walk(dst []byte, f func(s *piece, lines []byte, step int)) {
 	}
 }
 
-// even reports whether every piece begins at a whole number of lines of 4-bit
-// codes.
-func (p *panel) even() bool {
-	for i := range p.pieces {
-		if p.pieces[i].lo%8 != 0 {
-			return false
-		}
+// lines writes the lines of piece s, step bytes apart: of each column as many
+// bytes of its row as make a dword of a line. It goes line by line: column by
+// column, every store would miss the first cache.
+func (p *packer) lines(s *piece, lines []byte, step int, rows []byte, stride, columns int) {
+	size := max(1, p.p.plain.Size())
+	from, n := int(s.lo)*size, int(s.hi-s.lo)*size
+	source, pack := 4, p.f.dwords // bytes of a row for a line
+	if p.p.bits == 4 {
+		source, pack = 8, p.f.nibbles
 	}
-	return true
-}
-
-// lines4 writes the lines of a tile from rows of 4-bit codes: the eight of a
-// column in a line are a word of its row with the nibbles in another order. It
-// goes line by line: column by column, every store would miss the first cache.
-func (p *packer) lines4(dst []byte, first, columns int) {
-	var rows [tileColumns][]byte
+	at := 0
+	if turns := n / packTurn; pack != nil && turns > 0 && columns == tileColumns {
+		pack(unsafe.Pointer(&lines[0]), uintptr(step), unsafe.Pointer(&rows[from]), uintptr(stride), uintptr(turns))
+		at = turns * packTurn
+	}
+	var of [tileColumns][]byte
 	for c := range columns {
-		rows[c] = p.src.Row(first + c)
+		of[c] = rows[c*stride+from:][:n]
+	}
+	for ; at+source <= n; at += source {
+		line := (*[lineBytes]byte)(lines[at/source*step:])
+		if source == 4 {
+			for c, row := range of[:columns] {
+				binary.LittleEndian.PutUint32(line[c*4%lineBytes:], binary.LittleEndian.Uint32(row[at:at+4]))
+			}
+			continue
+		}
+		for c, row := range of[:columns] {
+			v := binary.LittleEndian.Uint64(row[at : at+8])
+			binary.LittleEndian.PutUint32(line[c*4%lineBytes:], uint32(v|v>>28))
+		}
+	}
+	if at == n {
+		return
+	}
+	for c, row := range of[:columns] {
+		var u [8]uint8
+		copy(u[:], row[at:])
+		v := binary.LittleEndian.Uint64(u[:])
+		binary.LittleEndian.PutUint32(lines[at/source*step+c*4:], uint32(v|v>>28))
+	}
+}
+
+// ordered writes the lines of codes in another order. panel is scratch of as many
+// bytes as rows: the 16 codes of a feature behind each other, so that they move
+// together.
+func (p *packer) ordered(dst, rows []byte, stride int, panel []byte) {
+	p.f.transpose(unsafe.Pointer(&panel[0]), unsafe.Pointer(&rows[0]), uintptr(stride), uintptr((p.p.k+packTurn-1)/packTurn))
+	features, pack := p.p.perLine, p.f.orderedDwords
+	if p.p.bits == 4 {
+		pack = p.f.orderedNibbles
 	}
 	p.p.walk(dst, func(s *piece, lines []byte, step int) {
-		i := int(s.lo)
-		for ; int(s.hi)-i >= 16; i += 16 {
-			one, two := (*[lineBytes]byte)(lines), (*[lineBytes]byte)(lines[step:])
-			for c := range columns {
-				v := shuffle(binary.LittleEndian.Uint64(rows[c][i/2:]))
-				binary.LittleEndian.PutUint32(one[c*4%lineBytes:], uint32(v))
-				binary.LittleEndian.PutUint32(two[c*4%lineBytes:], uint32(v>>32))
+		order, at := p.order[s.lo:s.hi], 0
+		if n := len(order) / features; n > 0 {
+			pack(unsafe.Pointer(&lines[0]), uintptr(step), unsafe.Pointer(&panel[0]), &order[0], uintptr(n))
+			at = n * features
+		}
+		for j, i := range order[at:] { // of a line that is not full
+			for c, u := range panel[int(i)*tileColumns:][:tileColumns] {
+				lines[at/features*step+c*4+j%4] |= u << (j / 4 * 4)
 			}
-			lines = lines[min(2*step, len(lines)):]
 		}
-		for ; i < int(s.hi); i += 8 {
-			mask := uint32(math.MaxUint32)
-			if rest := int(s.hi) - i; rest < 8 { // codes of the next piece, or padding of the row
-				mask = 1<<(4*rest) - 1
-			}
-			line := (*[lineBytes]byte)(lines)
-			for c := range columns {
-				v := shuffle(uint64(binary.LittleEndian.Uint32(rows[c][i/2:]) & mask))
-				binary.LittleEndian.PutUint32(line[c*4%lineBytes:], uint32(v))
-			}
-			lines = lines[min(step, len(lines)):]
-		}
-	})
-}
-
-// shuffle makes of the eight nibbles 01234567 of each half of v, lowest first,
-// 04152637: it swaps the bytes in the middle, then the nibbles in the middle of
-// each pair of bytes.
-func shuffle(v uint64) uint64 {
-	x := (v ^ v>>8) & 0x0000ff000000ff00
-	v ^= x ^ x<<8
-	x = (v ^ v>>4) & 0x00f000f000f000f0
-	return v ^ x ^ x<<4
-}
-
-// column4 writes the codes of column c, two in each byte: see package asm.
-func (p *packer) column4(dst []byte, c int, codes []uint8) {
-	p.p.walk(dst, func(s *piece, lines []byte, step int) {
-		u := codes[s.lo:s.hi]
-		at := c * 4
-		for ; len(u) >= 8; u, at = u[8:], at+step {
-			v := binary.LittleEndian.Uint64(u)
-			binary.LittleEndian.PutUint32(lines[at:], uint32(v)|uint32(v>>32)<<4)
-		}
-		if len(u) > 0 {
-			var last [8]uint8
-			copy(last[:], u)
-			v := binary.LittleEndian.Uint64(last[:])
-			binary.LittleEndian.PutUint32(lines[at:], uint32(v)|uint32(v>>32)<<4)
-		}
-	})
-}
-
-func (p *packer) column8(dst []byte, c int, codes []uint8) {
-	p.p.walk(dst, func(s *piece, lines []byte, step int) {
-		u := codes[s.lo:s.hi]
-		at := c * 4
-		for ; len(u) >= 4; u, at = u[4:], at+step {
-			copy(lines[at:at+4], u[:4])
-		}
-		copy(lines[min(at, len(lines)):], u)
-	})
-}
-
-// plainColumn writes the elements of column c, as many in a line as four bytes
-// hold.
-func (p *packer) plainColumn(dst []byte, c int, row []byte) {
-	size := p.p.plain.Size()
-	p.p.walk(dst, func(s *piece, lines []byte, step int) {
-		u := row[int(s.lo)*size : int(s.hi)*size]
-		at := c * 4
-		for ; len(u) >= 4; u, at = u[4:], at+step {
-			copy(lines[at:at+4], u[:4])
-		}
-		copy(lines[min(at, len(lines)):], u)
 	})
 }

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
@@ -77,14 +78,29 @@ func bytesOnly(l *quant.Linear) {
 	}
 }
 
+// checkTiles packs with the functions of the units, which are the same for all,
+// and in Go.
 func checkTiles(t *testing.T, p *panel, l *quant.Linear) {
+	for _, u := range units {
+		if f := u.kernels().pack; f.nibbles != nil {
+			checkTilesOf(t, p, l, f)
+			if testing.Short() { // for emulators
+				return
+			}
+			break
+		}
+	}
+	checkTilesOf(t, p, l, packFunctions{})
+}
+
+func checkTilesOf(t *testing.T, p *panel, l *quant.Linear, f packFunctions) {
 	w := &l.Weight
 	var order []int32
 	if p.bits != 0 {
 		order = w.Groups().Order()
 	}
-	pk := packer{p: p, src: w, order: order}
-	tile, scratch := make([]byte, p.tileBytes()), make([]byte, p.packSpare(order != nil))
+	pk := packer{p: p, f: f, how: f.spreadOf(w.Bits()), src: w, order: order}
+	tile, scratch := make([]byte, p.tileBytes()), bytes.Repeat([]byte{0xff}, p.packSpare(order != nil))
 	size, zeroSize := p.form.ScaleBytes(), p.form.ZeroBytesOf()
 	for i := range p.tiles() {
 		clear(tile)

@@ -30,6 +30,8 @@ type product struct {
 	bias []float32 // of whole tiles; nil: none
 	runs []run     // of blocks that are unpacked together
 
+	spread *asm.Spread // of the source's codes, for f.pack
+
 	second int     // bytes to the second tile that is unpacked
 	ahead  uintptr // how far ahead weights are fetched, in bytes
 }
@@ -41,6 +43,7 @@ var _ packable = (*product)(nil)
 
 func newProduct(p *panel, u *unit, mem []byte, at *layout, s *backend.Spec) *product {
 	w := &product{panel: p, f: u.kernels(), data: mem[at.rows:][:p.tiles()*p.tileBytes()], runs: p.divide(), second: p.unpackedBytes()}
+	w.spread = w.f.pack.spreadOf(s.Bits)
 	w.ahead = fetchAhead(cpuid.CPU.VendorID, cpuid.CPU.Family, cpuid.CPU.Model, p.weights())
 	if s.Bias {
 		w.bias = view[float32](mem[at.bias:], p.tiles()*tileColumns)
@@ -51,7 +54,7 @@ func newProduct(p *panel, u *unit, mem []byte, at *layout, s *backend.Spec) *pro
 func (w *product) packChunks() int { return w.panel.tiles() }
 
 func (w *product) packChunk(chunk int, src *quant.Weight, order []int32, spare []uint8) {
-	pk := packer{p: w.panel, src: src, order: order}
+	pk := packer{p: w.panel, f: w.f.pack, how: w.spread, src: src, order: order}
 	pk.tile(w.data[chunk*w.tileBytes():][:w.tileBytes()], chunk, spare)
 }
 

@@ -34,6 +34,7 @@ type offer struct {
 type functions struct {
 	codes4, codes8 integerKernels
 	exact          exactKernels
+	pack           packFunctions
 	finish         [4]func(*asm.Output)                  // by dtype.DType, sums to outputs; nil: in Go
 	fetch          func(p unsafe.Pointer, lines uintptr) // nil: nothing is fetched ahead
 }

@@ -19,6 +19,16 @@ var tiers = []tier{
 	{"avx2", []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C}},
 }
 
+// packAVX2 is what every unit packs with.
+//
+//asmcheck:needs AVX,AVX2
+func packAVX2() packFunctions {
+	return packFunctions{
+		spread: asm.SpreadAVX2, nibbles: asm.PackNibblesAVX2, dwords: asm.PackDwordsAVX2, sums: asm.PackSumsAVX2,
+		transpose: asm.TransposeAVX2, orderedNibbles: asm.PackOrderedNibblesAVX2, orderedDwords: asm.PackOrderedDwordsAVX2,
+	}
+}
+
 // units are the instruction sets of amd64, best first.
 var units = []*unit{
 	{
@@ -66,6 +76,7 @@ var units = []*unit{
 				},
 			},
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:   packAVX2(),
 			fetch:  asm.Fetch,
 		},
 	},
@@ -100,6 +111,7 @@ var units = []*unit{
 				},
 			},
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:   packAVX2(),
 			fetch:  asm.Fetch,
 		},
 	},
@@ -135,6 +147,7 @@ var units = []*unit{
 				},
 			},
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:   packAVX2(),
 			fetch:  asm.Fetch,
 		},
 	},
@@ -180,6 +193,7 @@ var units = []*unit{
 				},
 			},
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:   packAVX2(),
 			fetch:  asm.Fetch,
 		},
 	},
@@ -233,6 +247,7 @@ var units = []*unit{
 				},
 			},
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:   packAVX2(),
 			fetch:  asm.Fetch,
 		},
 	},
@@ -276,6 +291,7 @@ var units = []*unit{
 				},
 			},
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:   packAVX2(),
 			fetch:  asm.Fetch,
 		},
 	},

@@ -16,6 +16,13 @@ var tiers = []tier{
 	{"neon", []cpuid.FeatureID{cpuid.ASIMD}},
 }
 
+// packNEON is what every unit packs with.
+//
+//asmcheck:needs ASIMD
+func packNEON() packFunctions {
+	return packFunctions{nibbles: asm.PackNibblesNEON, dwords: asm.PackDwordsNEON}
+}
+
 // units are the instruction sets of arm64, best first.
 var units = []*unit{
 	{
@@ -32,6 +39,7 @@ var units = []*unit{
 				{8, asm.DotW8I8MMx8},
 				{4, asm.DotW8I8MMx4}, {3, asm.DotW8I8MMx3}, {2, asm.DotW8I8MMx2}, {1, asm.DotW8I8MMx1},
 			}},
+			pack:   packNEON(),
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32NEON, dtype.F16: asm.FinishF16NEON, dtype.BF16: asm.FinishBF16NEON},
 		},
 	},
@@ -47,6 +55,7 @@ var units = []*unit{
 			codes8: integerKernels{direct: []step{
 				{4, asm.DotW8DotProdx4}, {3, asm.DotW8DotProdx3}, {2, asm.DotW8DotProdx2}, {1, asm.DotW8DotProdx1},
 			}},
+			pack:   packNEON(),
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32NEON, dtype.F16: asm.FinishF16NEON, dtype.BF16: asm.FinishBF16NEON},
 		},
 	},
@@ -78,6 +87,7 @@ var units = []*unit{
 					{3, asm.GemmNEONx3}, {2, asm.GemmNEONx2}, {1, asm.GemmNEONx1},
 				},
 			},
+			pack:   packNEON(),
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32NEON, dtype.F16: asm.FinishF16NEON, dtype.BF16: asm.FinishBF16NEON},
 		},
 	},
