@@ -40,7 +40,8 @@
 // K is cut into pieces, each of one weight group and one activation group; with
 // act-order the features first get the order of their groups, and rows of x
 // are gathered likewise. Up to so many rows a kernel reads the panel itself;
-// for more, a run of blocks is unpacked once and multiplied with all rows.
+// for more, a run of blocks is unpacked once and multiplied with all rows, tile
+// after tile, so that what it needs of x stays in the second cache.
 //
 // # Sums
 //
