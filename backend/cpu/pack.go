@@ -134,7 +134,11 @@ func (p *packer) headers(dst []byte, first, columns int) {
 	for c := range columns {
 		scales[c], zeros[c] = p.src.ScaleRow(first+c), p.src.ZeroRow(first+c)
 	}
-	size, zeroSize, zero := p.p.form.ScaleBytes(), p.p.form.ZeroBytesOf(), p.src.Zero(first, 0)
+	size, zeroSize := p.p.form.ScaleBytes(), p.p.form.ZeroBytesOf()
+	var one [tileColumns * 4]byte // zero points of a piece
+	for c := range columns {
+		putZero(one[:], c, zeroSize, p.src.Zero(first+c, 0))
+	}
 	for b := range p.p.blocks {
 		block := dst[p.p.offset[b]:]
 		to, toZeros := block, block[inBlock*tileColumns*size:]
@@ -147,21 +151,25 @@ func (p *packer) headers(dst []byte, first, columns int) {
 					binary.LittleEndian.PutUint16(to[c*2:], binary.LittleEndian.Uint16(row[g*2:]))
 				}
 			}
-			for c, row := range zeros[:columns] {
-				if zeroSize == 0 {
-					break
-				}
-				if row != nil {
-					zero = int(row[g])
-				}
-				if zeroSize == 1 {
-					toZeros[c] = uint8(zero)
-				} else {
-					binary.LittleEndian.PutUint16(toZeros[c*4:], uint16(zero))
+			if zeros[0] == nil {
+				copy(toZeros, one[:tileColumns*zeroSize])
+			} else {
+				for c, row := range zeros[:columns] {
+					putZero(toZeros, c, zeroSize, int(row[g]))
 				}
 			}
 			to, toZeros = to[tileColumns*size:], toZeros[tileColumns*zeroSize:]
 		}
+	}
+}
+
+// putZero writes a zero point of 0, 1 or 4 bytes.
+func putZero(dst []byte, c, size, zero int) {
+	switch size {
+	case 1:
+		dst[c] = uint8(zero)
+	case 4:
+		binary.LittleEndian.PutUint16(dst[c*4:], uint16(zero))
 	}
 }
 
@@ -231,7 +239,9 @@ func (p *packer) lines(s *piece, lines []byte, step int, rows []byte, stride, co
 	at := 0
 	if turns := n / packTurn; pack != nil && turns > 0 && columns == tileColumns {
 		pack(unsafe.Pointer(&lines[0]), uintptr(step), unsafe.Pointer(&rows[from]), uintptr(stride), uintptr(turns))
-		at = turns * packTurn
+		if at = turns * packTurn; at == n {
+			return
+		}
 	}
 	var of [tileColumns][]byte
 	for c := range columns {
