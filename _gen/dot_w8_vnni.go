@@ -18,17 +18,17 @@ const p4VNNIHead = `
 Maths: a line is two lines of 8-bit codes, and its sums are theirs.
 ` + vnniRegisters
 
-// twoTiles are the numbers of rows of kernels for two tiles. Those of more than
-// six take fewer calls, which weigh where two units make one short, and read each
+// mostTwoTiles is the most rows of a kernel for two tiles. Those of more than six
+// take fewer calls, which weigh where two units make one short, and read each
 // weight for more rows.
-var twoTiles = []int{1, 2, 3, 4, 5, 6, 8, 10, 12}
+const mostTwoTiles = 12
 
 func init() {
 	register(asmDir, "dot_w8_vnni", w8VNNIHead+w8VNNIRest, func(f *file) {
 		for rows := 1; rows <= 12; rows++ {
 			byteCodes(f, "DotW8VNNI", "8-bit codes", rows, 1, 1)
 		}
-		for _, rows := range twoTiles {
+		for rows := 1; rows <= mostTwoTiles; rows++ {
 			byteCodes(f, "DotW8VNNI", "8-bit codes", rows, 2, 1)
 		}
 	})
@@ -36,7 +36,7 @@ func init() {
 		for rows := 1; rows <= 6; rows++ {
 			byteCodes(f, "DotP4VNNI", "unpacked 4-bit codes", rows, 1, 2)
 		}
-		for _, rows := range twoTiles {
+		for rows := 1; rows <= mostTwoTiles; rows++ {
 			byteCodes(f, "DotP4VNNI", "unpacked 4-bit codes", rows, 2, 2)
 		}
 	})

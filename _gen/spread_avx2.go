@@ -15,7 +15,7 @@ the top of 16 bits, shifted down: codes i of eight are of bits i·b to i·b+b−
 Registers: AX to, BX from, CX turns left, DX bytes of eight codes, SI three times
 that, DI Spread; Y0 and Y1 codes, Y2 pairs of bytes, Y3 factors, X4 the shift.`, func(f *file) {
 		f.function("SpreadAVX2", "dst, src unsafe.Pointer, n uintptr, how *Spread",
-			"SpreadAVX2 writes 32·n codes. Behind the last 24 of them it reads 16 bytes.")
+			"SpreadAVX2 writes 32·n codes. It reads 16 bytes from the last eight of them on.")
 		to, from, left, bytes, three, how := reg.RAX, reg.RBX, reg.RCX, reg.RDX, reg.RSI, reg.RDI
 		f.MOVQ(operand.NewParamAddr("dst", 0), to)
 		f.MOVQ(operand.NewParamAddr("src", 8), from)

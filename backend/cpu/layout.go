@@ -146,15 +146,17 @@ func (n needs) workspace(s *backend.Spec, threads, rows int) int {
 	return min(rows, s.MaxRows)*rowStride(n.row) + max(threads, 1)*n.scratch
 }
 
-// staging bounds what Prepare allocates on the way: group maps, and a row of
-// codes or two for each worker.
+// staging bounds what Prepare allocates on the way: group maps, and what each
+// worker that packs needs besides.
 func staging(s *backend.Spec, p *panel, threads int) int64 {
 	b := 32 * int64(sizesOf(s).segments+s.Groups.Count+2)
-	if p != nil {
-		b += 64 * int64(len(p.pieces))
-	}
-	if s.Groups.Kind == quant.ActOrder {
+	order := s.Groups.Kind == quant.ActOrder
+	if order {
 		b += 24 * int64(s.K)
 	}
-	return b + 2*int64(max(threads, 1))*int64(padded(s.K))
+	if p == nil {
+		return b + 2*int64(max(threads, 1))*int64(padded(s.K))
+	}
+	b += 64 * int64(len(p.pieces))
+	return b + int64(min(max(threads, 1), p.tiles()))*int64(p.packSpare(order))
 }

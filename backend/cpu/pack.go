@@ -275,7 +275,11 @@ func (p *packer) lines(s *piece, lines []byte, step int, rows []byte, stride, co
 // bytes as rows: the 16 codes of a feature behind each other, so that they move
 // together.
 func (p *packer) ordered(dst, rows []byte, stride int, panel []byte) {
-	p.f.transpose(unsafe.Pointer(&panel[0]), unsafe.Pointer(&rows[0]), uintptr(stride), uintptr((p.p.k+packTurn-1)/packTurn))
+	const atOnce = 128 // turns: a goroutine in assembly cannot be stopped
+	for turns, at := (p.p.k+packTurn-1)/packTurn, 0; at < turns; at += atOnce {
+		to, from := unsafe.Pointer(&panel[at*packTurn*tileColumns]), unsafe.Pointer(&rows[at*packTurn])
+		p.f.transpose(to, from, uintptr(stride), uintptr(min(atOnce, turns-at)))
+	}
 	features, pack := p.p.perLine, p.f.orderedDwords
 	if p.p.bits == 4 {
 		pack = p.f.orderedNibbles

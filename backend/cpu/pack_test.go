@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -147,6 +148,31 @@ func checkTilesOf(t *testing.T, p *panel, l *quant.Linear, f packFunctions) {
 					require.EqualValues(t, sum, binary.LittleEndian.Uint16(zeros[index*4+2:]))
 				}
 			}
+		}
+	}
+}
+
+// TestStagingIsABound compares what Prepare takes of Go's memory, what the layer
+// keeps of it included, with what Footprint says of it.
+func TestStagingIsABound(t *testing.T) {
+	const n, k, kept = 64, 1 << 15, 1 << 17
+	rng := rand.New(rand.NewPCG(4, 4))
+	for _, groups := range []quant.Groups{uniform(t, k, 128), actOrder(t, rng, k, 33)} {
+		for _, bits := range []int{3, 4, 8} {
+			l := shape{n: n, k: k, bits: bits, groups: groups, scales: dtype.F16}.linear(t, rng)
+			s, err := backend.NewSpec(l, backend.Request{X: dtype.F32})
+			require.NoError(t, err)
+			rig := open(t, backend.OpenOptions{Threads: 2})
+			rig.table = kernels
+			kernel := rig.best(s)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			layer, err := kernel.Prepare(t.Context(), rig.dev, l, s)
+			runtime.ReadMemStats(&after)
+			require.NoError(t, err)
+			require.NoError(t, layer.Close())
+			foot := kernel.Footprint(rig.dev.Info(), s)
+			require.LessOrEqual(t, int64(after.TotalAlloc-before.TotalAlloc), foot.Staging+kept, "%d bits, %v", bits, groups.Kind())
 		}
 	}
 }

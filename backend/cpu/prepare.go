@@ -97,8 +97,7 @@ type packable interface {
 
 // pack fills m on all threads, or returns the context's error.
 func pack(ctx context.Context, pool *workers.Pool, m packable, src *quant.Weight, order []int32, s *backend.Spec) error {
-	p := packTask{ctx: ctx, m: m, src: src, order: order, size: m.packSpare(order != nil)}
-	p.spare = make([]uint8, pool.Threads()*p.size)
+	p := packTask{ctx: ctx, m: m, src: src, order: order, spare: make([][]uint8, pool.Threads())}
 	pool.Run(workers.NewJob(), &p, m.packChunks(), min(pool.Threads(), s.N*s.K>>16+1))
 	if p.stopped.Load() {
 		return ctx.Err()
@@ -112,8 +111,7 @@ type packTask struct {
 	m       packable
 	src     *quant.Weight
 	order   []int32
-	spare   []uint8 // size bytes for each worker
-	size    int
+	spare   [][]uint8 // of each worker, once it packs
 	stopped atomic.Bool
 }
 
@@ -126,5 +124,8 @@ func (p *packTask) Do(worker, chunk int) {
 		p.stopped.Store(true)
 		return
 	}
-	p.m.packChunk(chunk, p.src, p.order, p.spare[worker*p.size:][:p.size])
+	if p.spare[worker] == nil {
+		p.spare[worker] = make([]uint8, p.m.packSpare(p.order != nil))
+	}
+	p.m.packChunk(chunk, p.src, p.order, p.spare[worker])
 }

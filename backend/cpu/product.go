@@ -12,7 +12,7 @@ import (
 
 // Blocking of the products, in rows of x and in tiles of W.
 const (
-	rowsTogether  = 240  // of a portion: their sums fit the first cache
+	rowsTogether  = 240  // of a portion: the sums of a kernel's tiles fit the first cache
 	rowsLeast     = 12   // of a portion where rows are divided among threads
 	tilesTogether = 4    // of a portion with unpacked weights
 	tilesStream   = 16   // of a portion straight from packed weights: one long stream
@@ -180,20 +180,20 @@ type block struct {
 	share  int       // lines of each that are fetched with a step
 }
 
-// soon names the run of blocks that comes after run i of some tiles: its packed
-// weights are fetched while the units are busy with this one, a share with each
-// step, and are in the second cache when they are unpacked. Tiles are counted in
-// the portion.
-func (b *block) soon(tile, tiles, i, rows int) {
+// soon names what comes next: run i of a tile, or behind the last tile the next
+// run of the first. Its packed weights are fetched while the units are busy, a
+// share with each step, and are in the second cache when they are unpacked. Tiles
+// are counted in the portion; so many go together.
+func (b *block) soon(tile, together, i, rows int) {
 	b.coming, b.share = [2][]byte{}, 0
-	if tile += tiles; tile == b.tiles {
+	if tile == b.tiles {
 		if tile, i = 0, i+1; i == len(b.runs) {
 			return
 		}
 	}
 	r := b.runs[i]
 	steps := (b.rows + rows - 1) / rows
-	for i := range min(tiles, b.tiles-tile) {
+	for i := range min(together, b.tiles-tile) {
 		b.coming[i] = b.packed(tile+i, r)
 		b.share = (len(b.coming[i])/lineBytes + steps - 1) / steps
 	}
@@ -260,11 +260,15 @@ func (b *block) runByRun() {
 	sums := view[float32](b.scratch, sumsBytes/4)[:b.rows*b.tiles*tileColumns]
 	unpacked := b.scratch[sumsBytes:]
 	clear(sums)
+	together := 1
+	if two != nil {
+		together = 2
+	}
 	each := func(f func(tile, tiles int, steps []step, sums []float32)) {
 		for i := 0; i < b.tiles; {
-			tiles, steps := 1, one
-			if two != nil && i+1 < b.tiles {
-				tiles, steps = 2, two
+			tiles, steps := min(together, b.tiles-i), one
+			if tiles == 2 {
+				steps = two
 			}
 			f(i, tiles, steps, sums[b.rows*i*tileColumns:][:b.rows*tiles*tileColumns])
 			i += tiles
@@ -272,7 +276,7 @@ func (b *block) runByRun() {
 	}
 	for i, r := range b.runs {
 		each(func(tile, tiles int, steps []step, sums []float32) {
-			b.soon(tile, tiles, i, steps[0].rows)
+			b.soon(tile+tiles, together, i, steps[0].rows)
 			w, step := unsafe.Pointer(unsafe.SliceData(b.packed(tile, r))), b.tileBytes()
 			if unpack != nil {
 				b.call.Blocks, b.call.Count = &b.blocks[r.from], uintptr(r.to-r.from)

@@ -53,7 +53,8 @@ var units = []*unit{
 					{3, asm.DotP4VNNIx3}, {2, asm.DotP4VNNIx2}, {1, asm.DotP4VNNIx1},
 				},
 				wider: []step{
-					{12, asm.DotP4VNNIx12x2}, {10, asm.DotP4VNNIx10x2}, {8, asm.DotP4VNNIx8x2},
+					{12, asm.DotP4VNNIx12x2}, {11, asm.DotP4VNNIx11x2}, {10, asm.DotP4VNNIx10x2},
+					{9, asm.DotP4VNNIx9x2}, {8, asm.DotP4VNNIx8x2}, {7, asm.DotP4VNNIx7x2},
 					{6, asm.DotP4VNNIx6x2}, {5, asm.DotP4VNNIx5x2}, {4, asm.DotP4VNNIx4x2},
 					{3, asm.DotP4VNNIx3x2}, {2, asm.DotP4VNNIx2x2}, {1, asm.DotP4VNNIx1x2},
 				},
@@ -66,11 +67,13 @@ var units = []*unit{
 				},
 				wideFrom: 24,
 				wide: []step{
-					{12, asm.DotW8VNNIx12}, {6, asm.DotW8VNNIx6}, {5, asm.DotW8VNNIx5}, {4, asm.DotW8VNNIx4},
-					{3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
+					{12, asm.DotW8VNNIx12}, {11, asm.DotW8VNNIx11}, {10, asm.DotW8VNNIx10}, {9, asm.DotW8VNNIx9},
+					{8, asm.DotW8VNNIx8}, {7, asm.DotW8VNNIx7}, {6, asm.DotW8VNNIx6}, {5, asm.DotW8VNNIx5},
+					{4, asm.DotW8VNNIx4}, {3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
 				},
 				wider: []step{
-					{12, asm.DotW8VNNIx12x2}, {10, asm.DotW8VNNIx10x2}, {8, asm.DotW8VNNIx8x2},
+					{12, asm.DotW8VNNIx12x2}, {11, asm.DotW8VNNIx11x2}, {10, asm.DotW8VNNIx10x2},
+					{9, asm.DotW8VNNIx9x2}, {8, asm.DotW8VNNIx8x2}, {7, asm.DotW8VNNIx7x2},
 					{6, asm.DotW8VNNIx6x2}, {5, asm.DotW8VNNIx5x2}, {4, asm.DotW8VNNIx4x2},
 					{3, asm.DotW8VNNIx3x2}, {2, asm.DotW8VNNIx2x2}, {1, asm.DotW8VNNIx1x2},
 				},

@@ -62,15 +62,30 @@ func DotP4VNNIx5x2(c *Call)
 //go:noescape
 func DotP4VNNIx6x2(c *Call)
 
+// DotP4VNNIx7x2 adds the products of 7 rows of int8 and two tiles of unpacked 4-bit codes to Y.
+//
+//go:noescape
+func DotP4VNNIx7x2(c *Call)
+
 // DotP4VNNIx8x2 adds the products of 8 rows of int8 and two tiles of unpacked 4-bit codes to Y.
 //
 //go:noescape
 func DotP4VNNIx8x2(c *Call)
 
+// DotP4VNNIx9x2 adds the products of 9 rows of int8 and two tiles of unpacked 4-bit codes to Y.
+//
+//go:noescape
+func DotP4VNNIx9x2(c *Call)
+
 // DotP4VNNIx10x2 adds the products of 10 rows of int8 and two tiles of unpacked 4-bit codes to Y.
 //
 //go:noescape
 func DotP4VNNIx10x2(c *Call)
+
+// DotP4VNNIx11x2 adds the products of 11 rows of int8 and two tiles of unpacked 4-bit codes to Y.
+//
+//go:noescape
+func DotP4VNNIx11x2(c *Call)
 
 // DotP4VNNIx12x2 adds the products of 12 rows of int8 and two tiles of unpacked 4-bit codes to Y.
 //

@@ -92,15 +92,30 @@ func DotW8VNNIx5x2(c *Call)
 //go:noescape
 func DotW8VNNIx6x2(c *Call)
 
+// DotW8VNNIx7x2 adds the products of 7 rows of int8 and two tiles of 8-bit codes to Y.
+//
+//go:noescape
+func DotW8VNNIx7x2(c *Call)
+
 // DotW8VNNIx8x2 adds the products of 8 rows of int8 and two tiles of 8-bit codes to Y.
 //
 //go:noescape
 func DotW8VNNIx8x2(c *Call)
 
+// DotW8VNNIx9x2 adds the products of 9 rows of int8 and two tiles of 8-bit codes to Y.
+//
+//go:noescape
+func DotW8VNNIx9x2(c *Call)
+
 // DotW8VNNIx10x2 adds the products of 10 rows of int8 and two tiles of 8-bit codes to Y.
 //
 //go:noescape
 func DotW8VNNIx10x2(c *Call)
+
+// DotW8VNNIx11x2 adds the products of 11 rows of int8 and two tiles of 8-bit codes to Y.
+//
+//go:noescape
+func DotW8VNNIx11x2(c *Call)
 
 // DotW8VNNIx12x2 adds the products of 12 rows of int8 and two tiles of 8-bit codes to Y.
 //

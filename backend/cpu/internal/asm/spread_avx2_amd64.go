@@ -4,7 +4,7 @@ package asm
 
 import "unsafe"
 
-// SpreadAVX2 writes 32·n codes. Behind the last 24 of them it reads 16 bytes.
+// SpreadAVX2 writes 32·n codes. It reads 16 bytes from the last eight of them on.
 //
 //go:noescape
 func SpreadAVX2(dst unsafe.Pointer, src unsafe.Pointer, n uintptr, how *Spread)

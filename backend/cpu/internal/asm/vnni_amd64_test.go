@@ -43,8 +43,11 @@ func init() {
 		kernel{name: "DotW8VNNIx4x2", bits: 8, rows: 4, columns: 32, needs: needsVNNI, run: DotW8VNNIx4x2},
 		kernel{name: "DotW8VNNIx5x2", bits: 8, rows: 5, columns: 32, needs: needsVNNI, run: DotW8VNNIx5x2},
 		kernel{name: "DotW8VNNIx6x2", bits: 8, rows: 6, columns: 32, needs: needsVNNI, run: DotW8VNNIx6x2},
+		kernel{name: "DotW8VNNIx7x2", bits: 8, rows: 7, columns: 32, needs: needsVNNI, run: DotW8VNNIx7x2},
 		kernel{name: "DotW8VNNIx8x2", bits: 8, rows: 8, columns: 32, needs: needsVNNI, run: DotW8VNNIx8x2},
+		kernel{name: "DotW8VNNIx9x2", bits: 8, rows: 9, columns: 32, needs: needsVNNI, run: DotW8VNNIx9x2},
 		kernel{name: "DotW8VNNIx10x2", bits: 8, rows: 10, columns: 32, needs: needsVNNI, run: DotW8VNNIx10x2},
+		kernel{name: "DotW8VNNIx11x2", bits: 8, rows: 11, columns: 32, needs: needsVNNI, run: DotW8VNNIx11x2},
 		kernel{name: "DotW8VNNIx12x2", bits: 8, rows: 12, columns: 32, needs: needsVNNI, run: DotW8VNNIx12x2},
 		kernel{name: "DotP4VNNIx1", bits: 4, apart: true, rows: 1, columns: 16, needs: needsVNNI, run: DotP4VNNIx1},
 		kernel{name: "DotP4VNNIx2", bits: 4, apart: true, rows: 2, columns: 16, needs: needsVNNI, run: DotP4VNNIx2},
@@ -58,8 +61,11 @@ func init() {
 		kernel{name: "DotP4VNNIx4x2", bits: 4, apart: true, rows: 4, columns: 32, needs: needsVNNI, run: DotP4VNNIx4x2},
 		kernel{name: "DotP4VNNIx5x2", bits: 4, apart: true, rows: 5, columns: 32, needs: needsVNNI, run: DotP4VNNIx5x2},
 		kernel{name: "DotP4VNNIx6x2", bits: 4, apart: true, rows: 6, columns: 32, needs: needsVNNI, run: DotP4VNNIx6x2},
+		kernel{name: "DotP4VNNIx7x2", bits: 4, apart: true, rows: 7, columns: 32, needs: needsVNNI, run: DotP4VNNIx7x2},
 		kernel{name: "DotP4VNNIx8x2", bits: 4, apart: true, rows: 8, columns: 32, needs: needsVNNI, run: DotP4VNNIx8x2},
+		kernel{name: "DotP4VNNIx9x2", bits: 4, apart: true, rows: 9, columns: 32, needs: needsVNNI, run: DotP4VNNIx9x2},
 		kernel{name: "DotP4VNNIx10x2", bits: 4, apart: true, rows: 10, columns: 32, needs: needsVNNI, run: DotP4VNNIx10x2},
+		kernel{name: "DotP4VNNIx11x2", bits: 4, apart: true, rows: 11, columns: 32, needs: needsVNNI, run: DotP4VNNIx11x2},
 		kernel{name: "DotP4VNNIx12x2", bits: 4, apart: true, rows: 12, columns: 32, needs: needsVNNI, run: DotP4VNNIx12x2},
 	)
 }
