@@ -122,6 +122,13 @@ func (f *file) bytes(comment string, reads, writes []reg.Register, code ...byte)
 	}
 }
 
+// lowNibbles makes every byte of y 15.
+func (f *file) lowNibbles(y reg.Register) {
+	f.VPCMPEQW(y, y, y)
+	f.VPSRLW(operand.Imm(12), y, y)
+	f.VPACKUSWB(y, y, y)
+}
+
 // at is a memory operand base+disp.
 func at(base reg.Register, disp int) operand.Mem { return operand.Mem{Base: base, Disp: disp} }
 

@@ -77,11 +77,7 @@ func (k *avxVNNI) write(name, doc string) {
 // between the lines of two segments use Y15.
 func (k *avxVNNI) maskEachTime() bool { return k.mask == reg.Y15 }
 
-func (k *avxVNNI) makeMask() {
-	k.VPCMPEQW(k.mask, k.mask, k.mask)
-	k.VPSRLW(operand.Imm(12), k.mask, k.mask)
-	k.VPACKUSWB(k.mask, k.mask, k.mask)
-}
+func (k *avxVNNI) makeMask() { k.lowNibbles(k.mask) }
 
 // sumLines adds a segment's lines, two at a time, then the one left.
 func (k *avxVNNI) sumLines() {

@@ -92,9 +92,7 @@ func (w *w4) fill() {
 	w.VPCMPEQW(t, t, t)
 	w.VPSRLW(operand.Imm(15), t, t)
 	w.VMOVDQU(t, w.ones)
-	w.VPCMPEQW(t, t, t)
-	w.VPSRLW(operand.Imm(12), t, t)
-	w.VPACKUSWB(t, t, t)
+	w.lowNibbles(t)
 	w.VMOVDQU(t, w.mask)
 }
 

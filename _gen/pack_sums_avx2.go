@@ -25,9 +25,8 @@ func init() {
 		f.MOVQ(operand.NewParamAddr("lines", 8), line)
 		f.MOVQ(operand.NewParamAddr("n", 16), left)
 		f.MOVQ(operand.NewParamAddr("bits", 24), bits)
+		f.lowNibbles(mask)
 		f.VPCMPEQW(words, words, words)
-		f.VPSRLW(operand.Imm(12), words, mask)
-		f.VPACKUSWB(mask, mask, mask)
 		f.VPABSB(words, ones)
 		f.VPSRLW(operand.Imm(15), words, words)
 		for _, s := range sums {

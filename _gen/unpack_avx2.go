@@ -32,11 +32,7 @@ var (
 func init() {
 	register(asmDir, "unpack_w4_avx2", unpackW4Head, func(f *file) {
 		mask := reg.Y15
-		f.unpack("UnpackW4AVX2", func() {
-			f.VPCMPEQW(mask, mask, mask)
-			f.VPSRLW(operand.Imm(12), mask, mask)
-			f.VPACKUSWB(mask, mask, mask)
-		}, nil, func() {
+		f.unpack("UnpackW4AVX2", func() { f.lowNibbles(mask) }, nil, func() {
 			for _, h := range halves {
 				f.VMOVDQA(at(tileFrom, 32*h), ymm[h])
 				f.VPSRLW(operand.Imm(4), ymm[h], ymm[2+h])

@@ -232,9 +232,9 @@ func (p *panel) walk(dst []byte, f func(s *piece, lines []byte, step int)) {
 func (p *packer) lines(s *piece, lines []byte, step int, rows []byte, stride, columns int) {
 	size := max(1, p.p.plain.Size())
 	from, n := int(s.lo)*size, int(s.hi-s.lo)*size
-	source, pack := 4, p.f.dwords // bytes of a row for a line
+	source, pack := p.p.perLine*size, p.f.dwords // bytes of a row for a line: four, or eight codes
 	if p.p.bits == 4 {
-		source, pack = 8, p.f.nibbles
+		pack = p.f.nibbles
 	}
 	at := 0
 	if turns := n / packTurn; pack != nil && turns > 0 && columns == tileColumns {

@@ -314,20 +314,20 @@ func (b *block) wide() (one, two []step, unpack func(unsafe.Pointer, *asm.Call))
 func pick(steps []step, left int) (s *step, times int) {
 	most := steps[0].rows
 	calls := (left + most - 1) / most
-	even, larger := left/calls, left%calls // so many calls have a row more
-	if larger > 0 {
+	even, times := left/calls, left%calls
+	if times == 0 {
+		times = calls
+	} else { // so many calls have a row more than the others
 		even++
-	} else {
-		larger = calls
 	}
 	i := 0
 	for steps[i].rows > even {
 		i++
 	}
 	if steps[i].rows < even { // there is none of so many rows
-		larger = 1
+		times = 1
 	}
-	return &steps[i], larger
+	return &steps[i], times
 }
 
 // sweep runs kernels over all rows of the block.

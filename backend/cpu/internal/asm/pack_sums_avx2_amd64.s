@@ -16,9 +16,10 @@ TEXT ·PackSumsAVX2(SB), NOSPLIT, $0-32
 	MOVQ      lines+8(FP), BX
 	MOVQ      n+16(FP), CX
 	MOVQ      bits+24(FP), DX
-	VPCMPEQW  Y7, Y7, Y7
-	VPSRLW    $0x0c, Y7, Y8
+	VPCMPEQW  Y8, Y8, Y8
+	VPSRLW    $0x0c, Y8, Y8
 	VPACKUSWB Y8, Y8, Y8
+	VPCMPEQW  Y7, Y7, Y7
 	VPABSB    Y7, Y6
 	VPSRLW    $0x0f, Y7, Y7
 	VPXOR     Y0, Y0, Y0
