@@ -19,6 +19,10 @@ const (
 	runFeatures   = 1024 // about so many features are unpacked at a time
 )
 
+// Portions for each thread: those of many rows take long, and threads wait half of
+// one for the last; those of few rows are streams of weights, the better the longer.
+const portionsLeast, portionsMost, portionsByRow = 8, 32, 2
+
 // sumsBytes is the sums of a portion.
 const sumsBytes = rowsTogether * tilesTogether * tileColumns * 4
 
@@ -120,19 +124,26 @@ func (w *product) outputs() int { return w.n }
 type grid struct{ rows, tiles, rowGroups, tileGroups int }
 
 func (w *product) grid(rows, threads int) (g grid) {
-	g.rows = rowsTogether
-	g.tiles = tilesStream
+	g.rows, g.tiles = rowsTogether, tilesStream
+	together := 1 // tiles that a kernel takes
 	if from := w.from(); from <= rowsTogether && rows >= from {
 		g.tiles = tilesTogether
+		if _, two, _ := w.wide(); two != nil {
+			together = 2
+		}
 	}
 	up := func(a, b int) int { return (a + b - 1) / b }
 	tiles := w.panel.tiles()
 	g.rowGroups = up(rows, g.rows)
-	if threads > 1 { // so many portions that none waits long for the last
-		g.tiles = max(1, min(g.tiles, tiles*g.rowGroups/(threads*8)))
+	if threads > 1 {
+		portions := threads * min(max(portionsLeast, portionsByRow*rows), portionsMost)
+		g.tiles = max(together, min(g.tiles, tiles*g.rowGroups/portions)&^(together-1))
 		groups := up(tiles, g.tiles)
 		for g.rowGroups*groups < 2*threads && rows/g.rowGroups >= 2*rowsLeast {
 			g.rowGroups++
+		}
+		if g.rowGroups*groups < threads {
+			g.tiles = 1
 		}
 	}
 	g.rows = up(rows, g.rowGroups)
@@ -299,12 +310,14 @@ func (b *block) direct() []step {
 	return b.integers().direct
 }
 
-func (b *block) wide() (one, two []step, unpack func(unsafe.Pointer, *asm.Call)) {
-	if b.kind.exact() {
-		e := &b.f.exact
-		return e.gemm, e.wider, e.unpack[b.weights()]
+// wide returns the kernels of one tile and of two for many rows, and what unpacks
+// for them.
+func (w *product) wide() (one, two []step, unpack func(unsafe.Pointer, *asm.Call)) {
+	if w.kind.exact() {
+		e := &w.f.exact
+		return e.gemm, e.wider, e.unpack[w.weights()]
 	}
-	k := b.integers()
+	k := w.integers()
 	return k.wide, k.wider, k.unpack
 }
 

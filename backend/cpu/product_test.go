@@ -10,15 +10,19 @@ import (
 )
 
 // TestGridCoversEverything tries numbers of rows, tiles and threads: portions
-// have all rows and tiles, none has more rows than there is room for, and there
-// are enough of them.
+// have all rows and tiles, none has more rows than there is room for, there
+// are enough of them, and kernels of two tiles have two where that leaves enough.
 func TestGridCoversEverything(t *testing.T) {
 	for _, n := range []int{1, 16, 17, 100, 1024, 5000} {
 		s := backend.Spec{N: n, K: 64, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
 		w := &product{panel: newPanel(bytePanel, &s)}
 		w.f.codes4.wideFrom = 16
-		for _, rows := range []int{1, 2, 11, 12, 13, 100, 239, 240, 241, 480, 481, 2000} {
-			for _, threads := range []int{1, 2, 7, 128} {
+		for _, rows := range []int{1, 2, 11, 12, 13, 16, 23, 100, 239, 240, 241, 480, 481, 2000} {
+			for _, threads := range []int{1, 2, 7, 64, 128} {
+				w.f.codes4.wider = nil
+				if rows%2 == 0 {
+					w.f.codes4.wider = []step{{rows: 1}}
+				}
 				g := w.grid(rows, threads)
 				require.LessOrEqual(t, g.rows, rowsTogether)
 				require.GreaterOrEqual(t, g.rows*g.rowGroups, rows)
@@ -28,6 +32,10 @@ func TestGridCoversEverything(t *testing.T) {
 				require.Equal(t, g.rowGroups*g.tileGroups, w.portions(rows, threads))
 				most := w.panel.tiles() * max(1, rows/(2*rowsLeast)) // portions that can be
 				require.GreaterOrEqual(t, w.portions(rows, threads), min(threads, most), "%d x %d for %d threads: %+v", rows, n, threads, g)
+				if w.f.codes4.wider != nil && rows >= 16 && g.tiles%2 == 1 {
+					pairs := (w.panel.tiles() + 1) / 2
+					require.Less(t, pairs*g.rowGroups, threads, "%d x %d for %d threads: %+v", rows, n, threads, g)
+				}
 			}
 		}
 	}
