@@ -210,18 +210,18 @@ func (w *Weight) ZeroRange() (lo, hi int) {
 func (w *Weight) NonFiniteScale() (n, g int, found bool) {
 	size := w.form.Scales.Size()
 	groups := w.form.Groups.Count()
-	for i := 0; i*size < len(w.scales); i++ {
-		var bad bool
-		switch w.form.Scales {
-		case dtype.F16:
-			bad = binary.LittleEndian.Uint16(w.scales[2*i:])&0x7c00 == 0x7c00
-		case dtype.BF16:
-			bad = binary.LittleEndian.Uint16(w.scales[2*i:])&0x7f80 == 0x7f80
-		default:
-			bad = binary.LittleEndian.Uint32(w.scales[4*i:])&0x7f800000 == 0x7f800000
-		}
-		if bad {
-			return i / groups, i % groups, true
+	exponent := map[dtype.DType]uint64{dtype.F16: 0x7c007c007c007c00, dtype.BF16: 0x7f807f807f807f80, dtype.F32: 0x7f8000007f800000}[w.form.Scales]
+	sign := map[int]uint64{2: 0x8000800080008000, 4: 0x8000000080000000}[size]
+	// The exponent of such a scale is all ones: adding one to it carries into the sign.
+	carries := func(v uint64) uint64 { return (v&exponent + (sign - exponent)) & sign }
+	at := 0
+	for ; at+8 <= len(w.scales) && carries(binary.LittleEndian.Uint64(w.scales[at:])) == 0; at += 8 {
+	}
+	for ; at < len(w.scales); at += size {
+		var one [8]byte
+		copy(one[:], w.scales[at:at+size])
+		if carries(binary.LittleEndian.Uint64(one[:])) != 0 {
+			return at / size / groups, at / size % groups, true
 		}
 	}
 	return 0, 0, false

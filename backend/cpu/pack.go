@@ -127,7 +127,7 @@ func (p *packer) codes(dst []byte, n int) {
 }
 
 // headers writes the scales and zero points of columns, rows from first on. It
-// goes piece by piece, as they lie.
+// goes block by block, as they lie.
 func (p *packer) headers(dst []byte, first, columns int) {
 	var scales [tileColumns][]byte
 	var zeros [tileColumns][]int16 // nil: one zero point for all
@@ -140,25 +140,62 @@ func (p *packer) headers(dst []byte, first, columns int) {
 		putZero(one[:], c, zeroSize, p.src.Zero(first+c, 0))
 	}
 	for b := range p.p.blocks {
-		block := dst[p.p.offset[b]:]
-		to, toZeros := block, block[inBlock*tileColumns*size:]
-		for i := p.p.first[b]; i < p.p.first[b+1]; i++ {
-			g := int(p.p.pieces[i].group)
-			for c, row := range scales[:columns] {
-				if size == 4 {
-					binary.LittleEndian.PutUint32(to[c*4:], binary.LittleEndian.Uint32(row[g*4:]))
-				} else {
-					binary.LittleEndian.PutUint16(to[c*2:], binary.LittleEndian.Uint16(row[g*2:]))
-				}
-			}
+		to := dst[p.p.offset[b]:]
+		pieces := p.p.pieces[p.p.first[b]:p.p.first[b+1]]
+		if size == 2 && columns == tileColumns && inARow(pieces) {
+			halfScales(to, &scales, int(pieces[0].group))
+		} else {
+			putScales(to, scales[:columns], size, pieces)
+		}
+		if zeroSize == 0 {
+			continue
+		}
+		to = to[inBlock*tileColumns*size:]
+		for i := range pieces {
 			if zeros[0] == nil {
-				copy(toZeros, one[:tileColumns*zeroSize])
+				copy(to, one[:tileColumns*zeroSize])
 			} else {
 				for c, row := range zeros[:columns] {
-					putZero(toZeros, c, zeroSize, int(row[g]))
+					putZero(to, c, zeroSize, int(row[pieces[i].group]))
 				}
 			}
-			to, toZeros = to[tileColumns*size:], toZeros[tileColumns*zeroSize:]
+			to = to[tileColumns*zeroSize:]
+		}
+	}
+}
+
+// putScales writes scales of 2 or 4 bytes, one after the other.
+func putScales(to []byte, scales [][]byte, size int, pieces []piece) {
+	for i := range pieces {
+		g := int(pieces[i].group)
+		for c, row := range scales {
+			if size == 4 {
+				binary.LittleEndian.PutUint32(to[c*4:], binary.LittleEndian.Uint32(row[g*4:]))
+			} else {
+				binary.LittleEndian.PutUint16(to[c*2:], binary.LittleEndian.Uint16(row[g*2:]))
+			}
+		}
+		to = to[tileColumns*size:]
+	}
+}
+
+// inARow reports whether pieces are as many as a block has, each of the next
+// group.
+func inARow(pieces []piece) bool {
+	return len(pieces) == inBlock && pieces[inBlock-1].group == pieces[0].group+inBlock-1
+}
+
+// halfScales writes the scales of four groups from g on, of 2 bytes, four columns
+// at a time.
+func halfScales(to []byte, scales *[tileColumns][]byte, g int) {
+	const even, low = 0x0000ffff0000ffff, 0x00000000ffffffff
+	for c := 0; c < tileColumns; c += 4 {
+		load := func(c int) uint64 { return binary.LittleEndian.Uint64(scales[c][g*2:]) }
+		s, t, u, v := load(c), load(c+1), load(c+2), load(c+3)
+		s, t = s&even|t&even<<16, s>>16&even|t&^even // groups 0 and 2, 1 and 3
+		u, v = u&even|v&even<<16, u>>16&even|v&^even
+		for i, v := range [inBlock]uint64{s&low | u<<32, t&low | v<<32, s>>32 | u&^low, t>>32 | v&^low} {
+			binary.LittleEndian.PutUint64(to[i*tileColumns*2+c*2:], v)
 		}
 	}
 }
