@@ -223,47 +223,55 @@ steps left.
 	})
 	for _, size := range []int{2, 4} {
 		bits := map[int]string{2: "16", 4: "32"}[size]
-		register(asmDir, "rowgather"+bits, `
+		register(asmDir, "rowgather"+bits+"_avx2", `
 Putting the values of a row in another order.
 
 Maths: dst[i] = x[order[i]], elements of `+bits+` bits; no arithmetic.
-Registers: eight of indices, then of values, then of values that are joined; three
+Registers: eight of indices, of which two come with a load; two of values; three
 pointers, the values left.
 `, func(f *file) {
-			f.function("RowGather"+bits, "dst, x *byte, order *int32, n uintptr",
-				"RowGather"+bits+" gathers n elements of "+bits+" bits.")
+			f.function("RowGather"+bits+"AVX2", "dst, x *byte, order *int32, n uintptr",
+				"RowGather"+bits+"AVX2 gathers n elements of "+bits+" bits.")
 			to, x, p, n := f.GP64(), f.GP64(), f.GP64(), f.GP64()
 			f.Load(f.Param("dst"), to)
 			f.Load(f.Param("x"), x)
 			f.Load(f.Param("order"), p)
 			f.Load(f.Param("n"), n)
-			load := func(i reg.GPVirtual) {
-				if size == 2 {
-					f.MOVWLZX(indexed(x, i, size, 0), i.As32())
-				} else {
-					f.MOVL(indexed(x, i, size, 0), i.As32())
-				}
-			}
 			f.SUBQ(operand.U8(8), n)
 			f.JCS(operand.LabelRef("rest"))
 			f.Label("turn")
-			var v [8]reg.GPVirtual
-			for i := range v {
-				v[i] = f.GP64()
-				f.MOVL(at(p, 4*i), v[i].As32())
+			var index [8]reg.GPVirtual
+			for i := range index {
+				index[i] = f.GP64()
 			}
-			for i := range v {
-				load(v[i])
+			for i := 0; i < 8; i += 2 {
+				f.MOVQ(at(p, 4*i), index[i+1])
+				f.MOVL(index[i+1].As32(), index[i].As32())
+				f.SHRQ(operand.U8(32), index[i+1])
 			}
-			// Elements join in the last register of eight bytes.
-			for width := size; width < 8; width *= 2 {
-				for i := 2*width/size - 1; i < 8; i += 2 * width / size {
-					f.SHLQ(operand.U8(8*width), v[i])
-					f.ORQ(v[i-width/size], v[i])
+			values := []reg.VecVirtual{f.XMM(), f.XMM()}
+			for i := range 4 {
+				for h, v := range values {
+					from := indexed(x, index[4*h+i], size, 0)
+					switch {
+					case size == 4 && i == 0:
+						f.VMOVD(from, v)
+					case size == 4:
+						f.VPINSRD(operand.U8(i), from, v, v)
+					default:
+						if i == 0 {
+							f.VPXOR(v, v, v)
+						}
+						f.VPINSRW(operand.U8(i), from, v, v)
+					}
 				}
 			}
-			for i := 8/size - 1; i < 8; i += 8 / size {
-				f.MOVQ(v[i], at(to, (i+1)*size-8))
+			for h, v := range values {
+				if size == 2 {
+					f.VMOVQ(v, at(to, 8*h))
+				} else {
+					f.VMOVDQU(v, at(to, 16*h))
+				}
 			}
 			f.ADDQ(operand.U8(32), p)
 			f.ADDQ(operand.U8(8*size), to)
@@ -275,10 +283,11 @@ pointers, the values left.
 			f.Label("one")
 			i := f.GP64()
 			f.MOVL(at(p, 0), i.As32())
-			load(i)
 			if size == 2 {
+				f.MOVWLZX(indexed(x, i, size, 0), i.As32())
 				f.MOVW(i.As16(), at(to, 0))
 			} else {
+				f.MOVL(indexed(x, i, size, 0), i.As32())
 				f.MOVL(i.As32(), at(to, 0))
 			}
 			f.ADDQ(operand.U8(4), p)

@@ -43,20 +43,25 @@ func elementOf(t dtype.DType) asm.Element {
 	return asm.ElementF32
 }
 
-// placed returns x with its values, of size bytes, where a row has them, and
+// placedAVX2 returns x with its values, of size bytes, where a row has them, and
 // what is left of scratch.
-func (p *Plan) placed(x, scratch []byte, size int) (row, rest []byte) {
+//
+//asmcheck:needs AVX2,FMA3,F16C
+func (p *Plan) placedAVX2(x, scratch []byte, size int) (row, rest []byte) {
 	f := &p.form
 	x = x[:f.K*size]
 	if p.asItIs {
 		return x, scratch
 	}
 	row, rest = cut(scratch, f.Width*size)
-	p.place(row, x, size)
+	p.placeAVX2(row, x, size)
 	return row, rest
 }
 
-func (p *Plan) place(row, x []byte, size int) {
+// placeAVX2 puts the values of x where a row has them.
+//
+//asmcheck:needs AVX2,FMA3,F16C
+func (p *Plan) placeAVX2(row, x []byte, size int) {
 	f := &p.form
 	clearPadding(row, p.spans, size)
 	for _, s := range p.spans {
@@ -65,9 +70,9 @@ func (p *Plan) place(row, x []byte, size int) {
 		case f.Order == nil:
 			copy(to, x[int(s.from)*size:])
 		case size == 2:
-			asm.RowGather16(&to[0], &x[0], &f.Order[s.from], uintptr(s.n))
+			asm.RowGather16AVX2(&to[0], &x[0], &f.Order[s.from], uintptr(s.n))
 		default:
-			asm.RowGather32(&to[0], &x[0], &f.Order[s.from], uintptr(s.n))
+			asm.RowGather32AVX2(&to[0], &x[0], &f.Order[s.from], uintptr(s.n))
 		}
 	}
 }
@@ -76,10 +81,10 @@ func (p *Plan) place(row, x []byte, size int) {
 func (p *Plan) widenAVX2(dst Dst, x, scratch []byte) {
 	f := &p.form
 	if f.X == dtype.F32 {
-		p.place(dst.Values[:f.Width*4], x[:f.K*4], 4)
+		p.placeAVX2(dst.Values[:f.Width*4], x[:f.K*4], 4)
 		return
 	}
-	row, _ := p.placed(x, scratch, 2)
+	row, _ := p.placedAVX2(x, scratch, 2)
 	to := view[float32](dst.Values, f.Width)
 	asm.RowWidenAVX2(&to[0], &row[0], uintptr(f.Width/step), uintptr(elementOf(f.X)))
 }
@@ -91,7 +96,7 @@ func (p *Plan) swapAVX2(row, x []byte) {
 	f := &p.form
 	from := x[:2*f.K]
 	if !f.Swapped || !p.asItIs {
-		p.place(row, from, 2)
+		p.placeAVX2(row, from, 2)
 		from = row
 	}
 	if f.Swapped {
@@ -132,7 +137,7 @@ func (p *Plan) quantizeAVX2(dst Dst, x, scratch []byte) (zero int32) {
 		b, scratch = p.kron.applyAVX2(f.X, x, scratch)
 		x, c.Type, size = b, asm.ElementF32, 4
 	}
-	row, scratch := p.placed(x, scratch, size)
+	row, scratch := p.placedAVX2(x, scratch, size)
 	codes, side := dst.Values, dst.Side
 	if f.Values == Int16 {
 		codes, scratch = cut(scratch, f.Width)
