@@ -57,19 +57,8 @@ type dotLines struct {
 	pairs      int // of a column in a line: dwords of x
 	scaled     bool
 	maths      string
-	vectors    string                                        // Z4 to Z19
-	weights    func(k exactFMA, segments int) (w dotWeights) // constants and zero points from Z4 on; Z0 to Z3 and the last twelve are others'
-}
-
-// dotWeights are the weights of lines in registers.
-type dotWeights struct {
-	once func()                                                    // constants; exAny points at the Call
-	take func(s int, m operand.Mem)                                // the zero points of segment s; it may use Z3
-	pair func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical // pair i of the line at w; pairs come in order
-
-	// apart says that lines with a zero point for each column take other code
-	// than those with one for all.
-	apart bool
+	vectors    string                                    // Z4 to Z19
+	weights    func(k exactFMA, segments int) weights512 // constants and zero points from Z4 on; Z0 to Z3 and the last twelve are others'
 }
 
 // lines breaks a text of a head into lines.
@@ -91,22 +80,6 @@ func lines(text string) string {
 	return out.String() + "\n"
 }
 
-// either emits body for zero points of bytes and for a constant one, and runs
-// the one of form.
-func (w dotWeights) either(k exactFMA, label string, form operand.Op, body func(bytes bool)) {
-	if !w.apart {
-		body(false)
-		return
-	}
-	k.TESTQ(operand.I32(formBytes), form)
-	k.JNE(operand.LabelRef(label + "_bytes"))
-	body(false)
-	k.JMP(operand.LabelRef(label + "_done"))
-	k.Label(label + "_bytes")
-	body(true)
-	k.Label(label + "_done")
-}
-
 var dotKinds = []dotLines{
 	{name: "w4", what: "codes of 4 bits", pairs: 4, scaled: true, weights: dotCodes4, maths: `
 Words of codes, shifted, have a code in their lowest bits and look up its bfloat16 minus
@@ -126,10 +99,11 @@ Lines are pairs already.
 }
 
 // dotCodes4 looks codes up.
-func dotCodes4(k exactFMA, segments int) dotWeights {
+func dotCodes4(k exactFMA, segments int) weights512 {
 	table, shifts, mask, zeros := zmm[4], zmm[5:8], zmm[8], zmm[12:12+segments]
 	right := func(bits int, from, to reg.VecPhysical) { k.VPMULHUW(shifts[bits/4-1], from, to) }
-	return dotWeights{
+	return weights512{
+		times: k.dotBF16,
 		apart: true,
 		once: func() {
 			k.constantZero()
@@ -137,19 +111,14 @@ func dotCodes4(k exactFMA, segments int) dotWeights {
 				k.fill(p<<16|p, shifts[i])
 			}
 			k.fill(0x0f0f0f0f, mask)
-			low, high, x := zmm[0], zmm[1], zmm[2].AsX()
+			low, high := zmm[0], zmm[1]
 			k.VMOVAPS(low, high)
 			k.TESTQ(operand.I32(formBytes), exForm)
 			k.JEQ(operand.LabelRef("table"))
 			k.VXORPS(low, low, low)
 			k.fill(0x41800000, high) // 16
 			k.Label("table")
-			k.MOVQ(operand.U64(0x0706050403020100), exAny)
-			k.VMOVQ(exAny, x)
-			k.MOVQ(operand.U64(0x0f0e0d0c0b0a0908), exAny)
-			k.VPINSRQ(operand.U8(1), exAny, x, x)
-			k.VPMOVZXBD(x, zmm[2])
-			k.VCVTDQ2PS(zmm[2], zmm[2])
+			k.iota(zmm[2])
 			for _, half := range []reg.VecPhysical{low, high} {
 				k.VSUBPS(half, zmm[2], half)
 				k.VPSRLD(operand.U8(16), half, half)
@@ -165,7 +134,7 @@ func dotCodes4(k exactFMA, segments int) dotWeights {
 				k.VPORD(zmm[3], z, z)
 			}
 		},
-		pair: func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical {
+		weight: func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical {
 			if i == 0 {
 				k.VMOVDQU32(w, zmm[0])
 			}
@@ -193,10 +162,11 @@ func dotCodes4(k exactFMA, segments int) dotWeights {
 }
 
 // dotCodes8 computes with float32.
-func dotCodes8(k exactFMA, segments int) dotWeights {
+func dotCodes8(k exactFMA, segments int) weights512 {
 	codes := newCodes512(k, codes8, segments)
 	first, upper, lower := zmm[10], zmm[11], reg.K1
-	return dotWeights{
+	return weights512{
+		times: k.dotBF16,
 		once: func() {
 			codes.once()
 			x := upper.AsX()
@@ -212,19 +182,20 @@ func dotCodes8(k exactFMA, segments int) dotWeights {
 			k.byteZeros(m, zmm[3])
 			codes.take(s)
 		},
-		pair: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
+		weight: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
 			codes.weightIn(s, 2*i, w, first)
-			y := codes.weight(s, 2*i+1, w)
+			y := codes.weightIn(s, 2*i+1, w, zmm[2])
 			k.VPSHUFB(upper, first, lower, y)
 			return y
 		},
 	}
 }
 
-func dotPlain(k exactFMA, _ int) dotWeights {
-	return dotWeights{
-		once: func() {},
-		pair: func(_, _ int, w operand.Mem, _ bool) reg.VecPhysical {
+func dotPlain(k exactFMA, _ int) weights512 {
+	return weights512{
+		times: k.dotBF16,
+		once:  func() {},
+		weight: func(_, _ int, w operand.Mem, _ bool) reg.VecPhysical {
 			k.VMOVDQU32(w, zmm[2])
 			return zmm[2]
 		},

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"strings"
-
-	"github.com/mmcloughlin/avo/operand"
 )
 
 // dotTogether is the segments that go together, so that there are six sums: as
@@ -32,37 +30,9 @@ Two to eight rows of bfloat16 times `+l.what+`.
 			l.vectors+", Z20 to Z31 sums."), func(f *file) {
 			for rows := 2; rows <= rows512Most; rows++ {
 				k := rowsKernel(f, zmm, rows, dotTogether(rows), l.pairs, l.scaled)
-				k.dots(l.weights(k.exactFMA, k.together))
+				k.with(l.weights(k.exactFMA, k.together))
 				name := fmt.Sprintf("Rows%sDPBF16x%d", strings.ToUpper(l.name), rows)
 				k.write(name, name+" multiplies so many rows with "+l.what+".")
-			}
-		})
-	}
-}
-
-// dots makes k a kernel of pairs.
-func (k *rowsFMA) dots(weights dotWeights) {
-	k.once = func() {
-		k.MOVQ(exAny, exLeft)
-		weights.once()
-		k.MOVQ(exLeft, exAny)
-	}
-	k.segment = func(label string, s int) {
-		k.TESTQ(operand.I32(formBytes), k.slots.Offset(rowsForm))
-		k.JEQ(operand.LabelRef(label))
-		weights.take(s, at(rowsZero, 0))
-		k.ADDQ(operand.Imm(16), rowsZero)
-		k.Label(label)
-	}
-	k.line = func(segments []rowsSegment) {
-		weights.either(k.exactFMA, fmt.Sprintf("lines%d", len(segments)), k.slots.Offset(rowsForm), func(bytes bool) {
-			for s, l := range segments {
-				for i := range k.perLine {
-					w := weights.pair(s, i, l.w(0), bytes)
-					for r := range k.rows {
-						k.dotBF16(l.x(r, i), w, l.sum(r, 0))
-					}
-				}
 			}
 		})
 	}

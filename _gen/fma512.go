@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -18,6 +20,27 @@ below an exponent in the low word of a dword, 2^e + u, and taking 2^e + z from i
 u−z, both exactly. The high word is shifted down first.
 `
 
+const table512Maths = `
+With one zero point for all, codes that are the lowest of a dword look up u−z in a
+table instead: those of byte 0, of byte 2 shifted down, and of bytes 1 and 3 in
+lines that are read from there on, up to Beyond bytes more than there are.
+`
+
+// maths512 and table512 are of the heads of kernels of these codes.
+func (c codeBits) maths512() string {
+	if c == codes4 {
+		return code512Maths + strings.TrimPrefix(table512Maths, "\n")
+	}
+	return code512Maths
+}
+
+func (c codeBits) table512() string {
+	if c == codes4 {
+		return ", or Z16 the table"
+	}
+	return ""
+}
+
 // codes512 is what kernels of codes for AVX-512 have in registers.
 type codes512 struct {
 	exactFMA
@@ -27,11 +50,36 @@ type codes512 struct {
 	taken []reg.VecPhysical // 2^(23-..) + z, [segments][fields]
 }
 
-// newCodes512 takes Z4 to Z11 for fields, Z12 on for segments. Z0 to Z2 hold
-// words and weights, Z3 zero points.
+// newCodes512 takes Z4 to Z7 for masks, Z8 to Z11 for ones, Z12 on for segments. Z0
+// to Z2 hold words and weights, Z3 zero points.
 func newCodes512(k exactFMA, c codeBits, segments int) codes512 {
 	n := c.inWord()
 	return codes512{k, c, zmm[4 : 4+n], zmm[8 : 8+n], zmm[12 : 12+n*segments]}
+}
+
+// weights are the codes times float32.
+func (k codes512) weights() weights512 {
+	return weights512{
+		once: func() {
+			k.once()
+			if k.bits == codes4 {
+				k.iota(zmm[2])
+				k.VSUBPS(zmm[3], zmm[2], k.table())
+			}
+		},
+		take: func(s int, m operand.Mem) {
+			k.byteZeros(m, zmm[3])
+			k.take(s)
+		},
+		weight: func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical {
+			if k.bits == codes4 && !bytes {
+				return k.lookedUp(i, w)
+			}
+			return k.weightIn(s, i, w, zmm[2])
+		},
+		times: func(x operand.Op, w, sum reg.VecPhysical) { k.VFMADD231PS_BCST(x, w, sum) },
+		apart: k.bits == codes4,
+	}
 }
 
 // once fills the registers. exAny points at the Call.
@@ -47,6 +95,10 @@ func (k codes512) once() {
 	}
 }
 
+// table is where u−z of each u is, if there is one zero point for all: what is taken
+// from a second segment's codes is not needed then.
+func (k codes512) table() reg.VecPhysical { return zmm[16] }
+
 // take makes what is taken from segment s's codes of the zero points in Z3.
 func (k codes512) take(s int) {
 	for j, one := range k.ones {
@@ -54,15 +106,23 @@ func (k codes512) take(s int) {
 	}
 }
 
-// weight makes Z2 u−z of feature i of the line at w. Features come in order.
-func (k codes512) weight(s, i int, w operand.Mem) reg.VecPhysical { return k.weightIn(s, i, w, zmm[2]) }
-
-// weightIn makes y u−z of feature i of the line at w.
+// weightIn makes y u−z of feature i of the line at w. Features come in order.
 func (k codes512) weightIn(s, i int, w operand.Mem, y reg.VecPhysical) reg.VecPhysical {
 	if i == 0 {
-		k.VMOVDQU32(w, zmm[0])
-		k.VPSRLD(operand.U8(16), zmm[0], zmm[1])
+		k.words(w)
 	}
+	return k.field(s, i, y)
+}
+
+// words makes Z0 and Z1 the dwords of the line at w, from their low words and from
+// their high ones on.
+func (k codes512) words(w operand.Mem) {
+	k.VMOVDQU32(w, zmm[0])
+	k.VPSRLD(operand.U8(16), zmm[0], zmm[1])
+}
+
+// field makes y u−z of feature i of the dwords in Z0 and Z1.
+func (k codes512) field(s, i int, y reg.VecPhysical) reg.VecPhysical {
 	high, j := k.bits.at(i)
 	word := zmm[0]
 	if high {
@@ -73,6 +133,36 @@ func (k codes512) weightIn(s, i int, w operand.Mem, y reg.VecPhysical) reg.VecPh
 	k.VPTERNLOGD(operand.U8(andOr), k.ones[j], k.masks[j], y)
 	k.VSUBPS(k.taken[s*len(k.ones)+j], y, y)
 	return y
+}
+
+// lookedUp makes Z2 u−z of feature i of the line at w, of which the table has half.
+// Features come in order.
+func (k codes512) lookedUp(i int, w operand.Mem) reg.VecPhysical {
+	y := zmm[2]
+	if i == 0 {
+		k.words(w)
+	}
+	switch i {
+	case 0, 2:
+		k.VPERMPS(k.table(), zmm[i/2], y)
+	case 1, 3:
+		k.VMOVDQU32(w.Offset(i), y)
+		k.VPERMPS(k.table(), y, y)
+	default:
+		return k.field(0, i, y)
+	}
+	return y
+}
+
+// iota makes y the floats 0 to 15.
+func (k exactFMA) iota(y reg.VecPhysical) {
+	x := y.AsX()
+	k.MOVQ(operand.U64(0x0706050403020100), exAny)
+	k.VMOVQ(exAny, x)
+	k.MOVQ(operand.U64(0x0f0e0d0c0b0a0908), exAny)
+	k.VPINSRQ(operand.U8(1), exAny, x, x)
+	k.VPMOVZXBD(x, y)
+	k.VCVTDQ2PS(y, y)
 }
 
 // evenOdd makes index pick, of pairs of columns, first the even and then the odd

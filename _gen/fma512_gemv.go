@@ -55,43 +55,13 @@ weights, Z28 to Z31 sums of four segments.
 		bits := string('0' + rune(c))
 		register(asmDir, "gemv_w"+bits+"_avx512", `
 One row of float32 times codes of `+bits+` bits.
-`+code512Maths+exact512Registers+`Z0 and Z1 codes, then Z0 sums of y, Z2 weights or scales, Z3 zero points, Z4 to
+`+c.maths512()+exact512Registers+`Z0 and Z1 codes, then Z0 sums of y, Z2 weights or scales, Z3 zero points, Z4 to
 Z7 masks, Z8 to Z11 powers of two, Z12 to Z27 what is taken from codes of four
-segments, Z28 to Z31 sums of four segments.
+segments`+c.table512()+`, Z28 to Z31 sums of four segments.
 `, func(f *file) {
 			k := gemv(f, zmm, c.perLine())
 			k.scaled = true
-			codes := newCodes512(k.exactFMA, c, 4)
-			k.once = codes.once
-			k.aheadIn(exFrame)
-			zeros := func(label string, body func()) {
-				k.TESTQ(operand.I32(formBytes), exForm)
-				k.JEQ(operand.LabelRef(label))
-				body()
-				k.Label(label)
-			}
-			k.block = func() {
-				zeros("zeros", func() {
-					k.LEAQ(indexed(exW, exHead, 1, -4*16), exAny)
-					for s := range 4 {
-						k.byteZeros(at(exAny, 16*s), zmm[3])
-						codes.take(s)
-					}
-				})
-			}
-			k.fewer = func() { k.LEAQ(at(exW, -4*16), exXBytes) }
-			k.begin1 = func() {
-				zeros("zeros_one", func() {
-					k.byteZeros(at(exXBytes, 0), zmm[3])
-					codes.take(0)
-				})
-			}
-			k.end1 = func() { k.ADDQ(operand.Imm(16), exXBytes) }
-			k.lines(func(s int, w func(h int) operand.Mem, x func(i int) operand.Mem, sum []reg.VecPhysical) {
-				for i := range c.perLine() {
-					k.VFMADD231PS_BCST(x(i), codes.weight(s, i, w(0)), sum[0])
-				}
-			})
+			k.with(newCodes512(k.exactFMA, c, 4).weights())
 			name := "GemvW" + bits + "AVX512"
 			k.write(name, name+" multiplies one row with codes of "+bits+" bits.")
 		})

@@ -40,22 +40,12 @@ func init() {
 		bits := string('0' + rune(c))
 		register(asmDir, "rows_w"+bits+"_avx512", `
 Two to eight rows of float32 times codes of `+bits+` bits.
-`+code512Maths+rows512Registers+`BP x of row 4 or of the second of
+`+c.maths512()+rows512Registers+`BP x of row 4 or of the second of
 two segments, R15 zero points; Z0 and Z1 codes, Z2 weights, Z3 zero points, then
 scales, Z4 to Z7 masks, Z8 to Z11 powers of two, Z12 to Z19 what is taken from codes
-of two segments, Z20 to Z31 sums.
+of two segments`+c.table512()+`, Z20 to Z31 sums.
 `, kernel("RowsW"+bits+"AVX512", "codes of "+bits+" bits", c.perLine(), true, func(k *rowsFMA) {
-			codes := newCodes512(k.exactFMA, c, 2)
-			once(k, codes.once)
-			k.segment = func(label string, s int) {
-				k.TESTQ(operand.I32(formBytes), k.slots.Offset(rowsForm))
-				k.JEQ(operand.LabelRef(label))
-				k.byteZeros(at(rowsZero, 0), zmm[3])
-				codes.take(s)
-				k.ADDQ(operand.Imm(16), rowsZero)
-				k.Label(label)
-			}
-			k.line512(func(s, i int, w operand.Mem) reg.VecPhysical { return codes.weight(s, i, w) })
+			k.with(newCodes512(k.exactFMA, c, 2).weights())
 		}))
 	}
 	plain := func(name, weights, what, vectors string, perLine int, set func(k *rowsFMA)) {

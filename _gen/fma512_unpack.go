@@ -16,26 +16,11 @@ func init() {
 		bits := string('0' + rune(c))
 		register(asmDir, "unpack_w"+bits+"_avx512", `
 Codes of `+bits+` bits as an unpacked panel.
-`+code512Maths+unpack512Registers+`Z0 scales, Z0 and Z1 codes, Z2 weights, Z3 zero points, Z4 to Z7 masks, Z8 to Z11
-powers of two, Z12 to Z15 what is taken from codes.
+`+c.maths512()+unpack512Registers+`Z0 scales, Z0 and Z1 codes, Z2 a weight, Z3 zero points, Z4 to Z7 masks, Z8 to Z11
+powers of two, Z12 to Z15 what is taken from codes`+c.table512()+`, Z20 to Z27 weights.
 `, func(f *file) {
 			k := unpackFMA{exactFMA: exactFMA{f, zmm}, scaled: true}
-			codes := newCodes512(k.exactFMA, c, 1)
-			k.once = codes.once
-			k.segment = func() {
-				k.TESTQ(operand.I32(formBytes), exForm)
-				k.JEQ(operand.LabelRef("zeros"))
-				k.byteZeros(at(unpackZero, 0), zmm[3])
-				codes.take(0)
-				k.ADDQ(operand.Imm(16), unpackZero)
-				k.Label("zeros")
-			}
-			k.line = func(_ int, w operand.Mem) (weights []func() reg.VecPhysical) {
-				for i := range c.perLine() {
-					weights = append(weights, func() reg.VecPhysical { return codes.weight(0, i, w) })
-				}
-				return weights
-			}
+			k.with(newCodes512(k.exactFMA, c, 1).weights(), c.perLine())
 			name := "UnpackW" + bits + "AVX512"
 			k.write(name, name+" writes blocks of codes of "+bits+" bits as an unpacked panel.")
 		})

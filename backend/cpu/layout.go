@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -29,7 +30,7 @@ func layoutOf(s *backend.Spec, p *panel) (l layout) {
 	n, coded := s.N, !s.Plain.Valid()
 	switch {
 	case p != nil:
-		l.rows = place(p.tiles() * p.tileBytes())
+		l.rows = place(p.tiles()*p.tileBytes() + asm.Beyond)
 		n = p.tiles() * tileColumns
 	case coded:
 		l.rows = place(s.N * rowBytes(s))

@@ -34,7 +34,8 @@
 //
 // A segment is padded with codes and activations of 0 to a multiple of 8
 // features and to the largest segment of its block, and the last tile with
-// columns of code and scale 0. A prepared row of x has the same order and
+// columns of code and scale 0. Behind the last tile are at least [Beyond] bytes that
+// can be read, whatever they hold. A prepared row of x has the same order and
 // padding: one byte per feature for integer kernels, float32 for exact ones,
 // bfloat16 for those of pairs, whose dwords PairsOfLine describes.
 //

@@ -21,17 +21,19 @@ type exactKernel struct {
 	unpacked bool
 	rows     int
 	tiles    int // 1 or 2
+	beyond   int // bytes behind the last line of packed weights that it may read
 	needs    []cpuid.FeatureID
 	run      func(*Call)
 }
 
 // unpackKernel writes unpacked panels.
 type unpackKernel struct {
-	name  string
-	lines lineKind
-	pairs bool // of bfloat16
-	needs []cpuid.FeatureID
-	run   func(unsafe.Pointer, *Call)
+	name   string
+	lines  lineKind
+	pairs  bool // of bfloat16
+	beyond int  // as of exactKernel
+	needs  []cpuid.FeatureID
+	run    func(unsafe.Pointer, *Call)
 }
 
 // exactKernels and unpackKernels are what the tests run. A file of tests of each

@@ -229,13 +229,13 @@ func (p *exactProblem) unpack(dst []byte, tile int) {
 
 // lay writes p to memory with random steps and returns the call; W is packed
 // tiles or unpacked panels. W is aligned to 64 bytes, all else to 4.
-func (m *memory) layExact(p *exactProblem, unpacked, behind bool, spread func(int) int) *Call {
+func (m *memory) layExact(p *exactProblem, unpacked bool, beyond int, behind bool, spread func(int) int) *Call {
 	tile, write := p.tileBytes(), p.pack
 	if unpacked {
 		tile, write = p.panelBytes(), p.unpack
 	}
 	m.ws = tile + 64*spread(3)
-	m.w = m.take("w", (p.tiles-1)*m.ws+tile, behind)
+	m.w = m.take("w", (p.tiles-1)*m.ws+tile+beyond, behind)
 	for i := range p.tiles {
 		write(m.w[i*m.ws:][:tile], i)
 	}

@@ -90,7 +90,7 @@ func unchanged(t testing.TB, given [][]byte, f func()) {
 // but Y may have changed.
 func (m *memory) runExact(rng *rand.Rand, k exactKernel, p *exactProblem) {
 	m.t.Helper()
-	c := m.layExact(p, k.unpacked, rng.IntN(4) != 0, rng.IntN)
+	c := m.layExact(p, k.unpacked, k.beyond, rng.IntN(4) != 0, rng.IntN)
 	kept := *c
 	unchanged(m.t, [][]byte{m.w, m.x, m.blocks}, func() { k.run(c) })
 	require.Equal(m.t, kept, *c)
@@ -113,7 +113,7 @@ func (m *memory) runExact(rng *rand.Rand, k exactKernel, p *exactProblem) {
 func (m *memory) runUnpack(rng *rand.Rand, k unpackKernel, p *exactProblem) {
 	m.t.Helper()
 	behind := rng.IntN(4) != 0
-	c := m.layExact(p, false, behind, rng.IntN)
+	c := m.layExact(p, false, k.beyond, behind, rng.IntN)
 	want := make([]byte, p.panelBytes())
 	p.unpack(want, 0)
 	dst := m.take("panel", len(want), behind)

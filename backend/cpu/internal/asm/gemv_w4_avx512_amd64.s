@@ -5,6 +5,9 @@
 // Maths: the package's exact sums. An AND and an OR in one instruction leave one code
 // below an exponent in the low word of a dword, 2^e + u, and taking 2^e + z from it
 // u−z, both exactly. The high word is shifted down first.
+// With one zero point for all, codes that are the lowest of a dword look up u−z in a
+// table instead: those of byte 0, of byte 2 shifted down, and of bytes 1 and 3 in
+// lines that are read from there on, up to Beyond bytes more than there are.
 //
 // Registers: AX next line, BX next x, CX blocks left, DX scratch, SI Block, DI how
 // far ahead to fetch, R8 lines left, R9 scales, R10 bytes of a segment of x, then
@@ -12,7 +15,7 @@
 // of a header;
 // Z0 and Z1 codes, then Z0 sums of y, Z2 weights or scales, Z3 zero points, Z4 to
 // Z7 masks, Z8 to Z11 powers of two, Z12 to Z27 what is taken from codes of four
-// segments, Z28 to Z31 sums of four segments.
+// segments, or Z16 the table, Z28 to Z31 sums of four segments.
 
 #include "textflag.h"
 
@@ -82,6 +85,13 @@ headed:
 	VADDPS       Z9, Z3, Z25
 	VADDPS       Z10, Z3, Z26
 	VADDPS       Z11, Z3, Z27
+	MOVQ         $0x0706050403020100, DX
+	VMOVQ        DX, X2
+	MOVQ         $0x0f0e0d0c0b0a0908, DX
+	VPINSRQ      $0x01, DX, X2, X2
+	VPMOVZXBD    X2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VSUBPS       Z3, Z2, Z16
 
 block:
 	MOVL      (SI), R8
@@ -132,6 +142,123 @@ four:
 	PREFETCHT0       64(AX)(DI*1)
 	PREFETCHT0       128(AX)(DI*1)
 	PREFETCHT0       192(AX)(DI*1)
+	TESTQ            $+4, R13
+	JNE              four_line_bytes
+	VMOVDQU32        (AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VPERMPS          Z16, Z0, Z2
+	VFMADD231PS.BCST (BX), Z2, Z28
+	VMOVDQU32        1(AX), Z2
+	VPERMPS          Z16, Z2, Z2
+	VFMADD231PS.BCST 4(BX), Z2, Z28
+	VPERMPS          Z16, Z1, Z2
+	VFMADD231PS.BCST 8(BX), Z2, Z28
+	VMOVDQU32        3(AX), Z2
+	VPERMPS          Z16, Z2, Z2
+	VFMADD231PS.BCST 12(BX), Z2, Z28
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 16(BX), Z2, Z28
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z11, Z7, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 20(BX), Z2, Z28
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 24(BX), Z2, Z28
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z11, Z7, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 28(BX), Z2, Z28
+	VMOVDQU32        64(AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VPERMPS          Z16, Z0, Z2
+	VFMADD231PS.BCST (BX)(R10*1), Z2, Z29
+	VMOVDQU32        65(AX), Z2
+	VPERMPS          Z16, Z2, Z2
+	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z29
+	VPERMPS          Z16, Z1, Z2
+	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z29
+	VMOVDQU32        67(AX), Z2
+	VPERMPS          Z16, Z2, Z2
+	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z29
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 16(BX)(R10*1), Z2, Z29
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z11, Z7, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 20(BX)(R10*1), Z2, Z29
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 24(BX)(R10*1), Z2, Z29
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z11, Z7, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z29
+	VMOVDQU32        128(AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VPERMPS          Z16, Z0, Z2
+	VFMADD231PS.BCST (BX)(R10*2), Z2, Z30
+	VMOVDQU32        129(AX), Z2
+	VPERMPS          Z16, Z2, Z2
+	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z30
+	VPERMPS          Z16, Z1, Z2
+	VFMADD231PS.BCST 8(BX)(R10*2), Z2, Z30
+	VMOVDQU32        131(AX), Z2
+	VPERMPS          Z16, Z2, Z2
+	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z30
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 16(BX)(R10*2), Z2, Z30
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z11, Z7, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 20(BX)(R10*2), Z2, Z30
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 24(BX)(R10*2), Z2, Z30
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z11, Z7, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z30
+	VMOVDQU32        192(AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VPERMPS          Z16, Z0, Z2
+	VFMADD231PS.BCST (BX)(R11*1), Z2, Z31
+	VMOVDQU32        193(AX), Z2
+	VPERMPS          Z16, Z2, Z2
+	VFMADD231PS.BCST 4(BX)(R11*1), Z2, Z31
+	VPERMPS          Z16, Z1, Z2
+	VFMADD231PS.BCST 8(BX)(R11*1), Z2, Z31
+	VMOVDQU32        195(AX), Z2
+	VPERMPS          Z16, Z2, Z2
+	VFMADD231PS.BCST 12(BX)(R11*1), Z2, Z31
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 16(BX)(R11*1), Z2, Z31
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z11, Z7, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 20(BX)(R11*1), Z2, Z31
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 24(BX)(R11*1), Z2, Z31
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z11, Z7, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 28(BX)(R11*1), Z2, Z31
+	JMP              four_line_done
+
+four_line_bytes:
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -268,26 +395,28 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z27, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R11*1), Z2, Z31
-	ADDQ             $+256, AX
-	ADDQ             $0x20, BX
-	DECQ             R8
-	JNE              four
-	ADDQ             R11, BX
-	VMOVUPS          (R14), Z0
-	MOVQ             R13, DX
-	ANDQ             $0x03, DX
-	JEQ              four_f32
-	CMPQ             DX, $0x01
-	JNE              four_bf16
-	VCVTPH2PS        (R9), Z2
-	VFMADD231PS      Z2, Z28, Z0
-	VCVTPH2PS        32(R9), Z2
-	VFMADD231PS      Z2, Z29, Z0
-	VCVTPH2PS        64(R9), Z2
-	VFMADD231PS      Z2, Z30, Z0
-	VCVTPH2PS        96(R9), Z2
-	VFMADD231PS      Z2, Z31, Z0
-	JMP              four_scaled
+
+four_line_done:
+	ADDQ        $+256, AX
+	ADDQ        $0x20, BX
+	DECQ        R8
+	JNE         four
+	ADDQ        R11, BX
+	VMOVUPS     (R14), Z0
+	MOVQ        R13, DX
+	ANDQ        $0x03, DX
+	JEQ         four_f32
+	CMPQ        DX, $0x01
+	JNE         four_bf16
+	VCVTPH2PS   (R9), Z2
+	VFMADD231PS Z2, Z28, Z0
+	VCVTPH2PS   32(R9), Z2
+	VFMADD231PS Z2, Z29, Z0
+	VCVTPH2PS   64(R9), Z2
+	VFMADD231PS Z2, Z30, Z0
+	VCVTPH2PS   96(R9), Z2
+	VFMADD231PS Z2, Z31, Z0
+	JMP         four_scaled
 
 four_bf16:
 	VPMOVZXWD   (R9), Z2
@@ -344,6 +473,39 @@ segment:
 
 zeros_one:
 one:
+	TESTQ            $+4, R13
+	JNE              one_line_bytes
+	VMOVDQU32        (AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VPERMPS          Z16, Z0, Z2
+	VFMADD231PS.BCST (BX), Z2, Z28
+	VMOVDQU32        1(AX), Z2
+	VPERMPS          Z16, Z2, Z2
+	VFMADD231PS.BCST 4(BX), Z2, Z28
+	VPERMPS          Z16, Z1, Z2
+	VFMADD231PS.BCST 8(BX), Z2, Z28
+	VMOVDQU32        3(AX), Z2
+	VPERMPS          Z16, Z2, Z2
+	VFMADD231PS.BCST 12(BX), Z2, Z28
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 16(BX), Z2, Z28
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z11, Z7, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 20(BX), Z2, Z28
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 24(BX), Z2, Z28
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z11, Z7, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 28(BX), Z2, Z28
+	JMP              one_line_done
+
+one_line_bytes:
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -378,20 +540,22 @@ one:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 28(BX), Z2, Z28
-	ADDQ             DX, AX
-	ADDQ             $0x20, BX
-	DECQ             R8
-	JNE              one
-	MOVQ             R13, DX
-	ANDQ             $0x03, DX
-	JEQ              one_f32
-	CMPQ             DX, $0x01
-	JNE              one_bf16
-	VCVTPH2PS        (R9), Z2
-	VFMADD213PS      (R14), Z2, Z28
-	VMOVUPS          Z28, (R14)
-	ADDQ             $0x20, R9
-	JMP              one_scaled
+
+one_line_done:
+	ADDQ        DX, AX
+	ADDQ        $0x20, BX
+	DECQ        R8
+	JNE         one
+	MOVQ        R13, DX
+	ANDQ        $0x03, DX
+	JEQ         one_f32
+	CMPQ        DX, $0x01
+	JNE         one_bf16
+	VCVTPH2PS   (R9), Z2
+	VFMADD213PS (R14), Z2, Z28
+	VMOVUPS     Z28, (R14)
+	ADDQ        $0x20, R9
+	JMP         one_scaled
 
 one_bf16:
 	VPMOVZXWD   (R9), Z2

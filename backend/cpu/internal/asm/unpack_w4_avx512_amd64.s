@@ -5,12 +5,15 @@
 // Maths: the package's exact sums. An AND and an OR in one instruction leave one code
 // below an exponent in the low word of a dword, 2^e + u, and taking 2^e + z from it
 // u−z, both exactly. The high word is shifted down first.
+// With one zero point for all, codes that are the lowest of a dword look up u−z in a
+// table instead: those of byte 0, of byte 2 shifted down, and of bytes 1 and 3 in
+// lines that are read from there on, up to Beyond bytes more than there are.
 //
 // Registers: AX next line, CX blocks left, DX step between lines, SI Block, R8 lines
 // left, R9 scales, R10 zero points, R11 the segment's first line, R12 segments left,
 // R13 Form, R14 where to write, R15 bytes of a header;
-// Z0 scales, Z0 and Z1 codes, Z2 weights, Z3 zero points, Z4 to Z7 masks, Z8 to Z11
-// powers of two, Z12 to Z15 what is taken from codes.
+// Z0 scales, Z0 and Z1 codes, Z2 a weight, Z3 zero points, Z4 to Z7 masks, Z8 to Z11
+// powers of two, Z12 to Z15 what is taken from codes, or Z16 the table, Z20 to Z27 weights.
 
 #include "textflag.h"
 
@@ -66,6 +69,13 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z10, Z3, Z14
 	VADDPS       Z11, Z3, Z15
+	MOVQ         $0x0706050403020100, DX
+	VMOVQ        DX, X2
+	MOVQ         $0x0f0e0d0c0b0a0908, DX
+	VPINSRQ      $0x01, DX, X2, X2
+	VPMOVZXBD    X2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VSUBPS       Z3, Z2, Z16
 
 block:
 	MOVQ      AX, R9
@@ -133,47 +143,90 @@ segment:
 
 zeros:
 line:
+	TESTQ      $+4, R13
+	JNE        line_bytes
+	VMOVDQU32  (AX), Z0
+	VPSRLD     $0x10, Z0, Z1
+	VPERMPS    Z16, Z0, Z2
+	VMOVDQA32  Z2, Z20
+	VMOVDQU32  1(AX), Z2
+	VPERMPS    Z16, Z2, Z2
+	VMOVDQA32  Z2, Z21
+	VPERMPS    Z16, Z1, Z2
+	VMOVDQA32  Z2, Z22
+	VMOVDQU32  3(AX), Z2
+	VPERMPS    Z16, Z2, Z2
+	VMOVDQA32  Z2, Z23
+	VMOVDQA32  Z0, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z13, Z2, Z2
+	VMOVDQA32  Z2, Z24
+	VMOVDQA32  Z0, Z2
+	VPTERNLOGD $0xea, Z11, Z7, Z2
+	VSUBPS     Z15, Z2, Z2
+	VMOVDQA32  Z2, Z25
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z13, Z2, Z2
+	VMOVDQA32  Z2, Z26
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z11, Z7, Z2
+	VSUBPS     Z15, Z2, Z2
+	VMOVDQA32  Z2, Z27
+	JMP        line_done
+
+line_bytes:
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z8, Z4, Z2
 	VSUBPS     Z12, Z2, Z2
-	VMOVAPS    Z2, (R14)
+	VMOVDQA32  Z2, Z20
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z10, Z6, Z2
 	VSUBPS     Z14, Z2, Z2
-	VMOVAPS    Z2, 64(R14)
+	VMOVDQA32  Z2, Z21
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z8, Z4, Z2
 	VSUBPS     Z12, Z2, Z2
-	VMOVAPS    Z2, 128(R14)
+	VMOVDQA32  Z2, Z22
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z10, Z6, Z2
 	VSUBPS     Z14, Z2, Z2
-	VMOVAPS    Z2, 192(R14)
+	VMOVDQA32  Z2, Z23
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VMOVAPS    Z2, 256(R14)
+	VMOVDQA32  Z2, Z24
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z11, Z7, Z2
 	VSUBPS     Z15, Z2, Z2
-	VMOVAPS    Z2, 320(R14)
+	VMOVDQA32  Z2, Z25
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VMOVAPS    Z2, 384(R14)
+	VMOVDQA32  Z2, Z26
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z11, Z7, Z2
 	VSUBPS     Z15, Z2, Z2
-	VMOVAPS    Z2, 448(R14)
-	ADDQ       DX, AX
-	ADDQ       $+512, R14
-	DECQ       R8
-	JNE        line
-	ADDQ       $0x40, R11
-	DECQ       R12
-	JNE        segment
+	VMOVDQA32  Z2, Z27
+
+line_done:
+	VMOVAPS Z20, (R14)
+	VMOVAPS Z21, 64(R14)
+	VMOVAPS Z22, 128(R14)
+	VMOVAPS Z23, 192(R14)
+	VMOVAPS Z24, 256(R14)
+	VMOVAPS Z25, 320(R14)
+	VMOVAPS Z26, 384(R14)
+	VMOVAPS Z27, 448(R14)
+	ADDQ    DX, AX
+	ADDQ    $+512, R14
+	DECQ    R8
+	JNE     line
+	ADDQ    $0x40, R11
+	DECQ    R12
+	JNE     segment
 
 	// The block ends where its last segment does, not a step behind that.
 	SUBQ DX, AX

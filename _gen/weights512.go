@@ -1,0 +1,135 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// weights512 are the weights of lines in registers of AVX-512. A weight is that of
+// one feature, or of a pair of them.
+type weights512 struct {
+	once   func()                                                    // constants; exAny points at the Call
+	take   func(s int, m operand.Mem)                                // the zero points of segment s; it may use Z3
+	weight func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical // weight i of the line at w; weights come in order
+	times  func(x operand.Op, w, sum reg.VecPhysical)                // adds the product with a value of x, or with a pair
+
+	// apart says that lines with a zero point for each column take other code
+	// than those with one for all.
+	apart bool
+}
+
+// either emits body for zero points of bytes and for a constant one, and runs
+// the one of form.
+func (w weights512) either(k exactFMA, label string, form operand.Op, body func(bytes bool)) {
+	if !w.apart {
+		body(true)
+		return
+	}
+	k.TESTQ(operand.I32(formBytes), form)
+	k.JNE(operand.LabelRef(label + "_bytes"))
+	body(false)
+	k.JMP(operand.LabelRef(label + "_done"))
+	k.Label(label + "_bytes")
+	body(true)
+	k.Label(label + "_done")
+}
+
+// with makes k a kernel of these weights.
+func (k *gemvFMA) with(weights weights512) {
+	k.once = weights.once
+	k.aheadIn(exFrame)
+	zeros := func(label string, body func()) {
+		k.TESTQ(operand.I32(formBytes), exForm)
+		k.JEQ(operand.LabelRef(label))
+		body()
+		k.Label(label)
+	}
+	if k.scaled {
+		k.block = func() {
+			zeros("zeros", func() {
+				k.LEAQ(indexed(exW, exHead, 1, -4*16), exAny)
+				for s := range 4 {
+					weights.take(s, at(exAny, 16*s))
+				}
+			})
+		}
+		k.fewer = func() { k.LEAQ(at(exW, -4*16), exXBytes) }
+		k.begin1 = func() { zeros("zeros_one", func() { weights.take(0, at(exXBytes, 0)) }) }
+		k.end1 = func() { k.ADDQ(operand.Imm(16), exXBytes) }
+	}
+	line := func(s int, w operand.Mem, x func(i int) operand.Mem, sum reg.VecPhysical, bytes bool) {
+		for i := range k.perLine {
+			weights.times(x(i), weights.weight(s, i, w, bytes), sum)
+		}
+	}
+	k.four = func(x func(s, i int) operand.Mem) {
+		weights.either(k.exactFMA, "four_line", exForm, func(bytes bool) {
+			for s := range 4 {
+				line(s, at(exW, 64*s), func(i int) operand.Mem { return x(s, i) }, k.sum(s, 0), bytes)
+			}
+		})
+	}
+	k.one = func(x func(i int) operand.Mem, sum []reg.VecPhysical) {
+		weights.either(k.exactFMA, "one_line", exForm, func(bytes bool) { line(0, at(exW, 0), x, sum[0], bytes) })
+	}
+}
+
+// with makes k a kernel of these weights.
+func (k *rowsFMA) with(weights weights512) {
+	k.once = func() {
+		k.MOVQ(exAny, exLeft)
+		weights.once()
+		k.MOVQ(exLeft, exAny)
+	}
+	k.segment = func(label string, s int) {
+		k.TESTQ(operand.I32(formBytes), k.slots.Offset(rowsForm))
+		k.JEQ(operand.LabelRef(label))
+		weights.take(s, at(rowsZero, 0))
+		k.ADDQ(operand.Imm(16), rowsZero)
+		k.Label(label)
+	}
+	k.line = func(segments []rowsSegment) {
+		weights.either(k.exactFMA, fmt.Sprintf("lines%d", len(segments)), k.slots.Offset(rowsForm), func(bytes bool) {
+			for s, l := range segments {
+				for i := range k.perLine {
+					w := weights.weight(s, i, l.w(0), bytes)
+					for r := range k.rows {
+						weights.times(l.x(r, i), w, l.sum(r, 0))
+					}
+				}
+			}
+		})
+	}
+}
+
+// with makes k a kernel of these weights, so many in a line, of which it takes Z20
+// to Z27.
+func (k *unpackFMA) with(weights weights512, inLine int) {
+	k.once = weights.once
+	if k.scaled {
+		k.segment = func() {
+			k.TESTQ(operand.I32(formBytes), exForm)
+			k.JEQ(operand.LabelRef("zeros"))
+			weights.take(0, at(unpackZero, 0))
+			k.ADDQ(operand.Imm(16), unpackZero)
+			k.Label("zeros")
+		}
+	}
+	k.line = func(_ int, w operand.Mem) (out []func() reg.VecPhysical) {
+		for i := range inLine {
+			out = append(out, func() reg.VecPhysical {
+				if i == 0 {
+					weights.either(k.exactFMA, "line", exForm, func(bytes bool) {
+						for j := range inLine {
+							k.VMOVDQA32(weights.weight(0, j, w, bytes), zmm[20+j])
+						}
+					})
+				}
+				return zmm[20+i]
+			})
+		}
+		return out
+	}
+}
