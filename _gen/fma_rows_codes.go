@@ -14,8 +14,8 @@ func init() {
 Two to six rows of float32 times codes of `+bits+` bits.
 `+codeMaths+rowsRegisters+`R15 zero points, DI frame (32-byte aligned), BP x of row 3 or of the second of two
 segments; first Y registers: sums, up to Y11 codes, Y12 and Y13 weights, then scales,
-Y14 x or a mask, Y15 exponents. The frame has scalars, masks, powers of two and what is taken
-from codes of two segments.
+Y14 x or a mask, Y15 exponents. The frame has scalars, masks, powers of two, what is taken
+from codes of two segments and, for six rows of 4-bit codes, words of codes.
 `, func(f *file) {
 			for rows := 2; rows <= 6; rows++ {
 				k := rowsKernel(f, ymm, rows, map[int]int{2: 2}[rows], c.perLine(), true)
@@ -33,6 +33,7 @@ func (k *rowsFMA) codes(c codeBits) {
 	mask := func(j int) operand.Mem { return at(exFrame, rowsSlots+32*j) }
 	one := func(j int) operand.Mem { return at(exFrame, rowsSlots+32*(fields+j)) }
 	taken := func(s, h, j int) operand.Mem { return at(exFrame, rowsSlots+32*(fields*(2+2*s+h)+j)) }
+	words := rowsSlots + 32*fields*(2+2*k.together) // of codes, where they stay in the frame
 	zeros, weights, x, exponents := ymm[0], ymm[12:14], ymm[14], ymm[15]
 	take := func(s, h int) {
 		for j := range fields {
@@ -42,7 +43,7 @@ func (k *rowsFMA) codes(c codeBits) {
 	}
 	k.once = func() {
 		k.MOVQ(exAny, exLeft)
-		k.frame(rowsSlots + 32*fields*(2+2*k.together))
+		k.frame(words + 4*32)
 		for j := range fields {
 			k.fill(c.mask(j), ymm[1])
 			k.VMOVAPS(ymm[1], mask(j))
@@ -68,14 +69,14 @@ func (k *rowsFMA) codes(c codeBits) {
 		k.Label(label)
 	}
 	k.line = func(segments []rowsSegment) {
-		in := k.codeWords(segments, exponents)
+		in := codeWords{k: k, bits: c, segments: segments, exponents: exponents, frame: words, there: map[bool]bool{}}
 		for i := range c.perLine() {
 			high, j := c.at(i)
 			in.read(high)
 			for s, l := range segments {
 				k.VMOVAPS(mask(j), x)
 				for _, h := range halves {
-					k.VANDPS(x, in.word(s, h, high), weights[h])
+					k.VANDPS(in.word(s, h, high), x, weights[h])
 					k.VSUBPS(taken(s, h, j), weights[h], weights[h])
 				}
 				k.products(l, i, weights)
@@ -86,19 +87,29 @@ func (k *rowsFMA) codes(c codeBits) {
 
 // codeWords are the low and high words of a line, which take as many registers
 // as sums leave: four for both words of one segment, two for one word of each
-// segment, or with six rows none but those of the weights.
+// segment, or with six rows none but those of the weights. For six rows of 4-bit
+// codes, where a word has four codes, they are made once and stay in the frame.
 type codeWords struct {
 	k         *rowsFMA
+	bits      codeBits
 	segments  []rowsSegment
 	exponents reg.VecPhysical
+	frame     int // where words stay in it
 	there     map[bool]bool
 }
 
-func (k *rowsFMA) codeWords(segments []rowsSegment, exponents reg.VecPhysical) codeWords {
-	return codeWords{k, segments, exponents, map[bool]bool{}}
+func (c codeWords) word(s, h int, high bool) operand.Op {
+	if c.inFrame() {
+		at := at(exFrame, c.frame+32*h)
+		if high {
+			at = at.Offset(2 * 32)
+		}
+		return at
+	}
+	return c.register(s, h, high)
 }
 
-func (c codeWords) word(s, h int, high bool) reg.VecPhysical {
+func (c codeWords) register(s, h int, high bool) reg.VecPhysical {
 	switch {
 	case c.k.rows == 6:
 		return ymm[12+h]
@@ -110,6 +121,8 @@ func (c codeWords) word(s, h int, high bool) reg.VecPhysical {
 	return ymm[8+2*s+h]
 }
 
+func (c codeWords) inFrame() bool { return c.k.rows == 6 && c.bits == codes4 }
+
 // both says whether both words of the line stay in registers.
 func (c codeWords) both() bool { return len(c.segments) == 1 && c.k.rows < 5 }
 
@@ -120,13 +133,17 @@ func (c codeWords) read(high bool) {
 	}
 	for s, l := range c.segments {
 		for _, h := range halves {
+			y := c.register(s, h, high)
 			if high {
-				c.k.highWord(l.w(h), c.exponents, c.word(s, h, true))
+				c.k.highWord(l.w(h), c.exponents, y)
 			} else {
-				c.k.lowWord(l.w(h), c.exponents, c.word(s, h, false))
+				c.k.lowWord(l.w(h), c.exponents, y)
+			}
+			if c.inFrame() {
+				c.k.VMOVAPS(y, c.word(s, h, high))
 			}
 		}
 	}
-	c.there[high] = c.k.rows < 6
-	c.there[!high] = c.there[!high] && c.both()
+	c.there[high] = c.k.rows < 6 || c.inFrame()
+	c.there[!high] = c.there[!high] && (c.both() || c.inFrame())
 }

@@ -11,14 +11,14 @@
 // left, R13 how far ahead to fetch, R14 Y;
 // R15 zero points, DI frame (32-byte aligned), BP x of row 3 or of the second of two
 // segments; first Y registers: sums, up to Y11 codes, Y12 and Y13 weights, then scales,
-// Y14 x or a mask, Y15 exponents. The frame has scalars, masks, powers of two and what is taken
-// from codes of two segments.
+// Y14 x or a mask, Y15 exponents. The frame has scalars, masks, powers of two, what is taken
+// from codes of two segments and, for six rows of 4-bit codes, words of codes.
 
 #include "textflag.h"
 
 // func RowsW8FMAx2(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW8FMAx2(SB), NOSPLIT, $440-8
+TEXT ·RowsW8FMAx2(SB), NOSPLIT, $568-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -155,9 +155,9 @@ pair_line:
 	VPBLENDW     $0x55, 64(AX), Y15, Y10
 	VPBLENDW     $0x55, 96(AX), Y15, Y11
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y8, Y12
+	VANDPS       Y8, Y14, Y12
 	VSUBPS       160(DI), Y12, Y12
-	VANDPS       Y14, Y9, Y13
+	VANDPS       Y9, Y14, Y13
 	VSUBPS       224(DI), Y13, Y13
 	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -166,9 +166,9 @@ pair_line:
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       288(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       352(DI), Y13, Y13
 	VBROADCASTSS (BP), Y14
 	VFMADD231PS  Y12, Y14, Y4
@@ -177,9 +177,9 @@ pair_line:
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y8, Y12
+	VANDPS       Y8, Y14, Y12
 	VSUBPS       192(DI), Y12, Y12
-	VANDPS       Y14, Y9, Y13
+	VANDPS       Y9, Y14, Y13
 	VSUBPS       256(DI), Y13, Y13
 	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -188,9 +188,9 @@ pair_line:
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       320(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       384(DI), Y13, Y13
 	VBROADCASTSS 4(BP), Y14
 	VFMADD231PS  Y12, Y14, Y4
@@ -211,9 +211,9 @@ pair_line:
 	VPSRLD       $0x10, Y11, Y11
 	VPOR         Y15, Y11, Y11
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y8, Y12
+	VANDPS       Y8, Y14, Y12
 	VSUBPS       160(DI), Y12, Y12
-	VANDPS       Y14, Y9, Y13
+	VANDPS       Y9, Y14, Y13
 	VSUBPS       224(DI), Y13, Y13
 	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -222,9 +222,9 @@ pair_line:
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       288(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       352(DI), Y13, Y13
 	VBROADCASTSS 8(BP), Y14
 	VFMADD231PS  Y12, Y14, Y4
@@ -233,9 +233,9 @@ pair_line:
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y8, Y12
+	VANDPS       Y8, Y14, Y12
 	VSUBPS       192(DI), Y12, Y12
-	VANDPS       Y14, Y9, Y13
+	VANDPS       Y9, Y14, Y13
 	VSUBPS       256(DI), Y13, Y13
 	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -244,9 +244,9 @@ pair_line:
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       320(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       384(DI), Y13, Y13
 	VBROADCASTSS 12(BP), Y14
 	VFMADD231PS  Y12, Y14, Y4
@@ -367,9 +367,9 @@ single_line:
 	VPBLENDW     $0x55, (AX), Y15, Y8
 	VPBLENDW     $0x55, 32(AX), Y15, Y9
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y8, Y12
+	VANDPS       Y8, Y14, Y12
 	VSUBPS       160(DI), Y12, Y12
-	VANDPS       Y14, Y9, Y13
+	VANDPS       Y9, Y14, Y13
 	VSUBPS       224(DI), Y13, Y13
 	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -378,9 +378,9 @@ single_line:
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y8, Y12
+	VANDPS       Y8, Y14, Y12
 	VSUBPS       192(DI), Y12, Y12
-	VANDPS       Y14, Y9, Y13
+	VANDPS       Y9, Y14, Y13
 	VSUBPS       256(DI), Y13, Y13
 	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -395,9 +395,9 @@ single_line:
 	VPSRLD       $0x10, Y11, Y11
 	VPOR         Y15, Y11, Y11
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       160(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       224(DI), Y13, Y13
 	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -406,9 +406,9 @@ single_line:
 	VFMADD231PS  Y12, Y14, Y2
 	VFMADD231PS  Y13, Y14, Y3
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       192(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       256(DI), Y13, Y13
 	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -473,7 +473,7 @@ next:
 
 // func RowsW8FMAx3(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW8FMAx3(SB), NOSPLIT, $312-8
+TEXT ·RowsW8FMAx3(SB), NOSPLIT, $440-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -575,9 +575,9 @@ single_line:
 	VPBLENDW     $0x55, (AX), Y15, Y8
 	VPBLENDW     $0x55, 32(AX), Y15, Y9
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y8, Y12
+	VANDPS       Y8, Y14, Y12
 	VSUBPS       160(DI), Y12, Y12
-	VANDPS       Y14, Y9, Y13
+	VANDPS       Y9, Y14, Y13
 	VSUBPS       224(DI), Y13, Y13
 	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -589,9 +589,9 @@ single_line:
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y8, Y12
+	VANDPS       Y8, Y14, Y12
 	VSUBPS       192(DI), Y12, Y12
-	VANDPS       Y14, Y9, Y13
+	VANDPS       Y9, Y14, Y13
 	VSUBPS       256(DI), Y13, Y13
 	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -609,9 +609,9 @@ single_line:
 	VPSRLD       $0x10, Y11, Y11
 	VPOR         Y15, Y11, Y11
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       160(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       224(DI), Y13, Y13
 	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -623,9 +623,9 @@ single_line:
 	VFMADD231PS  Y12, Y14, Y4
 	VFMADD231PS  Y13, Y14, Y5
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       192(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       256(DI), Y13, Y13
 	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -696,7 +696,7 @@ single0_scaled:
 
 // func RowsW8FMAx4(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW8FMAx4(SB), NOSPLIT, $312-8
+TEXT ·RowsW8FMAx4(SB), NOSPLIT, $440-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -802,9 +802,9 @@ single_line:
 	VPBLENDW     $0x55, (AX), Y15, Y8
 	VPBLENDW     $0x55, 32(AX), Y15, Y9
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y8, Y12
+	VANDPS       Y8, Y14, Y12
 	VSUBPS       160(DI), Y12, Y12
-	VANDPS       Y14, Y9, Y13
+	VANDPS       Y9, Y14, Y13
 	VSUBPS       224(DI), Y13, Y13
 	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -819,9 +819,9 @@ single_line:
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y8, Y12
+	VANDPS       Y8, Y14, Y12
 	VSUBPS       192(DI), Y12, Y12
-	VANDPS       Y14, Y9, Y13
+	VANDPS       Y9, Y14, Y13
 	VSUBPS       256(DI), Y13, Y13
 	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -842,9 +842,9 @@ single_line:
 	VPSRLD       $0x10, Y11, Y11
 	VPOR         Y15, Y11, Y11
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       160(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       224(DI), Y13, Y13
 	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -859,9 +859,9 @@ single_line:
 	VFMADD231PS  Y12, Y14, Y6
 	VFMADD231PS  Y13, Y14, Y7
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       192(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       256(DI), Y13, Y13
 	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -941,7 +941,7 @@ single0_scaled:
 
 // func RowsW8FMAx5(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW8FMAx5(SB), NOSPLIT, $312-8
+TEXT ·RowsW8FMAx5(SB), NOSPLIT, $440-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1049,9 +1049,9 @@ single_line:
 	VPBLENDW     $0x55, (AX), Y15, Y10
 	VPBLENDW     $0x55, 32(AX), Y15, Y11
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       160(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       224(DI), Y13, Y13
 	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -1069,9 +1069,9 @@ single_line:
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       192(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       256(DI), Y13, Y13
 	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -1095,9 +1095,9 @@ single_line:
 	VPSRLD       $0x10, Y11, Y11
 	VPOR         Y15, Y11, Y11
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       160(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       224(DI), Y13, Y13
 	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -1115,9 +1115,9 @@ single_line:
 	VFMADD231PS  Y12, Y14, Y8
 	VFMADD231PS  Y13, Y14, Y9
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y10, Y12
+	VANDPS       Y10, Y14, Y12
 	VSUBPS       192(DI), Y12, Y12
-	VANDPS       Y14, Y11, Y13
+	VANDPS       Y11, Y14, Y13
 	VSUBPS       256(DI), Y13, Y13
 	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -1205,7 +1205,7 @@ single0_scaled:
 
 // func RowsW8FMAx6(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW8FMAx6(SB), NOSPLIT, $312-8
+TEXT ·RowsW8FMAx6(SB), NOSPLIT, $440-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1315,9 +1315,9 @@ single_line:
 	VPBLENDW     $0x55, (AX), Y15, Y12
 	VPBLENDW     $0x55, 32(AX), Y15, Y13
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y12, Y12
+	VANDPS       Y12, Y14, Y12
 	VSUBPS       160(DI), Y12, Y12
-	VANDPS       Y14, Y13, Y13
+	VANDPS       Y13, Y14, Y13
 	VSUBPS       224(DI), Y13, Y13
 	VBROADCASTSS (BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -1340,9 +1340,9 @@ single_line:
 	VPBLENDW     $0x55, (AX), Y15, Y12
 	VPBLENDW     $0x55, 32(AX), Y15, Y13
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y12, Y12
+	VANDPS       Y12, Y14, Y12
 	VSUBPS       192(DI), Y12, Y12
-	VANDPS       Y14, Y13, Y13
+	VANDPS       Y13, Y14, Y13
 	VSUBPS       256(DI), Y13, Y13
 	VBROADCASTSS 4(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -1369,9 +1369,9 @@ single_line:
 	VPSRLD       $0x10, Y13, Y13
 	VPOR         Y15, Y13, Y13
 	VMOVAPS      32(DI), Y14
-	VANDPS       Y14, Y12, Y12
+	VANDPS       Y12, Y14, Y12
 	VSUBPS       160(DI), Y12, Y12
-	VANDPS       Y14, Y13, Y13
+	VANDPS       Y13, Y14, Y13
 	VSUBPS       224(DI), Y13, Y13
 	VBROADCASTSS 8(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
@@ -1398,9 +1398,9 @@ single_line:
 	VPSRLD       $0x10, Y13, Y13
 	VPOR         Y15, Y13, Y13
 	VMOVAPS      64(DI), Y14
-	VANDPS       Y14, Y12, Y12
+	VANDPS       Y12, Y14, Y12
 	VSUBPS       192(DI), Y12, Y12
-	VANDPS       Y14, Y13, Y13
+	VANDPS       Y13, Y14, Y13
 	VSUBPS       256(DI), Y13, Y13
 	VBROADCASTSS 12(BX), Y14
 	VFMADD231PS  Y12, Y14, Y0
