@@ -265,3 +265,34 @@ func TestShapesAreChecked(t *testing.T) {
 		})
 	}
 }
+
+// Of qweight and g_idx, which both tell K, the one is named that the other tensors
+// speak against.
+func TestWhichTensorHasTheWrongK(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		size          int
+		rows, indices int64
+		want          string
+	}{
+		{"rows that change the groups", 32, 8, 96, "m.qweight: shape is [8 64], want [12 64] for K=96, as g_idx, scales and qzeros have"},
+		{"too many rows", 32, 16, 96, "m.qweight: shape is [16 64], want [12 64] for K=96"},
+		{"rows within the last group", 32, 11, 96, "m.qweight: shape is [11 64], want [12 64] for K=96"},
+		{"indices that change the groups", 32, 12, 64, "m.g_idx: shape is [64], want [96]"},
+		{"indices within the last group", 32, 12, 88, "m.g_idx: shape is [88], want [96] (K=96, N=64 from qweight"},
+		{"indices of no whole words", 32, 12, 97, "m.g_idx: shape is [97], want [96]"},
+		{"one group", -1, 11, 96, ", or [12 64] in qweight"},
+		{"both", 32, 4, 64, "m.qzeros: shape is [3 8], want [1 8]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			src := tensors{}
+			random(1, 64, 96, 4, c.size, true).write(src, "m", -1)
+			src.ints("m.qweight", make([]uint32, c.rows*64), c.rows, 64)
+			src.ints("m.g_idx", make([]uint32, c.indices), c.indices)
+			_, err := Open(settingsJSON(4, c.size, ""), src)
+			require.ErrorIs(t, err, quant.ErrFormat)
+			require.ErrorContains(t, err, c.want)
+			require.Equal(t, c.size < 0, strings.Contains(err.Error(), "in qweight"), "only where nothing tells which is right: %v", err)
+		})
+	}
+}

@@ -281,9 +281,9 @@ func (l *layer) check(src safetensors.Source) error {
 	if l.Planar && 32%l.Bits != 0 && l.n%32 != 0 {
 		return quant.Errorf(quant.ErrFormat, l.qweight, "columns", "a multiple of 32, whole blocks of zero points in planes", "%d", l.n)
 	}
-	l.groups = 1
-	if l.GroupSize > 0 {
-		l.groups = (l.k + l.GroupSize - 1) / l.GroupSize
+	l.groups = l.groupsOf(l.k)
+	if err := l.checkRows(src, w); err != nil {
+		return err
 	}
 	z, err := words(src, l.qzeros)
 	if err != nil {
@@ -307,9 +307,50 @@ func (l *layer) check(src safetensors.Source) error {
 		if g.Type != safetensors.I32 {
 			return quant.Errorf(quant.ErrFormat, g.Name, "type", "I32", "%s", g.Type)
 		}
-		return l.fits(g, l.k)
+		err := l.fits(g, l.k)
+		if k := l.indexed(src); k > 0 && err != nil && (l.GroupSize < 1 || l.k%l.GroupSize != 0) {
+			about := err.(*quant.FieldError)
+			about.Want += fmt.Sprintf(", or %v in qweight", []int{k * l.Bits / 32, l.n})
+		}
+		return err
 	}
 	return nil
+}
+
+// groupsOf returns the number of groups of k features.
+func (l *layer) groupsOf(k int) int {
+	if l.GroupSize < 1 {
+		return 1
+	}
+	return (k-1)/l.GroupSize + 1
+}
+
+// indexed returns the K of the group index where it could be that of qweight and is
+// another, with as many groups as zero points and scales have; 0 where it is not.
+func (l *layer) indexed(src safetensors.Source) int {
+	g, ok := src.Lookup(l.name + ".g_idx")
+	if !ok || len(g.Shape) != 1 || g.Shape[0] < 1 || g.Shape[0] > quant.MaxDim || g.Shape[0] == int64(l.k) || g.Shape[0]*int64(l.Bits)%32 != 0 {
+		return 0
+	}
+	k := int(g.Shape[0])
+	z, _ := src.Lookup(l.qzeros)
+	s, _ := src.Lookup(l.scale)
+	groups := l.groupsOf(k)
+	if module.CheckShape(z, groups, l.n*l.Bits/32) != nil || module.CheckShape(s, groups, l.n) != nil {
+		return 0
+	}
+	return k
+}
+
+// checkRows reports qweight where the other tensors agree on another K than its rows
+// have. Where both have the same number of groups, theirs is right that fills them.
+func (l *layer) checkRows(src safetensors.Source, w safetensors.Tensor) error {
+	k := l.indexed(src)
+	if k == 0 || l.groupsOf(k) == l.groups && (l.GroupSize < 1 || k%l.GroupSize != 0) {
+		return nil
+	}
+	return quant.Errorf(quant.ErrFormat, l.qweight, "shape",
+		fmt.Sprintf("%v for K=%d, as g_idx, scales and qzeros have", []int{k * l.Bits / 32, l.n}, k), "%v", w.Shape)
 }
 
 // fits checks a shape and says what it follows from.

@@ -61,7 +61,7 @@ func (d damage) gptqTensors() {
 	add("qzeros-shape", replaced(ints(down+".qzeros", "I32", make([]int, 2), 1, 2)), down+".qzeros", "[1 2]", "[2 2]")
 	add("qzeros-missing", smallGPTQ().without(down+".qzeros"), down+".qzeros", "absent")
 	add("qzeros-type", replaced(ints(down+".qzeros", "I16", make([]int, 4), 2, 2)), down+".qzeros", "I16", "I32")
-	add("qweight-rows", replaced(ints(down+".qweight", "I32", make([]int, 3*16), 3, 16)), down+".g_idx", "[32]", "[24]", "K=24")
+	add("qweight-rows", replaced(ints(down+".qweight", "I32", make([]int, 3*16), 3, 16)), down+".qweight", "[3 16]", "[4 16]", "K=32")
 	add("qweight-columns", replaced(ints(down+".qweight", "I32", make([]int, 4*15), 4, 15)), down+".qweight", "15")
 	add("qweight-1d", replaced(ints(down+".qweight", "I32", make([]int, 64), 64)), down+".qweight", "[64]", "matrix")
 	add("qweight-type", replaced(ints(down+".qweight", "I8", make([]int, 64), 4, 16)), down+".qweight", "I8", "I32")
