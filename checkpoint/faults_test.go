@@ -21,7 +21,7 @@ func TestWrongLabels(t *testing.T) {
 	for _, c := range []struct {
 		name, config, want string
 	}{
-		{"group size", config(4, 64), "m.qzeros: shape is [4 8], want [2 8] (K=128, N=64 from qweight at 4 bits, group size 64); the shapes are those of groups of 32"},
+		{"group size", config(4, 64), "m.qzeros: shape is [4 8], want [2 8] (K=128, N=64 from qweight; bits 4 and group_size 64 of config.json: quantization_config); the shapes are those of groups of 32"},
 		{"groups for one", config(4, -1), "; the shapes are those of groups of 32"},
 		{"bits", config(8, 32), "; the shapes are those of 4-bit codes"},
 		{"bits and group size", config(2, 128), "; the shapes are those of 4-bit codes in groups of 32"},

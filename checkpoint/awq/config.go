@@ -38,6 +38,8 @@ type Settings struct {
 	GroupSize  int     // features of a group; -1: one group
 	ZeroPoints bool    // there are zero points; otherwise all are 8, stored or not
 	Version    Version // of no weight where types and shapes say otherwise
+
+	Source string // what errors call the place that GroupSize is from; "" stands for ConfigName
 }
 
 // config is a parsed quantization configuration.

@@ -158,9 +158,9 @@ func TestShapesAreChecked(t *testing.T) {
 		{"qweight huge N", GEMM, func(s tensors) { s.put("m.qweight", "I32", nil, 1, 1<<27+1) }, "m.qweight: shape is [1 134217729]"},
 		{"fast columns", GEMVFast, func(s tensors) { s.put("m.qweight", "I16", make([]byte, 16*96*2), 16, 96) }, "m.qweight: columns is 96, want a multiple of 64, as gemv_fast has"},
 		{"scales type", GEMM, func(s tensors) { s.words("m.scales", make([]uint32, 4*64), 4, 64) }, "m.scales: type is I32, want F32, F16 or BF16"},
-		{"scales rows", GEMM, func(s tensors) { s.floats("m.scales", dtype.F16, make([]float32, 2*64), 2, 64) }, "m.scales: shape is [2 64], want [4 64] (K=128, N=64 from qweight as gemm, group size 32); the shapes are those of groups of 64"},
-		{"scales width", GEMV, func(s tensors) { s.floats("m.scales", dtype.F16, make([]float32, 64*24), 64, 24) }, "m.scales: shape is [64 24], want [64 8] (K=128, N=64 from qweight as gemv, group size 32)"},
-		{"scales fast", GEMVFast, func(s tensors) { s.floats("m.scales", dtype.F16, make([]float32, 4*64), 4, 64) }, "m.scales: shape is [4 64], want [8 64] (K=128, N=64 from qweight as gemv_fast, group size 32)"},
+		{"scales rows", GEMM, func(s tensors) { s.floats("m.scales", dtype.F16, make([]float32, 2*64), 2, 64) }, "m.scales: shape is [2 64], want [4 64] (K=128, N=64 from qweight as gemm; group_size 32 of quantization_config); the shapes are those of groups of 64"},
+		{"scales width", GEMV, func(s tensors) { s.floats("m.scales", dtype.F16, make([]float32, 64*24), 64, 24) }, "m.scales: shape is [64 24], want [64 8] (K=128, N=64 from qweight as gemv; group_size 32 of quantization_config)"},
+		{"scales fast", GEMVFast, func(s tensors) { s.floats("m.scales", dtype.F16, make([]float32, 4*64), 4, 64) }, "m.scales: shape is [4 64], want [8 64] (K=128, N=64 from qweight as gemv_fast; group_size 32 of quantization_config)"},
 		{"qzeros type", GEMM, func(s tensors) { s.floats("m.qzeros", dtype.F16, make([]float32, 32), 4, 8) }, "m.qzeros: type is F16, want I32"},
 		{"qzeros rows", GEMM, func(s tensors) { s.words("m.qzeros", make([]uint32, 40), 5, 8) }, "m.qzeros: shape is [5 8], want [4 8] (K=128"},
 		{"qzeros columns", GEMM, func(s tensors) { s.words("m.qzeros", make([]uint32, 64), 4, 16) }, "m.qzeros: shape is [4 16], want [4 8]"},
@@ -169,7 +169,7 @@ func TestShapesAreChecked(t *testing.T) {
 		{"qzeros fast rows", GEMVFast, func(s tensors) { s.floats("m.qzeros", dtype.F16, make([]float32, 4*64), 4, 64) }, "m.qzeros: shape is [4 64], want [8 64]"},
 		{"of GPTQ", GEMM, func(s tensors) {
 			s.words("m.qweight", make([]uint32, 16*64), 16, 64)
-		}, "m.scales: shape is [4 64], want [1 512] (K=16, N=512 from qweight as gemm, group size 32); the shapes are those of gptq"},
+		}, "m.scales: shape is [4 64], want [1 512] (K=16, N=512 from qweight as gemm; group_size 32 of quantization_config); the shapes are those of gptq"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			src := tensors{}

@@ -132,6 +132,9 @@ func (r *reader) warn(format string, args ...any) {
 // add finds and checks the tensors of a module.
 func (r *reader) add(name string, s Settings) error {
 	l := layer{Settings: s, said: s.Version, name: name}
+	if l.Source == "" {
+		l.Source = r.config
+	}
 	if err := l.find(r.src); err != nil {
 		return err
 	}
@@ -182,5 +185,6 @@ func (r *reader) Trace(module string) (tensors []string, settings string) {
 	if l.zero != "" {
 		tensors = append(tensors, l.zero)
 	}
-	return tensors, fmt.Sprintf("%s [%d,%d] %+v, said %v, zero points %v", name, l.n, l.k, l.Settings, l.said, l.zeros)
+	return tensors, fmt.Sprintf("%s [%d,%d] {GroupSize:%d ZeroPoints:%v Version:%v}, said %v, zero points %v",
+		name, l.n, l.k, l.GroupSize, l.ZeroPoints, l.Version, l.said, l.zeros)
 }

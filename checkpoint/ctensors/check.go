@@ -66,9 +66,9 @@ func (l *layer) likeBits() (bits int) {
 func (l *layer) packedShape() string {
 	d, o := denseWords(l.K, l.Bits), spacedWords(l.K, l.Bits)
 	if d == o {
-		return fmt.Sprintf("[%d %d] for %d-bit codes of [%d %d], as weight_shape says", l.N, d, l.Bits, l.N, l.K)
+		return fmt.Sprintf("[%d %d] for %d-bit codes of [%d %d], as weight_shape says (%s)", l.N, d, l.Bits, l.N, l.K, l.said())
 	}
-	return fmt.Sprintf("[%d %d] or [%d %d] for %d-bit codes of [%d %d], as weight_shape says", l.N, d, l.N, o, l.Bits, l.N, l.K)
+	return fmt.Sprintf("[%d %d] or [%d %d] for %d-bit codes of [%d %d], as weight_shape says (%s)", l.N, d, l.N, o, l.Bits, l.N, l.K, l.said())
 }
 
 // sizes sets N and K.
@@ -154,7 +154,12 @@ func (l *layer) wantShape(shape []int64) string {
 	if w.strategy == perGroup {
 		of += fmt.Sprintf(" of %d", w.group)
 	}
-	return fmt.Sprintf("%s and a weight of [%d %d]", of, l.N, l.K)
+	return fmt.Sprintf("%s and a weight of [%d %d] (%s)", of, l.N, l.K, l.said())
+}
+
+// said is where the bits and groups are said that shapes follow from.
+func (l *layer) said() string {
+	return fmt.Sprintf("scheme %q of %s", l.scheme.name, module.ShortName(l.config))
 }
 
 // checkZeros accepts zero points packed along N, or stored like the scales.
@@ -177,7 +182,7 @@ func (l *layer) checkZeros(src safetensors.Source) error {
 	case t.Type == safetensors.I32 && l.packed && l.scheme.weights.strategy != perTensor:
 		if len(t.Shape) != 2 || t.Shape[1] != int64(l.groups) || layouts(l.N, l.Bits, t.Shape[0]) == 0 {
 			return quant.Errorf(quant.ErrFormat, name, "shape",
-				fmt.Sprintf("[%d %d] for %d-bit zero points of [%d %d]", denseWords(l.N, l.Bits), l.groups, l.Bits, l.N, l.groups), "%v", t.Shape)
+				fmt.Sprintf("[%d %d] for %d-bit zero points of [%d %d] (%s)", denseWords(l.N, l.Bits), l.groups, l.Bits, l.N, l.groups, l.said()), "%v", t.Shape)
 		}
 	default:
 		want := "I8"

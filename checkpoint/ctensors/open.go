@@ -53,6 +53,7 @@ type reader struct {
 type layer struct {
 	module.Module
 	scheme *scheme
+	config string // what errors call the configuration
 	weight safetensors.Tensor
 	packed bool // int32 words of codes; otherwise int8 values
 	scale  safetensors.Tensor
@@ -196,7 +197,7 @@ func (r *reader) with(s *scheme, name string) (*layer, string, error) {
 	if why := s.refusal(); why != "" {
 		return refuse("%s", why)
 	}
-	l := &layer{scheme: s}
+	l := &layer{scheme: s, config: r.config}
 	var ok bool
 	if l.weight, l.packed = r.src.Lookup(name + suffixPacked); !l.packed {
 		if l.weight, ok = r.src.Lookup(name + suffixWeight); !ok {

@@ -29,7 +29,7 @@ func TestShapes(t *testing.T) {
 		bytes  []byte
 		want   []string
 	}{
-		"packed one word short":      {m: packed, suffix: "weight_packed", typ: "I32", shape: shape{10, 8}, want: []string{"[10 10]", "[10 8]", "3-bit"}},
+		"packed one word short":      {m: packed, suffix: "weight_packed", typ: "I32", shape: shape{10, 8}, want: []string{"[10 10]", "[10 8]", "3-bit", "scheme \"group_0\" of quantization_config"}},
 		"packed one word long":       {m: packed, suffix: "weight_packed", typ: "I32", shape: shape{10, 11}, want: []string{"[10 11]"}},
 		"packed one row short":       {m: packed, suffix: "weight_packed", typ: "I32", shape: shape{9, 10}, want: []string{"[9 10]"}},
 		"packed bytes":               {m: packed, suffix: "weight_packed", typ: "U8", shape: shape{10, 10}, want: []string{"type is U8", "I32"}},
@@ -42,7 +42,7 @@ func TestShapes(t *testing.T) {
 		"shape negative in 32 bits":  {m: packed, suffix: "weight_shape", typ: "I32", shape: shape{2}, bytes: bytes.Repeat([]byte{255}, 8), want: []string{"element 0 is -1"}},
 		"shape of another layer":     {m: packed, suffix: "weight_shape", typ: "I32", shape: shape{2}, bytes: wordBytes([]uint32{10, 1 << 20}), want: []string{"weight_packed", "[10 1048576]"}},
 		"shape too large":            {m: packed, suffix: "weight_shape", typ: "I32", shape: shape{2}, bytes: wordBytes([]uint32{10, 1<<30 + 1}), want: []string{"element 1 is 1073741825"}},
-		"scales of one group less":   {m: packed, suffix: "weight_scale", typ: "F16", shape: shape{10, 3}, want: []string{"[10 4] for strategy group of 32", "[10 3]"}},
+		"scales of one group less":   {m: packed, suffix: "weight_scale", typ: "F16", shape: shape{10, 3}, want: []string{"[10 4] for strategy group of 32 and a weight of [10 100] (scheme \"group_0\" of quantization_config)", "[10 3]"}},
 		"scales of another height":   {m: packed, suffix: "weight_scale", typ: "F16", shape: shape{11, 4}, want: []string{"[11 4]"}},
 		"scales transposed":          {m: packed, suffix: "weight_scale", typ: "F16", shape: shape{4, 10}, want: []string{"[4 10]"}},
 		"scales of integers":         {m: packed, suffix: "weight_scale", typ: "I32", shape: shape{10, 4}, want: []string{"type is I32", "BF16"}},
@@ -50,7 +50,7 @@ func TestShapes(t *testing.T) {
 		"groups where channel":       {m: int8, suffix: "weight_scale", typ: "F16", shape: shape{10, 4}, want: []string{"[10 1] for strategy channel", "[10 4]"}},
 		"channel where tensor":       {m: tensorWise, suffix: "weight_scale", typ: "F16", shape: shape{10, 1}, want: []string{"[1] for strategy tensor"}},
 		"no zero points":             {m: packed, suffix: "weight_zero_point", want: []string{"asymmetric", "no such tensor"}},
-		"zero points short":          {m: packed, suffix: "weight_zero_point", typ: "I32", shape: shape{2, 4}, want: []string{"[1 4] for 3-bit zero points of [10 4]", "[2 4]"}},
+		"zero points short":          {m: packed, suffix: "weight_zero_point", typ: "I32", shape: shape{2, 4}, want: []string{"[1 4] for 3-bit zero points of [10 4] (scheme \"group_0\" of quantization_config)", "[2 4]"}},
 		"zero points of one group":   {m: packed, suffix: "weight_zero_point", typ: "I32", shape: shape{1, 1}, want: []string{"[1 1]"}},
 		"zero points in one row":     {m: packed, suffix: "weight_zero_point", typ: "I32", shape: shape{4}, want: []string{"[4]"}},
 		"zero points of floats":      {m: packed, suffix: "weight_zero_point", typ: "F16", shape: shape{10, 4}, want: []string{"type is F16", "I32 or I8"}},

@@ -239,9 +239,9 @@ func TestShapesAreChecked(t *testing.T) {
 		{"qweight empty", func(s tensors) { s.ints("m.qweight", nil, 0, 64) }, "m.qweight: shape is [0 64]"},
 		{"qweight huge", func(s tensors) { s.put("m.qweight", "I32", nil, 1<<40, 0) }, "m.qweight: shape"},
 		{"qweight huge K", func(s tensors) { s.put("m.qweight", "I32", nil, 1<<30, 64) }, "at most 2^30 features"},
-		{"qweight columns", func(s tensors) { s.ints("m.qweight", make([]uint32, 12*60), 12, 60) }, "m.qweight: columns is 60, want whole words"},
+		{"qweight columns", func(s tensors) { s.ints("m.qweight", make([]uint32, 12*60), 12, 60) }, "m.qweight: columns is 60, want whole words of 4-bit zero points (bits 4 and group_size 32 of quantization_config)"},
 		{"qzeros type", func(s tensors) { s.floats("m.qzeros", dtype.F16, make([]float32, 24), 3, 8) }, "m.qzeros: type is F16"},
-		{"qzeros rows", func(s tensors) { s.ints("m.qzeros", make([]uint32, 16), 2, 8) }, "m.qzeros: shape is [2 8], want [3 8] (K=96, N=64 from qweight at 4 bits, group size 32)"},
+		{"qzeros rows", func(s tensors) { s.ints("m.qzeros", make([]uint32, 16), 2, 8) }, "m.qzeros: shape is [2 8], want [3 8] (K=96, N=64 from qweight; bits 4 and group_size 32 of quantization_config)"},
 		{"qzeros columns", func(s tensors) { s.ints("m.qzeros", make([]uint32, 3*16), 3, 16) }, "m.qzeros: shape is [3 16], want [3 8]"},
 		{"scales type", func(s tensors) { s.ints("m.scales", make([]uint32, 3*64), 3, 64) }, "m.scales: type is I32, want F32, F16 or BF16"},
 		{"scales shape", func(s tensors) { s.floats("m.scales", dtype.F16, make([]float32, 3*64), 64, 3) }, "m.scales: shape is [64 3], want [3 64]"},
@@ -250,10 +250,10 @@ func TestShapesAreChecked(t *testing.T) {
 		{"3 bits in rows of 4", func(s tensors) {
 			s["three.qweight"] = s["m.qweight"]
 			s.ints("three.qweight", make([]uint32, 10*64), 10, 64)
-		}, "three.qweight: shape is [10 64], want a multiple of 3 rows"},
+		}, "three.qweight: shape is [10 64], want a multiple of 3 rows and at most 2^30 features (bits 3 and group_size 32 of quantization_config: dynamic: \"three\")"},
 		{"wrong bits", func(s tensors) {
 			s["three.qweight"], s["three.qzeros"], s["three.scales"] = s["m.qweight"], s["m.qzeros"], s["m.scales"]
-		}, "three.qzeros: shape is [3 8], want [4 6] (K=128"},
+		}, `three.qzeros: shape is [3 8], want [4 6] (K=128, N=64 from qweight; bits 3 and group_size 32 of quantization_config: dynamic: "three")`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			src := tensors{}
@@ -275,7 +275,7 @@ func TestWhichTensorHasTheWrongK(t *testing.T) {
 		rows, indices int64
 		want          string
 	}{
-		{"rows that change the groups", 32, 8, 96, "m.qweight: shape is [8 64], want [12 64] for K=96, as g_idx, scales and qzeros have"},
+		{"rows that change the groups", 32, 8, 96, "m.qweight: shape is [8 64], want [12 64] for K=96, as g_idx, scales and qzeros have (bits 4 and group_size 32 of quantization_config)"},
 		{"too many rows", 32, 16, 96, "m.qweight: shape is [16 64], want [12 64] for K=96"},
 		{"rows within the last group", 32, 11, 96, "m.qweight: shape is [11 64], want [12 64] for K=96"},
 		{"indices that change the groups", 32, 12, 64, "m.g_idx: shape is [64], want [96]"},

@@ -126,6 +126,9 @@ func (r *reader) add(name string, s Settings) error {
 		r.warn("%s: stored both as qweight and as weight; qweight is read", name)
 	}
 	l := layer{Settings: s, name: name}
+	if l.Source == "" {
+		l.Source = r.config
+	}
 	if err := l.find(r.src); err != nil {
 		return err
 	}
@@ -272,11 +275,11 @@ func (l *layer) check(src safetensors.Source) error {
 	}
 	rows, n := w.Shape[0], w.Shape[1]
 	if rows%block != 0 || rows*32/int64(l.Bits) > quant.MaxDim {
-		return quant.Errorf(quant.ErrFormat, l.qweight, "shape", fmt.Sprintf("a multiple of %s of %d-bit codes, at most 2^30 features", module.Count(int(block), "row"), l.Bits), "%v", w.Shape)
+		return quant.Errorf(quant.ErrFormat, l.qweight, "shape", fmt.Sprintf("a multiple of %s and at most 2^30 features (%s)", module.Count(int(block), "row"), l.said()), "%v", w.Shape)
 	}
 	l.n, l.k = int(n), int(rows*32/int64(l.Bits))
 	if int64(l.n)*int64(l.Bits)%32 != 0 {
-		return quant.Errorf(quant.ErrFormat, l.qweight, "columns", fmt.Sprintf("whole words of %d-bit zero points", l.Bits), "%d", l.n)
+		return quant.Errorf(quant.ErrFormat, l.qweight, "columns", fmt.Sprintf("whole words of %d-bit zero points (%s)", l.Bits, l.said()), "%d", l.n)
 	}
 	if l.Planar && 32%l.Bits != 0 && l.n%32 != 0 {
 		return quant.Errorf(quant.ErrFormat, l.qweight, "columns", "a multiple of 32, whole blocks of zero points in planes", "%d", l.n)
@@ -350,7 +353,7 @@ func (l *layer) checkRows(src safetensors.Source, w safetensors.Tensor) error {
 		return nil
 	}
 	return quant.Errorf(quant.ErrFormat, l.qweight, "shape",
-		fmt.Sprintf("%v for K=%d, as g_idx, scales and qzeros have", []int{k * l.Bits / 32, l.n}, k), "%v", w.Shape)
+		fmt.Sprintf("%v for K=%d, as g_idx, scales and qzeros have (%s)", []int{k * l.Bits / 32, l.n}, k, l.said()), "%v", w.Shape)
 }
 
 // fits checks a shape and says what it follows from.
@@ -359,7 +362,12 @@ func (l *layer) fits(t safetensors.Tensor, shape ...int) error {
 		return nil
 	}
 	return quant.Errorf(quant.ErrFormat, t.Name, "shape",
-		fmt.Sprintf("%v (K=%d, N=%d from qweight at %d bits, group size %d)", shape, l.k, l.n, l.Bits, l.GroupSize), "%v", t.Shape)
+		fmt.Sprintf("%v (K=%d, N=%d from qweight; %s)", shape, l.k, l.n, l.said()), "%v", t.Shape)
+}
+
+// said is what shapes follow from beside other shapes, and where it is said.
+func (l *layer) said() string {
+	return fmt.Sprintf("bits %d and group_size %d of %s", l.Bits, l.GroupSize, module.ShortName(l.Source))
 }
 
 // words looks up a matrix of 32-bit words that is not empty.

@@ -219,6 +219,16 @@ func TestParseObject(t *testing.T) {
 	require.ErrorContains(t, err, "16 MiB")
 }
 
+func TestShortName(t *testing.T) {
+	for name, want := range map[string]string{
+		"config.json": "config.json",
+		"/models/a/config.json: quantization_config":     "config.json: quantization_config",
+		`a/config.json: q: dynamic: "+:.*/(down|up): x"`: `config.json: q: dynamic: "+:.*/(down|up): x"`,
+	} {
+		require.Equal(t, want, ShortName(name))
+	}
+}
+
 func TestObjectGetters(t *testing.T) {
 	o, err := ParseObject("f", []byte(`{"i":128,"f":128.0,"h":1.5,"big":1e300,"t":true,"s":"x","l":["a","b"],"o":{},"long":"`+strings.Repeat("x", 500)+`"}`))
 	require.NoError(t, err)

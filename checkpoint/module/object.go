@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/bitlane/bitlane/quant"
@@ -133,6 +135,17 @@ func (o *Object) Raw(key string) (json.RawMessage, bool) {
 	}
 	v := o.Fields[i].Value
 	return v, string(v) != "null"
+}
+
+// ShortName returns the name of a configuration, or of a part of one, without the
+// directory: "config.json: quantization_config" of
+// "/models/a/config.json: quantization_config".
+func ShortName(name string) string {
+	file, keys, inside := strings.Cut(name, ": ")
+	if file = filepath.Base(file); inside {
+		return file + ": " + keys
+	}
+	return file
 }
 
 // Has reports whether a field is there and not null.

@@ -32,7 +32,7 @@ func (d damage) awqTensors() {
 	add("qzeros-shape", replaced(ints(down+".qzeros", "I32", make([]int, 6), 3, 2)), down+".qzeros", "[3 2]", "[2 2]")
 	add("qzeros-type", replaced(floats(down+".qzeros", "F16", make([]float64, 4), 2, 2)), down+".qzeros", "F16", "I32")
 	add("scales-missing", smallAWQ().without(down+".scales"), down+".scales", "absent")
-	add("scales-shape", replaced(floats(down+".scales", "F16", make([]float64, 48), 3, 16)), down+".scales", "[3 16]", "[2 16]", "group size 16")
+	add("scales-shape", replaced(floats(down+".scales", "F16", make([]float64, 48), 3, 16)), down+".scales", "[3 16]", "[2 16]", "group_size 16 of config.json: quantization_config)")
 	add("scales-type", replaced(ints(down+".scales", "I32", make([]int, 32), 2, 16)), down+".scales", "I32", "F16")
 	add("scales-nan", with(func(ts tensors) { copy(ts.at(down + ".scales").data[2*17:], "\x00\x7e") }), down+".scales", "element [1, 1] is NaN", "finite")
 	add("scales-inf", with(func(ts tensors) { copy(ts.at(down + ".scales").data[2*17:], "\x00\xfc") }), down+".scales", "element [1, 1] is -Inf", "finite")
