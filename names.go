@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -27,11 +28,25 @@ func kernelNames(of ...backend.Backend) []string {
 
 // unknownKernel is the error of a name that none of known is.
 func unknownKernel(name string, known []string) error {
-	want := "one of " + strings.Join(known, ", ")
-	if near := nearest(name, known); len(near) > 0 {
-		want = strings.Join(near, " or ")
+	want := strings.Join(nearest(name, known), " or ")
+	if want == "" {
+		want = "one of " + listed(name, known)
 	}
 	return quant.Errorf(backend.ErrUnsupported, "kernel", "name", want, "%q", name)
+}
+
+// listed counts the kernels that there are and names them for an error about name: all
+// where they are few, otherwise those like it and the command that lists all.
+func listed(name string, known []string) string {
+	text := fmt.Sprintf("%d kernels", len(known))
+	if len(known) <= mostNear {
+		return text + ": " + strings.Join(known, ", ")
+	}
+	text += ", which bitlane devices --json lists"
+	if near := within(len(name)/2, name, known); len(near) > 0 {
+		text += "; the nearest are " + strings.Join(near, ", ")
+	}
+	return text
 }
 
 // kernelOf reports a Kernel in o that b has not.
@@ -56,7 +71,7 @@ func (o ChooseOptions) kernelOf(b backend.Backend) error {
 	case len(owners) == 0:
 		return unknownKernel(o.Kernel, names)
 	}
-	return quant.Errorf(backend.ErrUnsupported, "kernel", "name", fmt.Sprintf("one of %s's: %s", b.Name(), strings.Join(names, ", ")), "%s", has)
+	return quant.Errorf(backend.ErrUnsupported, "kernel", "name", fmt.Sprintf("one of %s's %s", b.Name(), listed(o.Kernel, names)), "%s", has)
 }
 
 // unknownBackend is the error of a device name whose backend there is not. It
@@ -83,26 +98,31 @@ func unknownBackend(ctx context.Context, name, family string) error {
 	return quant.Errorf(backend.ErrNoDevice, name, "", "auto or one of "+strings.Join(states, ", "), "%s", has)
 }
 
-// nearest returns those of known that name can be a slip for, at most four: the
-// ones a few letters away or, where there are none, the ones that name is a
+// mostNear is how many names an error offers.
+const mostNear = 4
+
+// nearest returns those of known that name can be a slip for, at most mostNear:
+// the ones a few letters away or, where there are none, the ones that name is a
 // part of.
 func nearest(name string, known []string) []string {
 	name = strings.ToLower(name)
-	byDistance := slices.Clone(known)
-	slices.SortStableFunc(byDistance, func(a, b string) int { return cmp.Compare(distance(name, a), distance(name, b)) })
-	var slips, parts []string
-	for _, k := range byDistance {
-		if distance(name, k) <= 1+len(name)/8 {
-			slips = append(slips, k)
-		}
-		if len(name) >= 3 && strings.Contains(k, name) {
-			parts = append(parts, k)
+	if slips := within(1+len(name)/8, name, known); len(slips) > 0 {
+		return slips
+	}
+	return within(math.MaxInt, name, slices.DeleteFunc(slices.Clone(known), func(k string) bool { return len(name) < 3 || !strings.Contains(k, name) }))
+}
+
+// within returns those of known that are so many letters from name, the nearest
+// first and at most mostNear.
+func within(letters int, name string, known []string) (near []string) {
+	name = strings.ToLower(name)
+	for _, k := range known {
+		if distance(name, k) <= letters {
+			near = append(near, k)
 		}
 	}
-	if len(slips) == 0 {
-		slips = parts
-	}
-	return slips[:min(len(slips), 4)]
+	slices.SortStableFunc(near, func(a, b string) int { return cmp.Compare(distance(name, a), distance(name, b)) })
+	return near[:min(len(near), mostNear)]
 }
 
 // distance is Levenshtein's: the letters to insert, remove or replace.
