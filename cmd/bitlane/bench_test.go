@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,7 +63,7 @@ func TestBenchUsage(t *testing.T) {
 		"--threads 0":                     "--threads",
 		"--tune tile-rows=1":              "--tune is for --device",
 		"--tune tile-rows":                "want NAME=VALUE",
-		"--threads 100000":                "--threads",
+		"--threads 100000":                fmt.Sprintf("--threads is \"100000\", want numbers from 1 to %d", len(bench.Cores())),
 		"--cpus 0,0":                      "twice",
 		"--cpus 60000":                    "may not use CPU 60000",
 		"--kernels cpu_w4g_a8_cuda":       "--kernels",

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,6 +83,15 @@ func checkOutput(flag, path string) error {
 		return usagef("%s is %s, want a file, not a directory", flag, path)
 	case err == nil && !at.Mode().IsRegular():
 		return usagef("%s is %s, want a file, not a device or a pipe", flag, path)
+	}
+	return nil
+}
+
+// checkThreads reports --threads beyond the processors: more would only wait for
+// each other, and a slip of the finger starts thousands.
+func checkThreads(n int) error {
+	if most := runtime.NumCPU(); n < 0 || n > most {
+		return usagef("--threads is %d, want 1 to %d, the processors that the process may use, or 0 for all", n, most)
 	}
 	return nil
 }

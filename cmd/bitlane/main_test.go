@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -294,7 +295,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"inspect", bundled + "dense-bf16", "--bits", "1", "--method", "rtn"}, exitUsage, "--bits is 1, want 2 to 8"},
 		{[]string{"explain", bundled + "dense-bf16", "lm_head", "--bits", "9", "--method", "rtn-accurate"}, exitUsage, "--bits is 9, want 2 to 8"},
 		{[]string{"run", dir, "--group", "0"}, exitUsage, "--group"},
-		{[]string{"run", dir, "--threads", "-1"}, exitUsage, "--threads"},
+		{[]string{"run", dir, "--threads", "-1"}, exitUsage, "--threads is -1, want 1 to "},
+		{[]string{"run", dir, "--threads", "100000"}, exitUsage, fmt.Sprintf("--threads is 100000, want 1 to %d, the processors that the process may use, or 0 for all", runtime.NumCPU())},
 		{[]string{"run", dir, "--keep", "nothing*"}, exitUsage, "matches nothing"},
 		{[]string{"run", dir, "--keep", "a,b["}, exitUsage, `flag -keep: glob: "b[", want a ] for each [`},
 		{[]string{"explain", bundled + "modelslim-w4a4-flatquant", "model.layers.0.self_attn.qkv_proj"}, exitUsage, "not stored as one layer; explain its parts, the first is model.layers.0.self_attn.q_proj"},

@@ -90,10 +90,7 @@ func (f *quantizeFlags) options() (o quantize.Options, err error) {
 	if o.ShardSize, err = parseBytes(f.shardSize); err != nil {
 		return o, usagef("--shard-size is %q, want a size, as 500MB, 5GB or 2GiB", f.shardSize)
 	}
-	if f.threads < 0 {
-		return o, usagef("--threads is %d, want at least 1, or 0 for all", f.threads)
-	}
-	return o, nil
+	return o, checkThreads(f.threads)
 }
 
 func (f *quantizeFlags) checkNumbers(prefix string, s quantize.Settings) error {

@@ -78,6 +78,7 @@ func TestQuantizeCommandLines(t *testing.T) {
 		`--shard-size is "5 apples"`:            {out, "--shard-size", "5 apples"},
 		`--shard-size is "0"`:                   {out, "--shard-size", "0"},
 		"--threads is -1":                       {out, "--threads", "-1"},
+		"--threads is 100000, want 1 to ":       {out, "--threads", "100000"},
 		`--set is "bits:8", want GLOB=bits:8`:   {out, "--set", "bits:8"},
 		`--set "*=bit:8": "bit:8", want bits:N`: {out, "--set", "*=bit:8"},
 		`--set "*=method:x": --method is "x"`:   {out, "--set", "*=method:x"},

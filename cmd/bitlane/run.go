@@ -74,8 +74,8 @@ func (f *runFlags) resolve() error {
 		}
 		f.xtype = t
 	}
-	if f.threads < 0 {
-		return usagef("--threads is %d, want at least 1, or 0 for all", f.threads)
+	if err := checkThreads(f.threads); err != nil {
+		return err
 	}
 	if err := f.choose().Check(); err != nil {
 		return usagef("%v", err)
