@@ -96,6 +96,7 @@ func TestDenseOptions(t *testing.T) {
 		"model.layers.0.mlp.down_proj": "accurate rtn of bfloat16", "model.layers.0.self_attn.q_proj": "bfloat16", "model.embed_tokens": "bfloat16",
 	}, got)
 	require.Equal(t, `matches "*" of the options`, reasons(m.Skipped())["model.layers.0.norm"])
+	require.Equal(t, []string{"*.layers.9.*"}, m.Unmatched([]string{"*.layers.9.*", "model.layers.0.norm", "*.q_proj"}), "what is skipped is there, as are modules")
 
 	for want, o := range map[string]DenseOptions{
 		"RTN bits is 9":        {RTN: quant.RTN{Bits: 9, Group: 128}},
@@ -239,6 +240,7 @@ func TestOddWeights(t *testing.T) {
 	require.Empty(t, m.Modules())
 	require.Len(t, m.Refused(), 3)
 	require.Contains(t, reasons(m.Refused())["b"], "shape [0 4]")
+	require.Equal(t, []string{"x", "bb"}, m.Unmatched([]string{"x", "b", "*", "bb"}), "what is refused is there")
 
 	none := newDir(t)
 	none.floats("x", dtype.F32, 3)

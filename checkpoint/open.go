@@ -240,6 +240,16 @@ func (m *Model) Skipped() []module.Refused { return m.skipped }
 // read, and why. The slice is not to be written to.
 func (m *Model) Refused() []module.Refused { return m.refused }
 
+// Unmatched returns those of globs, as Glob reads them, that match no name in Modules,
+// Skipped and Refused: misspelt ones would change nothing in silence.
+func (m *Model) Unmatched(globs []string) []string {
+	return slices.DeleteFunc(slices.Clone(globs), func(g string) bool {
+		match := func(r module.Refused) bool { return Glob(g).Match(r.Name) }
+		return slices.ContainsFunc(m.modules, func(mod module.Module) bool { return Glob(g).Match(mod.Name) }) ||
+			slices.ContainsFunc(m.skipped, match) || slices.ContainsFunc(m.refused, match)
+	})
+}
+
 // Warnings returns what looks odd in the files and configurations, for people.
 // The slice is not to be written to.
 func (m *Model) Warnings() []string { return m.warnings }

@@ -23,7 +23,7 @@ import (
 //
 // Errors name the layer, tensor or file: quant.ErrUnsupported for an input, a place or
 // settings that cannot be, all that is wrong with the layers at once and before
-// anything is written; quant.ErrFormat and quant.ErrRange for damaged weights; the
+// anything is written, a *GlobError for a glob without effect among it; quant.ErrFormat and quant.ErrRange for damaged weights; the
 // system's for a disk that is full or not writable.
 func Model(ctx context.Context, in, out string, o Options) (*Report, error) {
 	o, err := o.check()

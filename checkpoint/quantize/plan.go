@@ -81,13 +81,7 @@ func newPlan(m *checkpoint.Model, dir string, o Options) (*plan, error) {
 		}
 		p.layers = append(p.layers, l)
 	}
-	problems = append(problems, idleGlobs(m, o)...)
-	for i, u := range used {
-		if !u {
-			problems = append(problems, quant.Errorf(quant.ErrUnsupported, o.Overrides[i].Glob, "override", "a glob that decides for some layer",
-				"without effect: no layer that is quantized matches it, or earlier ones match them all"))
-		}
-	}
+	problems = append(problems, idleGlobs(m, o, used)...)
 	if len(problems) > 0 {
 		return nil, joined(problems)
 	}
@@ -102,25 +96,36 @@ func newPlan(m *checkpoint.Model, dir string, o Options) (*plan, error) {
 	return p, nil
 }
 
-// idleGlobs finds globs that match no name of the model: misspelt ones would change
-// nothing in silence.
-func idleGlobs(m *checkpoint.Model, o Options) (problems []error) {
-	var names []string
-	for _, mod := range m.Modules() {
-		names = append(names, mod.Name)
+// GlobError reports a glob of Options that decides for no layer or tensor of the
+// model: what it was meant for is not there, or has another name. It is of class
+// quant.ErrUnsupported.
+type GlobError struct {
+	Err error // naming the glob and the option
+}
+
+// Error returns the text of Err.
+func (e *GlobError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *GlobError) Unwrap() error { return e.Err }
+
+// idleGlobs reports the globs that match no name of the model, and the overrides that
+// are not used: misspelt ones would change nothing in silence.
+func idleGlobs(m *checkpoint.Model, o Options, used []bool) (problems []error) {
+	idle := func(glob, field, want, has string) {
+		problems = append(problems, &GlobError{quant.Errorf(quant.ErrUnsupported, glob, field, want, "%s", has)})
 	}
-	for _, s := range slices.Concat(m.Skipped(), m.Refused()) {
-		names = append(names, s.Name)
+	for _, option := range []struct {
+		name  string
+		globs []string
+	}{{"Quantize", o.Quantize}, {"Keep", o.Keep}, {"Skip", o.Skip}} {
+		for _, g := range m.Unmatched(option.globs) {
+			idle(g, "glob in "+option.name, "one that matches a layer or tensor", "without a match")
+		}
 	}
-	for i, g := range slices.Concat(o.Quantize, o.Keep, o.Skip) {
-		if !slices.ContainsFunc(names, checkpoint.Glob(g).Match) {
-			option := "Quantize"
-			if i -= len(o.Quantize); i >= len(o.Keep) {
-				option = "Skip"
-			} else if i >= 0 {
-				option = "Keep"
-			}
-			problems = append(problems, quant.Errorf(quant.ErrUnsupported, g, "glob in "+option, "one that matches a layer or tensor", "without a match"))
+	for i, u := range used {
+		if !u {
+			idle(o.Overrides[i].Glob, "override", "a glob that decides for some layer", "without effect: no layer that is quantized matches it, or earlier ones match them all")
 		}
 	}
 	return problems

@@ -42,6 +42,12 @@ func TestRefusals(t *testing.T) {
 	fails(t, in, Options{Settings: Settings{Group: -1}, Keep: []string{"a"}, Overrides: []Override{{Glob: "a"}, {Glob: "d*"}, {Glob: "*", Settings: Settings{Group: 16}}, {Glob: "c", Settings: Settings{Group: 16}}}},
 		"a: override is without effect", "d*: override is without effect", "c: override is without effect")
 	fails(t, in, Options{Keep: []string{"d"}, Quantize: []string{"x*"}}, `d: glob in Keep is without a match`, `x*: glob in Quantize is without a match`)
+	var idle *GlobError
+	for _, o := range []Options{{Skip: []string{"d"}}, {Overrides: []Override{{Glob: "d"}}}, {Settings: Settings{Bits: 3}, Keep: []string{"d"}}} {
+		_, err := Model(t.Context(), in, filepath.Join(t.TempDir(), "out"), o)
+		require.ErrorAs(t, err, &idle)
+		require.ErrorContains(t, idle, "d: ")
+	}
 	fails(t, in, Options{Format: "awq"}, `format is "awq", want gptq, gptq_v2 or compressed-tensors`)
 	fails(t, in, Options{Settings: Settings{Bits: 5}}, "bits is 5, want 2, 3, 4 or 8, as gptq has")
 	fails(t, in, Options{Format: CompressedTensors, Settings: Settings{Bits: 9}}, "bits is 9, want 2 to 8")

@@ -202,21 +202,14 @@ func (d *denseFlags) open(ctx context.Context, dir string) (*checkpoint.Model, e
 	return m, nil
 }
 
-// check reports a glob that matches nothing of the model: a misspelt name
-// would otherwise change nothing in silence.
+// check reports a glob that matches nothing of the model.
 func (d *denseFlags) check(m *checkpoint.Model) error {
-	names := []string{}
-	for _, mod := range m.Modules() {
-		names = append(names, mod.Name)
-	}
-	for _, s := range append(m.Skipped(), m.Refused()...) {
-		names = append(names, s.Name)
-	}
-	for flag, given := range map[string]globs{"quantize": d.quantize, "keep": d.keep, "skip": d.skip} {
-		for _, g := range given {
-			if !slices.ContainsFunc(names, checkpoint.Glob(g).Match) {
-				return usagef("--%s %q matches nothing in this checkpoint", flag, g)
-			}
+	for _, f := range []struct {
+		name  string
+		globs globs
+	}{{"quantize", d.quantize}, {"keep", d.keep}, {"skip", d.skip}} {
+		if idle := m.Unmatched(f.globs); len(idle) > 0 {
+			return usagef("--%s %q matches nothing in this checkpoint", f.name, idle[0])
 		}
 	}
 	return nil

@@ -192,6 +192,10 @@ func runQuantize(ctx context.Context, e *env, args []string) error {
 		}
 		return &stopped{after, ctx.Err()}
 	}
+	var idle *quantize.GlobError
+	if errors.As(err, &idle) { // as run has it
+		return usagef("%v", err)
+	}
 	if err != nil {
 		return err
 	}

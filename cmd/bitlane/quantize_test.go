@@ -85,13 +85,14 @@ func TestQuantizeCommandLines(t *testing.T) {
 		"--set *: bits is 7":                    {out, "--set", "*=bits:7"},
 		`--set "*[=bits:8": glob: "*["`:         {out, "--set", "*[=bits:8"},
 		`for flag -keep: glob: "["`:             {out, "--keep", "["},
+		"x*: glob in Keep is without a match":   {out, "--keep", "x*"},
+		"x*: override is without effect":        {out, "--set", "x*=bits:8"},
 	} {
 		code, _, errs := program(t, append([]string{"quantize", in}, args...)...)
 		require.Equal(t, exitUsage, code, errs)
 		require.Contains(t, errs, want)
 	}
 	for want, args := range map[string][]string{
-		"x*: glob in Keep is without a match":                                                                {in, out, "--keep", "x*"},
 		"K is 256, want a multiple of the group size 96":                                                     {in, out, "--group", "96"},
 		"3-bit codes fill whole words (unsupported): keep model.layers.0.mlp.up_proj plain (Keep, --keep), ": {in, out, "--bits", "3", "--group", "-1"},
 		"the input itself":                   {in, in},
