@@ -3,6 +3,7 @@ package quantize
 import (
 	"cmp"
 	"runtime"
+	"slices"
 
 	"github.com/bitlane/bitlane/checkpoint"
 	"github.com/bitlane/bitlane/checkpoint/ctensors"
@@ -136,6 +137,16 @@ func (o *Options) checkSettings(name string, s Settings) error {
 		return quant.Errorf(quant.ErrUnsupported, name, "group", "-1 or at least 1", "%d", s.Group)
 	}
 	return nil
+}
+
+// RisksZero reports whether layers may come out with a zero point of 0, which the
+// format cannot store: then Model fails at the first of them, and only its numbers
+// tell. Version 1 of GPTQ has none, and parity mode gives one to every group of few
+// negative weights or none.
+func (o *Options) RisksZero() bool {
+	risks := func(s Settings) bool { return s.Asymmetric && s.Parity }
+	return (o.Format == "" || o.Format == GPTQ) &&
+		(risks(o.Settings) || slices.ContainsFunc(o.Overrides, func(v Override) bool { return risks(v.Settings) }))
 }
 
 // version is that of GPTQ's zero points.

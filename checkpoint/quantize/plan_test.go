@@ -113,7 +113,7 @@ func TestZeroPointsOfVersion1(t *testing.T) {
 	in.tensors = append(in.tensors, safetensors.Data{Name: "a.weight", Type: "F32", Shape: []int64{64, 64}, Bytes: b})
 	in.write()
 	o := Options{Settings: Settings{Group: 32, Asymmetric: true, Parity: true}}
-	fails(t, in.dir, o, "a: zero point of row 0, group 0 is 0, want 1 to 15: readers of version 1 disagree about 0; gptq_v2 stores it")
+	fails(t, in.dir, o, "a: zero point of row 0, group 0 is 0, want 1 to 15: readers of version 1 disagree about 0; gptq_v2 stores it (unsupported): write gptq_v2 (Format, --format), or search scales (Parity, --method rtn-accurate)")
 	o.Parity = false
 	r, m := quantized(t, in.dir, o)
 	require.Equal(t, []string{"GPTQModel refuses asymmetric checkpoints of gptq that it did not write itself: for it, take gptq_v2"}, r.Warnings)

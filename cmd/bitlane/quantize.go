@@ -181,6 +181,9 @@ func runQuantize(ctx context.Context, e *env, args []string) error {
 	defer stop()
 	p := &quantizePrinter{f: f}
 	if !f.json {
+		if o.RisksZero() {
+			e.warn("--method rtn gives a group of few negative weights or none a zero point of 0, which gptq cannot store and gptq_v2 can")
+		}
 		o.Progress = p.step
 	}
 	r, err := quantize.Model(read, pos[0], pos[1], o)

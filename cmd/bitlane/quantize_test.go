@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/checkpoint/quantize"
+	"github.com/bitlane/bitlane/checkpoint/safetensors"
+	"github.com/bitlane/bitlane/dtype"
 )
 
 // What quantize writes is run and accepted, in every format and width.
@@ -106,6 +108,37 @@ func TestQuantizeCommandLines(t *testing.T) {
 		require.Empty(t, text)
 	}
 	require.NoDirExists(t, out)
+}
+
+// A zero point of 0 is found when its layer is quantized; what it will come to is said
+// before.
+func TestQuantizeZeroPointOfVersion1(t *testing.T) {
+	in, parent := t.TempDir(), t.TempDir()
+	var model []safetensors.Data
+	for i, name := range []string{"a.weight", "b.weight"} {
+		b := make([]byte, 4*64*64)
+		for j := range 64 * 64 {
+			dtype.F32.Put(b, j, float32(j%7-3+6*i)) // of b none is negative
+		}
+		model = append(model, safetensors.Data{Name: name, Type: "F32", Shape: []int64{64, 64}, Bytes: b})
+	}
+	require.NoError(t, safetensors.WriteFile(filepath.Join(in, "model.safetensors"), nil, model...))
+	const warning = "warning: --method rtn gives a group of few negative weights or none a zero point of 0, which gptq cannot store and gptq_v2 can\n"
+	for _, set := range [][]string{{"--asym", "--method", "rtn"}, {"--set", "b=asym,method:rtn"}} {
+		args := append([]string{"quantize", in, filepath.Join(parent, "out"), "--group", "32"}, set...)
+		code, _, errs := program(t, args...)
+		require.Equal(t, exitFailed, code)
+		require.True(t, strings.HasPrefix(errs, warning), errs)
+		require.Contains(t, errs, "b: zero point of row 0, group 0 is 0, want 1 to 15: readers of version 1 disagree about 0; gptq_v2 stores it (unsupported): write gptq_v2 (Format, --format), or search scales (Parity, --method rtn-accurate), which keeps away from 0\n")
+		left, err := os.ReadDir(parent)
+		require.NoError(t, err)
+		require.Empty(t, left)
+
+		code, _, errs = program(t, append(args, "--format", "gptq_v2")...)
+		require.Equal(t, exitOK, code, errs)
+		require.NotContains(t, errs, "zero point of 0")
+		require.NoError(t, os.RemoveAll(filepath.Join(parent, "out")))
+	}
 }
 
 func TestQuantizeInterrupted(t *testing.T) {
