@@ -47,7 +47,7 @@ const manyNames = 100
 // Readers bound the number of patterns, and match each one with each name.
 func (p *plan) plainPatterns() (out []string) {
 	quantized := p.names()
-	for _, j := range p.findJoints() {
+	for _, j := range p.joints {
 		if j.settings[0].Bits > 0 {
 			quantized = append(quantized, j.whole)
 		}

@@ -99,14 +99,9 @@ func visible(s Settings) Settings {
 
 // warnOfJoints says which layers servers will not take.
 func (p *plan) warnOfJoints() {
-	for _, j := range p.findJoints() {
-		for i, s := range j.settings {
-			if s != j.settings[0] {
-				p.warnings = append(p.warnings, fmt.Sprintf("%s%s and %s differ: servers that load %s as one refuse that", j.parent, j.parts[0], j.parts[i], j.what))
-				if j.experts {
-					break // of hundreds
-				}
-			}
+	for _, j := range p.joints {
+		if i := j.differing(); i > 0 {
+			p.warnings = append(p.warnings, fmt.Sprintf("%s%s and %s differ: servers that load %s as one refuse that", j.parent, j.parts[0], j.parts[i], j.what))
 		}
 	}
 }
@@ -127,7 +122,7 @@ func (p *plan) aliases() (found []alias) {
 	}
 	names, all := map[key][]string{}, map[string]int{}
 	var order []key
-	for _, j := range p.findJoints() {
+	for _, j := range p.joints {
 		// compressed-tensors is asked for each expert.
 		if j.whole == "" || j.differing() > 0 || j.experts && p.o.Format == CompressedTensors {
 			continue

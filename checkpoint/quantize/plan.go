@@ -29,6 +29,7 @@ type plan struct {
 	layers   []layer // those to quantize, in natural order
 	kept     []module.Refused
 	ignored  []string // modules of a configuration's ignore list
+	joints   []joint  // of both kinds of layers
 	units    []unit   // in the order of writing
 	warnings []string
 }
@@ -89,6 +90,7 @@ func newPlan(m *checkpoint.Model, dir string, o Options) (*plan, error) {
 		return nil, quant.Errorf(quant.ErrUnsupported, dir, "", "linear layers to quantize", "%s, all kept or skipped", module.Count(len(m.Modules()), "linear layer"))
 	}
 	p.findIgnored(m)
+	p.joints = p.findJoints()
 	p.warn(tied(filepath.Join(dir, configName)))
 	if err := p.plan(m); err != nil {
 		return nil, err
