@@ -217,7 +217,7 @@ func (r *reader) Warnings() []string { return r.warnings }
 func (r *reader) Load(ctx context.Context, dst *quant.Linear, name string, s *module.Scratch) ([]module.Finding, error) {
 	f, ok := r.readers[name]
 	if !ok {
-		return nil, quant.Errorf(quant.ErrUnsupported, name, "module", "one of this checkpoint's quantized modules", "unknown")
+		return nil, module.Unknown(name)
 	}
 	found, err := f.Load(ctx, dst, name, s)
 	if own, ok := r.findings[name]; ok {

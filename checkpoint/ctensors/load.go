@@ -37,7 +37,7 @@ func (r *reader) Refused() []module.Refused { return r.refused }
 func (r *reader) Load(ctx context.Context, dst *quant.Linear, name string, s *module.Scratch) ([]module.Finding, error) {
 	l, ok := r.layers[name]
 	if !ok {
-		return nil, quant.Errorf(quant.ErrUnsupported, name, "", "", "no compressed-tensors module of this name is read")
+		return nil, module.Unknown(name)
 	}
 	if s == nil {
 		s = &module.Scratch{}

@@ -27,7 +27,7 @@ const stripBytes = 1 << 20
 func (r *reader) Load(ctx context.Context, dst *quant.Linear, name string, s *module.Scratch) ([]module.Finding, error) {
 	i, ok := r.byName[name]
 	if !ok {
-		return nil, quant.Errorf(quant.ErrUnsupported, name, "module", "one of this checkpoint's quantized modules", "unknown")
+		return nil, module.Unknown(name)
 	}
 	if s == nil {
 		s = new(module.Scratch)

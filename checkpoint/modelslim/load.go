@@ -25,7 +25,7 @@ const piece = 1 << 18
 func (r *reader) Load(ctx context.Context, dst *quant.Linear, name string, s *module.Scratch) ([]module.Finding, error) {
 	l, ok := r.layers[name]
 	if !ok {
-		return nil, quant.Errorf(quant.ErrUnsupported, name, "module", "one of this checkpoint's quantized modules", "unknown")
+		return nil, module.Unknown(name)
 	}
 	if s == nil {
 		s = new(module.Scratch)

@@ -24,6 +24,11 @@ func Owners(src safetensors.Source, suffixes ...string) []string {
 	return slices.SortedFunc(maps.Keys(found), Compare)
 }
 
+// Unknown is the error of a Format's Load for a name that is none of its Modules.
+func Unknown(name string) error {
+	return quant.Errorf(quant.ErrUnsupported, name, "module", "one of this checkpoint's quantized modules", "unknown")
+}
+
 // Missing is the error for a tensor that is not there although its module is.
 func Missing(tensor string) error {
 	return quant.Errorf(quant.ErrFormat, tensor, "tensor", "it beside the module's other tensors", "absent")
