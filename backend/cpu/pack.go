@@ -182,7 +182,12 @@ func putScales(to []byte, scales [][]byte, size int, pieces []piece) {
 // inARow reports whether pieces are as many as a block has, each of the next
 // group.
 func inARow(pieces []piece) bool {
-	return len(pieces) == inBlock && pieces[inBlock-1].group == pieces[0].group+inBlock-1
+	for i := range pieces {
+		if pieces[i].group != pieces[0].group+int32(i) {
+			return false
+		}
+	}
+	return len(pieces) == inBlock
 }
 
 // halfScales writes the scales of four groups from g on, of 2 bytes, four columns

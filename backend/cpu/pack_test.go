@@ -43,7 +43,15 @@ func (p *panel) element(tile []byte, at, c, i int) uint32 {
 // TestTilesHoldTheWeights reads every packed tile back, element by element.
 func TestTilesHoldTheWeights(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
-	for _, s := range shapes(t, rng) {
+	// Four pieces of a block whose first and last group are as far apart as four groups
+	// in a row: a group of two pieces, and one without features.
+	skips := make([]int32, 128)
+	for i := range skips {
+		skips[i] = []int32{0, 0, 2, 3}[i/32]
+	}
+	skipping, err := quant.IndexedGroups(skips, 4)
+	require.NoError(t, err)
+	for _, s := range append(shapes(t, rng), shape{n: 17, k: len(skips), groups: skipping}) {
 		for bits := 0; bits <= 8; bits++ {
 			if bits == 1 {
 				continue
