@@ -210,8 +210,13 @@ func (w *Weight) ZeroRange() (lo, hi int) {
 func (w *Weight) NonFiniteScale() (n, g int, found bool) {
 	size := w.form.Scales.Size()
 	groups := w.form.Groups.Count()
-	exponent := map[dtype.DType]uint64{dtype.F16: 0x7c007c007c007c00, dtype.BF16: 0x7f807f807f807f80, dtype.F32: 0x7f8000007f800000}[w.form.Scales]
-	sign := map[int]uint64{2: 0x8000800080008000, 4: 0x8000000080000000}[size]
+	exponent, sign := uint64(0x7f8000007f800000), uint64(0x8000000080000000)
+	switch w.form.Scales {
+	case dtype.F16:
+		exponent, sign = 0x7c007c007c007c00, 0x8000800080008000
+	case dtype.BF16:
+		exponent, sign = 0x7f807f807f807f80, 0x8000800080008000
+	}
 	// The exponent of such a scale is all ones: adding one to it carries into the sign.
 	carries := func(v uint64) uint64 { return (v&exponent + (sign - exponent)) & sign }
 	at := 0

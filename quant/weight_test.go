@@ -276,30 +276,32 @@ func TestNonFiniteScale(t *testing.T) {
 		dtype.BF16: {[]uint32{0, 0x8000, 1, 0x7f7f, 0xff7f}, []uint32{0x7f80, 0xff80, 0x7fc0, 0x7f81, 0xffff}},
 	}
 	for st, p := range patterns {
-		const n, count = 4, 3
-		put := func(w *Weight, row, g int, bits uint32) {
-			if st == dtype.F32 {
-				binary.LittleEndian.PutUint32(w.ScaleRow(row)[4*g:], bits)
-			} else {
-				binary.LittleEndian.PutUint16(w.ScaleRow(row)[2*g:], uint16(bits))
+		for n := 3; n <= 6; n++ { // 9 to 18 scales: no and all sorts of rests of 8 bytes
+			const count = 3
+			put := func(w *Weight, row, g int, bits uint32) {
+				if st == dtype.F32 {
+					binary.LittleEndian.PutUint32(w.ScaleRow(row)[4*g:], bits)
+				} else {
+					binary.LittleEndian.PutUint16(w.ScaleRow(row)[2*g:], uint16(bits))
+				}
 			}
-		}
-		f := Form{N: n, K: 12, Bits: 4, Scales: st, Groups: mustUniform(t, 12, 4)}
-		for row := range n {
-			for g := range count {
-				for _, bits := range p.not {
-					var w Weight
-					require.NoError(t, w.Reset(f))
-					for i, b := range p.finite {
-						put(&w, i%n, i%count, b)
+			f := Form{N: n, K: 12, Bits: 4, Scales: st, Groups: mustUniform(t, 12, 4)}
+			for row := range n {
+				for g := range count {
+					for _, bits := range p.not {
+						var w Weight
+						require.NoError(t, w.Reset(f))
+						for i, b := range p.finite {
+							put(&w, i%n, i%count, b)
+						}
+						_, _, found := w.NonFiniteScale()
+						require.False(t, found, "%v", st)
+						put(&w, row, g, bits)
+						put(&w, n-1, count-1, bits) // a later one does not hide the first
+						r, gg, found := w.NonFiniteScale()
+						require.True(t, found, "%v %x", st, bits)
+						require.Equal(t, [2]int{row, g}, [2]int{r, gg}, "%v %x", st, bits)
 					}
-					_, _, found := w.NonFiniteScale()
-					require.False(t, found, "%v", st)
-					put(&w, row, g, bits)
-					put(&w, n-1, count-1, bits) // a later one does not hide the first
-					r, gg, found := w.NonFiniteScale()
-					require.True(t, found, "%v %x", st, bits)
-					require.Equal(t, [2]int{row, g}, [2]int{r, gg}, "%v %x", st, bits)
 				}
 			}
 		}

@@ -125,26 +125,30 @@ type grid struct{ rows, tiles, rowGroups, tileGroups int }
 
 func (w *product) grid(rows, threads int) (g grid) {
 	g.rows, g.tiles = rowsTogether, tilesStream
-	together := 1 // tiles that a kernel takes
+	least, pairs := rowsLeast, false // rows of a portion; kernels take two tiles
 	if from := w.from(); from <= rowsTogether && rows >= from {
-		g.tiles = tilesTogether
-		if _, two, _ := w.wide(); two != nil {
-			together = 2
-		}
+		g.tiles, least = tilesTogether, max(least, from)
+		_, two, _ := w.wide()
+		pairs = two != nil
 	}
 	up := func(a, b int) int { return (a + b - 1) / b }
 	tiles := w.panel.tiles()
 	g.rowGroups = up(rows, g.rows)
 	if threads > 1 {
 		portions := threads * min(max(portionsLeast, portionsByRow*rows), portionsMost)
-		g.tiles = max(together, min(g.tiles, tiles*g.rowGroups/portions)&^(together-1))
-		groups := up(tiles, g.tiles)
-		for g.rowGroups*groups < 2*threads && rows/g.rowGroups >= 2*rowsLeast {
-			g.rowGroups++
+		g.tiles = min(g.tiles, max(1, tiles*g.rowGroups/portions))
+		if pairs && up(tiles, 2)*g.rowGroups >= 2*threads {
+			g.tiles = max(2, g.tiles-g.tiles%2)
 		}
-		if g.rowGroups*groups < threads {
-			g.tiles = 1
+		// Rows are divided where there are too few tiles: as long as weights are still
+		// unpacked for them, and further where threads would have nothing to do.
+		divide := func(portions, least int) {
+			for g.rowGroups*up(tiles, g.tiles) < portions && up(rows, g.rowGroups+1) >= least {
+				g.rowGroups++
+			}
 		}
+		divide(2*threads, least)
+		divide(threads, rowsLeast)
 	}
 	g.rows = up(rows, g.rowGroups)
 	g.rowGroups = up(rows, g.rows)

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,34 +11,61 @@ import (
 )
 
 // TestGridCoversEverything tries numbers of rows, tiles and threads: portions
-// have all rows and tiles, none has more rows than there is room for, there
-// are enough of them, and kernels of two tiles have two where that leaves enough.
+// have all rows and tiles, none has more than there is room for, and there are
+// enough of them. Kernels of two tiles have two where that leaves two portions for
+// each thread.
 func TestGridCoversEverything(t *testing.T) {
+	const from = 16
 	for _, n := range []int{1, 16, 17, 100, 1024, 5000} {
 		s := backend.Spec{N: n, K: 64, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
 		w := &product{panel: newPanel(bytePanel, &s)}
-		w.f.codes4.wideFrom = 16
-		for _, rows := range []int{1, 2, 11, 12, 13, 16, 23, 100, 239, 240, 241, 480, 481, 2000} {
-			for _, threads := range []int{1, 2, 7, 64, 128} {
-				w.f.codes4.wider = nil
-				if rows%2 == 0 {
-					w.f.codes4.wider = []step{{rows: 1}}
-				}
-				g := w.grid(rows, threads)
-				require.LessOrEqual(t, g.rows, rowsTogether)
-				require.GreaterOrEqual(t, g.rows*g.rowGroups, rows)
-				require.Less(t, g.rows*(g.rowGroups-1), rows)
-				require.GreaterOrEqual(t, g.tiles*g.tileGroups, w.panel.tiles())
-				require.Less(t, g.tiles*(g.tileGroups-1), w.panel.tiles())
-				require.Equal(t, g.rowGroups*g.tileGroups, w.portions(rows, threads))
-				most := w.panel.tiles() * max(1, rows/(2*rowsLeast)) // portions that can be
-				require.GreaterOrEqual(t, w.portions(rows, threads), min(threads, most), "%d x %d for %d threads: %+v", rows, n, threads, g)
-				if w.f.codes4.wider != nil && rows >= 16 && g.tiles%2 == 1 {
-					pairs := (w.panel.tiles() + 1) / 2
-					require.Less(t, pairs*g.rowGroups, threads, "%d x %d for %d threads: %+v", rows, n, threads, g)
+		w.f.codes4.wideFrom = from
+		for _, wider := range [][]step{nil, {{rows: 1}}} {
+			w.f.codes4.wider = wider
+			for _, rows := range []int{1, 2, 11, 12, 13, 16, 23, 48, 100, 239, 240, 241, 480, 481, 2000} {
+				for _, threads := range []int{1, 2, 7, 64, 128} {
+					g := w.grid(rows, threads)
+					what := fmt.Sprintf("%d x %d for %d threads: %+v", rows, n, threads, g)
+					require.LessOrEqual(t, g.rows, rowsTogether)
+					require.GreaterOrEqual(t, g.rows*g.rowGroups, rows)
+					require.Less(t, g.rows*(g.rowGroups-1), rows)
+					require.GreaterOrEqual(t, g.tiles*g.tileGroups, w.panel.tiles())
+					require.Less(t, g.tiles*(g.tileGroups-1), w.panel.tiles())
+					require.Equal(t, g.rowGroups*g.tileGroups, w.portions(rows, threads))
+					if g.rows >= from {
+						require.LessOrEqual(t, g.rows*g.tiles*tileColumns*4, sumsBytes, what)
+					}
+					most := w.panel.tiles() * max(1, rows/(2*rowsLeast)) // portions that can be
+					require.GreaterOrEqual(t, w.portions(rows, threads), min(threads, most), what)
+					if pairs := (w.panel.tiles() + 1) / 2; wider != nil && rows >= from && pairs >= 2*threads {
+						require.Zero(t, g.tiles%2, what)
+					}
+					if rows >= from && w.panel.tiles() >= 2*threads {
+						require.GreaterOrEqual(t, g.rows, from, what)
+					}
 				}
 			}
 		}
+	}
+}
+
+// TestGridOfALayer is what a layer of 4096 outputs is divided into: long streams for
+// one row, and for many so short ones that no thread waits long for the last.
+func TestGridOfALayer(t *testing.T) {
+	s := backend.Spec{N: 4096, K: 4096, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 32, Longest: 128}}
+	w := &product{panel: newPanel(bytePanel, &s)}
+	w.f.codes4.wideFrom, w.f.codes4.wider = 24, []step{{rows: 1}}
+	for _, c := range []struct {
+		rows, threads int
+		want          grid
+	}{
+		{1, 1, grid{1, 16, 1, 16}}, {1, 2, grid{1, 16, 1, 16}}, {1, 16, grid{1, 2, 1, 128}},
+		{8, 2, grid{8, 8, 1, 32}}, {16, 2, grid{16, 4, 1, 64}}, {16, 8, grid{16, 1, 1, 256}},
+		{64, 1, grid{64, 4, 1, 64}}, {64, 2, grid{64, 4, 1, 64}}, {64, 8, grid{64, 2, 1, 128}},
+		{64, 64, grid{64, 2, 1, 128}}, {64, 128, grid{64, 1, 1, 256}}, {64, 256, grid{32, 1, 2, 256}},
+		{512, 8, grid{171, 2, 3, 128}},
+	} {
+		require.Equal(t, c.want, w.grid(c.rows, c.threads), "%d rows, %d threads", c.rows, c.threads)
 	}
 }
 
