@@ -194,7 +194,6 @@ func dotCodes8(k exactFMA, segments int) weights512 {
 func dotPlain(k exactFMA, _ int) weights512 {
 	return weights512{
 		times: k.dotBF16,
-		once:  func() {},
 		weight: func(_, _ int, w operand.Mem, _ bool) reg.VecPhysical {
 			k.VMOVDQU32(w, zmm[2])
 			return zmm[2]

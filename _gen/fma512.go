@@ -77,7 +77,7 @@ func (k codes512) weights() weights512 {
 			}
 			return k.weightIn(s, i, w, zmm[2])
 		},
-		times: func(x operand.Op, w, sum reg.VecPhysical) { k.VFMADD231PS_BCST(x, w, sum) },
+		times: k.timesFloat,
 		apart: k.bits == codes4,
 	}
 }

@@ -14,7 +14,7 @@ const rows512Registers = rowsRegisters + `DI three steps of x, `
 const rows512Most, rows512Pairs = 8, 5
 
 func init() {
-	kernel := func(name, doc string, perLine int, scaled bool, set func(k *rowsFMA)) func(*file) {
+	kernel := func(name, doc string, perLine int, scaled bool, weights func(k *rowsFMA) weights512) func(*file) {
 		return func(f *file) {
 			for rows := 2; rows <= rows512Most; rows++ {
 				together := 1
@@ -22,18 +22,10 @@ func init() {
 					together = 2
 				}
 				k := rowsKernel(f, zmm, rows, together, perLine, scaled)
-				set(k)
+				k.with(weights(k))
 				name := fmt.Sprintf("%sx%d", name, rows)
 				k.write(name, name+" multiplies so many rows with "+doc+".")
 			}
-		}
-	}
-	// once keeps the Call in exAny.
-	once := func(k *rowsFMA, f func()) {
-		k.once = func() {
-			k.MOVQ(exAny, exLeft)
-			f()
-			k.MOVQ(exLeft, exAny)
 		}
 	}
 	for _, c := range []codeBits{codes4, codes8} {
@@ -44,49 +36,31 @@ Two to eight rows of float32 times codes of `+bits+` bits.
 two segments, R15 zero points; Z0 and Z1 codes, Z2 weights, Z3 zero points, then
 scales, Z4 to Z7 masks, Z8 to Z11 powers of two, Z12 to Z19 what is taken from codes
 of two segments`+c.table512()+`, Z20 to Z31 sums.
-`, kernel("RowsW"+bits+"AVX512", "codes of "+bits+" bits", c.perLine(), true, func(k *rowsFMA) {
-			k.with(newCodes512(k.exactFMA, c, 2).weights())
-		}))
+`, kernel("RowsW"+bits+"AVX512", "codes of "+bits+" bits", c.perLine(), true, func(k *rowsFMA) weights512 { return newCodes512(k.exactFMA, c, 2).weights() }))
 	}
-	plain := func(name, weights, what, vectors string, perLine int, set func(k *rowsFMA)) {
+	plain := func(name, kernelName, what, vectors string, perLine int, weights func(k *rowsFMA) weights512) {
 		register(asmDir, "rows_"+name+"_avx512", `
 Two to eight rows of float32 times plain `+what+` weights.
 `+gemvPlainMaths+rows512Registers+`R9 x of row 4 or of the second of
 two segments, R15 step of Y; Z2 weights, `+vectors+`Z20 to Z31 sums.
-`, kernel("Rows"+weights+"AVX512", "plain "+what+" weights", perLine, false, set))
+`, kernel("Rows"+kernelName+"AVX512", "plain "+what+" weights", perLine, false, weights))
 	}
-	plain("f32", "F32", "float32", "", 1, func(k *rowsFMA) {
-		k.line512(func(_, _ int, w operand.Mem) reg.VecPhysical {
+	plain("f32", "F32", "float32", "", 1, func(k *rowsFMA) weights512 {
+		return k.floats(nil, func(_ int, w operand.Mem) reg.VecPhysical {
 			k.VMOVUPS(w, zmm[2])
 			return zmm[2]
 		})
 	})
-	plain("bf16", "BF16", "bfloat16", "Z4 a mask of upper halves, ", 2, func(k *rowsFMA) {
-		once(k, func() { k.fill(0xffff0000, zmm[4]) })
-		k.line512(func(_, i int, w operand.Mem) reg.VecPhysical { return k.bf16Weight(i, w) })
+	plain("bf16", "BF16", "bfloat16", "Z4 a mask of upper halves, ", 2, func(k *rowsFMA) weights512 {
+		return k.floats(func() { k.fill(0xffff0000, zmm[4]) }, k.bf16Weight)
 	})
-	plain("f16", "F16", "float16", "Z4 the order of pairs of columns,\nZ5 and Z6 weights of two features; sums have pairs in another order to their end; ", 2, func(k *rowsFMA) {
-		once(k, func() { k.evenOdd(zmm[4]) })
+	plain("f16", "F16", "float16", "Z4 the order of pairs of columns,\nZ5 and Z6 weights of two features; sums have pairs in another order to their end; ", 2, func(k *rowsFMA) weights512 {
 		k.fix = func(y reg.VecPhysical) { k.VPERMPD(y, zmm[4], y) }
-		k.line512(func(_, i int, w operand.Mem) reg.VecPhysical {
+		return k.floats(func() { k.evenOdd(zmm[4]) }, func(i int, w operand.Mem) reg.VecPhysical {
 			if i == 0 {
 				k.halfWeights(w)
 			}
 			return k.halfWeight(i)
 		})
 	})
-}
-
-// line512 makes k.line of weights of feature i in segment s of the line at w.
-func (k *rowsFMA) line512(weights func(s, i int, w operand.Mem) reg.VecPhysical) {
-	k.line = func(segments []rowsSegment) {
-		for s, l := range segments {
-			for i := range k.perLine {
-				w := weights(s, i, l.w(0))
-				for r := range k.rows {
-					k.VFMADD231PS_BCST(l.x(r, i), w, l.sum(r, 0))
-				}
-			}
-		}
-	}
 }

@@ -17,7 +17,7 @@ func init() {
 		register(asmDir, "unpack_w"+bits+"_avx512", `
 Codes of `+bits+` bits as an unpacked panel.
 `+c.maths512()+unpack512Registers+`Z0 scales, Z0 and Z1 codes, Z2 a weight, Z3 zero points, Z4 to Z7 masks, Z8 to Z11
-powers of two, Z12 to Z15 what is taken from codes`+c.table512()+`, Z20 to Z27 weights.
+powers of two, Z12 to Z15 what is taken from codes`+c.table512()+map[codeBits]string{codes4: ", Z20 to Z27 weights"}[c]+`.
 `, func(f *file) {
 			k := unpackFMA{exactFMA: exactFMA{f, zmm}, scaled: true}
 			k.with(newCodes512(k.exactFMA, c, 1).weights(), c.perLine())

@@ -10,21 +10,33 @@ import (
 // weights512 are the weights of lines in registers of AVX-512. A weight is that of
 // one feature, or of a pair of them.
 type weights512 struct {
-	once   func()                                                    // constants; exAny points at the Call
+	once   func()                                                    // constants, nil for none; exAny points at the Call
 	take   func(s int, m operand.Mem)                                // the zero points of segment s; it may use Z3
 	weight func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical // weight i of the line at w; weights come in order
 	times  func(x operand.Op, w, sum reg.VecPhysical)                // adds the product with a value of x, or with a pair
 
-	// apart says that lines with a zero point for each column take other code
-	// than those with one for all.
+	// apart says that lines with a zero point for each column, bytes, take other code
+	// than those with one for all. Where they do not, bytes has no meaning.
 	apart bool
 }
+
+// floats are plain weights, times float32.
+func (k exactFMA) floats(once func(), weight func(i int, w operand.Mem) reg.VecPhysical) weights512 {
+	return weights512{
+		once:   once,
+		weight: func(_, i int, w operand.Mem, _ bool) reg.VecPhysical { return weight(i, w) },
+		times:  k.timesFloat,
+	}
+}
+
+// timesFloat adds the product of a float of x and weights.
+func (k exactFMA) timesFloat(x operand.Op, w, sum reg.VecPhysical) { k.VFMADD231PS_BCST(x, w, sum) }
 
 // either emits body for zero points of bytes and for a constant one, and runs
 // the one of form.
 func (w weights512) either(k exactFMA, label string, form operand.Op, body func(bytes bool)) {
 	if !w.apart {
-		body(true)
+		body(false)
 		return
 	}
 	k.TESTQ(operand.I32(formBytes), form)
@@ -38,7 +50,9 @@ func (w weights512) either(k exactFMA, label string, form operand.Op, body func(
 
 // with makes k a kernel of these weights.
 func (k *gemvFMA) with(weights weights512) {
-	k.once = weights.once
+	if weights.once != nil {
+		k.once = weights.once
+	}
 	k.aheadIn(exFrame)
 	zeros := func(label string, body func()) {
 		k.TESTQ(operand.I32(formBytes), exForm)
@@ -78,10 +92,12 @@ func (k *gemvFMA) with(weights weights512) {
 
 // with makes k a kernel of these weights.
 func (k *rowsFMA) with(weights weights512) {
-	k.once = func() {
-		k.MOVQ(exAny, exLeft)
-		weights.once()
-		k.MOVQ(exLeft, exAny)
+	if weights.once != nil {
+		k.once = func() {
+			k.MOVQ(exAny, exLeft)
+			weights.once()
+			k.MOVQ(exLeft, exAny)
+		}
 	}
 	k.segment = func(label string, s int) {
 		k.TESTQ(operand.I32(formBytes), k.slots.Offset(rowsForm))
@@ -104,8 +120,8 @@ func (k *rowsFMA) with(weights weights512) {
 	}
 }
 
-// with makes k a kernel of these weights, so many in a line, of which it takes Z20
-// to Z27.
+// with makes k a kernel of these weights, so many in a line. Those of lines that take
+// two kinds of code are in Z20 to Z27 before they are written.
 func (k *unpackFMA) with(weights weights512, inLine int) {
 	k.once = weights.once
 	if k.scaled {
@@ -118,6 +134,12 @@ func (k *unpackFMA) with(weights weights512, inLine int) {
 		}
 	}
 	k.line = func(_ int, w operand.Mem) (out []func() reg.VecPhysical) {
+		if !weights.apart {
+			for i := range inLine {
+				out = append(out, func() reg.VecPhysical { return weights.weight(0, i, w, false) })
+			}
+			return out
+		}
 		for i := range inLine {
 			out = append(out, func() reg.VecPhysical {
 				if i == 0 {

@@ -47,14 +47,15 @@ func (f Form) ZeroBytesOf() int { return [...]int{0, 1, 4, 0}[f&zeroMask>>2] }
 // ScaleBytes returns the bytes that a scale has in a block's header.
 func (f Form) ScaleBytes() int { return [...]int{4, 2, 2, 0}[f&scaleMask] }
 
-// Beyond is the bytes behind the last line of packed weights that kernels may read:
+// Beyond is the bytes behind the last line of packed weights that kernels may read,
+// of unpacked ones they read none:
 // those that look codes of 4 bits up read lines from their second and fourth byte on.
 const Beyond = 3
 
 // Call is what a kernel works on: as many rows of x as its name says, and one
 // tile of 16 columns, or two, over a run of blocks. All lengths are bytes.
 type Call struct {
-	W      unsafe.Pointer // first block of the tile; 64-byte aligned, Beyond bytes more than the last tile has can be read
+	W      unsafe.Pointer // first block of the tile; 64-byte aligned; see Beyond
 	WStep  uintptr        // to the next tile, for kernels of 32 columns
 	X      unsafe.Pointer // row 0 at the first feature of the first block
 	XStep  uintptr        // from row to row

@@ -228,7 +228,8 @@ func (p *exactProblem) unpack(dst []byte, tile int) {
 }
 
 // lay writes p to memory with random steps and returns the call; W is packed
-// tiles or unpacked panels. W is aligned to 64 bytes, all else to 4.
+// tiles or unpacked panels. W is aligned to 64 bytes, all else to 4; but where bytes
+// beyond W may be read, the first that may not is on the guard page, and W not aligned.
 func (m *memory) layExact(p *exactProblem, unpacked bool, beyond int, behind bool, spread func(int) int) *Call {
 	tile, write := p.tileBytes(), p.pack
 	if unpacked {

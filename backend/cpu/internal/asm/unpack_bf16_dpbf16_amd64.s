@@ -8,7 +8,7 @@
 // Registers: AX next line, CX blocks left, DX step between lines, SI Block, R8 lines
 // left, R9 scales, R10 zero points, R11 the segment's first line, R12 segments left,
 // R13 Form, R14 where to write, R15 bytes of a header;
-// Z0 scales or codes, Z3 ones, Z2 weights, Z20 to Z23 pairs.
+// Z0 scales or codes, Z3 ones, Z2 weights.
 
 #include "textflag.h"
 
@@ -41,8 +41,7 @@ segment:
 
 line:
 	VMOVDQU32 (AX), Z2
-	VMOVDQA32 Z2, Z20
-	VMOVAPS   Z20, (R14)
+	VMOVAPS   Z2, (R14)
 	ADDQ      DX, AX
 	ADDQ      $+64, R14
 	DECQ      R8

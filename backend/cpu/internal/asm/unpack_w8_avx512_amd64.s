@@ -10,7 +10,7 @@
 // left, R9 scales, R10 zero points, R11 the segment's first line, R12 segments left,
 // R13 Form, R14 where to write, R15 bytes of a header;
 // Z0 scales, Z0 and Z1 codes, Z2 a weight, Z3 zero points, Z4 to Z7 masks, Z8 to Z11
-// powers of two, Z12 to Z15 what is taken from codes, Z20 to Z27 weights.
+// powers of two, Z12 to Z15 what is taken from codes.
 
 #include "textflag.h"
 
@@ -122,23 +122,19 @@ line:
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z8, Z4, Z2
 	VSUBPS     Z12, Z2, Z2
-	VMOVDQA32  Z2, Z20
+	VMOVAPS    Z2, (R14)
 	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VMOVDQA32  Z2, Z21
+	VMOVAPS    Z2, 64(R14)
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z8, Z4, Z2
 	VSUBPS     Z12, Z2, Z2
-	VMOVDQA32  Z2, Z22
+	VMOVAPS    Z2, 128(R14)
 	VMOVDQA32  Z1, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
-	VMOVDQA32  Z2, Z23
-	VMOVAPS    Z20, (R14)
-	VMOVAPS    Z21, 64(R14)
-	VMOVAPS    Z22, 128(R14)
-	VMOVAPS    Z23, 192(R14)
+	VMOVAPS    Z2, 192(R14)
 	ADDQ       DX, AX
 	ADDQ       $+256, R14
 	DECQ       R8

@@ -12,7 +12,7 @@
 // R13 Form, R14 where to write, R15 bytes of a header;
 // Z0 scales or codes, Z3 ones, Z1 and Z2 codes and weights, Z4 and Z5 masks, Z8 and Z9
 // powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what
-// is taken from codes of segments, Z20 to Z23 pairs.
+// is taken from codes of segments.
 
 #include "textflag.h"
 
@@ -135,7 +135,7 @@ line:
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
 	VPSHUFB    Z11, Z10, K1, Z2
-	VMOVDQA32  Z2, Z20
+	VMOVAPS    Z2, (R14)
 	VMOVDQA32  Z1, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z12, Z10, Z10
@@ -143,9 +143,7 @@ line:
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
 	VPSHUFB    Z11, Z10, K1, Z2
-	VMOVDQA32  Z2, Z21
-	VMOVAPS    Z20, (R14)
-	VMOVAPS    Z21, 64(R14)
+	VMOVAPS    Z2, 64(R14)
 	ADDQ       DX, AX
 	ADDQ       $+128, R14
 	DECQ       R8
