@@ -48,7 +48,7 @@ func TestUnpackAVX2(t *testing.T) {
 	for i := range 600 {
 		k := kernel{bits: 4 << (i % 2), wide: i%2 == 1, rows: 1, columns: 16}
 		p := randomProblem(rng, k)
-		c := m.lay(rng, p)
+		c := m.lay(rng, p, p.whole())
 		p.kernel.apart = true
 		want := make([]byte, p.tileBytes())
 		p.pack(want, 0)

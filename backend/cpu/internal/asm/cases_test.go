@@ -53,7 +53,7 @@ func (k kernel) rangeOfX() (least, largest int32) {
 func (k kernel) mostCode() uint8 { return 1<<k.bits - 1 }
 
 func (p *problem) String() string {
-	return fmt.Sprintf("%s form %d zero %d blocks %v scales of x %v", p.kernel.name, p.form, p.zero, p.blocks, p.sx != nil)
+	return fmt.Sprintf("form %d zero %d blocks %v scales of x %v", p.form, p.zero, p.blocks, p.sx != nil)
 }
 
 // shape is what a problem is made for; values are random.

@@ -10,36 +10,70 @@ import (
 
 var casesFlag = flag.Int("cases", 0, "random problems for each integer kernel, and few long ones; 0: 600, 150 in short runs")
 
-// Random problems of every form, and some that are long.
+// family is what kernels have in common that can be given the same problems.
+type family struct {
+	bits        int
+	apart, wide bool
+}
+
+func (k kernel) family() family { return family{k.bits, k.apart, k.wide} }
+
+// problems are those of a family, for as many rows and columns as any of its kernels has.
+type problems struct{ random, long, extreme []*problem }
+
+func newProblems(f family) *problems {
+	k, cases := kernel{bits: f.bits, apart: f.apart, wide: f.wide}, 600
+	for _, other := range integerKernels {
+		if other.family() == f {
+			k.rows, k.columns = max(k.rows, other.rows), max(k.columns, other.columns)
+		}
+	}
+	switch {
+	case *casesFlag > 0:
+		cases = *casesFlag
+	case testing.Short():
+		cases = 150
+	}
+	rng, all := rand.New(rand.NewPCG(5, 6)), &problems{}
+	for range cases {
+		all.random = append(all.random, randomProblem(rng, k))
+	}
+	for _, s := range longShapes(k) {
+		all.long = append(all.long, s.fill(rng))
+	}
+	all.extreme = extremes(rng, k)
+	return all
+}
+
+// Random problems of every form, and some that are long. Each kernel is given rows and
+// columns of the problems of its family, so that the model runs once for all: under
+// emulators it takes most of the time.
 func TestIntegerKernels(t *testing.T) {
 	if len(integerKernels) == 0 {
 		t.Skip("no kernels for this architecture")
 	}
-	for _, k := range integerKernels {
+	of := map[family]*problems{}
+	for i, k := range integerKernels {
 		t.Run(k.name, func(t *testing.T) {
 			if !cpuid.CPU.Supports(k.needs...) {
 				t.Skipf("the processor lacks one of %v", k.needs)
 			}
-			rng, m, cases := rand.New(rand.NewPCG(5, 6)), newMemory(t), 600
-			switch {
-			case *casesFlag > 0:
-				cases = *casesFlag
-			case testing.Short():
-				cases = 150
+			all := of[k.family()]
+			if all == nil {
+				all = newProblems(k.family())
+				of[k.family()] = all
 			}
-			for range cases {
-				m.run(rng, randomProblem(rng, k))
+			rng, m := rand.New(rand.NewPCG(5, uint64(i))), newMemory(t)
+			for _, p := range all.random {
+				m.run(rng, p, p.anyPart(rng, k))
 			}
-			long := longShapes(k)
-			if *casesFlag > 0 { // some of them
-				rng.Shuffle(len(long), func(i, j int) { long[i], long[j] = long[j], long[i] })
-				long = long[:3]
+			for j, p := range all.long {
+				if *casesFlag == 0 || j%3 == i%3 { // some of them, others than the next kernel's
+					m.run(rng, p, p.anyPart(rng, k))
+				}
 			}
-			for _, s := range long {
-				m.run(rng, s.fill(rng))
-			}
-			for _, p := range extremes(rng, k) {
-				m.run(rng, p)
+			for _, p := range all.extreme {
+				m.run(rng, p, p.anyPart(rng, k))
 			}
 		})
 	}
@@ -99,7 +133,7 @@ func FuzzIntegerKernels(f *testing.F) {
 		rng := rand.New(rand.NewPCG(seed, 7))
 		p := randomProblem(rng, k)
 		p.overlay(values)
-		newMemory(t).run(rng, p)
+		newMemory(t).run(rng, p, p.whole())
 	})
 }
 

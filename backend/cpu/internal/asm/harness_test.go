@@ -159,6 +159,12 @@ func harnessKernels() []kernel {
 	}
 }
 
+// larger is of which k takes a part.
+func (k kernel) larger() kernel {
+	k.rows, k.columns = k.rows+1, 32
+	return k
+}
+
 // A kernel that reads the memory as the layout says agrees with the model, which
 // knows no layout.
 func TestHarness(t *testing.T) {
@@ -166,7 +172,8 @@ func TestHarness(t *testing.T) {
 	for _, k := range harnessKernels() {
 		k.run = k.portable(none)
 		for range 200 {
-			m.run(rng, randomProblem(rng, k))
+			p := randomProblem(rng, k.larger())
+			m.run(rng, p, p.anyPart(rng, k))
 		}
 	}
 }
@@ -183,7 +190,8 @@ func TestHarnessSeesFaults(t *testing.T) {
 				k.run = k.portable(f)
 				m := newMemory(spy)
 				for range 100 {
-					if spy.sees(func() { m.run(rng, randomProblem(rng, k)) }) {
+					p := randomProblem(rng, k.larger())
+					if spy.sees(func() { m.run(rng, p, p.anyPart(rng, k)) }) {
 						return
 					}
 				}

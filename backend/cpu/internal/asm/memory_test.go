@@ -46,32 +46,39 @@ func (m *memory) take(what string, n int, behind bool) []byte {
 	return b[:n:n]
 }
 
-// lay writes p to memory, with random steps, and returns the call. W is
+// part is the rows and the columns of a problem that a kernel is given. The problem's
+// kernel has as many or more, and otherwise the same kind.
+type part struct {
+	kernel
+	row, tile int // the first
+}
+
+func (p *problem) whole() part { return part{kernel: p.kernel} }
+
+// anyPart is a part for k.
+func (p *problem) anyPart(rng *rand.Rand, k kernel) part {
+	return part{k, rng.IntN(p.kernel.rows - k.rows + 1), rng.IntN((p.kernel.columns-k.columns)/16 + 1)}
+}
+
+// lay writes a part of p to memory, with random steps, and returns the call. W is
 // aligned to 64 bytes, float32 and dwords to 4, x of 16 bits to 2, x of 8 bits
 // to nothing.
-func (m *memory) lay(rng *rand.Rand, p *problem) *Call {
-	k, behind := p.kernel, rng.Uint32N(4) != 0
+func (m *memory) lay(rng *rand.Rand, p *problem, k part) *Call {
+	behind := rng.Uint32N(4) != 0
 	segments, tiles := p.segments(), k.columns/16
 	tile := p.tileBytes()
 	m.ws = tile + 64*int(rng.Uint32N(3))
 	m.w = m.take("w", (tiles-1)*m.ws+tile, behind)
 	for i := range tiles {
-		p.pack(m.w[i*m.ws:][:tile], i)
+		copy(m.w[i*m.ws:][:tile], p.packed(k.tile+i))
 	}
 
-	element := k.elementBytes()
+	element, rows := k.elementBytes(), p.rowBytes()
 	row := p.features() * element
 	m.xs = row + element*int(rng.Uint32N(70))
 	m.x = m.take("x", (k.rows-1)*m.xs+row, behind)
 	for r := range k.rows {
-		for i := range p.features() {
-			v := p.x[r*p.features()+i]
-			if at := m.x[r*m.xs+i*element:]; k.wide {
-				binary.LittleEndian.PutUint16(at, uint16(v))
-			} else {
-				at[0] = byte(v)
-			}
-		}
+		copy(m.x[r*m.xs:], rows[(k.row+r)*row:][:row])
 	}
 
 	m.ss = 4 * (segments + int(rng.Uint32N(3)))
@@ -81,9 +88,10 @@ func (m *memory) lay(rng *rand.Rand, p *problem) *Call {
 	}
 	for r := range k.rows {
 		for s := range segments {
-			binary.LittleEndian.PutUint32(m.side[r*m.ss+4*s:], p.side[r*segments+s])
+			from := (k.row+r)*segments + s
+			binary.LittleEndian.PutUint32(m.side[r*m.ss+4*s:], p.side[from])
 			if p.sx != nil {
-				binary.LittleEndian.PutUint32(m.sx[r*m.ss+4*s:], math.Float32bits(p.sx[r*segments+s]))
+				binary.LittleEndian.PutUint32(m.sx[r*m.ss+4*s:], math.Float32bits(p.sx[from]))
 			}
 		}
 	}
@@ -100,8 +108,10 @@ func (m *memory) lay(rng *rand.Rand, p *problem) *Call {
 	for i := range m.y {
 		m.y[i] = 0xa5
 	}
-	for i, v := range p.y {
-		binary.LittleEndian.PutUint32(m.y[i/k.columns*m.ys+i%k.columns*4:], math.Float32bits(v))
+	for r := range k.rows {
+		for i, v := range k.of(p.y, p, r) {
+			binary.LittleEndian.PutUint32(m.y[r*m.ys+4*i:], math.Float32bits(v))
+		}
 	}
 
 	c := &Call{
@@ -119,13 +129,18 @@ func (m *memory) lay(rng *rand.Rand, p *problem) *Call {
 	return c
 }
 
+// of returns row r of the part, of y or of what the model says of it.
+func (k part) of(y []float32, p *problem, r int) []float32 {
+	return y[(k.row+r)*p.kernel.columns+16*k.tile:][:k.columns]
+}
+
 func pointer(b []byte) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(b)) }
 
 // run calls the kernel and compares with the model, bit for bit. Nothing but Y
 // may have changed.
-func (m *memory) run(rng *rand.Rand, p *problem) {
+func (m *memory) run(rng *rand.Rand, p *problem, k part) {
 	m.t.Helper()
-	c := m.lay(rng, p)
+	c := m.lay(rng, p, k)
 	given := [][]byte{m.w, m.x, m.side, m.sx, m.blocks}
 	var before [][]byte
 	for _, b := range given {
@@ -133,23 +148,62 @@ func (m *memory) run(rng *rand.Rand, p *problem) {
 	}
 	kept := *c
 	want := p.model(m.t)
-	p.kernel.run(c)
-	require.Equal(m.t, kept, *c)
+	k.run(c)
+	m.sameCall(kept, *c)
 	for i := range given {
 		require.True(m.t, bytes.Equal(before[i], given[i]), "an input changed")
 	}
 	for i := 0; i < len(m.y); i += 4 {
 		row, column := i/m.ys, i%m.ys/4
 		got := binary.LittleEndian.Uint32(m.y[i:])
-		if column >= p.kernel.columns {
-			require.Equal(m.t, uint32(0xa5a5a5a5), got, "written between rows")
+		if column >= k.columns {
+			m.between(got)
 			continue
 		}
-		w := want[row*p.kernel.columns+column]
+		w := k.of(want, p, row)[column]
 		if !same(w, math.Float32frombits(got)) {
-			m.t.Fatalf("row %d, column %d of %s: %g (%#x), want %g (%#x)", row, column, p, math.Float32frombits(got), got, w, math.Float32bits(w))
+			m.t.Fatalf("%s: row %d, column %d of %s: %g (%#x), want %g (%#x)", k.name, row, column, p, math.Float32frombits(got), got, w, math.Float32bits(w))
 		}
 	}
+}
+
+// sameCall and between do without the reflection of require.Equal, which is slow under emulators.
+func (m *memory) sameCall(kept, c Call) {
+	m.t.Helper()
+	if kept != c {
+		m.t.Fatalf("the call changed: %+v, was %+v", c, kept)
+	}
+}
+
+func (m *memory) between(got uint32) {
+	m.t.Helper()
+	if got != 0xa5a5a5a5 {
+		m.t.Fatalf("written between rows: %#x", got)
+	}
+}
+
+// rowBytes is x as kernels read it.
+func (p *problem) rowBytes() []byte {
+	if p.made.rows == nil {
+		for _, v := range p.x {
+			if p.made.rows = append(p.made.rows, byte(v)); p.kernel.wide {
+				p.made.rows = append(p.made.rows, byte(v>>8))
+			}
+		}
+	}
+	return p.made.rows
+}
+
+// packed is tile i of p as kernels read it.
+func (p *problem) packed(i int) []byte {
+	if p.made.tiles == nil {
+		p.made.tiles = make([][]byte, p.kernel.columns/16)
+	}
+	if p.made.tiles[i] == nil {
+		p.made.tiles[i] = make([]byte, p.tileBytes())
+		p.pack(p.made.tiles[i], i)
+	}
+	return p.made.tiles[i]
 }
 
 // tileBytes is the size of one tile of p.

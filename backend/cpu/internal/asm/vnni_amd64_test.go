@@ -81,7 +81,7 @@ func TestUnpackW4VNNI(t *testing.T) {
 	}
 	for range cases {
 		p := randomProblem(rng, kernel{bits: 4, rows: 1, columns: 16})
-		c := m.lay(rng, p)
+		c := m.lay(rng, p, p.whole())
 		p.kernel.apart = true
 		want := make([]byte, p.tileBytes())
 		p.pack(want, 0)
