@@ -114,7 +114,7 @@ func randomProblem(rng *rand.Rand, k kernel) *problem {
 // fill makes a problem of s with random values.
 func (s shape) fill(rng *rand.Rand) *problem {
 	k, n := s.kernel, s.kernel.columns
-	p := &problem{kernel: k, form: s.form, zero: s.zero, blocks: s.blocks, starts: []int{0}}
+	p := &problem{kernel: k, form: s.form, zero: s.zero, blocks: s.blocks, starts: []int{0}, made: &made{}}
 	for _, b := range s.blocks {
 		for range b.Segments {
 			start, length := p.starts[len(p.starts)-1], int(b.Lines)*k.lineFeatures()

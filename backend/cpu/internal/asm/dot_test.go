@@ -12,17 +12,17 @@ var casesFlag = flag.Int("cases", 0, "random problems for each integer kernel, a
 
 // family is what kernels have in common that can be given the same problems.
 type family struct {
-	bits        int
-	apart, wide bool
+	bits int
+	wide bool
 }
 
-func (k kernel) family() family { return family{k.bits, k.apart, k.wide} }
+func (k kernel) family() family { return family{k.bits, k.wide} }
 
 // problems are those of a family, for as many rows and columns as any of its kernels has.
 type problems struct{ random, long, extreme []*problem }
 
 func newProblems(f family) *problems {
-	k, cases := kernel{bits: f.bits, apart: f.apart, wide: f.wide}, 600
+	k, cases := kernel{bits: f.bits, wide: f.wide}, 600
 	for _, other := range integerKernels {
 		if other.family() == f {
 			k.rows, k.columns = max(k.rows, other.rows), max(k.columns, other.columns)

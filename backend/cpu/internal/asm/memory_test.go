@@ -47,7 +47,7 @@ func (m *memory) take(what string, n int, behind bool) []byte {
 }
 
 // part is the rows and the columns of a problem that a kernel is given. The problem's
-// kernel has as many or more, and otherwise the same kind.
+// kernel has as many or more, and may have codes laid otherwise.
 type part struct {
 	kernel
 	row, tile int // the first
@@ -64,6 +64,9 @@ func (p *problem) anyPart(rng *rand.Rand, k kernel) part {
 // aligned to 64 bytes, float32 and dwords to 4, x of 16 bits to 2, x of 8 bits
 // to nothing.
 func (m *memory) lay(rng *rand.Rand, p *problem, k part) *Call {
+	laid := *p
+	laid.kernel.apart = k.apart
+	p = &laid
 	behind := rng.Uint32N(4) != 0
 	segments, tiles := p.segments(), k.columns/16
 	tile := p.tileBytes()
@@ -196,14 +199,15 @@ func (p *problem) rowBytes() []byte {
 
 // packed is tile i of p as kernels read it.
 func (p *problem) packed(i int) []byte {
-	if p.made.tiles == nil {
-		p.made.tiles = make([][]byte, p.kernel.columns/16)
+	tiles := &p.made.tiles[0]
+	if p.kernel.apart {
+		tiles = &p.made.tiles[1]
 	}
-	if p.made.tiles[i] == nil {
-		p.made.tiles[i] = make([]byte, p.tileBytes())
-		p.pack(p.made.tiles[i], i)
+	if tiles[i] == nil {
+		tiles[i] = make([]byte, p.tileBytes())
+		p.pack(tiles[i], i)
 	}
-	return p.made.tiles[i]
+	return tiles[i]
 }
 
 // tileBytes is the size of one tile of p.

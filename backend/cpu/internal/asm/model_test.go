@@ -29,14 +29,14 @@ type problem struct {
 	codeSums []int16   // [segments][columns], of ZeroPairs
 	y        []float32 // [rows][columns] before the call
 
-	made made // what is made of these when it is first asked for
+	made *made // what is made of these when it is first asked for
 }
 
 // made is what all calls with a problem share: under emulators it takes most of the time.
 type made struct {
 	y     []float32
-	rows  []byte // x as kernels read it
-	tiles [][]byte
+	rows  []byte       // x as kernels read it
+	tiles [2][2][]byte // with codes together and apart
 }
 
 func (p *problem) segments() int { return len(p.starts) - 1 }
