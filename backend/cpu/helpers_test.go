@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -94,7 +95,6 @@ func (b *bench) recipes(all []quant.Recipe) []quant.Recipe {
 // kernelFor returns the first kernel that supports s. Among those of a unit and
 // those in plain Go it is the only one.
 func (b *bench) kernelFor(s backend.Spec) *kernel {
-	b.t.Helper()
 	var found *kernel
 	for _, k := range b.table {
 		if k.Supports(b.dev.Info(), s) == nil {
@@ -111,7 +111,6 @@ func (b *bench) kernelFor(s backend.Spec) *kernel {
 // prepare makes a layer with the kernel that supports it, and closes it at the
 // end of the test.
 func (b *bench) prepare(l *quant.Linear, r backend.Request) (backend.Layer, *kernel) {
-	b.t.Helper()
 	s, err := backend.NewSpec(l, r)
 	require.NoError(b.t, err)
 	k := b.kernelFor(s)
@@ -127,6 +126,8 @@ func (b *bench) prepare(l *quant.Linear, r backend.Request) (backend.Layer, *ker
 	return layer, k
 }
 
+var nans = bytes.Repeat([]byte{0xff}, 1<<12)
+
 // args are the buffers of one Apply.
 type args struct {
 	x, y backend.Tensor
@@ -134,14 +135,13 @@ type args struct {
 }
 
 func (b *bench) args(l backend.Layer, x []float32, m int) *args {
-	b.t.Helper()
 	s := l.Spec()
 	span := func(bytes int) backend.Span {
 		buf, err := b.dev.Alloc(bytes)
 		require.NoError(b.t, err)
 		b.t.Cleanup(func() { require.NoError(b.t, buf.Close()) })
-		for i := range buf.Host() {
-			buf.Host()[i] = 0xff // NaN wherever it is read before it is written
+		for host := buf.Host(); len(host) > 0; { // NaN wherever it is read before it is written
+			host = host[copy(host, nans):]
 		}
 		return backend.Whole(buf)
 	}
@@ -162,7 +162,6 @@ func (a *args) result() []float32 {
 
 // apply returns y [M, N] for x [M, K].
 func (b *bench) apply(l backend.Layer, x []float32, m int) []float32 {
-	b.t.Helper()
 	a := b.args(l, x, m)
 	require.NoError(b.t, l.Apply(b.st, a.y, a.x, a.ws))
 	return a.result()
@@ -171,7 +170,6 @@ func (b *bench) apply(l backend.Layer, x []float32, m int) []float32 {
 // accepted checks y against the reference with the kernel's own statement,
 // and codes first where there are some.
 func (b *bench) accepted(layer backend.Layer, k *kernel, l *quant.Linear, x, y []float32, m int) {
-	b.t.Helper()
 	s := layer.Spec()
 	ref, err := reference.Run(l, s.Recipe, s.X, x, m)
 	require.NoError(b.t, err)

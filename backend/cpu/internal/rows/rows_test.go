@@ -61,7 +61,9 @@ func checkForm(t *testing.T, f rows.Form, in map[string][]float32) {
 	for name, x := range in {
 		want := expect(&f, x)
 		for i, p := range plans {
-			p.run(t, x, &want, fmt.Sprintf("%s: %v of %v, K %d, width %d, values %d, ISA %d", name, f.Recipe, f.X, f.K, f.Width, f.Values, isas[i]))
+			if err := p.run(x, &want); err != nil {
+				t.Fatalf("%s: %v of %v, K %d, width %d, values %d, ISA %d: %v", name, f.Recipe, f.X, f.K, f.Width, f.Values, isas[i], err)
+			}
 		}
 	}
 }
