@@ -162,7 +162,7 @@ func (c *cell) fillCodes(rng *rand.Rand, w *quant.Weight) {
 	groups := w.Groups().Count()
 	for n := range c.n {
 		for k := range codes {
-			codes[k] = uint8(rng.IntN(1 << c.bits))
+			codes[k] = uint8(rng.Uint64()) & (1<<c.bits - 1) // rng.IntN(1<<c.bits), in half the time
 		}
 		w.PackRow(n, codes)
 		zeros := w.ZeroRow(n)

@@ -111,10 +111,13 @@ func setGroups(s *backend.Spec, kind quant.GroupKind, size, count, longest int) 
 
 // acceptedBase returns a Spec that k accepts, with the layer it is of.
 func (r *rig) acceptedBase(k backend.Kernel) (spec backend.Spec, l *quant.Linear, found bool) {
-	for _, c := range append(sampleCells(r.o), searchCells(r.o)...) {
+	for i, c := range append(sampleCells(r.o), searchCells(r.o)...) {
+		if i == len(r.bases) {
+			r.bases = append(r.bases, c.build())
+		}
+		l := r.bases[i] // the same for every type
 		for _, t := range types {
 			c.x, c.y = t, t
-			l := c.build()
 			s, err := backend.NewSpec(l, c.request())
 			r.must(err, "NewSpec")
 			if k.Supports(r.info, s) == nil {

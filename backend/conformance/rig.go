@@ -27,6 +27,7 @@ type rig struct {
 	info    backend.DeviceInfo
 	dev     backend.Device
 	st      backend.Stream
+	bases   []*quant.Linear // what acceptedBase has built, for every kernel
 
 	mu     sync.Mutex
 	result Result
