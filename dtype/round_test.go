@@ -51,27 +51,36 @@ func TestWideningIsExactAndNarrowsBack(t *testing.T) {
 		for i := range 1 << 16 {
 			h := uint16(i)
 			v := f.toF32(h)
-			msg := fmt.Sprintf("%v %04x", f.d, h)
+			msg := func() string { return fmt.Sprintf("%v %04x", f.d, h) }
+			bits := func(want, got uint16) {
+				if want != got { // a message for each takes most of the time
+					require.Failf(t, "wrong pattern", "%s: %04x, want %04x", msg(), got, want)
+				}
+			}
 			switch {
 			case f.isNaN(h):
 				if !math.IsNaN(float64(v)) || math.Signbit(float64(v)) != (h>>15 == 1) {
-					require.Failf(t, "not a NaN of the same sign", "%s: %v", msg, v)
+					require.Failf(t, "not a NaN of the same sign", "%s: %v", msg(), v)
 				}
 				quiet := h | 1<<(f.mantissa-1)
-				requireBits(t, quiet, f.fromF32(v), msg)
-				requireBits(t, quiet, f.fromF64(float64(v)), msg)
+				bits(quiet, f.fromF32(v))
+				bits(quiet, f.fromF64(float64(v)))
 				continue
 			case h&0x7fff == f.inf:
-				require.True(t, math.IsInf(float64(v), 1-2*int(h>>15)), msg)
+				require.True(t, math.IsInf(float64(v), 1-2*int(h>>15)), msg())
 			default:
 				if want := math.Copysign(f.value(h&0x7fff), float64(1-2*int(h>>15))); float64(v) != want || math.Signbit(float64(v)) != math.Signbit(want) {
-					require.Failf(t, "wrong value", "%s: %v, want %v", msg, v, want)
+					require.Failf(t, "wrong value", "%s: %v, want %v", msg(), v, want)
 				}
 			}
-			requireBits(t, h, f.fromF32(v), msg)
-			requireBits(t, h, f.fromF64(float64(v)), msg)
-			requireSameBits(t, []float32{v}, []float32{f.d.Round(v)}, msg)
-			require.Equal(t, float64(v), f.d.RoundF64(float64(v)), msg)
+			bits(h, f.fromF32(v))
+			bits(h, f.fromF64(float64(v)))
+			if round := f.d.Round(v); math.Float32bits(round) != math.Float32bits(v) {
+				require.Failf(t, "wrong rounding", "%s: %v, want %v", msg(), round, v)
+			}
+			if round := f.d.RoundF64(float64(v)); round != float64(v) {
+				require.Failf(t, "wrong rounding of a float64", "%s: %v, want %v", msg(), round, v)
+			}
 		}
 	}
 }
@@ -103,16 +112,22 @@ func TestNarrowingAtEveryMidpoint(t *testing.T) {
 				if sign < 0 {
 					s = 0x8000
 				}
-				msg := fmt.Sprintf("%v between %04x and %04x, sign %v", f.d, h, h+1, sign)
-				requireBits(t, s|even, f.fromF64(sign*mid), msg)
-				requireBits(t, s|h, f.fromF64(sign*math.Nextafter(mid, 0)), msg+", one float64 ulp below")
-				requireBits(t, s|h+1, f.fromF64(sign*math.Nextafter(mid, math.Inf(1))), msg+", one float64 ulp above")
+				bits := func(want, got uint16, what string) {
+					if want != got { // a message for each takes most of the time
+						require.Failf(t, "wrong pattern", "%v between %04x and %04x, sign %v, %s: %04x, want %04x", f.d, h, h+1, sign, what, got, want)
+					}
+				}
+				bits(s|even, f.fromF64(sign*mid), "float64")
+				bits(s|h, f.fromF64(sign*math.Nextafter(mid, 0)), "one float64 ulp below")
+				bits(s|h+1, f.fromF64(sign*math.Nextafter(mid, math.Inf(1))), "one float64 ulp above")
 
 				mid32 := float32(mid)
-				require.Equal(t, mid, float64(mid32), msg+": a midpoint is a float32")
-				requireBits(t, s|even, f.fromF32(float32(sign)*mid32), msg)
-				requireBits(t, s|h, f.fromF32(float32(sign)*math.Nextafter32(mid32, 0)), msg+", one float32 ulp below")
-				requireBits(t, s|h+1, f.fromF32(float32(sign)*math.Nextafter32(mid32, float32(math.Inf(1)))), msg+", one float32 ulp above")
+				if float64(mid32) != mid {
+					require.Failf(t, "a midpoint is no float32", "%v between %04x and %04x: %v", f.d, h, h+1, mid)
+				}
+				bits(s|even, f.fromF32(float32(sign)*mid32), "float32")
+				bits(s|h, f.fromF32(float32(sign)*math.Nextafter32(mid32, 0)), "one float32 ulp below")
+				bits(s|h+1, f.fromF32(float32(sign)*math.Nextafter32(mid32, float32(math.Inf(1)))), "one float32 ulp above")
 			}
 		}
 	}

@@ -49,7 +49,9 @@ func TestSearchIsNeverWorseThanParity(t *testing.T) {
 						require.NoError(t, r.Quantize(&w, "w", dt, n, k, data))
 						require.Equal(t, stored, w.ScaleType())
 						for i, e := range groupErrors(&w, exact) {
-							require.LessOrEqual(t, e, p[i]*(1+1e-5)+power*1e-13, "%s %v %+v group %d", name, dt, r, i)
+							if !(e <= p[i]*(1+1e-5)+power*1e-13) {
+								require.Failf(t, "worse than parity", "%s %v %+v group %d: %v, parity %v", name, dt, r, i, e, p[i])
+							}
 						}
 					}
 				}

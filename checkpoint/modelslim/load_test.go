@@ -161,7 +161,9 @@ func TestManyRowsReused(t *testing.T) {
 			require.NoError(t, l.Check())
 			b, half := src.data[name+".weight"].Bytes, 1<<(l.Weight.Bits()-1)
 			for i, v := range b {
-				require.Equal(t, int(int8(v)), l.Weight.Code(i/l.Weight.K(), i%l.Weight.K())-half)
+				if got := l.Weight.Code(i/l.Weight.K(), i%l.Weight.K()) - half; got != int(int8(v)) {
+					require.Equal(t, int(int8(v)), got, "element %d of %s", i, name)
+				}
 			}
 			require.Equal(t, name == "small", l.Transform == nil)
 		}
