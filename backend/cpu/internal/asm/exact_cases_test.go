@@ -105,7 +105,7 @@ func (s exactShape) block(segments, lines int) Block {
 
 // fill makes a problem of s with random values.
 func (s exactShape) fill(rng *rand.Rand) *exactProblem {
-	p := &exactProblem{lines: s.lines, pairs: s.pairs, rows: s.rows, tiles: s.tiles, form: s.form, blocks: s.blocks, starts: []int{0}}
+	p := &exactProblem{lines: s.lines, pairs: s.pairs, rows: s.rows, tiles: s.tiles, form: s.form, blocks: s.blocks, starts: []int{0}, made: &exactMade{}}
 	for _, b := range p.blocks {
 		for range b.Segments {
 			p.starts = append(p.starts, p.features()+int(b.Features))

@@ -222,6 +222,12 @@ func exactHarnessKernels() (ks []exactKernel) {
 		exactKernel{lines: []lineKind{lines4}, pairs: true, unpacked: true, rows: 3, tiles: 2})
 }
 
+// larger is of which k takes a part.
+func (k exactKernel) larger() exactKernel {
+	k.rows, k.tiles = k.rows+1, 2
+	return k
+}
+
 // A kernel that reads the memory as the layout says agrees with the model, which
 // knows no layout.
 func TestExactHarness(t *testing.T) {
@@ -229,7 +235,7 @@ func TestExactHarness(t *testing.T) {
 	for _, k := range exactHarnessKernels() {
 		k.run = k.portable(k.lines[0], exactNone)
 		for range 40 {
-			m.runExact(rng, k, randomExact(rng, k))
+			m.runExact(rng, k, randomExact(rng, k.larger()))
 		}
 	}
 }
@@ -256,7 +262,7 @@ func TestExactHarnessSeesFaults(t *testing.T) {
 				k.run = k.portable(k.lines[0], f)
 				m := newMemory(spy)
 				for range 40 {
-					if spy.sees(func() { m.runExact(rng, k, randomExact(rng, k)) }) {
+					if spy.sees(func() { m.runExact(rng, k, randomExact(rng, k.larger())) }) {
 						return
 					}
 				}

@@ -3,6 +3,7 @@ package asm
 import (
 	"encoding/binary"
 	"math"
+	"math/rand/v2"
 	"unsafe"
 
 	"github.com/bitlane/bitlane/dtype"
@@ -54,6 +55,30 @@ type exactProblem struct {
 	scales []uint32  // [segments][columns] bits of the scale type
 	zeros  []uint8   // [segments][columns]
 	y      []float32 // [rows][columns] before the call
+
+	made *exactMade // what is made of these when it is first asked for
+}
+
+// exactMade is what all calls with a problem share: under emulators it takes most of the time.
+type exactMade struct {
+	y             []float32
+	tiles, panels [2][]byte
+	rows          []byte // x as kernels read it
+}
+
+// exactPart is the rows and the tiles of a problem that a kernel is given.
+type exactPart struct{ rows, tiles, row, tile int }
+
+func (p *exactProblem) whole() exactPart { return exactPart{rows: p.rows, tiles: p.tiles} }
+
+// anyPart is a part for k.
+func (p *exactProblem) anyPart(rng *rand.Rand, k exactKernel) exactPart {
+	return exactPart{k.rows, k.tiles, rng.IntN(p.rows - k.rows + 1), rng.IntN(p.tiles - k.tiles + 1)}
+}
+
+// of returns row r of the part, of y or of what the model says of it.
+func (k exactPart) of(y []float32, p *exactProblem, r int) []float32 {
+	return y[(k.row+r)*p.columns()+16*k.tile:][:16*k.tiles]
 }
 
 func (p *exactProblem) columns() int  { return 16 * p.tiles }
@@ -92,6 +117,9 @@ func (p *exactProblem) scale(s, c int) float32 {
 
 // model returns what the call leaves in Y.
 func (p *exactProblem) model() []float32 {
+	if p.made.y != nil {
+		return p.made.y
+	}
 	y, w := append([]float32(nil), p.y...), make([]float32, p.features())
 	for c := range p.columns() {
 		for s := range p.segments() {
@@ -117,6 +145,7 @@ func (p *exactProblem) model() []float32 {
 			}
 		}
 	}
+	p.made.y = y
 	return y
 }
 
@@ -227,37 +256,61 @@ func (p *exactProblem) unpack(dst []byte, tile int) {
 	})
 }
 
-// lay writes p to memory with random steps and returns the call; W is packed
+// tile is tile i as it lies in memory, packed or an unpacked panel.
+func (p *exactProblem) tile(i int, unpacked bool) []byte {
+	made, size, write := &p.made.tiles[i], p.tileBytes(), p.pack
+	if unpacked {
+		made, size, write = &p.made.panels[i], p.panelBytes(), p.unpack
+	}
+	if *made == nil {
+		*made = make([]byte, size)
+		write(*made, i)
+	}
+	return *made
+}
+
+// rowBytes is x as kernels read it.
+func (p *exactProblem) rowBytes() []byte {
+	if p.made.rows == nil {
+		row := p.xBytes() * p.features()
+		p.made.rows = make([]byte, p.rows*row)
+		for r := range p.rows {
+			p.putRow(p.made.rows[r*row:][:row], r)
+		}
+	}
+	return p.made.rows
+}
+
+// lay writes a part of p to memory with random steps and returns the call; W is packed
 // tiles or unpacked panels. W is aligned to 64 bytes, all else to 4; but where bytes
 // beyond W may be read, the first that may not is on the guard page, and W not aligned.
-func (m *memory) layExact(p *exactProblem, unpacked bool, beyond int, behind bool, spread func(int) int) *Call {
-	tile, write := p.tileBytes(), p.pack
-	if unpacked {
-		tile, write = p.panelBytes(), p.unpack
-	}
+func (m *memory) layExact(p *exactProblem, k exactPart, unpacked bool, beyond int, behind bool, spread func(int) int) *Call {
+	tile := len(p.tile(0, unpacked))
 	m.ws = tile + 64*spread(3)
-	m.w = m.take("w", (p.tiles-1)*m.ws+tile+beyond, behind)
-	for i := range p.tiles {
-		write(m.w[i*m.ws:][:tile], i)
+	m.w = m.take("w", (k.tiles-1)*m.ws+tile+beyond, behind)
+	for i := range k.tiles {
+		copy(m.w[i*m.ws:][:tile], p.tile(k.tile+i, unpacked))
 	}
 
 	row := p.xBytes() * p.features()
 	m.xs = row + 4*spread(70)
-	m.x = m.take("x", (p.rows-1)*m.xs+row, behind)
-	for r := range p.rows {
-		p.putRow(m.x[r*m.xs:][:row], r)
+	m.x = m.take("x", (k.rows-1)*m.xs+row, behind)
+	for r := range k.rows {
+		copy(m.x[r*m.xs:][:row], p.rowBytes()[(k.row+r)*row:])
 	}
 
 	m.blocks = m.take("blocks", int(unsafe.Sizeof(Block{}))*len(p.blocks), behind)
 	copy(unsafe.Slice((*Block)(pointer(m.blocks)), len(p.blocks)), p.blocks)
 
-	m.ys = 4 * (p.columns() + spread(3))
-	m.y = m.take("y", (p.rows-1)*m.ys+4*p.columns(), behind)
+	m.ys = 4 * (16*k.tiles + spread(3))
+	m.y = m.take("y", (k.rows-1)*m.ys+64*k.tiles, behind)
 	for i := range m.y {
 		m.y[i] = 0xa5
 	}
-	for i, v := range p.y {
-		binary.LittleEndian.PutUint32(m.y[i/p.columns()*m.ys+i%p.columns()*4:], math.Float32bits(v))
+	for r := range k.rows {
+		for i, v := range k.of(p.y, p, r) {
+			binary.LittleEndian.PutUint32(m.y[r*m.ys+4*i:], math.Float32bits(v))
+		}
 	}
 	return &Call{
 		W: pointer(m.w), WStep: uintptr(m.ws), X: pointer(m.x), XStep: uintptr(m.xs),

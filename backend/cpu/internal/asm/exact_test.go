@@ -12,22 +12,72 @@ import (
 	"github.com/bitlane/bitlane/dtype"
 )
 
+// exactFamily is what kernels have in common that can be given the same problems.
+type exactFamily struct {
+	lines           lineKind
+	all             bool // and those of any lines
+	pairs, unpacked bool
+}
+
+func (k exactKernel) family() exactFamily {
+	return exactFamily{k.lines[0], len(k.lines) > 1, k.pairs, k.unpacked}
+}
+
+// cases is how many random problems a kernel is given.
+func (k exactKernel) cases() int {
+	if testing.Short() { // for emulators, where the model takes the time
+		return max(10, 60/(k.rows*k.tiles))
+	}
+	return 400
+}
+
+// exactProblems are those of the family of k: random ones, then long ones. Each has as many
+// rows and tiles as any of those kernels has that are given it.
+func exactProblems(k exactKernel) (random, long []*exactProblem) {
+	rng, most := rand.New(rand.NewPCG(11, 12)), k
+	for i := 0; ; i++ {
+		one := k
+		one.rows = 0
+		for _, other := range exactKernels {
+			if other.family() != k.family() {
+				continue
+			}
+			most.rows, most.tiles = max(most.rows, other.rows), max(most.tiles, other.tiles)
+			if i < other.cases() {
+				one.rows, one.tiles = max(one.rows, other.rows), max(one.tiles, other.tiles)
+			}
+		}
+		if one.rows == 0 {
+			break
+		}
+		random = append(random, randomExact(rng, one))
+	}
+	for _, s := range longExact(most, k.lines[0]) {
+		long = append(long, s.fill(rng))
+	}
+	return random, long
+}
+
+// Each kernel is given rows and tiles of the problems of its family, so that the model
+// runs once for all: under emulators it takes most of the time.
 func TestExactKernels(t *testing.T) {
 	if len(exactKernels) == 0 {
 		t.Skip("no kernels for this architecture")
 	}
-	for _, k := range exactKernels {
+	type problems struct{ random, long []*exactProblem }
+	of := map[exactFamily]*problems{}
+	for i, k := range exactKernels {
 		t.Run(k.name, func(t *testing.T) {
 			requireFeatures(t, k.needs)
-			rng, m, cases := rand.New(rand.NewPCG(11, 12)), newMemory(t), 400
-			if testing.Short() { // for emulators, where the model takes the time
-				cases = max(10, 60/(k.rows*k.tiles))
+			all := of[k.family()]
+			if all == nil {
+				random, long := exactProblems(k)
+				all = &problems{random, long}
+				of[k.family()] = all
 			}
-			for range cases {
-				m.runExact(rng, k, randomExact(rng, k))
-			}
-			for _, s := range longExact(k, k.lines[0]) {
-				m.runExact(rng, k, s.fill(rng))
+			rng, m := rand.New(rand.NewPCG(11, uint64(i))), newMemory(t)
+			for _, p := range append(all.random[:k.cases():k.cases()], all.long...) {
+				m.runExact(rng, k, p)
 			}
 		})
 	}
@@ -86,11 +136,12 @@ func unchanged(t testing.TB, given [][]byte, f func()) {
 	}
 }
 
-// runExact calls the kernel and compares with the model, bit for bit. Nothing
-// but Y may have changed.
+// runExact calls the kernel with some part of p and compares with the model, bit for bit.
+// Nothing but Y may have changed.
 func (m *memory) runExact(rng *rand.Rand, k exactKernel, p *exactProblem) {
 	m.t.Helper()
-	c := m.layExact(p, k.unpacked, k.beyond, rng.IntN(4) != 0, rng.IntN)
+	part := p.anyPart(rng, k)
+	c := m.layExact(p, part, k.unpacked, k.beyond, rng.IntN(4) != 0, rng.IntN)
 	kept := *c
 	unchanged(m.t, [][]byte{m.w, m.x, m.blocks}, func() { k.run(c) })
 	m.sameCall(kept, *c)
@@ -98,11 +149,11 @@ func (m *memory) runExact(rng *rand.Rand, k exactKernel, p *exactProblem) {
 	for i := 0; i < len(m.y); i += 4 {
 		row, column := i/m.ys, i%m.ys/4
 		got := binary.LittleEndian.Uint32(m.y[i:])
-		if column >= p.columns() {
+		if column >= 16*k.tiles {
 			m.between(got)
 			continue
 		}
-		w := want[row*p.columns()+column]
+		w := part.of(want, p, row)[column]
 		if !same(w, math.Float32frombits(got)) {
 			m.t.Fatalf("row %d, column %d of %s: %g (%#x), want %g (%#x)", row, column, p, math.Float32frombits(got), got, w, math.Float32bits(w))
 		}
@@ -113,7 +164,7 @@ func (m *memory) runExact(rng *rand.Rand, k exactKernel, p *exactProblem) {
 func (m *memory) runUnpack(rng *rand.Rand, k unpackKernel, p *exactProblem) {
 	m.t.Helper()
 	behind := rng.IntN(4) != 0
-	c := m.layExact(p, false, k.beyond, behind, rng.IntN)
+	c := m.layExact(p, p.whole(), false, k.beyond, behind, rng.IntN)
 	want := make([]byte, p.panelBytes())
 	p.unpack(want, 0)
 	dst := m.take("panel", len(want), behind)
