@@ -35,9 +35,12 @@ const (
 type flow struct {
 	name, text string
 	all        []statement
+	backs      map[string][]*statement // what back gave
 }
 
-func newFlow(name, text string) *flow { return &flow{name, text, statements(text)} }
+func newFlow(name, text string) *flow {
+	return &flow{name, text, statements(text), map[string][]*statement{}}
+}
 
 // pick gives the statements for which ok is true.
 func (f *flow) pick(ok func(s *statement) bool) []*statement {
@@ -52,7 +55,7 @@ func (f *flow) pick(ok func(s *statement) bool) []*statement {
 
 func (s *statement) is(opcodes ...string) bool {
 	for _, op := range opcodes {
-		if s.op == op || strings.HasPrefix(s.op, op+".") {
+		if rest, ok := strings.CutPrefix(s.op, op); ok && (rest == "" || rest[0] == '.') {
 			return true
 		}
 	}
@@ -85,7 +88,10 @@ func (s *statement) made() []string {
 	if !s.writes() {
 		return nil
 	}
-	return names.FindAllString(s.args[0], -1)
+	if s.to == nil {
+		s.to = append([]string{}, names.FindAllString(s.args[0], -1)...)
+	}
+	return s.to
 }
 
 // reach adds the registers that statements with these opcodes make from those
@@ -125,6 +131,9 @@ func (f *flow) value(param int) registers {
 // back gives the statements that the register was computed by, not beyond what
 // was read from memory.
 func (f *flow) back(register string) []*statement {
+	if found, ok := f.backs[register]; ok {
+		return found
+	}
 	want := registers{register: true}
 	for grown := true; grown; {
 		grown = false
@@ -139,7 +148,8 @@ func (f *flow) back(register string) []*statement {
 			}
 		}
 	}
-	return f.pick(func(s *statement) bool { return (s.is(arithmetic...) || s.is("ld.param")) && want.any(s.made()) })
+	f.backs[register] = f.pick(func(s *statement) bool { return (s.is(arithmetic...) || s.is("ld.param")) && want.any(s.made()) })
+	return f.backs[register]
 }
 
 var inBrackets = regexp.MustCompile(`\[(%\w+)`)

@@ -39,7 +39,10 @@ func cut(text string) source {
 var sources sync.Map // module name to source
 
 func sourceOf(module string) source {
-	s, _ := sources.LoadOrStore(module, cut(string(PTX(module))))
+	s, ok := sources.Load(module)
+	if !ok {
+		s, _ = sources.LoadOrStore(module, cut(string(PTX(module))))
+	}
 	return s.(source)
 }
 
@@ -51,6 +54,8 @@ type statement struct {
 	args       []string
 	text       string // all of it, in one line with single blanks
 	source     string // line and text; the first line of the entry is 1
+
+	from, to []string // what reads and made give, once asked for
 }
 
 var (
@@ -117,11 +122,14 @@ func (s *statement) writes() bool {
 
 // reads gives the registers that an instruction takes, guards apart.
 func (s *statement) reads() []string {
-	from := s.args
-	if s.writes() {
-		from = from[1:]
+	if s.from == nil {
+		from := s.args
+		if s.writes() {
+			from = from[1:]
+		}
+		s.from = append([]string{}, names.FindAllString(strings.Join(from, ","), -1)...)
 	}
-	return names.FindAllString(strings.Join(from, ","), -1)
+	return s.from
 }
 
 // change is a piece of an entry's text and what stands there in a mutant.
