@@ -231,10 +231,13 @@ func (k exactKernel) larger() exactKernel {
 // A kernel that reads the memory as the layout says agrees with the model, which
 // knows no layout.
 func TestExactHarness(t *testing.T) {
-	rng, m := rand.New(rand.NewPCG(18, 19)), newMemory(t)
+	rng, m, cases := rand.New(rand.NewPCG(18, 19)), newMemory(t), 40
+	if testing.Short() { // it is Go alone
+		cases = 10
+	}
 	for _, k := range exactHarnessKernels() {
 		k.run = k.portable(k.lines[0], exactNone)
-		for range 40 {
+		for range cases {
 			m.runExact(rng, k, randomExact(rng, k.larger()))
 		}
 	}

@@ -168,10 +168,13 @@ func (k kernel) larger() kernel {
 // A kernel that reads the memory as the layout says agrees with the model, which
 // knows no layout.
 func TestHarness(t *testing.T) {
-	rng, m := rand.New(rand.NewPCG(8, 9)), newMemory(t)
+	rng, m, cases := rand.New(rand.NewPCG(8, 9)), newMemory(t), 200
+	if testing.Short() { // it is Go alone
+		cases = 50
+	}
 	for _, k := range harnessKernels() {
 		k.run = k.portable(none)
-		for range 200 {
+		for range cases {
 			p := randomProblem(rng, k.larger())
 			m.run(rng, p, p.anyPart(rng, k))
 		}
