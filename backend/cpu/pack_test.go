@@ -43,15 +43,20 @@ func (p *panel) element(tile []byte, at, c, i int) uint32 {
 // TestTilesHoldTheWeights reads every packed tile back, element by element.
 func TestTilesHoldTheWeights(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
-	// Four pieces of a block whose first and last group are as far apart as four groups
-	// in a row: a group of two pieces, and one without features.
-	skips := make([]int32, 128)
-	for i := range skips {
-		skips[i] = []int32{0, 0, 2, 3}[i/32]
+	// Four pieces of a block that are no four groups in a row: a group of two pieces and
+	// one without features, whose first and last are as far apart as if they were, and a
+	// group without features alone.
+	all := shapes(t, rng)
+	for _, groups := range [][]int32{{0, 0, 2, 3}, {0, 2, 3, 4}} {
+		index := make([]int32, 128)
+		for i := range index {
+			index[i] = groups[i/32]
+		}
+		g, err := quant.IndexedGroups(index, 5)
+		require.NoError(t, err)
+		all = append(all, shape{n: 17, k: len(index), groups: g})
 	}
-	skipping, err := quant.IndexedGroups(skips, 4)
-	require.NoError(t, err)
-	for _, s := range append(shapes(t, rng), shape{n: 17, k: len(skips), groups: skipping}) {
+	for _, s := range all {
 		for bits := 0; bits <= 8; bits++ {
 			if bits == 1 {
 				continue

@@ -67,6 +67,12 @@ func TestGridOfALayer(t *testing.T) {
 	} {
 		require.Equal(t, c.want, w.grid(c.rows, c.threads), "%d rows, %d threads", c.rows, c.threads)
 	}
+	// One tile: rows are divided as long as weights are unpacked for them, or threads idle.
+	s.N = tileColumns
+	w = &product{panel: newPanel(bytePanel, &s)}
+	w.f.codes4.wideFrom = 48
+	require.Equal(t, grid{50, 1, 2, 1}, w.grid(100, 2))
+	require.Equal(t, grid{25, 1, 4, 1}, w.grid(100, 4))
 }
 
 func TestPickDividesEvenly(t *testing.T) {

@@ -20,7 +20,8 @@ type scheme struct {
 	bits, group int
 	sym         bool
 	refused     string // why it is not read, or empty
-	source      string // what errors call the place that bits and group are from
+	bitsFrom    string // what errors call the place that bits is from
+	groupFrom   string // and group
 }
 
 // entry is one of extra_config.
@@ -107,8 +108,11 @@ func (c *config) parsePacking(o *module.Object) error {
 // read may be of any kind, so they are looked at last.
 func (s scheme) with(o *module.Object) (scheme, error) {
 	var err error
-	if o.Has("bits") || o.Has("group_size") {
-		s.source = o.Name
+	if o.Has("bits") {
+		s.bitsFrom = o.Name
+	}
+	if o.Has("group_size") {
+		s.groupFrom = o.Name
 	}
 	bits := s.bits
 	if bits, err = o.Int("bits", bits); err != nil {

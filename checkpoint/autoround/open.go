@@ -145,11 +145,11 @@ func (r *reader) open(c *config, src safetensors.Source) error {
 		}
 		if p.awq {
 			asAWQ = append(asAWQ, m)
-			awqOf[m] = awq.Settings{GroupSize: s.group, ZeroPoints: !s.sym, Version: awq.GEMM, Source: s.source}
+			awqOf[m] = awq.Settings{GroupSize: s.group, ZeroPoints: !s.sym, Version: awq.GEMM, GroupSizeFrom: s.groupFrom}
 			continue
 		}
 		asGPTQ = append(asGPTQ, m)
-		gptqOf[m] = gptq.Settings{Bits: s.bits, GroupSize: s.group, Symmetric: s.sym, Version: max(p.version, 1), Source: s.source}
+		gptqOf[m] = gptq.Settings{Bits: s.bits, GroupSize: s.group, Symmetric: s.sym, Version: max(p.version, 1), BitsFrom: s.bitsFrom, GroupSizeFrom: s.groupFrom}
 	}
 	readers := make([]module.Format, 2)
 	var errs [2]error

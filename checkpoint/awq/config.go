@@ -39,7 +39,7 @@ type Settings struct {
 	ZeroPoints bool    // there are zero points; otherwise all are 8, stored or not
 	Version    Version // of no weight where types and shapes say otherwise
 
-	Source string // what errors call the place that GroupSize is from; "" stands for ConfigName
+	GroupSizeFrom string // what errors call the place that GroupSize is from; "" stands for ConfigName
 }
 
 // config is a parsed quantization configuration.

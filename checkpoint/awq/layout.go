@@ -144,7 +144,7 @@ func (l *layer) fits(t safetensors.Tensor, shape []int64) error {
 	if slices.Equal(t.Shape, shape) {
 		return nil
 	}
-	from := fmt.Sprintf("K=%d, N=%d from qweight as %s; group_size %d of %s", l.k, l.n, l.Version, l.GroupSize, module.ShortName(l.Source))
+	from := fmt.Sprintf("K=%d, N=%d from qweight as %s; group_size %d of %s", l.k, l.n, l.Version, l.GroupSize, module.ShortName(l.GroupSizeFrom))
 	err := quant.Errorf(quant.ErrFormat, t.Name, "shape", fmt.Sprintf("%v (%s)", shape, from), "%v", t.Shape)
 	if t.Name != l.scale || len(t.Shape) != 2 {
 		return err

@@ -1,6 +1,7 @@
 package awq
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -132,9 +133,7 @@ func (r *reader) warn(format string, args ...any) {
 // add finds and checks the tensors of a module.
 func (r *reader) add(name string, s Settings) error {
 	l := layer{Settings: s, said: s.Version, name: name}
-	if l.Source == "" {
-		l.Source = r.config
-	}
+	l.GroupSizeFrom = cmp.Or(l.GroupSizeFrom, r.config)
 	if err := l.find(r.src); err != nil {
 		return err
 	}

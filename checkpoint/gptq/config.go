@@ -25,7 +25,7 @@ type Settings struct {
 	Version   int   // 1: a stored zero point is the zero point − 1; 2: it is the zero point
 	Planar    bool  // codes and zero points of 3, 5, 6 and 7 bits are in planes
 
-	Source string // what errors call the place that Bits and GroupSize are from; "" stands for ConfigName
+	BitsFrom, GroupSizeFrom string // what errors call the places that Bits and GroupSize are from; "" stands for ConfigName
 }
 
 // config is a parsed quantization configuration.
@@ -90,8 +90,11 @@ func parseConfig(name string, data []byte) (*config, error) {
 // with returns s with the settings that o has.
 func (s Settings) with(o *module.Object) (Settings, error) {
 	var err error
-	if o.Has("bits") || o.Has("group_size") {
-		s.Source = o.Name
+	if o.Has("bits") {
+		s.BitsFrom = o.Name
+	}
+	if o.Has("group_size") {
+		s.GroupSizeFrom = o.Name
 	}
 	if s.Bits, err = o.Int("bits", s.Bits); err != nil {
 		return s, err

@@ -250,10 +250,10 @@ func TestShapesAreChecked(t *testing.T) {
 		{"3 bits in rows of 4", func(s tensors) {
 			s["three.qweight"] = s["m.qweight"]
 			s.ints("three.qweight", make([]uint32, 10*64), 10, 64)
-		}, "three.qweight: shape is [10 64], want a multiple of 3 rows and at most 2^30 features (bits 3 and group_size 32 of quantization_config: dynamic: \"three\")"},
+		}, "three.qweight: shape is [10 64], want a multiple of 3 rows and at most 2^30 features (bits 3 of quantization_config: dynamic: \"three\", group_size 32 of quantization_config)"},
 		{"wrong bits", func(s tensors) {
 			s["three.qweight"], s["three.qzeros"], s["three.scales"] = s["m.qweight"], s["m.qzeros"], s["m.scales"]
-		}, `three.qzeros: shape is [3 8], want [4 6] (K=128, N=64 from qweight; bits 3 and group_size 32 of quantization_config: dynamic: "three")`},
+		}, `three.qzeros: shape is [3 8], want [4 6] (K=128, N=64 from qweight; bits 3 of quantization_config: dynamic: "three", group_size 32 of quantization_config)`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			src := tensors{}
@@ -275,7 +275,7 @@ func TestWhichTensorHasTheWrongK(t *testing.T) {
 		rows, indices int64
 		want          string
 	}{
-		{"rows that change the groups", 32, 8, 96, "m.qweight: shape is [8 64], want [12 64] for K=96, as g_idx, scales and qzeros have (bits 4 and group_size 32 of quantization_config)"},
+		{"rows that change the groups", 32, 8, 96, "m.qweight: shape is [8 64], want [12 64] for K=96 of g_idx, which scales and qzeros fit (bits 4 and group_size 32 of quantization_config)"},
 		{"too many rows", 32, 16, 96, "m.qweight: shape is [16 64], want [12 64] for K=96"},
 		{"rows within the last group", 32, 11, 96, "m.qweight: shape is [11 64], want [12 64] for K=96"},
 		{"indices that change the groups", 32, 12, 64, "m.g_idx: shape is [64], want [96]"},

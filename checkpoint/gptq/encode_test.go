@@ -140,10 +140,10 @@ func TestWrittenConfigIsRead(t *testing.T) {
 	s, skip, err := read.of("model.layers.0.mlp.gate")
 	require.NoError(t, err)
 	require.NotEmpty(t, skip)
-	require.Equal(t, Settings{Bits: 4, GroupSize: 128, Symmetric: true, ActOrder: s.ActOrder, Version: 2, Source: "c"}, s)
+	require.Equal(t, Settings{Bits: 4, GroupSize: 128, Symmetric: true, ActOrder: s.ActOrder, Version: 2, BitsFrom: "c", GroupSizeFrom: "c"}, s)
 	s, skip, err = read.of("model.layers.0.mlp.down_proj")
 	require.NoError(t, err)
 	require.Empty(t, skip)
-	require.Equal(t, Settings{Bits: 8, GroupSize: -1, ActOrder: s.ActOrder, Version: 2, Source: `c: dynamic: "+:.*down_proj$"`}, s)
+	require.Equal(t, Settings{Bits: 8, GroupSize: -1, ActOrder: s.ActOrder, Version: 2, BitsFrom: `c: dynamic: "+:.*down_proj$"`, GroupSizeFrom: `c: dynamic: "+:.*down_proj$"`}, s)
 	require.True(t, *s.ActOrder)
 }

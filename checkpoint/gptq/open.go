@@ -1,6 +1,7 @@
 package gptq
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -126,9 +127,7 @@ func (r *reader) add(name string, s Settings) error {
 		r.warn("%s: stored both as qweight and as weight; qweight is read", name)
 	}
 	l := layer{Settings: s, name: name}
-	if l.Source == "" {
-		l.Source = r.config
-	}
+	l.BitsFrom, l.GroupSizeFrom = cmp.Or(l.BitsFrom, r.config), cmp.Or(l.GroupSizeFrom, r.config)
 	if err := l.find(r.src); err != nil {
 		return err
 	}
@@ -332,7 +331,7 @@ func (l *layer) groupsOf(k int) int {
 // another, with as many groups as zero points and scales have; 0 where it is not.
 func (l *layer) indexed(src safetensors.Source) int {
 	g, ok := src.Lookup(l.name + ".g_idx")
-	if !ok || len(g.Shape) != 1 || g.Shape[0] < 1 || g.Shape[0] > quant.MaxDim || g.Shape[0] == int64(l.k) || g.Shape[0]*int64(l.Bits)%32 != 0 {
+	if !ok || g.Type != safetensors.I32 || len(g.Shape) != 1 || g.Shape[0] < 1 || g.Shape[0] > quant.MaxDim || g.Shape[0] == int64(l.k) || g.Shape[0]*int64(l.Bits)%32 != 0 {
 		return 0
 	}
 	k := int(g.Shape[0])
@@ -353,7 +352,7 @@ func (l *layer) checkRows(src safetensors.Source, w safetensors.Tensor) error {
 		return nil
 	}
 	return quant.Errorf(quant.ErrFormat, l.qweight, "shape",
-		fmt.Sprintf("%v for K=%d, as g_idx, scales and qzeros have (%s)", []int{k * l.Bits / 32, l.n}, k, l.said()), "%v", w.Shape)
+		fmt.Sprintf("%v for K=%d of g_idx, which scales and qzeros fit (%s)", []int{k * l.Bits / 32, l.n}, k, l.said()), "%v", w.Shape)
 }
 
 // fits checks a shape and says what it follows from.
@@ -367,7 +366,11 @@ func (l *layer) fits(t safetensors.Tensor, shape ...int) error {
 
 // said is what shapes follow from beside other shapes, and where it is said.
 func (l *layer) said() string {
-	return fmt.Sprintf("bits %d and group_size %d of %s", l.Bits, l.GroupSize, module.ShortName(l.Source))
+	bits, group := module.ShortName(l.BitsFrom), module.ShortName(l.GroupSizeFrom)
+	if bits == group {
+		return fmt.Sprintf("bits %d and group_size %d of %s", l.Bits, l.GroupSize, bits)
+	}
+	return fmt.Sprintf("bits %d of %s, group_size %d of %s", l.Bits, bits, l.GroupSize, group)
 }
 
 // words looks up a matrix of 32-bit words that is not empty.

@@ -139,7 +139,7 @@ func TestBadDescriptions(t *testing.T) {
 		`{"m.q.weight":"W8A16","m.k.weight":"W8A16"}`:                       "m.k.weight: tensor is absent, the first of 1, want it in the files, as desc.json says (W8A16)",
 		`{"m.q.weight":"W8A16","m.q.weight_scale":"W4A4_DYNAMIC"}`:          "desc.json: m.q.weight_scale is W4A4_DYNAMIC, want W8A16, as m.q.weight is",
 		`{"m.q.weight":"W8A16","group_size":3}`:                             "m.q.weight_scale: shape is [4 2], want [4 1] or [4 3] for W8A16, a weight of [4 8] and group_size 3 of desc.json",
-		`{"m.q.weight":"W8A16"}`:                                            "m.q.weight_scale: shape is [4 2], want [4 1] for W8A16, a weight of [4 8] and group_size 0 of desc.json",
+		`{"m.q.weight":"W8A16"}`:                                            "m.q.weight_scale: shape is [4 2], want [4 1] for W8A16, a weight of [4 8] and no group_size in desc.json",
 	} {
 		_, err := Open([]byte(text), src, ConfigName("desc.json"))
 		require.ErrorIs(t, err, quant.ErrFormat, text)

@@ -221,9 +221,14 @@ func TestParseObject(t *testing.T) {
 
 func TestShortName(t *testing.T) {
 	for name, want := range map[string]string{
-		"config.json": "config.json",
-		"/models/a/config.json: quantization_config":     "config.json: quantization_config",
-		`a/config.json: q: dynamic: "+:.*/(down|up): x"`: `config.json: q: dynamic: "+:.*/(down|up): x"`,
+		"config.json":         "config.json",
+		"":                    "",
+		"quantization_config": "quantization_config",
+		`quantization_config: extra_config: "a/b"`:             `quantization_config: extra_config: "a/b"`,
+		"/models/a/config.json: quantization_config":           "config.json: quantization_config",
+		"/data/my: models/a/config.json: quantization_config":  "config.json: quantization_config",
+		"/data/my: models/a/quant_model_description_w4a4.json": "quant_model_description_w4a4.json",
+		`a/config.json: q: dynamic: "+:.*/(down|up): x"`:       `config.json: q: dynamic: "+:.*/(down|up): x"`,
 	} {
 		require.Equal(t, want, ShortName(name))
 	}

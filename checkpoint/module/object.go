@@ -141,11 +141,17 @@ func (o *Object) Raw(key string) (json.RawMessage, bool) {
 // directory: "config.json: quantization_config" of
 // "/models/a/config.json: quantization_config".
 func ShortName(name string) string {
-	file, keys, inside := strings.Cut(name, ": ")
-	if file = filepath.Base(file); inside {
-		return file + ": " + keys
+	const end = ".json"
+	file, keys := name, ""
+	if i := strings.Index(name, end+": "); i >= 0 {
+		file, keys = name[:i+len(end)], name[i+len(end):]
+	} else if i := strings.Index(name, ": "); i >= 0 && !strings.HasSuffix(name, end) {
+		file, keys = name[:i], name[i:]
 	}
-	return file
+	if file != "" {
+		file = filepath.Base(file)
+	}
+	return file + keys
 }
 
 // Has reports whether a field is there and not null.

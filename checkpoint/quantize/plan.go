@@ -82,7 +82,7 @@ func newPlan(m *checkpoint.Model, dir string, o Options) (*plan, error) {
 		}
 		p.layers = append(p.layers, l)
 	}
-	problems = append(problems, idleGlobs(m, o, used)...)
+	problems = append(idleGlobs(m, o, used), problems...) // first: of many layers only some are named
 	if len(problems) > 0 {
 		return nil, joined(problems)
 	}

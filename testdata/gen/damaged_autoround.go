@@ -31,7 +31,7 @@ func (d damage) autoRound() {
 	add("extra-entry-text", general(`"extra_config": {"lm_head": "fp16"}`), "extra_config", "lm_head", "one JSON object")
 	add("extra-bad-pattern", general(`"extra_config": {".*(down": {"bits": 8}}`), ".*(down")
 	add("extra-lookahead", general(`"extra_config": {"^(?!.*down).*$": {"bits": 16}}`), "^(?!.*down).*$", "negative lookahead")
-	add("extra-bits-8", general(`"extra_config": {".*down_proj$": {"bits": 8}}`), down+".qzeros", "[2 2]", "bits 8 and group_size 16 of config.json: quantization_config: extra_config: \".*down_proj$\")")
+	add("extra-bits-8", general(`"extra_config": {".*down_proj$": {"bits": 8}}`), down+".qzeros", "[2 2]", "bits 8 of config.json: quantization_config: extra_config: \".*down_proj$\", group_size 16 of config.json: quantization_config)")
 	add("awq-asym-as-gptq", autoRoundConfig(4, 16, false, "auto_round:auto_awq", ""), down+".qzeros", "auto_round:auto_awq", "GPTQ")
 	d.model("auto-round-awq-bits-2", smallAWQ(), autoRoundConfig(2, 16, false, "auto_round:auto_awq", ""), "bits is 2", "AWQ", "1 layer, "+down)
 }

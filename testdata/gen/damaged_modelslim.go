@@ -97,7 +97,7 @@ func (d damage) slimDescriptions() {
 	}
 	grouped = append(grouped.without(down+".weight_scale").without(down+".weight_offset"), floats(down+".weight_scale", "F32", make([]float64, 32), 16, 2))
 	d.slim("group-size-disagrees", grouped, gk.description("W8A16", 8, grouped...), down+".weight_scale", "[16 2]", "[16 4]", "group_size 8")
-	d.slim("group-size-absent", grouped, gk.description("W8A16", 0, grouped...), down+".weight_scale", "[16 2]", "[16 1]", "group_size 0")
+	d.slim("group-size-absent", grouped, gk.description("W8A16", 0, grouped...), down+".weight_scale", "[16 2]", "[16 1]", "no group_size in quant_model_description.json")
 	gk[down+".weight_scale"] = "W4A4_DYNAMIC"
 	d.slim("types-disagree", grouped, gk.description("W8A16", 16, grouped...), down+".weight_scale is W4A4_DYNAMIC", "want W8A16")
 

@@ -155,7 +155,7 @@ func (m *memory) runExact(rng *rand.Rand, k exactKernel, p *exactProblem) {
 		}
 		w := part.of(want, p, row)[column]
 		if !same(w, math.Float32frombits(got)) {
-			m.t.Fatalf("row %d, column %d of %s: %g (%#x), want %g (%#x)", row, column, p, math.Float32frombits(got), got, w, math.Float32bits(w))
+			m.t.Fatalf("row %d, column %d of %+v of %s: %g (%#x), want %g (%#x)", row, column, part, p, math.Float32frombits(got), got, w, math.Float32bits(w))
 		}
 	}
 }

@@ -13,12 +13,16 @@ import (
 // The last element of x comes first in an order as often as any, so that no load may
 // take more than an element.
 func TestRowGather(t *testing.T) {
-	requireFeatures(t, []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C})
-	kernels := map[int]func(dst, x *byte, order *int32, n uintptr){2: RowGather16AVX2, 4: RowGather32AVX2}
-	rng, m := rand.New(rand.NewPCG(21, 22)), newMemory(t)
-	for range 2000 {
-		n, k, behind := 1+rng.IntN(70), 1+rng.IntN(50), rng.IntN(4) != 0
-		for size, run := range kernels {
+	avx2 := []cpuid.FeatureID{cpuid.AVX, cpuid.AVX2}
+	for _, kernel := range []struct {
+		size  int // bytes of an element
+		needs []cpuid.FeatureID
+		run   func(dst, x *byte, order *int32, n uintptr)
+	}{{size: 2, needs: avx2, run: RowGather16AVX2}, {size: 4, needs: avx2, run: RowGather32AVX2}} {
+		requireFeatures(t, kernel.needs)
+		rng, m, size := rand.New(rand.NewPCG(21, 22)), newMemory(t), kernel.size
+		for range 2000 {
+			n, k, behind := 1+rng.IntN(70), 1+rng.IntN(50), rng.IntN(4) != 0
 			x, dst, order := m.take("x", k*size, behind), m.take("y", n*size, behind), m.take("order", n*4, behind)
 			for i := range x {
 				x[i] = byte(rng.Uint32())
@@ -33,7 +37,7 @@ func TestRowGather(t *testing.T) {
 				want = append(want, x[at*size:][:size]...)
 			}
 			given := [][]byte{bytes.Clone(x), bytes.Clone(order)}
-			run(&dst[0], &x[0], (*int32)(unsafe.Pointer(&order[0])), uintptr(n))
+			kernel.run(&dst[0], &x[0], (*int32)(unsafe.Pointer(&order[0])), uintptr(n))
 			if !bytes.Equal(want, dst) || !bytes.Equal(given[0], x) || !bytes.Equal(given[1], order) {
 				t.Fatalf("%d of %d elements of %d bytes: %x, want %x", n, k, size, dst, want)
 			}
