@@ -13,12 +13,12 @@ import (
 // The last element of x comes first in an order as often as any, so that no load may
 // take more than an element.
 func TestRowGather(t *testing.T) {
-	avx2 := []cpuid.FeatureID{cpuid.AVX, cpuid.AVX2}
-	for _, kernel := range []struct {
+	kernels := []struct {
 		size  int // bytes of an element
 		needs []cpuid.FeatureID
 		run   func(dst, x *byte, order *int32, n uintptr)
-	}{{size: 2, needs: avx2, run: RowGather16AVX2}, {size: 4, needs: avx2, run: RowGather32AVX2}} {
+	}{{size: 2, needs: needsAVX2, run: RowGather16AVX2}, {size: 4, needs: needsAVX2, run: RowGather32AVX2}}
+	for _, kernel := range kernels {
 		requireFeatures(t, kernel.needs)
 		rng, m, size := rand.New(rand.NewPCG(21, 22)), newMemory(t), kernel.size
 		for range 2000 {
