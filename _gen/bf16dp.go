@@ -113,11 +113,10 @@ func dotCodes4(k exactFMA, segments int) weights512 {
 			k.fill(0x0f0f0f0f, mask)
 			low, high := zmm[0], zmm[1]
 			k.VMOVAPS(low, high)
-			k.TESTQ(operand.I32(formBytes), exForm)
-			k.JEQ(operand.LabelRef("table"))
-			k.VXORPS(low, low, low)
-			k.fill(0x41800000, high) // 16
-			k.Label("table")
+			k.ifBytes("table", exForm, func() {
+				k.VXORPS(low, low, low)
+				k.fill(0x41800000, high) // 16
+			})
 			k.iota(zmm[2])
 			for _, half := range []reg.VecPhysical{low, high} {
 				k.VSUBPS(half, zmm[2], half)
@@ -178,10 +177,7 @@ func dotCodes8(k exactFMA, segments int) weights512 {
 			k.MOVQ(operand.U64(0x3333333333333333), exAny)
 			k.KMOVQ(exAny, lower)
 		},
-		take: func(s int, m operand.Mem) {
-			k.byteZeros(m, zmm[3])
-			codes.take(s)
-		},
+		take: codes.takeBytes,
 		weight: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
 			codes.weightIn(s, 2*i, w, first)
 			y := codes.weightIn(s, 2*i+1, w, zmm[2])

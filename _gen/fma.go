@@ -78,10 +78,15 @@ func (k exactFMA) header() {
 	k.JNE(operand.LabelRef("narrow"))
 	k.MOVL(operand.U32(f32), exHead.As32())
 	k.Label("narrow")
-	k.TESTQ(operand.I32(formBytes), exForm)
-	k.JEQ(operand.LabelRef("headed"))
-	k.ADDQ(operand.Imm(4*16), exHead)
-	k.Label("headed")
+	k.ifBytes("headed", exForm, func() { k.ADDQ(operand.Imm(4*16), exHead) })
+}
+
+// ifBytes emits body for a form with zero points of bytes; label is behind it.
+func (k exactFMA) ifBytes(label string, form operand.Op, body func()) {
+	k.TESTQ(operand.I32(formBytes), form)
+	k.JEQ(operand.LabelRef(label))
+	body()
+	k.Label(label)
 }
 
 // byScales emits body for each scale type and runs the one of form, a Form.

@@ -67,10 +67,7 @@ func (k codes512) weights() weights512 {
 				k.VSUBPS(zmm[3], zmm[2], k.table())
 			}
 		},
-		take: func(s int, m operand.Mem) {
-			k.byteZeros(m, zmm[3])
-			k.take(s)
-		},
+		take: k.takeBytes,
 		weight: func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical {
 			if k.bits == codes4 && !bytes {
 				return k.lookedUp(i, w)
@@ -104,6 +101,12 @@ func (k codes512) take(s int) {
 	for j, one := range k.ones {
 		k.VADDPS(one, zmm[3], k.taken[s*len(k.ones)+j])
 	}
+}
+
+// takeBytes does so of the zero points at m.
+func (k codes512) takeBytes(s int, m operand.Mem) {
+	k.byteZeros(m, zmm[3])
+	k.take(s)
 }
 
 // weightIn makes y u−z of feature i of the line at w. Features come in order.

@@ -132,11 +132,10 @@ func (k *gemvFMA) codes(c codeBits, zeros int) (table func(s, h, j int) operand.
 		k.zeroTable(c, func() {}, func(s, h int) {}, table)
 	}
 	k.block = func() {
-		k.TESTQ(operand.I32(formBytes), exForm)
-		k.JEQ(operand.LabelRef("zeros"))
-		zeros := func(s, h int) { k.byteZeros(at(exAny, 16*s+8*h), ymm[0]) }
-		k.zeroTable(c, func() { k.LEAQ(indexed(exW, exHead, 1, -4*16), exAny) }, zeros, table)
-		k.Label("zeros")
+		k.ifBytes("zeros", exForm, func() {
+			zeros := func(s, h int) { k.byteZeros(at(exAny, 16*s+8*h), ymm[0]) }
+			k.zeroTable(c, func() { k.LEAQ(indexed(exW, exHead, 1, -4*16), exAny) }, zeros, table)
+		})
 	}
 	k.ahead = func() reg.Register {
 		k.MOVQ(at(exFrame, slot), exLeft)

@@ -33,7 +33,10 @@ func (k *rowsFMA) codes(c codeBits) {
 	mask := func(j int) operand.Mem { return at(exFrame, rowsSlots+32*j) }
 	one := func(j int) operand.Mem { return at(exFrame, rowsSlots+32*(fields+j)) }
 	taken := func(s, h, j int) operand.Mem { return at(exFrame, rowsSlots+32*(fields*(2+2*s+h)+j)) }
-	words := rowsSlots + 32*fields*(2+2*k.together) // of codes, where they stay in the frame
+	frame, words := rowsSlots+32*fields*(2+2*k.together), 0
+	if k.rows == 6 && c == codes4 { // a word has four codes, and sums leave no register for it
+		words, frame = frame, frame+4*32
+	}
 	zeros, weights, x, exponents := ymm[0], ymm[12:14], ymm[14], ymm[15]
 	take := func(s, h int) {
 		for j := range fields {
@@ -43,7 +46,7 @@ func (k *rowsFMA) codes(c codeBits) {
 	}
 	k.once = func() {
 		k.MOVQ(exAny, exLeft)
-		k.frame(words + 4*32)
+		k.frame(frame)
 		for j := range fields {
 			k.fill(c.mask(j), ymm[1])
 			k.VMOVAPS(ymm[1], mask(j))
@@ -59,17 +62,16 @@ func (k *rowsFMA) codes(c codeBits) {
 		}
 	}
 	k.segment = func(label string, s int) {
-		k.TESTQ(operand.I32(formBytes), k.slots.Offset(rowsForm))
-		k.JEQ(operand.LabelRef(label))
-		for _, h := range halves {
-			k.byteZeros(at(rowsZero, 8*h), zeros)
-			take(s, h)
-		}
-		k.ADDQ(operand.Imm(16), rowsZero)
-		k.Label(label)
+		k.ifBytes(label, k.slots.Offset(rowsForm), func() {
+			for _, h := range halves {
+				k.byteZeros(at(rowsZero, 8*h), zeros)
+				take(s, h)
+			}
+			k.ADDQ(operand.Imm(16), rowsZero)
+		})
 	}
 	k.line = func(segments []rowsSegment) {
-		in := codeWords{k: k, bits: c, segments: segments, exponents: exponents, frame: words, there: map[bool]bool{}}
+		in := codeWords{k, segments, exponents, words, map[bool]bool{}}
 		for i := range c.perLine() {
 			high, j := c.at(i)
 			in.read(high)
@@ -87,14 +89,13 @@ func (k *rowsFMA) codes(c codeBits) {
 
 // codeWords are the low and high words of a line, which take as many registers
 // as sums leave: four for both words of one segment, two for one word of each
-// segment, or with six rows none but those of the weights. For six rows of 4-bit
-// codes, where a word has four codes, they are made once and stay in the frame.
+// segment, or with six rows none but those of the weights: then they are made for
+// every feature, or once where they have a place in the frame.
 type codeWords struct {
 	k         *rowsFMA
-	bits      codeBits
 	segments  []rowsSegment
 	exponents reg.VecPhysical
-	frame     int // where words stay in it
+	frame     int // their place in it, 0: none
 	there     map[bool]bool
 }
 
@@ -121,7 +122,7 @@ func (c codeWords) register(s, h int, high bool) reg.VecPhysical {
 	return ymm[8+2*s+h]
 }
 
-func (c codeWords) inFrame() bool { return c.k.rows == 6 && c.bits == codes4 }
+func (c codeWords) inFrame() bool { return c.frame > 0 }
 
 // both says whether both words of the line stay in registers.
 func (c codeWords) both() bool { return len(c.segments) == 1 && c.k.rows < 5 }

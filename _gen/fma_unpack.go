@@ -198,14 +198,13 @@ Codes of `+bits+` bits as an unpacked panel.
 			take()
 		}
 		k.segment = func() {
-			k.TESTQ(operand.I32(formBytes), exForm)
-			k.JEQ(operand.LabelRef("zeros"))
-			for _, h := range halves {
-				k.byteZeros(at(unpackZero, 8*h), ymm[4+h])
-			}
-			k.ADDQ(operand.Imm(16), unpackZero)
-			take()
-			k.Label("zeros")
+			k.ifBytes("zeros", exForm, func() {
+				for _, h := range halves {
+					k.byteZeros(at(unpackZero, 8*h), ymm[4+h])
+				}
+				k.ADDQ(operand.Imm(16), unpackZero)
+				take()
+			})
 		}
 		k.line = func(h int, w operand.Mem) (weights []func() reg.VecPhysical) {
 			for i := range c.perLine() {

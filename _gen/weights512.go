@@ -54,15 +54,9 @@ func (k *gemvFMA) with(weights weights512) {
 		k.once = weights.once
 	}
 	k.aheadIn(exFrame)
-	zeros := func(label string, body func()) {
-		k.TESTQ(operand.I32(formBytes), exForm)
-		k.JEQ(operand.LabelRef(label))
-		body()
-		k.Label(label)
-	}
 	if k.scaled {
 		k.block = func() {
-			zeros("zeros", func() {
+			k.ifBytes("zeros", exForm, func() {
 				k.LEAQ(indexed(exW, exHead, 1, -4*16), exAny)
 				for s := range 4 {
 					weights.take(s, at(exAny, 16*s))
@@ -70,7 +64,7 @@ func (k *gemvFMA) with(weights weights512) {
 			})
 		}
 		k.fewer = func() { k.LEAQ(at(exW, -4*16), exXBytes) }
-		k.begin1 = func() { zeros("zeros_one", func() { weights.take(0, at(exXBytes, 0)) }) }
+		k.begin1 = func() { k.ifBytes("zeros_one", exForm, func() { weights.take(0, at(exXBytes, 0)) }) }
 		k.end1 = func() { k.ADDQ(operand.Imm(16), exXBytes) }
 	}
 	line := func(s int, w operand.Mem, x func(i int) operand.Mem, sum reg.VecPhysical, bytes bool) {
@@ -100,11 +94,10 @@ func (k *rowsFMA) with(weights weights512) {
 		}
 	}
 	k.segment = func(label string, s int) {
-		k.TESTQ(operand.I32(formBytes), k.slots.Offset(rowsForm))
-		k.JEQ(operand.LabelRef(label))
-		weights.take(s, at(rowsZero, 0))
-		k.ADDQ(operand.Imm(16), rowsZero)
-		k.Label(label)
+		k.ifBytes(label, k.slots.Offset(rowsForm), func() {
+			weights.take(s, at(rowsZero, 0))
+			k.ADDQ(operand.Imm(16), rowsZero)
+		})
 	}
 	k.line = func(segments []rowsSegment) {
 		weights.either(k.exactFMA, fmt.Sprintf("lines%d", len(segments)), k.slots.Offset(rowsForm), func(bytes bool) {
@@ -126,11 +119,10 @@ func (k *unpackFMA) with(weights weights512, inLine int) {
 	k.once = weights.once
 	if k.scaled {
 		k.segment = func() {
-			k.TESTQ(operand.I32(formBytes), exForm)
-			k.JEQ(operand.LabelRef("zeros"))
-			weights.take(0, at(unpackZero, 0))
-			k.ADDQ(operand.Imm(16), unpackZero)
-			k.Label("zeros")
+			k.ifBytes("zeros", exForm, func() {
+				weights.take(0, at(unpackZero, 0))
+				k.ADDQ(operand.Imm(16), unpackZero)
+			})
 		}
 	}
 	k.line = func(_ int, w operand.Mem) (out []func() reg.VecPhysical) {

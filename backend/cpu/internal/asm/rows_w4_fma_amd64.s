@@ -18,7 +18,7 @@
 
 // func RowsW4FMAx2(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW4FMAx2(SB), $952-8
+TEXT ·RowsW4FMAx2(SB), $824-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -677,7 +677,7 @@ next:
 
 // func RowsW4FMAx3(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW4FMAx3(SB), NOSPLIT, $696-8
+TEXT ·RowsW4FMAx3(SB), NOSPLIT, $568-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -988,7 +988,7 @@ single0_scaled:
 
 // func RowsW4FMAx4(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW4FMAx4(SB), NOSPLIT, $696-8
+TEXT ·RowsW4FMAx4(SB), NOSPLIT, $568-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1333,7 +1333,7 @@ single0_scaled:
 
 // func RowsW4FMAx5(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW4FMAx5(SB), NOSPLIT, $696-8
+TEXT ·RowsW4FMAx5(SB), NOSPLIT, $568-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX

@@ -18,7 +18,7 @@
 
 // func RowsW8FMAx2(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW8FMAx2(SB), NOSPLIT, $568-8
+TEXT ·RowsW8FMAx2(SB), NOSPLIT, $440-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -473,7 +473,7 @@ next:
 
 // func RowsW8FMAx3(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW8FMAx3(SB), NOSPLIT, $440-8
+TEXT ·RowsW8FMAx3(SB), NOSPLIT, $312-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -696,7 +696,7 @@ single0_scaled:
 
 // func RowsW8FMAx4(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW8FMAx4(SB), NOSPLIT, $440-8
+TEXT ·RowsW8FMAx4(SB), NOSPLIT, $312-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -941,7 +941,7 @@ single0_scaled:
 
 // func RowsW8FMAx5(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW8FMAx5(SB), NOSPLIT, $440-8
+TEXT ·RowsW8FMAx5(SB), NOSPLIT, $312-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1205,7 +1205,7 @@ single0_scaled:
 
 // func RowsW8FMAx6(c *Call)
 // Requires: AVX, AVX2, F16C, FMA3, MMX+
-TEXT ·RowsW8FMAx6(SB), NOSPLIT, $440-8
+TEXT ·RowsW8FMAx6(SB), NOSPLIT, $312-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
