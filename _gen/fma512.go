@@ -60,13 +60,7 @@ func newCodes512(k exactFMA, c codeBits, segments int) codes512 {
 // weights are the codes times float32.
 func (k codes512) weights() weights512 {
 	return weights512{
-		once: func() {
-			k.once()
-			if k.bits == codes4 {
-				k.iota(zmm[2])
-				k.VSUBPS(zmm[3], zmm[2], k.table())
-			}
-		},
+		once: k.once,
 		take: k.takeBytes,
 		weight: func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical {
 			if k.bits == codes4 && !bytes {
@@ -86,6 +80,12 @@ func (k codes512) once() {
 	for j := range k.ones {
 		k.fill(k.bits.one(j), k.ones[j])
 		k.fill(k.bits.one(j)^k.bits.mask(j), k.masks[j])
+	}
+	if k.bits == codes4 { // only segments with zero points of bytes take something of their own
+		k.take(0)
+		k.iota(zmm[2])
+		k.VSUBPS(zmm[3], zmm[2], k.table())
+		return
 	}
 	for s := range len(k.taken) / len(k.ones) {
 		k.take(s)

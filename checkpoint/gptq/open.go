@@ -310,7 +310,7 @@ func (l *layer) check(src safetensors.Source) error {
 			return quant.Errorf(quant.ErrFormat, g.Name, "type", "I32", "%s", g.Type)
 		}
 		err := l.fits(g, l.k)
-		if k := l.indexed(src); k > 0 && err != nil && (l.GroupSize < 1 || l.k%l.GroupSize != 0) {
+		if k := l.indexed(src); k > 0 && err != nil && !l.fillsGroups(l.k) {
 			about := err.(*quant.FieldError)
 			about.Want += fmt.Sprintf(", or %v in qweight", []int{k * l.Bits / 32, l.n})
 		}
@@ -326,6 +326,9 @@ func (l *layer) groupsOf(k int) int {
 	}
 	return (k-1)/l.GroupSize + 1
 }
+
+// fillsGroups reports whether k features are whole groups of a size that is said.
+func (l *layer) fillsGroups(k int) bool { return l.GroupSize > 0 && k%l.GroupSize == 0 }
 
 // indexed returns the K of the group index where it could be that of qweight and is
 // another, with as many groups as zero points and scales have; 0 where it is not.
@@ -348,7 +351,7 @@ func (l *layer) indexed(src safetensors.Source) int {
 // have. Where both have the same number of groups, theirs is right that fills them.
 func (l *layer) checkRows(src safetensors.Source, w safetensors.Tensor) error {
 	k := l.indexed(src)
-	if k == 0 || l.groupsOf(k) == l.groups && (l.GroupSize < 1 || k%l.GroupSize != 0) {
+	if k == 0 || l.groupsOf(k) == l.groups && !l.fillsGroups(k) {
 		return nil
 	}
 	return quant.Errorf(quant.ErrFormat, l.qweight, "shape",

@@ -71,11 +71,11 @@ func (r *reader) checkScales(d *description, l *layer) error {
 		shapes = append(shapes, []int64{n, groups})
 		want += fmt.Sprintf(" or [%d %d]", n, groups)
 	}
-	size := fmt.Sprintf("group_size %d of", d.groupSize)
-	if d.groupSize == 0 {
-		size = "no group_size in"
-	}
 	if !slices.ContainsFunc(shapes, func(s []int64) bool { return slices.Equal(s, t.Shape) }) {
+		size := fmt.Sprintf("group_size %d of", d.groupSize)
+		if d.groupSize == 0 {
+			size = "no group_size in"
+		}
 		err := quant.Errorf(quant.ErrFormat, t.Name, "shape",
 			fmt.Sprintf("%s for %s, a weight of [%d %d] and %s %s", want, l.Detail, l.N, l.K, size, module.ShortName(d.name)), "%v", t.Shape)
 		if !l.scheme.groups || len(t.Shape) != 2 || t.Shape[0] != n {

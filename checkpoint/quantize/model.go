@@ -179,10 +179,10 @@ func (w *writer) quantize(ctx context.Context, s *safetensors.Writer, i int) err
 		return err
 	}
 	tensors, err := w.encoder.Encode(l.Name, &w.packed)
-	if err != nil && w.o.RisksZero() {
-		err = fmt.Errorf("%w: write gptq_v2 (Format, --format), or search scales (Parity, --method rtn-accurate), which keeps away from 0", err)
-	}
 	if err != nil {
+		if w.o.RisksZero() {
+			err = fmt.Errorf("%w: write gptq_v2 (Format, --format), or search scales (Parity, --method rtn-accurate), which keeps away from 0", err)
+		}
 		return err
 	}
 	for _, t := range tensors {

@@ -73,18 +73,6 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z10, Z3, Z14
 	VADDPS       Z11, Z3, Z15
-	VADDPS       Z8, Z3, Z16
-	VADDPS       Z9, Z3, Z17
-	VADDPS       Z10, Z3, Z18
-	VADDPS       Z11, Z3, Z19
-	VADDPS       Z8, Z3, Z20
-	VADDPS       Z9, Z3, Z21
-	VADDPS       Z10, Z3, Z22
-	VADDPS       Z11, Z3, Z23
-	VADDPS       Z8, Z3, Z24
-	VADDPS       Z9, Z3, Z25
-	VADDPS       Z10, Z3, Z26
-	VADDPS       Z11, Z3, Z27
 	MOVQ         $0x0706050403020100, DX
 	VMOVQ        DX, X2
 	MOVQ         $0x0f0e0d0c0b0a0908, DX

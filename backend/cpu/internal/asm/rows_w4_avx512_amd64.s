@@ -74,10 +74,6 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z10, Z3, Z14
 	VADDPS       Z11, Z3, Z15
-	VADDPS       Z8, Z3, Z16
-	VADDPS       Z9, Z3, Z17
-	VADDPS       Z10, Z3, Z18
-	VADDPS       Z11, Z3, Z19
 	MOVQ         $0x0706050403020100, DX
 	VMOVQ        DX, X2
 	MOVQ         $0x0f0e0d0c0b0a0908, DX
@@ -575,10 +571,6 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z10, Z3, Z14
 	VADDPS       Z11, Z3, Z15
-	VADDPS       Z8, Z3, Z16
-	VADDPS       Z9, Z3, Z17
-	VADDPS       Z10, Z3, Z18
-	VADDPS       Z11, Z3, Z19
 	MOVQ         $0x0706050403020100, DX
 	VMOVQ        DX, X2
 	MOVQ         $0x0f0e0d0c0b0a0908, DX
@@ -1136,10 +1128,6 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z10, Z3, Z14
 	VADDPS       Z11, Z3, Z15
-	VADDPS       Z8, Z3, Z16
-	VADDPS       Z9, Z3, Z17
-	VADDPS       Z10, Z3, Z18
-	VADDPS       Z11, Z3, Z19
 	MOVQ         $0x0706050403020100, DX
 	VMOVQ        DX, X2
 	MOVQ         $0x0f0e0d0c0b0a0908, DX
@@ -1758,10 +1746,6 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z10, Z3, Z14
 	VADDPS       Z11, Z3, Z15
-	VADDPS       Z8, Z3, Z16
-	VADDPS       Z9, Z3, Z17
-	VADDPS       Z10, Z3, Z18
-	VADDPS       Z11, Z3, Z19
 	MOVQ         $0x0706050403020100, DX
 	VMOVQ        DX, X2
 	MOVQ         $0x0f0e0d0c0b0a0908, DX
@@ -2442,10 +2426,6 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z10, Z3, Z14
 	VADDPS       Z11, Z3, Z15
-	VADDPS       Z8, Z3, Z16
-	VADDPS       Z9, Z3, Z17
-	VADDPS       Z10, Z3, Z18
-	VADDPS       Z11, Z3, Z19
 	MOVQ         $0x0706050403020100, DX
 	VMOVQ        DX, X2
 	MOVQ         $0x0f0e0d0c0b0a0908, DX
@@ -2756,10 +2736,6 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z10, Z3, Z14
 	VADDPS       Z11, Z3, Z15
-	VADDPS       Z8, Z3, Z16
-	VADDPS       Z9, Z3, Z17
-	VADDPS       Z10, Z3, Z18
-	VADDPS       Z11, Z3, Z19
 	MOVQ         $0x0706050403020100, DX
 	VMOVQ        DX, X2
 	MOVQ         $0x0f0e0d0c0b0a0908, DX
@@ -3090,10 +3066,6 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z10, Z3, Z14
 	VADDPS       Z11, Z3, Z15
-	VADDPS       Z8, Z3, Z16
-	VADDPS       Z9, Z3, Z17
-	VADDPS       Z10, Z3, Z18
-	VADDPS       Z11, Z3, Z19
 	MOVQ         $0x0706050403020100, DX
 	VMOVQ        DX, X2
 	MOVQ         $0x0f0e0d0c0b0a0908, DX
