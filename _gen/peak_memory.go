@@ -21,7 +21,8 @@ A loop that keeps the load, the multiply and the integer ports of a core busy at
 once, from the first cache: whatever else the core does makes it slower. Its
 vectors have 128 bits, as these fill the ports as well as wider ones do: Zen 3
 takes 256-bit products with memory at full speed only after some 100 us of them,
-and would seem disturbed wherever the probe follows anything else.
+and would seem disturbed wherever the probe follows anything else. Or they have
+512, beside work that has such: many processors have a lower clock for these.
 
 Maths: none; the memory holds 0.
 Registers: BX memory, DX offset in it, SI both, CX turns left, 0 to 11 sums,
@@ -35,21 +36,41 @@ func init() {
 	peakReadLoop("scan_avx512", "ScanAVX512", peakZ, 64, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU64(m, r) })
 	peakProbe("busy", "Busy", peakX, 16, false, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.ADDPS(m, sum) })
 	peakProbe("busy_fma", "BusyFMA", peakX, 16, true, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.VFMADD231PS(m, reg.X12, sum) })
-	register(peakDir, "chain", `
-Additions that wait for each other: one a cycle on every processor.
+	peakProbe("busy_avx512", "BusyAVX512", peakZ, 64, true, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.VFMADD231PS(m, reg.Z12, sum) })
+	peakChain("chain", "Chain", "", nil)
+	peakChain("chain_avx512", "ChainAVX512", ", and\n8n products of 512 bits beside them, for the clock that those have", func(f *file, i int) {
+		f.VFMADD231PS(reg.Z12, reg.Z12, peakZ[i])
+	})
+}
 
-Maths: none.
-Registers: AX sum, DX what is added, CX turns left.
-`, func(f *file) {
-		f.function("Chain", "n uintptr", "Chain does 32n additions, each of the last one's result: 32n cycles.")
+// peakChain is a chain of additions, with something that does not wait for them
+// beside every fourth.
+func peakChain(name, symbol, what string, beside func(f *file, i int)) {
+	head := "\nAdditions that wait for each other: one a cycle on every processor" + what + ".\n\nMaths: none.\nRegisters: AX sum, DX what is added, CX turns left"
+	if beside != nil {
+		head += ", 0 to 7 sums of products, 12 factor: all hold 0"
+	}
+	register(peakDir, name, head+".\n", func(f *file) {
+		f.function(symbol, "n uintptr", symbol+" does 32n additions, each of the last one's result: 32n cycles.")
 		f.Load(f.Param("n"), reg.RCX)
 		f.XORQ(reg.RAX, reg.RAX)
 		f.MOVQ(reg.RCX, reg.RDX)
+		if beside != nil {
+			for _, r := range append(peakZ[:8:8], reg.Z12) {
+				f.VPXORD(r, r, r)
+			}
+		}
 		f.Label("turn")
-		for range 32 {
+		for i := range 32 {
 			f.ADDQ(reg.RDX, reg.RAX)
+			if beside != nil && i%4 == 3 {
+				beside(f, i/4)
+			}
 		}
 		f.peakEnd()
+		if beside != nil {
+			f.VZEROUPPER()
+		}
 		f.RET()
 	})
 }
@@ -87,9 +108,12 @@ func peakProbe(name, symbol string, regs []reg.VecPhysical, size int, avx bool, 
 			f.XORQ(r, r)
 		}
 		for _, r := range regs[:13] {
-			if avx {
+			switch {
+			case size == 64:
+				f.VPXORD(r, r, r)
+			case avx:
 				f.VPXOR(r, r, r)
-			} else {
+			default:
 				f.XORPS(r, r)
 			}
 		}
@@ -104,6 +128,9 @@ func peakProbe(name, symbol string, regs []reg.VecPhysical, size int, avx bool, 
 		f.ADDQ(operand.I32(16*size), reg.RDX)
 		f.ANDQ(operand.I32(peakBuffer-16*size), reg.RDX)
 		f.peakEnd()
+		if size > 16 {
+			f.VZEROUPPER()
+		}
 		f.RET()
 	})
 }

@@ -149,6 +149,9 @@ func (m *machine) crowd(ctx context.Context, dev backend.Device, st *Stack, call
 		s.waited = w.seconds() - waited
 		return s, err
 	}}
+	if u := m.unitOf(st, dev.Info().Tier); u != nil {
+		all.wide = u.Wide
+	}
 	t, err := m.meter.run(ctx, []work{all, one}, budget)
 	if err != nil {
 		return out, err

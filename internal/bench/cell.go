@@ -131,12 +131,9 @@ func (m *machine) cell(ctx context.Context, st *Stack, c *Caller, info backend.D
 		return cell, err
 	}
 	works := []work{layer, m.readWork(readLimit)}
-	name := unitOf(cell.Kernel, st.Spec.Recipe, st.Form.Bits, info.Tier, m.units)
 	ops := 0
-	for i := range m.units {
-		if u := &m.units[i]; u.Name == name && len(u.Missing) == 0 {
-			works, ops = append(works, m.unitWork(u)), u.Ops
-		}
+	if u := m.unitOf(st, info.Tier); u != nil {
+		works, ops = append(works, m.unitWork(u)), u.Ops
 	}
 	t, err := m.meter.run(ctx, works, budget)
 	if err != nil {

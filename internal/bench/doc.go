@@ -9,8 +9,11 @@
 // registers, the layer again. Before and after every sample all cores run a
 // probe: a loop that keeps the load, multiply and integer ports busy from the
 // first cache, and a chain of additions that counts cycles. A sample counts only
-// if both probes beside it are within 3 % of the best of the trial: a neighbour
-// on the same core, a lower clock and a pause all make a probe slower. A long Apply
+// if both probes beside it are, in cycles, within 3 % of the best of the trial: a neighbour
+// on the same core and a pause in either make a probe slower. The clock is the cores' own
+// to choose: many have a lower one for instructions of 512 bits, and follow their heat. Beside such
+// work probes have such instructions, too, and the clocks before and after a sample
+// must be within 10 % of each other. A long Apply
 // can lose its CPU and have it back between probes: where the system tells how
 // long the process's threads waited for one, 3 % of waiting drops a sample, too.
 // How many samples did not count is reported. Only callers that are compared with
@@ -23,7 +26,7 @@
 // # Figures
 //
 // A share of a limit is the median over pairs of one sample of the layer and
-// the one of the limit next to it. Times are the 10th and the 50th percentile.
+// the one of the limit next to it; of a unit's peak, in cycles. Times are the 10th and the 50th percentile.
 // Bytes are those of codes, scales and zero points in the width that a
 // checkpoint has them in, whatever a kernel pads; operations are 2·M·N·K. Weights are
 // cold: copies take turns that are more than four last-level caches together, or

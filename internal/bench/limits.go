@@ -37,14 +37,15 @@ type Limit struct {
 	Ops       int     `json:"ops_per_instr,omitempty"` // of a unit
 }
 
-// limits measures all limits of the machine, taking turns.
+// limits measures all limits of the machine: those of wide instructions take
+// turns, and all others, as cores may have a clock of their own for the former.
 func (m *machine) limits(ctx context.Context, budget time.Duration) ([]Limit, error) {
 	reads, _ := peak.Loops()
 	huge := "normal pages: the system gave no huge ones"
 	if m.hugePages {
 		huge = "huge pages"
 	}
-	works := []work{m.readWork(readLimit), m.readWork(readSmallLimit)}
+	narrow, wide := trialOf{works: []work{m.readWork(readLimit), m.readWork(readSmallLimit)}, limits: []int{0, 1}}, trialOf{}
 	list := []Limit{
 		{Name: readLimit, What: huge + ", " + reads, Unit: "GB/s", Threads: m.gang.threads},
 		{Name: readSmallLimit, What: "small pages, " + reads, Unit: "GB/s", Threads: m.gang.threads},
@@ -58,23 +59,35 @@ func (m *machine) limits(ctx context.Context, budget time.Duration) ([]Limit, er
 		if len(u.Missing) > 0 {
 			l.State, l.Why = StateMissing, "the processor lacks "+strings.Join(u.Missing, ", ")
 		} else {
-			works = append(works, m.unitWork(u))
+			of := &narrow
+			if u.Wide {
+				of = &wide
+			}
+			of.works, of.limits = append(of.works, m.unitWork(u)), append(of.limits, len(list))
 		}
 		list = append(list, l)
 	}
-	t, err := m.meter.run(ctx, works, budget)
-	if err != nil {
-		return nil, err
-	}
-	o := t.reduce()
-	at := 0
-	for i := range list {
-		if list[i].State != StateMissing {
-			list[i].set(&works[at], &o.works[at], o.clock)
-			at++
+	all := len(narrow.works) + len(wide.works)
+	for _, of := range []trialOf{narrow, wide} {
+		if len(of.works) == 0 {
+			continue
+		}
+		t, err := m.meter.run(ctx, of.works, budget*time.Duration(len(of.works))/time.Duration(all))
+		if err != nil {
+			return nil, err
+		}
+		o := t.reduce()
+		for i, at := range of.limits {
+			list[at].set(&of.works[i], &o.works[i], o.clock)
 		}
 	}
 	return list, nil
+}
+
+// trialOf is works that take turns, and the limit that each is of, by its place.
+type trialOf struct {
+	works  []work
+	limits []int
 }
 
 // set fills in what was measured.

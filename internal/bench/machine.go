@@ -15,6 +15,7 @@ const warmTurns = 1024
 // How long pieces of work are meant to take, in seconds.
 const (
 	sampleTime = 90e-6 // at most 100 µs
+	widenTime  = 20e-6 // a core that changes its clock for wide products halts for some 10 µs
 	busyTime   = 15e-6
 	chainTime  = 7e-6
 )
@@ -26,10 +27,16 @@ type machine struct {
 	*arenas
 	core   peak.Core
 	units  []peak.Unit
-	probes []*peak.Probe
-	each   []probing // of each thread, in the run that goes on
-	turns  struct{ busy, chain int }
+	probes [2]probes      // narrow and wide
+	each   []probing      // of each thread, in the run that goes on
 	length map[string]int // instructions of a unit, or bytes of memory, in a sample of one thread
+}
+
+// probes are those of all threads, and how long they run.
+type probes struct {
+	of          []*peak.Probe
+	ahead       int // instructions before what is timed
+	busy, chain int // instructions and cycles of what is timed
 }
 
 // arenas is memory to read, larger than what any cache keeps of it.
@@ -75,14 +82,24 @@ func (a *arenas) close() {
 func newMachine(cpus []int, mem *arenas) (m *machine, bound bool) {
 	m = &machine{arenas: mem, core: peak.ThisCore(), units: peak.Units(), length: map[string]int{}}
 	m.gang, bound = newGang(cpus)
-	for range cpus {
-		m.probes = append(m.probes, peak.NewProbe())
+	for wide := range m.probes {
+		p := &m.probes[wide]
+		for range cpus {
+			p.of = append(p.of, peak.NewProbe(wide > 0))
+		}
+		p.busy = fit(busyTime, p.of[0].Loop)
+		p.chain = p.of[0].Cycles(fit(chainTime, p.of[0].Cycles))
+		p.ahead = warmTurns
+		if wide > 0 {
+			p.ahead = max(p.ahead, int(float64(p.busy)*widenTime/busyTime))
+		}
 	}
 	m.each = make([]probing, len(cpus))
-	m.turns.busy = fit(busyTime, m.probes[0].Loop)
-	m.turns.chain = peak.Cycles(fit(chainTime, peak.Cycles))
 	start := time.Now()
-	m.meter = &meter{probe: m.runProbe, cycles: float64(m.turns.chain), now: func() time.Duration { return time.Since(start) }}
+	m.meter = &meter{probe: m.runProbe, now: func() time.Duration { return time.Since(start) }}
+	for wide := range m.probes {
+		m.meter.clocks[wide].cycles = float64(m.probes[wide].chain)
+	}
 	return m, bound
 }
 
@@ -103,12 +120,13 @@ func fit(seconds float64, do func(n int) int) int {
 }
 
 // runProbe runs the probe on all threads.
-func (m *machine) runProbe() probing {
+func (m *machine) runProbe(wide int) probing {
+	p := &m.probes[wide]
 	m.gang.run(func(thread int) {
-		p := &m.each[thread]
-		m.probes[thread].Loop(warmTurns) // its memory may have left the first cache
-		p.busy = stopwatch(func() { m.probes[thread].Loop(m.turns.busy) })
-		p.chain = stopwatch(func() { peak.Cycles(m.turns.chain) })
+		probe, took := p.of[thread], &m.each[thread]
+		probe.Loop(p.ahead) // its memory may have left the first cache
+		took.busy = stopwatch(func() { probe.Loop(p.busy) })
+		took.chain = stopwatch(func() { probe.Cycles(p.chain) })
 	})
 	slowest := m.each[0]
 	for _, p := range m.each[1:] {
@@ -141,7 +159,7 @@ func (m *machine) unitWork(u *peak.Unit) work {
 		m.length[u.Name] = fit(sampleTime, u.Loop)
 	}
 	n := m.length[u.Name]
-	return work{name: u.Name, rate: m.core.Rate(u.Name), threads: m.gang.threads, do: func() (sample, error) {
+	return work{name: u.Name, rate: m.core.Rate(u.Name), threads: m.gang.threads, wide: u.Wide, do: func() (sample, error) {
 		return m.together(func(int) int { return u.Loop(n) }), nil
 	}}
 }

@@ -17,7 +17,7 @@ type world struct {
 }
 
 func (w *world) meter() *meter {
-	return &meter{cycles: quietCycles, now: func() time.Duration { return w.time }, probe: func() probing {
+	m := &meter{now: func() time.Duration { return w.time }, probe: func(int) probing {
 		p := quiet
 		if w.noise != nil {
 			p.busy *= w.noise(w.probes)
@@ -26,6 +26,8 @@ func (w *world) meter() *meter {
 		w.time += 3 * time.Microsecond
 		return p
 	}}
+	m.clocks[0].cycles, m.clocks[1].cycles = quietCycles, quietCycles
+	return m
 }
 
 // work takes as long each time, for an amount of 1.
@@ -66,8 +68,10 @@ func TestMeterIsPatientWithNoise(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, wantedPairs, len(tr.reduce().works[0].seconds))
 
-	w = &world{noise: func(probe int) float64 { return 1 + float64(min(probe, 1)) }} // never quiet again
-	tr, err = w.meter().run(t.Context(), []work{w.work(100 * time.Microsecond)}, time.Millisecond)
+	w = &world{noise: func(int) float64 { return 2 }} // never as quiet as once
+	m := w.meter()
+	m.clocks[0].least = quiet.cycles(quietCycles)
+	tr, err = m.run(t.Context(), []work{w.work(100 * time.Microsecond)}, time.Millisecond)
 	require.NoError(t, err)
 	require.Empty(t, tr.reduce().works[0].seconds)
 	require.Len(t, tr.rounds, 76) // patience × 1 ms of 106 µs
@@ -78,12 +82,12 @@ func TestMeterRemembersTheBestProbe(t *testing.T) {
 	m := w.meter()
 	_, err := m.run(t.Context(), []work{w.work(time.Millisecond)}, time.Millisecond)
 	require.NoError(t, err)
-	require.InDelta(t, 6000, m.least, 1e-6)
+	require.InDelta(t, 6000, m.clocks[0].least, 1e-6)
 	w.noise = func(int) float64 { return 1.1 }
 	tr, err := m.run(t.Context(), []work{w.work(time.Millisecond)}, time.Millisecond)
 	require.NoError(t, err)
 	require.Empty(t, tr.reduce().works[0].seconds)
-	require.InDelta(t, 6000, m.least, 1e-6)
+	require.InDelta(t, 6000, m.clocks[0].least, 1e-6)
 }
 
 func TestMeterStopsWhenAsked(t *testing.T) {

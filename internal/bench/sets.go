@@ -141,6 +141,9 @@ func (m *machine) apart(ctx context.Context, dev backend.Device, set Set, s *set
 	if err != nil {
 		return out, err
 	}
+	if u := m.unitOf(s.stacks[0], dev.Info().Tier); u != nil {
+		grouped.wide = u.Wide
+	}
 	t, err := m.meter.run(ctx, []work{grouped, separate}, budget)
 	if err != nil {
 		return out, err

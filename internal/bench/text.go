@@ -29,7 +29,7 @@ func (p *Printer) begin(r *Report) {
 		design = ", " + r.Core.Design
 	}
 	fmt.Fprintf(p.W, "%s (%s family %d model %d%s), tier %s, %s\n", r.Device.Name, r.Core.Vendor, r.Core.Family, r.Core.Model, design, r.Device.Tier, r.Device.Memory)
-	fmt.Fprintf(p.W, "threads %s; last-level cache %d MiB; a sample counts between two probes (%s) within 3 %% of the best\n", where, r.Cache>>20, r.Probe)
+	fmt.Fprintf(p.W, "threads %s; last-level cache %d MiB; a sample counts between two probes (%s) within 3 %% of the best, in cycles\n", where, r.Cache>>20, r.Probe)
 }
 
 func list(numbers []int) string {

@@ -6,9 +6,22 @@ import (
 	"github.com/bitlane/bitlane/internal/peak"
 )
 
-// tolerance is how far a probe may be from the best of its trial, and a unit
-// from ports × clock, for a sample to count.
+// tolerance is how far the cycles that a probe takes may be from the best of its
+// trial, and a unit from ports × clock, for a sample to count.
 const tolerance = 0.03
+
+// drift is how far the clocks before and after a sample, and those of a pair, may
+// be from each other: a few of the steps of 100 MHz in which many processors
+// follow their heat.
+const drift = 0.1
+
+// slowest is how many times longer a cycle may take than in the trial's fastest
+// probe: less clock than that is not of the core's own making.
+const slowest = 1.3
+
+// bestPart is the part of a trial's probes that may take fewer cycles than the
+// best: those whose chain was interrupted.
+const bestPart = 0.25
 
 // A probing is one run of the probe on all threads at once, in seconds of the
 // slowest.
@@ -39,6 +52,7 @@ type work struct {
 	do      func() (sample, error)
 	rate    peak.Rate // what a unit must do in a cycle on each thread; empty: no unit
 	threads int       // of rate
+	wide    bool      // it has instructions of 512 bits
 }
 
 // A trial is what was measured of works that took turns.
@@ -52,7 +66,7 @@ type trial struct {
 // An outcome is a trial without the samples that do not count.
 type outcome struct {
 	works []workOutcome
-	pairs [][]float64 // for each work: how many times faster work 0 was, in each round where both count
+	pairs [][]float64 // for each work: how many times faster work 0 was, in each round where both count and had one clock; of a unit, in cycles
 	clock float64     // Hz, the median of quiet probings
 	busy  float64     // cycles of the busy loop at its best in this trial
 }
@@ -69,21 +83,28 @@ func (w *workOutcome) total() int { return len(w.seconds) + w.disturbed + w.offP
 
 // reduce drops what does not count and pairs the rest.
 func (t *trial) reduce() outcome {
-	best, busy := t.best()
-	out := outcome{works: make([]workOutcome, len(t.works)), pairs: make([][]float64, len(t.works))}
+	out := outcome{works: make([]workOutcome, len(t.works)), pairs: make([][]float64, len(t.works)), busy: t.busy()}
+	best := standard{cycles: out.busy, chain: math.Inf(1)}
+	if t.least > 0 {
+		best.cycles = min(best.cycles, t.least)
+	}
+	for _, r := range t.rounds {
+		for _, p := range r.probes {
+			best.chain = min(best.chain, p.chain)
+		}
+	}
 	var clocks []float64
-	out.busy = busy
 	for _, r := range t.rounds {
 		counts := make([]bool, len(r.samples))
 		for _, p := range r.probes {
-			if p.quiet(best) {
+			if best.quiet(p, t.cycles) {
 				clocks = append(clocks, t.cycles/p.chain)
 			}
 		}
 		for i, s := range r.samples {
 			w := &out.works[i]
 			before, after := r.probes[i], r.probes[i+1]
-			if !before.quiet(best) || !after.quiet(best) || s.waited > tolerance*s.seconds {
+			if !best.quiet(before, t.cycles) || !best.quiet(after, t.cycles) || !oneClock(before, after) || s.waited > tolerance*s.seconds {
 				w.disturbed++
 				continue
 			}
@@ -99,8 +120,12 @@ func (t *trial) reduce() outcome {
 			counts[i] = true
 		}
 		for i := range r.samples {
-			if counts[0] && counts[i] {
-				out.pairs[i] = append(out.pairs[i], r.samples[0].speed()/r.samples[i].speed())
+			if counts[0] && counts[i] && oneClock(r.probes[0], r.probes[1], r.probes[i], r.probes[i+1]) {
+				pair := r.samples[0].speed() / r.samples[i].speed()
+				if t.works[i].rate.PerCycle != nil {
+					pair *= (r.probes[0].chain + r.probes[1].chain) / (r.probes[i].chain + r.probes[i+1].chain)
+				}
+				out.pairs[i] = append(out.pairs[i], pair)
 			}
 		}
 	}
@@ -108,25 +133,38 @@ func (t *trial) reduce() outcome {
 	return out
 }
 
-// best returns the least of both times of all probings, and the cycles of the
-// busy loop at its best in this trial. Where earlier trials had it in fewer
-// cycles, the best is what these would take at the clock of this one: a
-// neighbour that is there all the time makes no best.
-func (t *trial) best() (best probing, busy float64) {
-	best = probing{math.Inf(1), math.Inf(1)}
+// busy returns the cycles of the busy loop at its best in this trial.
+func (t *trial) busy() float64 {
+	var cycles []float64
 	for _, r := range t.rounds {
 		for _, p := range r.probes {
-			best.busy, best.chain = min(best.busy, p.busy), min(best.chain, p.chain)
+			cycles = append(cycles, p.cycles(t.cycles))
 		}
 	}
-	busy = best.busy / best.chain * t.cycles
-	if t.least > 0 && t.least < busy {
-		best.busy *= t.least / busy
-	}
-	return best, busy
+	return quantile(cycles, bestPart)
 }
 
-// quiet reports whether nothing disturbed the cores during p.
-func (p probing) quiet(best probing) bool {
-	return p.busy <= best.busy*(1+tolerance) && p.chain <= best.chain*(1+tolerance)
+// cycles is what the busy loop took, beside a chain of so many.
+func (p probing) cycles(chain float64) float64 { return p.busy / p.chain * chain }
+
+// standard is what probings are held to: the cycles of the busy loop at its best
+// in this trial or an earlier one, as a neighbour that is there all the time
+// makes no best; and the seconds of the trial's fastest chain.
+type standard struct{ cycles, chain float64 }
+
+// quiet reports whether nothing disturbed the cores during p, beside a chain of
+// so many cycles. Their clock is theirs to choose: many lower it for hot work,
+// and by how hot the rest of the chip is.
+func (s standard) quiet(p probing, chain float64) bool {
+	cycles := p.cycles(chain)
+	return cycles <= s.cycles*(1+tolerance) && cycles >= s.cycles*(1-tolerance) && p.chain <= s.chain*slowest
+}
+
+// oneClock reports whether all probings had about the same clock.
+func oneClock(probings ...probing) bool {
+	least, most := math.Inf(1), 0.0
+	for _, p := range probings {
+		least, most = min(least, p.chain), max(most, p.chain)
+	}
+	return most <= least*(1+drift)
 }

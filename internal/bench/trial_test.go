@@ -21,10 +21,10 @@ func roundOf(probes []probing, samples ...sample) round { return round{probes, s
 func TestReduceKeepsQuietSamples(t *testing.T) {
 	tr := &trial{works: make([]work, 2), cycles: quietCycles, rounds: []round{
 		roundOf([]probing{quiet, quiet, quiet}, sample{amount: 1, seconds: 100e-6}, sample{amount: 1000, seconds: 50e-6}),
-		roundOf([]probing{quiet, slowed(1.029, 1.029), quiet}, sample{amount: 1, seconds: 120e-6}, sample{amount: 1000, seconds: 50e-6}),
+		roundOf([]probing{quiet, slowed(1.029, 1), quiet}, sample{amount: 1, seconds: 120e-6}, sample{amount: 1000, seconds: 50e-6}),
 		roundOf([]probing{quiet, slowed(1.031, 1), quiet}, sample{amount: 1, seconds: 900e-6}, sample{amount: 1000, seconds: 900e-6}), // a neighbour
-		roundOf([]probing{slowed(1, 1.031), quiet, quiet}, sample{amount: 1, seconds: 900e-6}, sample{amount: 1000, seconds: 60e-6}),  // a slower clock
-		roundOf([]probing{quiet, quiet, slowed(50, 50)}, sample{amount: 1, seconds: 110e-6}, sample{amount: 1000, seconds: 900e-6}),   // a pause
+		roundOf([]probing{slowed(1, 1.04), quiet, quiet}, sample{amount: 1, seconds: 900e-6}, sample{amount: 1000, seconds: 60e-6}),   // a pause in a chain
+		roundOf([]probing{quiet, quiet, slowed(50, 50)}, sample{amount: 1, seconds: 110e-6}, sample{amount: 1000, seconds: 900e-6}),   // a pause in all
 	}}
 	o := tr.reduce()
 	require.InDeltaSlice(t, []float64{100e-6, 120e-6, 110e-6}, o.works[0].seconds, 1e-12)
@@ -36,6 +36,27 @@ func TestReduceKeepsQuietSamples(t *testing.T) {
 	require.InDeltaSlice(t, []float64{5e-4, 5e-4 / 1.2}, o.pairs[1], 1e-12)
 	require.InDelta(t, 3e9, o.clock, 1e6)
 	require.InDelta(t, 6000, o.busy, 1e-6)
+}
+
+// A core that lowers its clock is not disturbed: what it does is compared at
+// one clock, and with a unit in cycles.
+func TestReduceFollowsTheClock(t *testing.T) {
+	unit := work{rate: peak.Rate{PerCycle: []float64{2}, Known: true}, threads: 1}
+	at := func(clock float64) sample { return sample{amount: 2 * 3e9 * clock * 50e-6, seconds: 50e-6} }
+	slow := func(by float64) probing { return slowed(by, by) }
+	tr := &trial{works: []work{{}, {}, unit}, cycles: quietCycles, rounds: []round{
+		roundOf([]probing{quiet, quiet, quiet, quiet}, sample{amount: 1, seconds: 1e-3}, sample{amount: 1, seconds: 1e-4}, at(1)),
+		roundOf([]probing{slow(1.05), slow(1.05), quiet, quiet}, sample{amount: 1, seconds: 1.05e-3}, sample{amount: 1, seconds: 1e-4}, at(1)),
+		roundOf([]probing{slow(1.25), slow(1.25), slow(1.25), slow(1.25)}, sample{amount: 1, seconds: 1.25e-3}, sample{amount: 1, seconds: 1e-4}, at(0.8)),
+		roundOf([]probing{quiet, slow(1.11), quiet, quiet}, sample{amount: 1, seconds: 2e-3}, sample{amount: 1, seconds: 2e-4}, at(1)), // two clocks in a sample
+		roundOf([]probing{slow(1.31), slow(1.31), quiet, quiet}, sample{amount: 1, seconds: 2e-3}, sample{amount: 1, seconds: 1e-4}, at(1)),
+	}}
+	o := tr.reduce()
+	require.InDeltaSlice(t, []float64{1e-3, 1.05e-3, 1.25e-3}, o.works[0].seconds, 1e-9)
+	require.Equal(t, 2, o.works[0].disturbed)
+	require.InDeltaSlice(t, []float64{0.1, 0.1 / 1.05, 0.08}, o.pairs[1], 1e-9)
+	one := 1e3 / (2 * 3e9)
+	require.InDeltaSlice(t, []float64{one, one, one}, o.pairs[2], one*1e-9)
 }
 
 // An Apply that lost its CPU to another program between quiet probes does not

@@ -7,6 +7,18 @@ import (
 	"github.com/bitlane/bitlane/quant"
 )
 
+// unitOf returns the unit whose peak is the limit of a stack's kernel, nil where
+// no loop measures it here.
+func (m *machine) unitOf(st *Stack, tier string) *peak.Unit {
+	name := unitOf(st.Kernel.Name(), st.Spec.Recipe, st.Form.Bits, tier, m.units)
+	for i := range m.units {
+		if u := &m.units[i]; u.Name == name && len(u.Missing) == 0 {
+			return u
+		}
+	}
+	return nil
+}
+
 // unitOf returns the unit whose peak is the limit of a kernel at large M, by
 // the unit in the kernel's name, and "" where no loop measures it. A kernel in
 // plain Go is held to the best that the processor has for its activations.

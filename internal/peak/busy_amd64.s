@@ -4,7 +4,8 @@
 // once, from the first cache: whatever else the core does makes it slower. Its
 // vectors have 128 bits, as these fill the ports as well as wider ones do: Zen 3
 // takes 256-bit products with memory at full speed only after some 100 us of them,
-// and would seem disturbed wherever the probe follows anything else.
+// and would seem disturbed wherever the probe follows anything else. Or they have
+// 512, beside work that has such: many processors have a lower clock for these.
 //
 // Maths: none; the memory holds 0.
 // Registers: BX memory, DX offset in it, SI both, CX turns left, 0 to 11 sums,

@@ -10,21 +10,21 @@ import (
 // probe.
 const readTurn, probeBytes = 512, 8192
 
-// loop is a function on memory: n is in bytes, or in turns.
+// loop is a function on memory.
 type loop struct {
 	name  string
 	needs []cpuid.FeatureID
-	run   func(p *byte, n uintptr)
+	run   func(p *byte, bytes uintptr)
 }
 
-// Cycles takes at least n cycles of the core's clock, n above 0, and returns
-// how many: additions that wait for each other, one a cycle on every core.
-// Another program on the same core does not make it slower unless it takes the
-// core's whole time.
-func Cycles(n int) int {
-	turns := max(1, (n+chainTurn-1)/chainTurn)
-	chain(uintptr(turns))
-	return turns * chainTurn
+// probing is what a Probe runs. Both of its loops leave the core at the same
+// clock.
+type probing struct {
+	name  string
+	needs []cpuid.FeatureID
+	wide  bool // of 512 bits
+	busy  func(p *byte, turns uintptr)
+	chain func(turns uintptr)
 }
 
 // Read reads b from its first byte to its last, but for a rest below 512 bytes,
@@ -37,38 +37,52 @@ func Read(b []byte) int {
 	return n
 }
 
-// A Probe is a loop that keeps the load, multiply and integer ports of a core
-// busy from its first cache, so that whatever else the core does makes it
-// slower: another thread of the same core, an interrupt, a lower clock. It is
-// used by one goroutine at a time.
-type Probe struct{ memory []byte }
+// A Probe is two loops that say whether a core is undisturbed, and at what clock
+// it runs. It is used by one goroutine at a time.
+type Probe struct {
+	memory []byte
+	run    *probing
+}
 
-// NewProbe returns a Probe.
-func NewProbe() *Probe {
+// NewProbe returns a Probe; wide, one whose loops have instructions of 512
+// bits, where the processor has such: many processors have a lower clock for as
+// long as these are no further than some 100 µs behind, and halt for some 10 µs
+// when it changes.
+func NewProbe(wide bool) *Probe {
 	b := make([]byte, probeBytes+64)
 	clear(b) // written to: pages that are only read are all one page of zeros
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) % 64
-	return &Probe{b[skip:][:probeBytes]}
+	return &Probe{b[skip:][:probeBytes], pickProbe(wide)}
 }
 
-// Loop does at least n vector instructions, n above 0, and returns how many.
+// Loop keeps the load, multiply and integer ports of the core busy from its
+// first cache, so that whatever else the core does makes it slower: another
+// thread of the same core, an interrupt, a lower clock. It does at least n
+// vector instructions, n above 0, and returns how many.
 func (p *Probe) Loop(n int) int {
 	turns := max(1, (n+probeTurn-1)/probeTurn)
-	prober(unsafe.SliceData(p.memory), uintptr(turns))
+	p.run.busy(unsafe.SliceData(p.memory), uintptr(turns))
 	return turns * probeTurn
 }
 
-var (
-	reader, readerName = pickReader()
-	prober, proberName = pickProbe()
-)
+// Cycles takes at least n cycles of the core's clock, n above 0, and returns
+// how many: additions that wait for each other, one a cycle on every core.
+// Another program on the same core does not make it slower unless it takes the
+// core's whole time.
+func (p *Probe) Cycles(n int) int {
+	turns := max(1, (n+chainTurn-1)/chainTurn)
+	p.run.chain(uintptr(turns))
+	return turns * chainTurn
+}
 
-// Loops says what Read and Probe do on this processor.
-func Loops() (read, probe string) { return readerName, proberName }
+var reader, readerName = pickReader()
+
+// Loops says what Read and a Probe's Loop do on this processor.
+func Loops() (read, probe string) { return readerName, pickProbe(false).name }
 
 // The first of a list that the processor can run is taken.
 
-func pickReader() (run func(p *byte, n uintptr), name string) {
+func pickReader() (run func(p *byte, bytes uintptr), name string) {
 	for _, l := range readers {
 		if cpuid.CPU.Supports(l.needs...) {
 			return l.run, l.name
@@ -77,11 +91,11 @@ func pickReader() (run func(p *byte, n uintptr), name string) {
 	return nil, ""
 }
 
-func pickProbe() (run func(p *byte, n uintptr), name string) {
+func pickProbe(wide bool) *probing {
 	for _, l := range probes {
-		if cpuid.CPU.Supports(l.needs...) {
-			return l.run, l.name
+		if (wide || !l.wide) && cpuid.CPU.Supports(l.needs...) {
+			return &l
 		}
 	}
-	return nil, ""
+	return nil
 }

@@ -10,12 +10,11 @@ var (
 		{name: "32-byte loads", needs: []cpuid.FeatureID{cpuid.AVX2}, run: ScanAVX2},
 		{name: "16-byte loads", needs: []cpuid.FeatureID{}, run: Scan},
 	}
-	probes = []loop{
-		{name: "fma from L1", needs: []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3}, run: BusyFMA},
-		{name: "sums from L1", needs: []cpuid.FeatureID{}, run: Busy},
+	probes = []probing{
+		{name: "512-bit fma from L1", needs: []cpuid.FeatureID{cpuid.AVX512F, cpuid.FMA3}, wide: true, busy: BusyAVX512, chain: ChainAVX512},
+		{name: "fma from L1", needs: []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3}, busy: BusyFMA, chain: Chain},
+		{name: "sums from L1", needs: []cpuid.FeatureID{}, busy: Busy, chain: Chain},
 	}
 )
-
-func chain(turns uintptr) { Chain(turns) }
 
 const chainTurn, probeTurn = 32, 16

@@ -13,7 +13,7 @@ import (
 var (
 	candidates []candidate
 	readers    = []loop{{name: "8-byte loads", needs: []cpuid.FeatureID{}, run: sum}}
-	probes     = []loop{{name: "sums from L1", needs: []cpuid.FeatureID{}, run: sums}}
+	probes     = []probing{{name: "sums from L1", needs: []cpuid.FeatureID{}, busy: sums, chain: chain}}
 )
 
 const chainTurn, probeTurn = 32, 64

@@ -28,22 +28,23 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-func TestCycles(t *testing.T) {
-	require.Equal(t, 32, Cycles(1))
-	require.Equal(t, 32, Cycles(32))
-	require.Equal(t, 64, Cycles(33))
-}
-
 func TestProbe(t *testing.T) {
-	p := NewProbe()
-	require.Equal(t, probeTurn, p.Loop(1))
-	require.Equal(t, 10*probeTurn, p.Loop(10*probeTurn))
+	for _, wide := range []bool{false, true} {
+		p := NewProbe(wide)
+		require.Equal(t, probeTurn, p.Loop(1))
+		require.Equal(t, 10*probeTurn, p.Loop(10*probeTurn))
+		require.Equal(t, 32, p.Cycles(1))
+		require.Equal(t, 32, p.Cycles(32))
+		require.Equal(t, 64, p.Cycles(33))
+		for _, b := range p.memory {
+			require.Zero(t, b)
+		}
+	}
+	require.False(t, NewProbe(false).run.wide)
+	require.Equal(t, cpuid.CPU.Supports(cpuid.AVX512F, cpuid.FMA3), NewProbe(true).run.wide, "wide where the processor has it")
 	read, probe := Loops()
 	require.NotEmpty(t, read)
 	require.NotEmpty(t, probe)
-	for _, b := range p.memory {
-		require.Zero(t, b)
-	}
 }
 
 // Every loop stays inside its memory.
@@ -62,19 +63,22 @@ func TestMemory(t *testing.T) {
 	}
 	for _, l := range probes {
 		if cpuid.CPU.Supports(l.needs...) {
-			l.run(&guardpage.End(t, probeBytes)[0], 100)
-			l.run(&guardpage.Begin(t, probeBytes)[0], 100)
+			l.busy(&guardpage.End(t, probeBytes)[0], 100)
+			l.busy(&guardpage.Begin(t, probeBytes)[0], 100)
 		}
 	}
 }
 
 func TestRates(t *testing.T) {
-	milan := Core{cpuid.AMD, 25, 1}
+	milan := Core{cpuid.AMD, 25, 1, false}
 	require.Equal(t, "Zen 3", milan.Design())
 	require.Equal(t, Rate{[]float64{2}, true}, milan.Rate("fma"))
-	require.Equal(t, "Zen 4", Core{cpuid.AMD, 25, 17}.Design())
-	require.Equal(t, "", Core{cpuid.AMD, 99, 0}.Design())
-	require.Equal(t, unknown, Core{cpuid.AMD, 99, 0}.Rate("fma"))
+	require.Equal(t, "Zen 4", Core{cpuid.AMD, 25, 17, false}.Design())
+	require.Equal(t, "", Core{cpuid.AMD, 99, 0, false}.Design())
+	require.Equal(t, unknown, Core{cpuid.AMD, 99, 0, false}.Rate("fma"))
+	masked := Core{cpuid.Intel, 6, 167, true}
+	require.Equal(t, "Sapphire Rapids or later", masked.Design(), "a hypervisor's number for the model")
+	require.Equal(t, "", Core{cpuid.Intel, 6, 167, false}.Design())
 	require.Equal(t, unknown, milan.Rate("vnni"), "a unit that the table does not know")
 
 	known := map[string]bool{"i8mm": true, "dotprod": true, "neon": true}
@@ -88,8 +92,8 @@ func TestRates(t *testing.T) {
 		}
 		for _, m := range d.models {
 			require.LessOrEqual(t, m[0], m[1])
-			require.Equal(t, &designs[i], Core{d.vendor, d.family, m[0]}.design(), "two designs have %v", m)
-			require.Equal(t, &designs[i], Core{d.vendor, d.family, m[1]}.design(), "two designs have %v", m)
+			require.Equal(t, &designs[i], Core{d.vendor, d.family, m[0], false}.design(), "two designs have %v", m)
+			require.Equal(t, &designs[i], Core{d.vendor, d.family, m[1], false}.design(), "two designs have %v", m)
 		}
 	}
 }

@@ -7,11 +7,12 @@ type Core struct {
 	Vendor cpuid.Vendor
 	Family int
 	Model  int
+	AMX    bool // it has tiles of 64 by 16 bytes; of Intel's, those from Sapphire Rapids on, whatever model a hypervisor gives out
 }
 
 // ThisCore returns the design of the processor that the program runs on.
 func ThisCore() Core {
-	return Core{cpuid.CPU.VendorID, cpuid.CPU.Family, cpuid.CPU.Model}
+	return Core{cpuid.CPU.VendorID, cpuid.CPU.Family, cpuid.CPU.Model, cpuid.CPU.Supports(cpuid.AMXTILE)}
 }
 
 // Rate is how many instructions of a unit a core does in a cycle.
@@ -42,6 +43,7 @@ type design struct {
 	vendor cpuid.Vendor
 	family int
 	models [][2]int // ranges, ends included
+	amx    bool     // and all with AMX
 	rates  map[string][]float64
 }
 
@@ -50,33 +52,34 @@ type design struct {
 // Two rates stand where a design is sold with one or two 512-bit multipliers,
 // or with 256-bit ones that do each 512-bit instruction in two cycles. Zen 3
 // and Zen 4 were measured with the loops of this package or with loops like
-// them; Cascade Lake likewise, on a model with two. The others are as their
+// them; Cascade Lake likewise, on a model with two; Granite Rapids stands for those
+// from Sapphire Rapids on, which have AMX and come before models in the table. The others are as their
 // vendors' optimization guides have them. What is left out was not known to us.
 var designs = []design{
-	{"Zen 2", cpuid.AMD, 23, [][2]int{{0x30, 0xff}}, map[string][]float64{"fma": {2}}},
-	{"Zen 3", cpuid.AMD, 25, [][2]int{{0x00, 0x0f}, {0x20, 0x5f}}, map[string][]float64{
+	{"Sapphire Rapids or later", cpuid.Intel, 6, [][2]int{{143, 143}, {173, 174}, {207, 207}}, true, map[string][]float64{
+		"fma": {2}, "fma512": {2}, "vnni": {2}, "vnni256": {2}, "avxvnni": {2}, "bf16": {0.5, 1}, "maddubs": {2}, "maddubs-wd": {1},
+	}},
+	{"Zen 2", cpuid.AMD, 23, [][2]int{{0x30, 0xff}}, false, map[string][]float64{"fma": {2}}},
+	{"Zen 3", cpuid.AMD, 25, [][2]int{{0x00, 0x0f}, {0x20, 0x5f}}, false, map[string][]float64{
 		"fma": {2}, "maddubs": {2}, "maddubs-wd": {1},
 	}},
-	{"Zen 4", cpuid.AMD, 25, [][2]int{{0x10, 0x1f}, {0x60, 0xaf}}, map[string][]float64{
+	{"Zen 4", cpuid.AMD, 25, [][2]int{{0x10, 0x1f}, {0x60, 0xaf}}, false, map[string][]float64{
 		"fma": {2}, "fma512": {1}, "vnni": {1}, "vnni256": {2}, "bf16": {1}, "maddubs": {2}, "maddubs-wd": {1},
 	}},
-	{"Zen 5", cpuid.AMD, 26, [][2]int{{0x00, 0xff}}, map[string][]float64{
+	{"Zen 5", cpuid.AMD, 26, [][2]int{{0x00, 0xff}}, false, map[string][]float64{
 		"fma": {2}, "fma512": {1, 2}, "vnni": {1, 2}, "vnni256": {2}, "avxvnni": {2}, "bf16": {1, 2}, "maddubs": {2}, "maddubs-wd": {1},
 	}},
-	{"Haswell or Broadwell", cpuid.Intel, 6, [][2]int{{60, 61}, {63, 63}, {69, 71}, {79, 79}, {86, 86}}, map[string][]float64{
+	{"Haswell or Broadwell", cpuid.Intel, 6, [][2]int{{60, 61}, {63, 63}, {69, 71}, {79, 79}, {86, 86}}, false, map[string][]float64{
 		"fma": {2}, "maddubs": {1}, "maddubs-wd": {0.5},
 	}},
-	{"Skylake", cpuid.Intel, 6, [][2]int{{78, 78}, {94, 94}, {142, 142}, {158, 158}, {165, 166}}, map[string][]float64{
+	{"Skylake", cpuid.Intel, 6, [][2]int{{78, 78}, {94, 94}, {142, 142}, {158, 158}, {165, 166}}, false, map[string][]float64{
 		"fma": {2}, "maddubs": {2}, "maddubs-wd": {1},
 	}},
-	{"Skylake-X, Cascade Lake or Cooper Lake", cpuid.Intel, 6, [][2]int{{85, 85}}, map[string][]float64{
+	{"Skylake-X, Cascade Lake or Cooper Lake", cpuid.Intel, 6, [][2]int{{85, 85}}, false, map[string][]float64{
 		"fma": {2}, "fma512": {1, 2}, "vnni": {1, 2}, "vnni256": {2}, "maddubs": {2}, "maddubs-wd": {1},
 	}},
-	{"Ice Lake server", cpuid.Intel, 6, [][2]int{{106, 106}, {108, 108}}, map[string][]float64{
+	{"Ice Lake server", cpuid.Intel, 6, [][2]int{{106, 106}, {108, 108}}, false, map[string][]float64{
 		"fma": {2}, "fma512": {1, 2}, "vnni": {1, 2}, "vnni256": {2}, "maddubs": {2}, "maddubs-wd": {1},
-	}},
-	{"Sapphire Rapids or later", cpuid.Intel, 6, [][2]int{{143, 143}, {173, 174}, {207, 207}}, map[string][]float64{
-		"fma": {2}, "fma512": {1, 2}, "vnni": {1, 2}, "vnni256": {2}, "avxvnni": {2}, "maddubs": {2}, "maddubs-wd": {1},
 	}},
 }
 
@@ -100,6 +103,9 @@ func (c Core) design() *design {
 	for i, d := range designs {
 		if d.vendor != c.Vendor || d.family != c.Family {
 			continue
+		}
+		if d.amx && c.AMX {
+			return &designs[i]
 		}
 		for _, m := range d.models {
 			if c.Model >= m[0] && c.Model <= m[1] {

@@ -9,6 +9,7 @@ type Unit struct {
 	Instruction string   // what the loop does, for people
 	Type        string   // of the factors: "int8", "float32" or "bfloat16"
 	Ops         int      // operations of one instruction: a product and its sum are two
+	Wide        bool     // its instructions have 512 bits, for which many processors lower their clock
 	Missing     []string // features that this processor lacks; none: Loop may be called
 
 	run  func(turns uintptr)

@@ -4,7 +4,7 @@ import "github.com/klauspost/cpuid/v2"
 
 var candidates = []candidate{
 	{
-		unit:  Unit{Name: "vnni", Instruction: "vpdpbusd zmm", Type: "int8", Ops: 128},
+		unit:  Unit{Name: "vnni", Instruction: "vpdpbusd zmm", Type: "int8", Ops: 128, Wide: true},
 		needs: []cpuid.FeatureID{cpuid.AVX512VNNI}, run: Int8VNNI, each: 24,
 	},
 	{
@@ -28,11 +28,11 @@ var candidates = []candidate{
 		needs: []cpuid.FeatureID{cpuid.FMA3, cpuid.AVX2}, run: FloatFMA, each: 24,
 	},
 	{
-		unit:  Unit{Name: "fma512", Instruction: "vfmadd231ps zmm", Type: "float32", Ops: 32},
+		unit:  Unit{Name: "fma512", Instruction: "vfmadd231ps zmm", Type: "float32", Ops: 32, Wide: true},
 		needs: []cpuid.FeatureID{cpuid.AVX512F}, run: FloatAVX512, each: 24,
 	},
 	{
-		unit:  Unit{Name: "bf16", Instruction: "vdpbf16ps zmm", Type: "bfloat16", Ops: 64},
+		unit:  Unit{Name: "bf16", Instruction: "vdpbf16ps zmm", Type: "bfloat16", Ops: 64, Wide: true},
 		needs: []cpuid.FeatureID{cpuid.AVX512BF16, cpuid.AVX512F}, run: FloatBF16, each: 24,
 	},
 }
