@@ -6,20 +6,25 @@ const asmDir = "backend/cpu/internal/asm"
 // Offsets of the fields of asm.Call, in bytes. A test of that package compares
 // them with the struct.
 const (
-	callW      = 0
-	callWStep  = 8
-	callX      = 16
-	callXStep  = 24
-	callBlocks = 32
-	callCount  = 40
-	callSide   = 48
-	callScales = 56
-	callSStep  = 64
-	callY      = 72
-	callYStep  = 80
-	callForm   = 88
-	callZero   = 96
-	callAhead  = 104
+	callW        = 0
+	callWStep    = 8
+	callX        = 16
+	callXStep    = 24
+	callBlocks   = 32
+	callCount    = 40
+	callSide     = 48
+	callScales   = 56
+	callSStep    = 64
+	callY        = 72
+	callYStep    = 80
+	callForm     = 88
+	callZero     = 96
+	callAhead    = 104
+	callRows     = 112
+	callSpare    = 120
+	callSoon     = 128
+	callSoonStep = 136
+	callShare    = 144
 )
 
 // Offsets of the fields of asm.Block, and its size.

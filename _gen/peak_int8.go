@@ -38,6 +38,34 @@ func init() {
 	peakLoop("int8_avx2", "Int8AVX2", peakInt8, peakY, "vpmaddubsw ymm: 32 products each", func(f *file, sum, a, b reg.VecPhysical) {
 		f.VPMADDUBSW(b, a, sum)
 	})
+	register(peakDir, "int8_amx", peakInt8[:len(peakInt8)-len("every register holds 0.\n")]+`every tile holds 0.
+Registers: TMM0 to TMM3 sums, TMM4 to TMM7 factors, CX turns left, SP the
+configuration of tiles: palette 1, 16 rows of 64 bytes.`, func(f *file) {
+		f.function("Int8AMX", "n uintptr", "Int8AMX does 24n times tdpbssd: 16384 products each.")
+		config := f.AllocLocal(64)
+		f.Load(f.Param("n"), reg.RCX)
+		f.VPXOR(reg.Y0, reg.Y0, reg.Y0)
+		f.VMOVDQU(reg.Y0, config)
+		f.VMOVDQU(reg.Y0, config.Offset(32))
+		f.MOVB(operand.Imm(1), config)
+		for n := range 8 {
+			f.MOVW(operand.U16(64), config.Offset(16+2*n))
+			f.MOVB(operand.Imm(16), config.Offset(48+n))
+		}
+		f.LEAQ(config, reg.RDX)
+		f.loadTileConfig(at(reg.RDX, 0))
+		for n := range 8 {
+			f.zeroTile(n)
+		}
+		f.Label("turn")
+		for i := range peakRounds * peakChains {
+			f.multiplyTiles(true, 6+i%2, 4+i/2%2, i%4)
+		}
+		f.peakEnd()
+		f.releaseTiles()
+		f.VZEROUPPER()
+		f.RET()
+	})
 	register(peakDir, "int8pair_avx2", peakInt8+peakPairs, func(f *file) {
 		f.function("Int8PairAVX2", "n uintptr", "Int8PairAVX2 does 12n times vpmaddubsw and vpmaddwd ymm: 32 products for each two.")
 		f.peakBegin(peakY)

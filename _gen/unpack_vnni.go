@@ -5,59 +5,84 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-const unpackVNNIHead = `
+const unpackVNNIMaths = `
 Unpacks tiles of 4-bit weights for kernels that read a code from each byte.
 
-Maths: line 2i holds the low halves of line i's bytes, line 2i+1 the high halves.
+Maths: line 2i holds the low halves of line i's bytes, line 2i+1 the high halves`
+
+const unpackVNNIRegisters = `.
 Registers: AX packed, BX unpacked, CX blocks left, DX next Block, SI and DI bytes
-of a header, R8 lines left; Z0 packed, Z1 high halves, Z2 mask.`
+of a header, R8 lines left; Z0 packed, Z1 high halves, Z2 mask`
 
 func init() {
-	register(asmDir, "unpack_w4_vnni", unpackVNNIHead, func(f *file) {
+	register(asmDir, "unpack_w4_vnni", unpackVNNIMaths+unpackVNNIRegisters+".", func(f *file) {
 		f.function("UnpackW4VNNI", "dst unsafe.Pointer, c *Call",
 			"UnpackW4VNNI writes the tile of 4-bit codes at c.W to dst, 64-byte aligned: blocks with the",
 			"same headers, and two lines for each, of one code in each byte, as lines of 8-bit codes are.",
 			"It reads W, Blocks, Count and Form of c.")
-		from, to, blocks, block, header, left, lines := reg.RAX, reg.RBX, reg.RCX, reg.RDX, reg.RSI, reg.RDI, reg.R8
-		low, high, mask := reg.Z0, reg.Z1, reg.Z2
-		f.MOVQ(operand.NewParamAddr("dst", 0), to)
-		f.Load(f.Param("c"), from)
-		f.MOVQ(at(from, callCount), blocks)
-		f.MOVQ(at(from, callBlocks), block)
-		f.MOVL(at(from, callForm), header.As32())
-		f.MOVQ(at(from, callW), from)
-		f.MOVL(operand.U32(0x0f0f0f0f), left.As32())
-		f.VPBROADCASTD(left.As32(), mask)
-		f.headerBytes(header.As32(), left.As32(), lines.As32())
-
-		f.Label("block")
-		f.MOVQ(header, left)
-		f.Label("header")
-		f.VMOVDQA64(at(from, 0), low)
-		f.VMOVDQA64(low, at(to, 0))
-		f.ADDQ(operand.Imm(64), from)
-		f.ADDQ(operand.Imm(64), to)
-		f.SUBQ(operand.Imm(64), left)
-		f.JNE(operand.LabelRef("header"))
-		f.MOVL(at(block, blockLines), lines.As32())
-		f.MOVBQZX(at(block, blockSegments), left)
-		f.IMULQ(left, lines)
-		f.Label("line")
-		f.PREFETCHT0(at(from, aheadVNNI))
-		f.VMOVDQA64(at(from, 0), low)
-		f.VPSRLW(operand.Imm(4), low, high)
-		f.VPANDD(mask, low, low)
-		f.VPANDD(mask, high, high)
-		f.VMOVDQA64(low, at(to, 0))
-		f.VMOVDQA64(high, at(to, 64))
-		f.ADDQ(operand.Imm(64), from)
-		f.SUBQ(operand.I8(-128), to)
-		f.DECQ(lines)
-		f.JNE(operand.LabelRef("line"))
-		f.ADDQ(operand.Imm(blockSize), block)
-		f.DECQ(blocks)
-		f.JNE(operand.LabelRef("block"))
-		f.VZEROUPPER()
-		f.RET()
+		unpackW4(f, false)
 	})
+	register(asmDir, "unpack_w4_amx", unpackVNNIMaths+",\nboth less the zero point where that is one for all"+unpackVNNIRegisters+", Z3 zero points.", func(f *file) {
+		f.function("UnpackW4AMX", "dst unsafe.Pointer, c *Call",
+			"UnpackW4AMX is UnpackW4VNNI but for codes of ZeroConstant, from which it takes c.Zero, 0 to 15,",
+			"so that sums of them need no correction.")
+		unpackW4(f, true)
+	})
+}
+
+// unpackW4 emits an unpacking function behind its name.
+func unpackW4(f *file, zero bool) {
+	from, to, blocks, block, header, left, lines := reg.RAX, reg.RBX, reg.RCX, reg.RDX, reg.RSI, reg.RDI, reg.R8
+	low, high, mask, zeros := reg.Z0, reg.Z1, reg.Z2, reg.Z3
+	f.MOVQ(operand.NewParamAddr("dst", 0), to)
+	f.Load(f.Param("c"), from)
+	f.MOVQ(at(from, callCount), blocks)
+	f.MOVQ(at(from, callBlocks), block)
+	f.MOVL(at(from, callForm), header.As32())
+	if zero {
+		f.Comment("The zero point, or none.")
+		f.XORL(left.As32(), left.As32())
+		f.TESTL(operand.U32(formZeroMask), header.As32())
+		f.MOVL(at(from, callZero), lines.As32())
+		f.CMOVLEQ(lines.As32(), left.As32())
+		f.VPBROADCASTB(left.As32(), zeros)
+	}
+	f.MOVQ(at(from, callW), from)
+	f.MOVL(operand.U32(0x0f0f0f0f), left.As32())
+	f.VPBROADCASTD(left.As32(), mask)
+	f.headerBytes(header.As32(), left.As32(), lines.As32())
+
+	f.Label("block")
+	f.MOVQ(header, left)
+	f.Label("header")
+	f.VMOVDQA64(at(from, 0), low)
+	f.VMOVDQA64(low, at(to, 0))
+	f.ADDQ(operand.Imm(64), from)
+	f.ADDQ(operand.Imm(64), to)
+	f.SUBQ(operand.Imm(64), left)
+	f.JNE(operand.LabelRef("header"))
+	f.MOVL(at(block, blockLines), lines.As32())
+	f.MOVBQZX(at(block, blockSegments), left)
+	f.IMULQ(left, lines)
+	f.Label("line")
+	f.PREFETCHT0(at(from, aheadVNNI))
+	f.VMOVDQA64(at(from, 0), low)
+	f.VPSRLW(operand.Imm(4), low, high)
+	f.VPANDD(mask, low, low)
+	f.VPANDD(mask, high, high)
+	if zero {
+		f.VPSUBB(zeros, low, low)
+		f.VPSUBB(zeros, high, high)
+	}
+	f.VMOVDQA64(low, at(to, 0))
+	f.VMOVDQA64(high, at(to, 64))
+	f.ADDQ(operand.Imm(64), from)
+	f.SUBQ(operand.I8(-128), to)
+	f.DECQ(lines)
+	f.JNE(operand.LabelRef("line"))
+	f.ADDQ(operand.Imm(blockSize), block)
+	f.DECQ(blocks)
+	f.JNE(operand.LabelRef("block"))
+	f.VZEROUPPER()
+	f.RET()
 }

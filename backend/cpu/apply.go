@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"unsafe"
+
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/internal/workers"
@@ -18,6 +20,7 @@ type call struct {
 	yType        dtype.DType
 
 	prepared []byte      // rows of l.stride bytes
+	tiles    []byte      // of x, one front's after the other's
 	scratch  []byte      // l.scratch bytes for each worker
 	products bool        // which of the two loops runs
 	run      []kernelRun // one for each worker
@@ -61,7 +64,11 @@ func (c *call) scratchOf(worker int) []byte { return c.scratch[worker*c.l.scratc
 func (c *call) Do(worker, chunk int) {
 	if !c.products {
 		m, i := chunk/len(c.l.fronts), chunk%len(c.l.fronts)
-		c.l.fronts[i].prepare(c.prepared[m*c.l.stride+c.l.at[i]:], c.x[m*c.xStep:], c.scratchOf(worker))
+		f, row := c.l.fronts[i], c.prepared[m*c.l.stride+c.l.at[i]:]
+		f.prepare(row, c.x[m*c.xStep:], c.scratchOf(worker))
+		if f.tiled && c.rows >= leastTiled {
+			toTiles(c.tiles[c.tilesAt(i):], row[:f.width], m)
+		}
 		return
 	}
 	for i := range c.l.parts {
@@ -75,6 +82,19 @@ func (c *call) Do(worker, chunk int) {
 
 // row is the prepared row m for a part.
 func (c *call) row(p *part, m int) []byte { return c.prepared[m*c.l.stride+c.l.at[p.front]:] }
+
+// tilesAt is where a front's tiles begin.
+func (c *call) tilesAt(front int) (at int) {
+	for _, f := range c.l.fronts[:front] {
+		at += f.tiles()
+	}
+	return at * tiledRows(c.rows)
+}
+
+// tilesOf is the tiles for a part from row m, the first of a tile, and a feature on.
+func (c *call) tilesOf(p *part, m, feature int) unsafe.Pointer {
+	return unsafe.Pointer(&c.tiles[c.tilesAt(p.front)+m*c.l.fronts[p.front].width+feature*asm.TileRows])
+}
 
 // put adds the bias and stores one output, rounded once.
 func (c *call) put(p *part, bias []float32, m, n int, y float32) {

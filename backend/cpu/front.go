@@ -33,6 +33,7 @@ type rowShape struct {
 	scales   int  // how many: none, one, or one for each segment
 	perRow   bool // there is one, which the sums of the row are multiplied with
 	row      int  // of all
+	tiled    bool // the values stand in tiles, too
 }
 
 // shapeOfRow is the rowShape for a Spec and a panel, or nil for the kernels in
@@ -55,6 +56,7 @@ func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
 		}
 		return r
 	}
+	r.tiled = p != nil && p.tiled
 	if p != nil && p.kind == bytePanel {
 		r.sideAt = r.row
 		r.row += align(r.segments * 4)
@@ -66,6 +68,14 @@ func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
 	r.scalesAt = r.row
 	r.row += align(r.scales * 4)
 	return r
+}
+
+// tiles is the bytes of a row's values in tiles.
+func (r *rowShape) tiles() int {
+	if !r.tiled {
+		return 0
+	}
+	return r.width
 }
 
 func valuesOf(s *backend.Spec, p *panel) rows.Values {

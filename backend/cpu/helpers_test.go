@@ -34,7 +34,7 @@ var plainGo = tableOf(nil)
 // come first, plain Go takes what they refuse.
 func everywhere(t *testing.T, o backend.OpenOptions, f func(t *testing.T, b *bench)) {
 	t.Run("go", func(t *testing.T) { f(t, open(t, o)) })
-	models := map[string]*unit{"model of bytes": model(bytePanel), "model of words": model(wordPanel), "model of pairs": model(pairPanel)}
+	models := map[string]*unit{"model of bytes": model(bytePanel), "model of words": model(wordPanel), "model of pairs": model(pairPanel), "model of tiles": modelOfTiles()}
 	if testing.Short() && len(units) > 0 { // where everything is slower, of an emulator for one
 		clear(models)
 	}

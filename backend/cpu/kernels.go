@@ -174,10 +174,14 @@ func (k *kernel) panel(s *backend.Spec) *panel {
 		return newPanel(pairPanel, s)
 	case k.act == exact:
 		return newPanel(floatPanel, s)
-	case k.most <= 4:
-		return newPanel(k.unit.four.kind, s)
 	}
-	return newPanel(k.unit.eight.kind, s)
+	kind := k.unit.eight.kind
+	if k.most <= 4 {
+		kind = k.unit.four.kind
+	}
+	p := newPanel(kind, s)
+	p.tiled = k.unit.tiles && p.canTile()
+	return p
 }
 
 func (k *kernel) Footprint(i backend.DeviceInfo, s backend.Spec) backend.Footprint {

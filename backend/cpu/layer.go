@@ -18,6 +18,7 @@ type layer struct {
 	fronts []*front
 	at     []int // bytes to each front's part of a prepared row
 	stride int   // bytes from one prepared row to the next
+	tiles  int   // bytes of a row in the tiles of all fronts
 	parts  []part
 	n, k   int
 
@@ -47,6 +48,7 @@ func newLayer(base *hostmem.Layer, dev *Device, mem []byte, fronts []*front, par
 	for _, f := range fronts {
 		l.at = append(l.at, row)
 		row += f.row
+		l.tiles += f.tiles()
 	}
 	l.stride = rowStride(row)
 	column := 0
@@ -66,13 +68,14 @@ func newLayer(base *hostmem.Layer, dev *Device, mem []byte, fronts []*front, par
 	return l
 }
 
-// Workspace implements backend.Layer: the prepared rows, then each worker's
-// scratch.
+// Workspace implements backend.Layer: the prepared rows, their tiles, then each
+// worker's scratch.
 func (l *layer) Workspace(rows int) int {
 	if rows <= 0 {
 		return 0
 	}
-	return min(rows, l.maxRows)*l.stride + l.dev.pool.Threads()*l.scratch
+	rows = min(rows, l.maxRows)
+	return rows*l.stride + tiledRows(rows)*l.tiles + l.dev.pool.Threads()*l.scratch
 }
 
 // Apply implements backend.Layer. It is complete on return.
@@ -93,7 +96,8 @@ func (l *layer) Apply(s backend.Stream, dst, x backend.Tensor, ws backend.Span) 
 	if c.x == nil || c.y == nil || work == nil { // closed since Enter looked
 		return quant.Errorf(backend.ErrClosed, "x, dst or workspace", "", "open buffers", "closed")
 	}
-	c.prepared, c.scratch = work[:x.Rows*l.stride], work[x.Rows*l.stride:]
+	c.prepared, work = work[:x.Rows*l.stride], work[x.Rows*l.stride:]
+	c.tiles, c.scratch = work[:tiledRows(x.Rows)*l.tiles], work[tiledRows(x.Rows)*l.tiles:]
 	c.do()
 	return nil
 }

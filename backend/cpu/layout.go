@@ -125,8 +125,9 @@ func tileScratch(s *backend.Spec) int {
 // an odd multiple of 64, so that rows spread over the sets of a cache.
 func rowStride(bytes int) int { return align(bytes) | 64 }
 
-// needs is what a layer takes besides its packed weights, in bytes.
-type needs struct{ row, scratch int }
+// needs is what a layer takes besides its packed weights, in bytes: for a prepared
+// row, for its values in tiles, and for a worker.
+type needs struct{ row, tiles, scratch int }
 
 func needsOf(s *backend.Spec, p *panel, u *unit) needs {
 	shape := shapeOfRow(s, p)
@@ -136,15 +137,16 @@ func needsOf(s *backend.Spec, p *panel, u *unit) needs {
 	} else {
 		own = productScratch(p, u.kernels())
 	}
-	return needs{shape.row, align(max(own, frontScratch(s, &shape)))}
+	return needs{shape.row, shape.tiles(), align(max(own, frontScratch(s, &shape)))}
 }
 
-// workspace is the prepared rows, then each worker's scratch.
+// workspace is the prepared rows, their tiles, then each worker's scratch.
 func (n needs) workspace(s *backend.Spec, threads, rows int) int {
 	if rows <= 0 {
 		return 0
 	}
-	return min(rows, s.MaxRows)*rowStride(n.row) + max(threads, 1)*n.scratch
+	rows = min(rows, s.MaxRows)
+	return rows*rowStride(n.row) + tiledRows(rows)*n.tiles + max(threads, 1)*n.scratch
 }
 
 // staging bounds what Prepare allocates on the way: group maps, and what each

@@ -37,6 +37,35 @@ func model(kind panelKind) *unit {
 	return u
 }
 
+// modelOfTiles is one of bytes that has many rows of codes in tiles.
+func modelOfTiles() *unit {
+	u := model(bytePanel)
+	u.exact, u.tiles = false, true
+	u.functions.codes4.tilesOne = []step{{anyRows, func(c *asm.Call) { modelTiles(c, 4) }}}
+	u.functions.codes8.tilesOne = []step{{anyRows, func(c *asm.Call) { modelTiles(c, 8) }}}
+	return u
+}
+
+// modelTiles multiplies rows that are in tiles, a copy of which it makes.
+func modelTiles(c *asm.Call, bits int) {
+	features := 0
+	for _, b := range unsafe.Slice(c.Blocks, c.Count) {
+		features += int(b.Segments) * int(b.Features)
+	}
+	rows := make([]byte, int(c.Rows)*features)
+	for m := range int(c.Rows) {
+		from := unsafe.Add(c.X, m/asm.TileRows*asm.TileRows*int(c.XStep))
+		for k := range features {
+			at := k/asm.TileFeatures*asm.TileFeatures*asm.TileRows + m%asm.TileRows*asm.TileFeatures + k%asm.TileFeatures
+			rows[m*features+k] = *(*byte)(unsafe.Add(from, at))
+		}
+	}
+	clear(unsafe.Slice((*byte)(c.Spare), asm.TileSpare))
+	apart := *c
+	apart.X, apart.XStep = unsafe.Pointer(&rows[0]), uintptr(features)
+	modelIntegers(&apart, bytePanel, bits, int(c.Rows))
+}
+
 // reader walks the blocks of a call.
 type reader struct {
 	c     *asm.Call

@@ -73,6 +73,7 @@ type panel struct {
 	first  []int32 // each block's first piece, and the number of pieces
 	offset []int   // each block's first byte in a tile, and the bytes of a tile
 	padded int     // features of a prepared row
+	tiled  bool    // many rows are multiplied on AMX's tiles
 }
 
 func newPanel(kind panelKind, s *backend.Spec) *panel {

@@ -112,6 +112,9 @@ func productScratch(p *panel, f functions) int {
 		unpacks = f.codes8.unpack != nil
 	}
 	n := sumsBytes
+	if p.tiled {
+		n += align(asm.TileSpare)
+	}
 	if unpacks {
 		n += 2 * p.unpackedBytes()
 	}
@@ -151,6 +154,9 @@ func (w *product) grid(rows, threads int) (g grid) {
 		divide(threads, rowsLeast)
 	}
 	g.rows = up(rows, g.rowGroups)
+	if w.tiled {
+		g.rows = min(tiledRows(g.rows), rowsTogether)
+	}
 	g.rowGroups = up(rows, g.rows)
 	g.tileGroups = up(tiles, g.tiles)
 	return g
@@ -207,7 +213,7 @@ func (b *block) soon(tile, together, i, rows int) {
 		}
 	}
 	r := b.runs[i]
-	steps := (b.rows + rows - 1) / rows
+	steps := (b.rows + rows - 1) / rows // not of those on tiles
 	for i := range min(together, b.tiles-tile) {
 		b.coming[i] = b.packed(tile+i, r)
 		b.share = (len(b.coming[i])/lineBytes + steps - 1) / steps
@@ -243,7 +249,10 @@ func (w *product) from() int {
 		}
 		return e.unpackFrom[w.weights()]
 	}
-	if k := w.integers(); k.wideFrom > 0 {
+	switch k := w.integers(); {
+	case w.tiled:
+		return leastTiled
+	case k.wideFrom > 0:
 		return k.wideFrom
 	}
 	return never
@@ -274,6 +283,10 @@ func (b *block) runByRun() {
 	one, two, unpack := b.wide()
 	sums := view[float32](b.scratch, sumsBytes/4)[:b.rows*b.tiles*tileColumns]
 	unpacked := b.scratch[sumsBytes:]
+	if b.tiled {
+		b.call.Spare = unsafe.Pointer(&unpacked[0])
+		unpacked = unpacked[align(asm.TileSpare):]
+	}
 	clear(sums)
 	together := 1
 	if two != nil {
@@ -322,14 +335,23 @@ func (w *product) wide() (one, two []step, unpack func(unsafe.Pointer, *asm.Call
 		return e.gemm, e.wider, e.unpack[w.weights()]
 	}
 	k := w.integers()
+	if w.tiled {
+		return k.tilesOne, k.tilesTwo, k.tilesUnpack
+	}
 	return k.wide, k.wider, k.unpack
 }
 
 // pick returns the kernel for the next of some rows that are left, and how often
 // it runs before another is picked. It divides the rows evenly: of seven, four
 // and three take less time than six and one.
-func pick(steps []step, left int) (s *step, times int) {
+func pick(steps []step, left int) (s *step, rows, times int) {
 	most := steps[0].rows
+	if most == anyRows {
+		if rows = min(left, asm.MostTileRows); rows > asm.TileRows {
+			rows -= rows % asm.TileRows
+		}
+		return &steps[0], rows, 1
+	}
 	calls := (left + most - 1) / most
 	even, times := left/calls, left%calls
 	if times == 0 {
@@ -344,7 +366,7 @@ func pick(steps []step, left int) (s *step, times int) {
 	if steps[i].rows < even { // there is none of so many rows
 		times = 1
 	}
-	return &steps[i], times
+	return &steps[i], steps[i].rows, times
 }
 
 // sweep runs kernels over all rows of the block.
@@ -358,12 +380,20 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 	// What the kernels read of a row is stride bytes behind that of the row before.
 	prepared := b.c.row(b.p, b.row)
 	x := int(first.at) * f.values.Size()
+	onTiles := steps[0].rows == anyRows
 	side, scales := f.sideAt+4*int(b.first[r.from]), f.scalesAt+4*int(b.first[r.from])
+	if onTiles {
+		c.XStep = uintptr(f.width)
+	}
 	for m := 0; m < b.rows; {
-		s, times := pick(steps, b.rows-m)
+		s, rows, times := pick(steps, b.rows-m)
+		c.Rows = uintptr(rows)
 		for range times {
 			at := m * l.stride
 			c.X = unsafe.Pointer(&prepared[at+x])
+			if onTiles {
+				c.X = b.c.tilesOf(b.p, b.row+m, int(first.at))
+			}
 			if f.sideAt > 0 {
 				c.Side = unsafe.Pointer(&prepared[at+side])
 			}
@@ -371,9 +401,13 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 				c.Scales = unsafe.Pointer(&prepared[at+scales])
 			}
 			c.Y = &sums[m*tiles*tileColumns]
+			if onTiles {
+				b.fetchOnTiles(r, rows)
+			} else {
+				b.fetch()
+			}
 			s.run(c)
-			b.fetch()
-			m += s.rows
+			m += rows
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/internal/amx"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -71,5 +72,12 @@ func masked(features []string, name string) ([]string, error) {
 	return slices.DeleteFunc(slices.Clone(features), hidden), nil
 }
 
-// features are those of the processor that the environment leaves.
-func features() ([]string, error) { return masked(cpuid.CPU.FeatureSet(), os.Getenv(MaskVariable)) }
+// features are those of the processor that the environment leaves, and of tiles
+// those that the system gives: it is asked only where the environment leaves them.
+func features() ([]string, error) {
+	has, err := masked(cpuid.CPU.FeatureSet(), os.Getenv(MaskVariable))
+	if slices.Contains(has, cpuid.AMXTILE.String()) && !amx.Allowed() {
+		has = slices.DeleteFunc(has, func(f string) bool { return strings.HasPrefix(f, "AMX") })
+	}
+	return has, err
+}

@@ -21,6 +21,7 @@ type unit struct {
 	eight     offer             // codes of up to 8 bits times codes
 	exact     bool              // weights times x as it is
 	pairs     bool              // with exact, x is bfloat16 and nothing else: codes, and plain weights of that type, times pairs
+	tiles     bool              // many rows of codes are multiplied on tiles
 	functions functions
 }
 
@@ -54,6 +55,10 @@ type step struct {
 	run  func(*asm.Call)
 }
 
+// anyRows, of a step, stands for up to asm.TileRows, or a multiple of it up to
+// asm.MostTileRows.
+const anyRows = -1
+
 // integerKernels multiply codes. The zero value offers nothing.
 type integerKernels struct {
 	direct []step // from packed weights, most rows first, the last for one
@@ -65,6 +70,11 @@ type integerKernels struct {
 	unpack   func(dst unsafe.Pointer, c *asm.Call)
 	wide     []step // of one tile
 	wider    []step // of two tiles; nil: none
+
+	// The same on tiles, where the panel has such.
+	tilesUnpack func(dst unsafe.Pointer, c *asm.Call)
+	tilesOne    []step
+	tilesTwo    []step
 }
 
 // exactKernels multiply rows of float32, or of pairs of bfloat16. The arrays are

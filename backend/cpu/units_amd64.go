@@ -12,6 +12,7 @@ import (
 
 // tiers are the steps of amd64, best first.
 var tiers = []tier{
+	{"avx512-amx", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512BF16, cpuid.AMXTILE, cpuid.AMXINT8}},
 	{"avx512-bf16", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512BF16}},
 	{"avx512-vnni", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI}},
 	{"avx512", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL}},
@@ -29,8 +30,94 @@ func packAVX2() packFunctions {
 	}
 }
 
+// vnniCodes4 are the kernels of 4-bit codes for vpdpbusd.
+//
+//asmcheck:needs AVX2,FMA3,F16C,AVX512F,AVX512BW,AVX512DQ,AVX512VL,AVX512VNNI
+func vnniCodes4() integerKernels {
+	return integerKernels{
+		direct: []step{
+			{12, asm.DotW4VNNIx12}, {11, asm.DotW4VNNIx11}, {10, asm.DotW4VNNIx10}, {9, asm.DotW4VNNIx9},
+			{8, asm.DotW4VNNIx8}, {7, asm.DotW4VNNIx7}, {6, asm.DotW4VNNIx6}, {5, asm.DotW4VNNIx5},
+			{4, asm.DotW4VNNIx4}, {3, asm.DotW4VNNIx3}, {2, asm.DotW4VNNIx2}, {1, asm.DotW4VNNIx1},
+		},
+		wideFrom: 24,
+		unpack:   asm.UnpackW4VNNI,
+		wide: []step{
+			{6, asm.DotP4VNNIx6}, {5, asm.DotP4VNNIx5}, {4, asm.DotP4VNNIx4},
+			{3, asm.DotP4VNNIx3}, {2, asm.DotP4VNNIx2}, {1, asm.DotP4VNNIx1},
+		},
+		wider: []step{
+			{12, asm.DotP4VNNIx12x2}, {11, asm.DotP4VNNIx11x2}, {10, asm.DotP4VNNIx10x2},
+			{9, asm.DotP4VNNIx9x2}, {8, asm.DotP4VNNIx8x2}, {7, asm.DotP4VNNIx7x2},
+			{6, asm.DotP4VNNIx6x2}, {5, asm.DotP4VNNIx5x2}, {4, asm.DotP4VNNIx4x2},
+			{3, asm.DotP4VNNIx3x2}, {2, asm.DotP4VNNIx2x2}, {1, asm.DotP4VNNIx1x2},
+		},
+	}
+}
+
+// vnniCodes8 are the kernels of 8-bit codes for vpdpbusd.
+//
+//asmcheck:needs AVX2,FMA3,F16C,AVX512F,AVX512BW,AVX512DQ,AVX512VL,AVX512VNNI
+func vnniCodes8() integerKernels {
+	return integerKernels{
+		direct: []step{
+			{12, asm.DotW8VNNIx12}, {11, asm.DotW8VNNIx11}, {10, asm.DotW8VNNIx10}, {9, asm.DotW8VNNIx9},
+			{8, asm.DotW8VNNIx8}, {7, asm.DotW8VNNIx7}, {6, asm.DotW8VNNIx6}, {5, asm.DotW8VNNIx5},
+			{4, asm.DotW8VNNIx4}, {3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
+		},
+		wideFrom: 24,
+		wide: []step{
+			{12, asm.DotW8VNNIx12}, {11, asm.DotW8VNNIx11}, {10, asm.DotW8VNNIx10}, {9, asm.DotW8VNNIx9},
+			{8, asm.DotW8VNNIx8}, {7, asm.DotW8VNNIx7}, {6, asm.DotW8VNNIx6}, {5, asm.DotW8VNNIx5},
+			{4, asm.DotW8VNNIx4}, {3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
+		},
+		wider: []step{
+			{12, asm.DotW8VNNIx12x2}, {11, asm.DotW8VNNIx11x2}, {10, asm.DotW8VNNIx10x2},
+			{9, asm.DotW8VNNIx9x2}, {8, asm.DotW8VNNIx8x2}, {7, asm.DotW8VNNIx7x2},
+			{6, asm.DotW8VNNIx6x2}, {5, asm.DotW8VNNIx5x2}, {4, asm.DotW8VNNIx4x2},
+			{3, asm.DotW8VNNIx3x2}, {2, asm.DotW8VNNIx2x2}, {1, asm.DotW8VNNIx1x2},
+		},
+	}
+}
+
+// amxCodes4 and amxCodes8 are those for tiles, behind those for vpdpbusd: few rows
+// are a stream of weights, for which tiles do nothing.
+//
+//asmcheck:needs AVX2,FMA3,F16C,AVX512F,AVX512BW,AVX512DQ,AVX512VL,AVX512VNNI,AMXTILE,AMXINT8
+func amxCodes4() integerKernels {
+	k := vnniCodes4()
+	k.tilesUnpack = asm.UnpackW4AMX
+	k.tilesOne, k.tilesTwo = []step{{anyRows, asm.DotP4AMX}}, []step{{anyRows, asm.DotP4AMXx2}}
+	return k
+}
+
+//asmcheck:needs AVX2,FMA3,F16C,AVX512F,AVX512BW,AVX512DQ,AVX512VL,AVX512VNNI,AMXTILE,AMXINT8
+func amxCodes8() integerKernels {
+	k := vnniCodes8()
+	k.tilesOne, k.tilesTwo = []step{{anyRows, asm.DotW8AMX}}, []step{{anyRows, asm.DotW8AMXx2}}
+	return k
+}
+
 // units are the instruction sets of amd64, best first.
 var units = []*unit{
+	{
+		name: "amx",
+		needs: []cpuid.FeatureID{
+			cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI,
+			cpuid.AMXTILE, cpuid.AMXINT8,
+		},
+		rows:  rows.AVX512,
+		tiles: true,
+		four:  offer{true, bytePanel},
+		eight: offer{true, bytePanel},
+		functions: functions{
+			codes4: amxCodes4(),
+			codes8: amxCodes8(),
+			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:   packAVX2(),
+			fetch:  asm.Fetch,
+		},
+	},
 	{
 		name: "vnni",
 		needs: []cpuid.FeatureID{
@@ -40,44 +127,8 @@ var units = []*unit{
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
 		functions: functions{
-			codes4: integerKernels{
-				direct: []step{
-					{12, asm.DotW4VNNIx12}, {11, asm.DotW4VNNIx11}, {10, asm.DotW4VNNIx10}, {9, asm.DotW4VNNIx9},
-					{8, asm.DotW4VNNIx8}, {7, asm.DotW4VNNIx7}, {6, asm.DotW4VNNIx6}, {5, asm.DotW4VNNIx5},
-					{4, asm.DotW4VNNIx4}, {3, asm.DotW4VNNIx3}, {2, asm.DotW4VNNIx2}, {1, asm.DotW4VNNIx1},
-				},
-				wideFrom: 24,
-				unpack:   asm.UnpackW4VNNI,
-				wide: []step{
-					{6, asm.DotP4VNNIx6}, {5, asm.DotP4VNNIx5}, {4, asm.DotP4VNNIx4},
-					{3, asm.DotP4VNNIx3}, {2, asm.DotP4VNNIx2}, {1, asm.DotP4VNNIx1},
-				},
-				wider: []step{
-					{12, asm.DotP4VNNIx12x2}, {11, asm.DotP4VNNIx11x2}, {10, asm.DotP4VNNIx10x2},
-					{9, asm.DotP4VNNIx9x2}, {8, asm.DotP4VNNIx8x2}, {7, asm.DotP4VNNIx7x2},
-					{6, asm.DotP4VNNIx6x2}, {5, asm.DotP4VNNIx5x2}, {4, asm.DotP4VNNIx4x2},
-					{3, asm.DotP4VNNIx3x2}, {2, asm.DotP4VNNIx2x2}, {1, asm.DotP4VNNIx1x2},
-				},
-			},
-			codes8: integerKernels{
-				direct: []step{
-					{12, asm.DotW8VNNIx12}, {11, asm.DotW8VNNIx11}, {10, asm.DotW8VNNIx10}, {9, asm.DotW8VNNIx9},
-					{8, asm.DotW8VNNIx8}, {7, asm.DotW8VNNIx7}, {6, asm.DotW8VNNIx6}, {5, asm.DotW8VNNIx5},
-					{4, asm.DotW8VNNIx4}, {3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
-				},
-				wideFrom: 24,
-				wide: []step{
-					{12, asm.DotW8VNNIx12}, {11, asm.DotW8VNNIx11}, {10, asm.DotW8VNNIx10}, {9, asm.DotW8VNNIx9},
-					{8, asm.DotW8VNNIx8}, {7, asm.DotW8VNNIx7}, {6, asm.DotW8VNNIx6}, {5, asm.DotW8VNNIx5},
-					{4, asm.DotW8VNNIx4}, {3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
-				},
-				wider: []step{
-					{12, asm.DotW8VNNIx12x2}, {11, asm.DotW8VNNIx11x2}, {10, asm.DotW8VNNIx10x2},
-					{9, asm.DotW8VNNIx9x2}, {8, asm.DotW8VNNIx8x2}, {7, asm.DotW8VNNIx7x2},
-					{6, asm.DotW8VNNIx6x2}, {5, asm.DotW8VNNIx5x2}, {4, asm.DotW8VNNIx4x2},
-					{3, asm.DotW8VNNIx3x2}, {2, asm.DotW8VNNIx2x2}, {1, asm.DotW8VNNIx1x2},
-				},
-			},
+			codes4: vnniCodes4(),
+			codes8: vnniCodes8(),
 			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
 			pack:   packAVX2(),
 			fetch:  asm.Fetch,

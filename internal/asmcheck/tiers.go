@@ -39,6 +39,8 @@ var tiers = []tier{
 	{"BF16", amd64, append([]string{"AVX512VNNI", "AVX512BF16"}, avx512...)},
 	{"DPBF16", amd64, append([]string{"AVX512BF16"}, avx512...)}, // vdpbf16ps
 
+	{"AMX", amd64, append([]string{"AVX512VNNI", "AMXTILE", "AMXINT8"}, avx512...)},
+
 	{"NEON", arm64, nil},
 	{"DotProd", arm64, []string{"ASIMDDP"}},
 	{"I8MM", arm64, []string{"ASIMDDP", "I8MM"}},
@@ -57,6 +59,7 @@ var implied = map[string][]string{
 	"AVX512VL":   {"AVX512F"},
 	"AVX512VNNI": {"AVX512F"},
 	"AVX512BF16": {"AVX512BW"},
+	"AMXINT8":    {"AMXTILE"},
 }
 
 // featureSet holds features by the names of package cpuid.

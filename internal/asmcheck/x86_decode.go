@@ -49,6 +49,9 @@ func x86Decode(code []byte) (instr, use, error) {
 	if len(rest) < 2 {
 		return instr{}, use{}, fmt.Errorf("ends too soon")
 	}
+	if isTile(f, rest[0]) {
+		return x86DecodeTile(f, rest[0], rest[1:])
+	}
 	for _, e := range x86Encodings {
 		if e.evex == f.evex && e.prefix == f.pp && e.opcode == rest[0] {
 			return e.decode(f, rest[1:])

@@ -13,7 +13,7 @@
 // on the same core and a pause in either make a probe slower. The clock is the cores' own
 // to choose: many have a lower one for instructions of 512 bits, and follow their heat. Beside such
 // work probes have such instructions, too, and the clocks before and after a sample
-// must be within 10 % of each other. A long Apply
+// must be within 15 % of each other. A long Apply
 // can lose its CPU and have it back between probes: where the system tells how
 // long the process's threads waited for one, 3 % of waiting drops a sample, too.
 // How many samples did not count is reported. Only callers that are compared with

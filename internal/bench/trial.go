@@ -13,7 +13,7 @@ const tolerance = 0.03
 // drift is how far the clocks before and after a sample, and those of a pair, may
 // be from each other: a few of the steps of 100 MHz in which many processors
 // follow their heat.
-const drift = 0.1
+const drift = 0.15
 
 // slowest is how many times longer a cycle may take than in the trial's fastest
 // probe: less clock than that is not of the core's own making.

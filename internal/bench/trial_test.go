@@ -48,7 +48,7 @@ func TestReduceFollowsTheClock(t *testing.T) {
 		roundOf([]probing{quiet, quiet, quiet, quiet}, sample{amount: 1, seconds: 1e-3}, sample{amount: 1, seconds: 1e-4}, at(1)),
 		roundOf([]probing{slow(1.05), slow(1.05), quiet, quiet}, sample{amount: 1, seconds: 1.05e-3}, sample{amount: 1, seconds: 1e-4}, at(1)),
 		roundOf([]probing{slow(1.25), slow(1.25), slow(1.25), slow(1.25)}, sample{amount: 1, seconds: 1.25e-3}, sample{amount: 1, seconds: 1e-4}, at(0.8)),
-		roundOf([]probing{quiet, slow(1.11), quiet, quiet}, sample{amount: 1, seconds: 2e-3}, sample{amount: 1, seconds: 2e-4}, at(1)), // two clocks in a sample
+		roundOf([]probing{quiet, slow(1.16), quiet, quiet}, sample{amount: 1, seconds: 2e-3}, sample{amount: 1, seconds: 2e-4}, at(1)), // two clocks in a sample
 		roundOf([]probing{slow(1.31), slow(1.31), quiet, quiet}, sample{amount: 1, seconds: 2e-3}, sample{amount: 1, seconds: 1e-4}, at(1)),
 	}}
 	o := tr.reduce()

@@ -45,7 +45,7 @@ func unitOf(kernel string, recipe quant.Recipe, bits int, tier string, units []p
 		return bestOf(units, "float32")
 	}
 	switch instructions {
-	case "vnni", "vnni256", "avxvnni", "dotprod", "i8mm":
+	case "amx", "vnni", "vnni256", "avxvnni", "dotprod", "i8mm":
 		return instructions
 	case "bf16": // a tier that has the int8 unit as well
 		return "vnni"

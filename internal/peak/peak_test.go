@@ -82,7 +82,7 @@ func TestRates(t *testing.T) {
 	require.Equal(t, unknown, milan.Rate("vnni"), "a unit that the table does not know")
 
 	known := map[string]bool{"i8mm": true, "dotprod": true, "neon": true}
-	for _, c := range []string{"vnni", "vnni256", "avxvnni", "maddubs", "maddubs-wd", "fma", "fma512", "bf16"} {
+	for _, c := range []string{"amx", "vnni", "vnni256", "avxvnni", "maddubs", "maddubs-wd", "fma", "fma512", "bf16"} {
 		known[c] = true
 	}
 	for i, d := range designs {

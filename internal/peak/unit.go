@@ -29,10 +29,11 @@ func (u *Unit) Loop(n int) int {
 
 // candidate is a Unit and what it needs.
 type candidate struct {
-	unit  Unit
-	needs []cpuid.FeatureID
-	run   func(turns uintptr)
-	each  int
+	unit    Unit
+	allowed func() bool // by the system; nil: it has no say
+	needs   []cpuid.FeatureID
+	run     func(turns uintptr)
+	each    int
 }
 
 // Units lists the units that kernels of this architecture use, those that the
@@ -41,14 +42,16 @@ func Units() []Unit {
 	var units []Unit
 	for _, c := range candidates {
 		u := c.unit
-		if cpuid.CPU.Supports(c.needs...) {
-			u.run, u.each = c.run, c.each
-		} else {
-			for _, f := range c.needs {
-				if !cpuid.CPU.Supports(f) {
-					u.Missing = append(u.Missing, f.String())
-				}
+		for _, f := range c.needs {
+			if !cpuid.CPU.Supports(f) {
+				u.Missing = append(u.Missing, f.String())
 			}
+		}
+		if u.Missing == nil && c.allowed != nil && !c.allowed() {
+			u.Missing = []string{"the system's leave"}
+		}
+		if u.Missing == nil && cpuid.CPU.Supports(c.needs...) {
+			u.run, u.each = c.run, c.each
 		}
 		units = append(units, u)
 	}

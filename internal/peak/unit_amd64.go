@@ -1,8 +1,17 @@
 package peak
 
-import "github.com/klauspost/cpuid/v2"
+import (
+	"github.com/klauspost/cpuid/v2"
+
+	"github.com/bitlane/bitlane/internal/amx"
+)
 
 var candidates = []candidate{
+	{
+		unit:    Unit{Name: "amx", Instruction: "tdpbssd", Type: "int8", Ops: 2 * 16 * 16 * 64, Wide: true},
+		allowed: amx.Allowed,
+		needs:   []cpuid.FeatureID{cpuid.AMXINT8, cpuid.AMXTILE, cpuid.AVX2}, run: Int8AMX, each: 24,
+	},
 	{
 		unit:  Unit{Name: "vnni", Instruction: "vpdpbusd zmm", Type: "int8", Ops: 128, Wide: true},
 		needs: []cpuid.FeatureID{cpuid.AVX512VNNI}, run: Int8VNNI, each: 24,

@@ -8,6 +8,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/internal/amx"
 )
 
 // kernel is an integer kernel under test.
@@ -15,7 +16,9 @@ type kernel struct {
 	name    string
 	bits    int  // of the lines: 4 or 8
 	apart   bool // 4-bit codes are unpacked: a line of 8 features is two, of a code in each byte
+	less    bool // where one zero point is for all, codes are signed and less it, and Side is not read
 	wide    bool // x is int16 of magnitude up to 255, zero points are subtracted from the codes, Side is not read
+	tiles   bool // the call says how many rows, and has memory; segments are of whole tiles
 	rows    int
 	columns int // 16 or 32
 	needs   []cpuid.FeatureID
@@ -25,6 +28,9 @@ type kernel struct {
 // integerKernels is what the tests run. A file of tests of each tier, named
 // for its architecture, appends to it in an init.
 var integerKernels []kernel
+
+// runs reports whether the processor and the system run k.
+func (k kernel) runs() bool { return cpuid.CPU.Supports(k.needs...) && (!k.tiles || amx.Allowed()) }
 
 func (k kernel) lineFeatures() int { return 32 / k.bits }
 
@@ -79,6 +85,9 @@ func randomProblem(rng *rand.Rand, k kernel) *problem {
 	if rng.Uint32N(8) == 0 {
 		longest = 1 + int(rng.Uint32N(120))
 	}
+	if k.less && s.form.Zeros() == ZeroConstant {
+		s.zero = int(rng.Uint32N(129))
+	}
 	if s.form&zeroMask == ZeroPairs || s.form&zeroMask == ZeroBytes {
 		longest = min(longest, 16) // of 8 features: Side and the sums of codes are int16
 	}
@@ -87,7 +96,11 @@ func randomProblem(rng *rand.Rand, k kernel) *problem {
 		if most == 0 {
 			full = uint8(1 + rng.Uint32N(4))
 		}
-		s.blocks = append(s.blocks, Block{Lines: uint32(1+rng.Uint32N(uint32(longest))) * uint32(8/k.lineFeatures()), Segments: full})
+		lines := uint32(1+rng.Uint32N(uint32(longest))) * uint32(8/k.lineFeatures())
+		if k.tiles {
+			lines = (lines/uint32(TileFeatures/k.lineFeatures()) + 1) * uint32(TileFeatures/k.lineFeatures())
+		}
+		s.blocks = append(s.blocks, Block{Lines: lines, Segments: full})
 	}
 	last := &s.blocks[len(s.blocks)-1]
 	last.Segments = uint8(1 + rng.Uint32N(uint32(last.Segments)))
@@ -159,7 +172,23 @@ func (s shape) fill(rng *rand.Rand) *problem {
 	for i := range p.y {
 		p.y[i] = float32(rng.NormFloat64() * 1000)
 	}
+	p.sideOfZero()
 	return p
+}
+
+// sideOfZero makes Side what follows from the one zero point, where kernels may
+// not read it.
+func (p *problem) sideOfZero() {
+	if !p.kernel.less || p.form.Zeros() != ZeroConstant {
+		return
+	}
+	for i := range p.side {
+		r, s, sum := i/p.segments(), i%p.segments(), int32(0)
+		for _, v := range p.x[r*p.features()+p.starts[s] : r*p.features()+p.starts[s+1]] {
+			sum += v
+		}
+		p.side[i] = uint32(int32(-p.zero) * sum)
+	}
 }
 
 // anySide is a value of Side of any size that it can have.

@@ -2,29 +2,37 @@ package asm
 
 import (
 	"flag"
+	"fmt"
 	"math/rand/v2"
 	"testing"
-
-	"github.com/klauspost/cpuid/v2"
 )
 
 var casesFlag = flag.Int("cases", 0, "random problems for each integer kernel, and few long ones; 0: 600, 150 in short runs")
 
 // family is what kernels have in common that can be given the same problems.
 type family struct {
-	bits int
-	wide bool
+	bits        int
+	wide        bool
+	less, tiles bool
 }
 
-func (k kernel) family() family { return family{k.bits, k.wide} }
+func (k kernel) family() family { return family{k.bits, k.wide, k.less, k.tiles} }
+
+// String names k, with its rows where its name does not.
+func (k kernel) String() string {
+	if k.tiles {
+		return fmt.Sprintf("%s/rows=%d", k.name, k.rows)
+	}
+	return k.name
+}
 
 // problems are those of a family, for as many rows and columns as any of its kernels has.
 type problems struct{ random, long, extreme []*problem }
 
 func newProblems(f family) *problems {
-	k, cases := kernel{bits: f.bits, wide: f.wide}, 600
+	k, cases := kernel{bits: f.bits, wide: f.wide, less: f.less, tiles: f.tiles}, 600
 	for _, other := range integerKernels {
-		if other.family() == f {
+		if other.family() == f && other.runs() {
 			k.rows, k.columns = max(k.rows, other.rows), max(k.columns, other.columns)
 		}
 	}
@@ -54,8 +62,8 @@ func TestIntegerKernels(t *testing.T) {
 	}
 	of := map[family]*problems{}
 	for i, k := range integerKernels {
-		t.Run(k.name, func(t *testing.T) {
-			if !cpuid.CPU.Supports(k.needs...) {
+		t.Run(k.String(), func(t *testing.T) {
+			if !k.runs() {
 				t.Skipf("the processor lacks one of %v", k.needs)
 			}
 			all := of[k.family()]
@@ -83,6 +91,9 @@ func TestIntegerKernels(t *testing.T) {
 // channel, and per channel in pieces whose integer sums go on.
 func longShapes(k kernel) (shapes []shape) {
 	for _, features := range []int{32, 64, 128} {
+		if k.tiles && features < TileFeatures {
+			continue
+		}
 		for _, form := range []Form{ScalesF16 | ZeroConstant, ScalesBF16 | ZeroBytes} {
 			s := shape{kernel: k, form: form}
 			for range 1024 / features / 4 {
@@ -92,6 +103,9 @@ func longShapes(k kernel) (shapes []shape) {
 		}
 	}
 	lines := uint32(1000 / k.lineFeatures() &^ 1)
+	if k.tiles {
+		lines = uint32(1024 / k.lineFeatures())
+	}
 	return append(shapes,
 		shape{kernel: k, blocks: []Block{{Lines: 4 * lines, Segments: 1, Ends: 1}}},
 		shape{kernel: k, blocks: []Block{{Lines: lines, Segments: 4, Ends: 8}}},
@@ -101,6 +115,9 @@ func longShapes(k kernel) (shapes []shape) {
 // extremes are problems with the largest products there are, all of one sign.
 func extremes(rng *rand.Rand, k kernel) (problems []*problem) {
 	eight := uint32(8 / k.lineFeatures()) // lines of eight features
+	if k.tiles {
+		eight *= TileFeatures / 8
+	}
 	s := shape{kernel: k, blocks: []Block{{Lines: 9 * eight, Segments: 3, Ends: 5}, {Lines: 4 * eight, Segments: 1, Ends: 1}}}
 	least, largest := k.rangeOfX()
 	for _, x := range []int32{least, largest} {
@@ -127,7 +144,7 @@ func FuzzIntegerKernels(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, which uint8, seed uint64, values []byte) {
 		k := integerKernels[int(which)%len(integerKernels)]
-		if !cpuid.CPU.Supports(k.needs...) {
+		if !k.runs() {
 			t.Skipf("the processor lacks one of %v", k.needs)
 		}
 		rng := rand.New(rand.NewPCG(seed, 7))
@@ -149,4 +166,5 @@ func (p *problem) overlay(values []byte) {
 	for i := range min(half, len(p.codes)) {
 		p.codes[i] = uint8(uint(values[half+i]) % (uint(p.kernel.mostCode()) + 1))
 	}
+	p.sideOfZero()
 }

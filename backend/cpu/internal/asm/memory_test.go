@@ -21,6 +21,7 @@ type memory struct {
 	first      map[string][]byte
 	w, x, y    []byte
 	side, sx   []byte
+	spare      []byte // of kernels of tiles
 	blocks     []byte
 	xs, ss, ys int // steps
 	ws         int
@@ -65,7 +66,7 @@ func (p *problem) anyPart(rng *rand.Rand, k kernel) part {
 // to nothing.
 func (m *memory) lay(rng *rand.Rand, p *problem, k part) *Call {
 	laid := *p
-	laid.kernel.apart = k.apart
+	laid.kernel.apart, laid.kernel.less = k.apart, k.less
 	p = &laid
 	behind := rng.Uint32N(4) != 0
 	segments, tiles := p.segments(), k.columns/16
@@ -129,7 +130,32 @@ func (m *memory) lay(rng *rand.Rand, p *problem, k part) *Call {
 	if k.wide {
 		c.Side = nil
 	}
+	if k.tiles {
+		m.spare = m.take("spare", TileSpare, behind)
+		c.Rows, c.Spare = uintptr(k.rows), pointer(m.spare)
+		c.Soon, c.Share = c.W, uintptr(rng.Uint32N(3))
+		m.layTiles(rng, c, rows[k.row*row:], row, behind)
+	}
 	return c
+}
+
+// layTiles writes x, of so many rows one after the other, as kernels of tiles read
+// it.
+func (m *memory) layTiles(rng *rand.Rand, c *Call, rows []byte, row int, behind bool) {
+	const tile = TileFeatures
+	m.xs = row + 4*int(rng.Uint32N(20))
+	blocks := (int(c.Rows) + TileRows - 1) / TileRows
+	m.x = m.take("x", (blocks-1)*TileRows*m.xs+TileRows*row, behind)
+	for i := range m.x { // rows that are not there
+		m.x[i] = 0x55
+	}
+	for r := range int(c.Rows) {
+		to := m.x[r/TileRows*TileRows*m.xs+r%TileRows*tile:]
+		for at := 0; at < row; at += tile {
+			copy(to[at*TileRows:], rows[r*row+at:][:tile])
+		}
+	}
+	c.X, c.XStep = pointer(m.x), uintptr(m.xs)
 }
 
 // of returns row r of the part, of y or of what the model says of it.
@@ -200,7 +226,10 @@ func (p *problem) rowBytes() []byte {
 // packed is tile i of p as kernels read it.
 func (p *problem) packed(i int) []byte {
 	tiles := &p.made.tiles[0]
-	if p.kernel.apart {
+	switch {
+	case p.kernel.less:
+		tiles = &p.made.tiles[2]
+	case p.kernel.apart:
 		tiles = &p.made.tiles[1]
 	}
 	if tiles[i] == nil {
@@ -255,6 +284,9 @@ func (p *problem) packLines(dst []byte, s, tile int) {
 		j, t := (k-from)/line, (k-from)%line
 		for c := range 16 {
 			u := p.codes[k*n+tile*16+c]
+			if p.kernel.less && p.form.Zeros() == ZeroConstant {
+				u -= uint8(p.zero)
+			}
 			switch i := p.kernel.lineBytes()*j + 4*c + t%4; {
 			case p.kernel.apart && p.kernel.wide:
 				i = p.kernel.lineBytes()*j + t/2*64 + 4*c + t%2*2

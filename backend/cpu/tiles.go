@@ -1,0 +1,58 @@
+package cpu
+
+import (
+	"unsafe"
+
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+)
+
+// AMX multiplies tiles: 16 rows of x by 16 lines of 8-bit codes, which is 64
+// features. Prepared rows stand a second time in such tiles, 16 rows after the
+// other: a tile is then read from one piece of memory.
+
+// leastTiled is the rows from which products are on tiles.
+const leastTiled = 16
+
+// mostZero is the largest zero point for all that leaves signed bytes of 4-bit
+// codes.
+const mostZero = 128
+
+// canTile reports whether a panel of int8 x can be multiplied on tiles: whether
+// every segment has whole ones. Parts of a tile would take as long as all of it.
+func (p *panel) canTile() bool {
+	for _, b := range p.blocks {
+		if b.Features%asm.TileFeatures != 0 {
+			return false
+		}
+	}
+	return p.zero <= mostZero || p.bits == 8
+}
+
+// tiledRows is rows of x with those that fill their last tiles.
+func tiledRows(rows int) int { return (rows + asm.TileRows - 1) / asm.TileRows * asm.TileRows }
+
+// toTiles copies the values of prepared row m, one byte each, to tiles.
+func toTiles(tiles, row []byte, m int) {
+	const each = asm.TileFeatures
+	to := tiles[m/asm.TileRows*asm.TileRows*len(row)+m%asm.TileRows*each:]
+	for at := 0; at < len(row); at += each {
+		copy(to[at*asm.TileRows:][:each], row[at:])
+	}
+}
+
+// fetchOnTiles lets a call for so many rows fetch what comes, all of it: calls
+// behind the first have few rows.
+func (b *block) fetchOnTiles(r run, rows int) {
+	c := b.call
+	c.Share = 0
+	if len(b.coming[0]) == 0 {
+		return
+	}
+	c.Soon, c.SoonStep = unsafe.Pointer(&b.coming[0][0]), 0
+	if len(b.coming[1]) > 0 {
+		c.SoonStep = uintptr(b.tileBytes())
+	}
+	steps := (b.first[r.to] - b.first[r.from]) * int32(tiledRows(rows)/asm.TileRows)
+	c.Share = (uintptr(len(b.coming[0])/lineBytes) + uintptr(steps) - 1) / uintptr(steps)
+	b.coming = [2][]byte{}
+}

@@ -1,0 +1,108 @@
+package cpu
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
+)
+
+func TestToTiles(t *testing.T) {
+	const width = 2 * asm.TileFeatures
+	for rows, tiled := range map[int]int{0: 0, 1: 16, 16: 16, 17: 32, 240: 240} {
+		require.Equal(t, tiled, tiledRows(rows))
+	}
+	tiles := make([]byte, tiledRows(20)*width)
+	for m := range 20 {
+		row := make([]byte, width)
+		for k := range row {
+			row[k] = byte(m*7 + k)
+		}
+		toTiles(tiles, row, m)
+	}
+	for i, c := range []struct{ m, k, at int }{
+		{0, 0, 0}, {0, 63, 63}, {1, 0, 64}, {15, 1, 15*64 + 1}, {0, 64, 1024}, {3, 127, 1024 + 3*64 + 63}, {16, 0, 2048}, {19, 65, 3072 + 3*64 + 1},
+	} {
+		require.Equal(t, byte(c.m*7+c.k), tiles[c.at], "case %d: row %d, feature %d", i, c.m, c.k)
+	}
+}
+
+// Segments of whole tiles are multiplied on them; of others a tile would be
+// mostly padding.
+func TestWhatIsTiled(t *testing.T) {
+	for _, c := range []struct {
+		bits, zero int
+		groups     backend.GroupSpec
+		want       bool
+	}{
+		{4, 8, backend.GroupSpec{Count: 32, Longest: 128}, true},
+		{4, 8, backend.GroupSpec{Count: 64, Longest: 64}, true},
+		{4, 8, backend.GroupSpec{Count: 1, Longest: 4096}, true},
+		{8, 128, backend.GroupSpec{Count: 32, Longest: 128}, true},
+		{8, 200, backend.GroupSpec{Count: 32, Longest: 128}, true},
+		{4, 200, backend.GroupSpec{Count: 32, Longest: 128}, false}, // codes less it are no signed bytes
+		{4, 8, backend.GroupSpec{Count: 128, Longest: 32}, false},
+		{4, 8, backend.GroupSpec{Count: 43, Longest: 96}, false},
+	} {
+		s := backend.Spec{N: 64, K: 4096, Bits: c.bits, Scales: dtype.F16, Symmetric: true, Groups: c.groups, ZeroMin: c.zero, ZeroMax: c.zero,
+			Recipe: quant.Recipe{Kind: quant.Int8Token}}
+		require.Equal(t, c.want, newPanel(bytePanel, &s).canTile(), "%d bits, zero %d, %+v", c.bits, c.zero, c.groups)
+		k := &kernel{act: int8Codes, least: 2, most: c.bits, unit: modelOfTiles()}
+		require.Equal(t, c.want, k.panel(&s).tiled)
+		k.unit = model(bytePanel)
+		require.False(t, k.panel(&s).tiled, "a unit without tiles")
+	}
+}
+
+// What tiles make is what vectors make, bit for bit, and rows do not depend on
+// how many there are.
+func TestTilesEqualVectors(t *testing.T) {
+	byName := func(name string) []*kernel {
+		for _, u := range units {
+			if u.name == name {
+				return tableOf([]*unit{u})
+			}
+		}
+		return nil
+	}
+	b := open(t, backend.OpenOptions{})
+	tiles, vectors := byName("amx"), byName("vnni")
+	if tiles == nil || tiles[0].unit.missing(b.dev.Info().Features) != nil {
+		t.Skip("the processor lacks AMX")
+	}
+	rng := rand.New(rand.NewPCG(31, 32))
+	const k, most = 1088, 270 // 17 tiles of features
+	for _, s := range []shape{
+		{n: 37, bits: 4, groups: uniform(t, k, 64)}, {n: 64, bits: 4, groups: uniform(t, k, 128), zeros: true},
+		{n: 16, bits: 4, groups: quant.OneGroup(k)}, {n: 33, bits: 4, groups: quant.OneGroup(k), zeros: true},
+		{n: 48, bits: 8, groups: uniform(t, k, 64)}, {n: 17, bits: 8, groups: quant.OneGroup(k), zeros: true},
+		{n: 40, bits: 3, groups: uniform(t, k, 192)}, {n: 40, bits: 8, groups: quant.OneGroup(k)},
+		{n: 40, bits: 4, groups: uniform(t, k, 32)}, // on vectors in both
+	} {
+		s.k, s.scales = k, dtype.F16
+		for _, recipe := range []quant.RecipeKind{quant.Int8Token, quant.Int8TokenAsym, quant.Int8Group} {
+			t.Run(fmt.Sprintf("%s/%v", s, recipe), func(t *testing.T) {
+				l, x := s.linear(t, rng), input(rng, dtype.F32, most, k)
+				r := backend.Request{Recipe: &quant.Recipe{Kind: recipe}, X: dtype.F32, MaxRows: most}
+				var want []float32
+				for _, table := range [][]*kernel{vectors, tiles} {
+					b.table = table
+					layer, _ := b.prepare(l, r)
+					if want == nil {
+						want = b.apply(layer, x, most)
+						continue
+					}
+					for _, m := range []int{1, 15, 16, 17, 31, 32, 47, 64, 240, 241, most} {
+						require.Equal(t, bitsOf(want[:m*s.n]), bitsOf(b.apply(layer, x[:m*k], m)), "%d rows", m)
+					}
+				}
+			})
+		}
+	}
+}
