@@ -130,7 +130,7 @@ func TestOtherRequests(t *testing.T) {
 	r := open(t, filepath.Join(bundled, "gptq-w8-actorder"), t.TempDir())
 	p := prepacked.Part{Name: r.model.Modules()[1].Name}
 	first, _ := r.make(p, request)
-	_, report := r.make(p, backend.Request{X: dtype.BF16, Y: dtype.F32, MaxRows: 100})
+	_, report := r.make(p, backend.Request{X: dtype.F16, Y: dtype.F32, MaxRows: 100})
 	require.True(t, report.Restored)
 	recipe := quant.Recipe{Kind: quant.Int8Group, Group: 32}
 	_, report = r.make(p, backend.Request{X: dtype.F32, MaxRows: 3, Recipe: &recipe})
