@@ -56,8 +56,7 @@ const (
 const (
 	amxRows      = vnniFrame + 8*iota // of the call
 	amxLeft                           // from the next 16 on
-	amxEnd                            // behind the last row of sums in Call.Spare
-	amxEndTwo                         // two rows before
+	amxEnd                            // behind the sums of 16 rows in Call.Spare
 	amxLines                          // of the segment
 	amxX                              // a register while sums are scaled
 	amxZero                           // likewise
@@ -181,19 +180,10 @@ func (k *amx) begin() {
 	k.MOVQ(at(c, callBlocks), vnniBlock)
 	k.MOVQ(at(c, callSpare), reg.RBP)
 
-	rows, sixteen := reg.R9, reg.RDX
-	k.Comment("Tiles of up to 16 rows.")
-	k.MOVQ(at(c, callRows), rows)
-	k.MOVQ(rows, k.scalar(amxRows))
-	k.MOVL(operand.U32(16), sixteen.As32())
-	k.CMPQ(rows, sixteen)
-	k.CMOVQHI(sixteen, rows)
-	k.MOVQ(rows, r)
-	k.SHLQ(operand.Imm(6), r)
-	k.ADDQ(reg.RBP, r)
+	k.MOVQ(at(c, callRows), r)
+	keep(amxRows)
+	k.LEAQ(at(reg.RBP, amxSecond), r)
 	keep(amxEnd)
-	k.SUBQ(operand.U32(128), r)
-	keep(amxEndTwo)
 
 	k.Comment("Palette 1.")
 	k.VPXORD(zmm[0], zmm[0], zmm[0])
@@ -201,11 +191,7 @@ func (k *amx) begin() {
 	k.MOVB(operand.Imm(1), at(reg.RBP, amxConfig))
 	for n := range 8 {
 		k.MOVW(operand.U16(64), at(reg.RBP, configBytes+2*n))
-		if n < 4 {
-			k.MOVB(rows.As8(), at(reg.RBP, configRows+n))
-		} else {
-			k.MOVB(operand.Imm(amxTileLines), at(reg.RBP, configRows+n))
-		}
+		k.MOVB(operand.Imm(amxTileLines), at(reg.RBP, configRows+n))
 	}
 	k.loadTileConfig(at(reg.RBP, amxConfig))
 
@@ -381,8 +367,8 @@ type amxRow struct {
 	scale   operand.Mem
 }
 
-// eachRow emits f for all rows of sums, two at a time and then one that is left;
-// the sums are at R8, Y at R9, its step in BX, Side at R10.
+// eachRow emits f for 16 rows of sums, two at a time; the sums are at R8, Y at R9,
+// its step in BX, Side at R10.
 func (k *amx) eachRow(name string, f func(r amxRow)) {
 	row := func(i int) amxRow {
 		r := amxRow{sums: zmm[5+2*i:][:k.tiles], y: zmm[9+2*i:][:k.tiles], toSums: 64 * i}
@@ -396,8 +382,6 @@ func (k *amx) eachRow(name string, f func(r amxRow)) {
 		return r
 	}
 	k.MOVQ(reg.RBP, reg.R8)
-	k.CMPQ(reg.R8, k.scalar(amxEndTwo))
-	k.JHI(operand.LabelRef(name + "_one"))
 	k.Label(name + "_two")
 	for i := range 2 {
 		f(row(i))
@@ -405,13 +389,8 @@ func (k *amx) eachRow(name string, f func(r amxRow)) {
 	}
 	k.ADDQ(operand.U32(128), reg.R8)
 	k.LEAQ(indexed(reg.R9, reg.RBX, 2, 0), reg.R9)
-	k.CMPQ(reg.R8, k.scalar(amxEndTwo))
-	k.JLS(operand.LabelRef(name + "_two"))
-	k.Label(name + "_one")
 	k.CMPQ(reg.R8, k.scalar(amxEnd))
-	k.JEQ(operand.LabelRef(name + "_end"))
-	f(row(0))
-	k.Label(name + "_end")
+	k.JNE(operand.LabelRef(name + "_two"))
 }
 
 // corrected puts a row's sums with what Side says of the segment into registers;

@@ -74,8 +74,18 @@ func (l *layer) Workspace(rows int) int {
 	if rows <= 0 {
 		return 0
 	}
-	rows = min(rows, l.maxRows)
-	return rows*l.stride + tiledRows(rows)*l.tiles + l.dev.pool.Threads()*l.scratch
+	rows = l.preparedRows(min(rows, l.maxRows))
+	return rows*(l.stride+l.tiles) + l.dev.pool.Threads()*l.scratch
+}
+
+// preparedRows is the prepared rows that a workspace has room for: with tiles, whole
+// ones. What there is beyond the last row is multiplied, whatever it is, and the
+// sums are dropped.
+func (l *layer) preparedRows(rows int) int {
+	if l.tiles > 0 {
+		return tiledRows(rows)
+	}
+	return rows
 }
 
 // Apply implements backend.Layer. It is complete on return.
@@ -96,8 +106,9 @@ func (l *layer) Apply(s backend.Stream, dst, x backend.Tensor, ws backend.Span) 
 	if c.x == nil || c.y == nil || work == nil { // closed since Enter looked
 		return quant.Errorf(backend.ErrClosed, "x, dst or workspace", "", "open buffers", "closed")
 	}
-	c.prepared, work = work[:x.Rows*l.stride], work[x.Rows*l.stride:]
-	c.tiles, c.scratch = work[:tiledRows(x.Rows)*l.tiles], work[tiledRows(x.Rows)*l.tiles:]
+	rows := l.preparedRows(x.Rows)
+	c.prepared, work = work[:rows*l.stride], work[rows*l.stride:]
+	c.tiles, c.scratch = work[:rows*l.tiles], work[rows*l.tiles:]
 	c.do()
 	return nil
 }

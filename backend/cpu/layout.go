@@ -145,8 +145,10 @@ func (n needs) workspace(s *backend.Spec, threads, rows int) int {
 	if rows <= 0 {
 		return 0
 	}
-	rows = min(rows, s.MaxRows)
-	return rows*rowStride(n.row) + tiledRows(rows)*n.tiles + max(threads, 1)*n.scratch
+	if rows = min(rows, s.MaxRows); n.tiles > 0 {
+		rows = tiledRows(rows)
+	}
+	return rows*(rowStride(n.row)+n.tiles) + max(threads, 1)*n.scratch
 }
 
 // staging bounds what Prepare allocates on the way: group maps, and what each

@@ -281,12 +281,14 @@ func (b *block) straight() {
 // all rows, two tiles at a time where kernels take two.
 func (b *block) runByRun() {
 	one, two, unpack := b.wide()
-	sums := view[float32](b.scratch, sumsBytes/4)[:b.rows*b.tiles*tileColumns]
+	height := b.rows // of sums
 	unpacked := b.scratch[sumsBytes:]
 	if b.tiled {
+		height = tiledRows(b.rows)
 		b.call.Spare = unsafe.Pointer(&unpacked[0])
 		unpacked = unpacked[align(asm.TileSpare):]
 	}
+	sums := view[float32](b.scratch, sumsBytes/4)[:height*b.tiles*tileColumns]
 	clear(sums)
 	together := 1
 	if two != nil {
@@ -298,7 +300,7 @@ func (b *block) runByRun() {
 			if tiles == 2 {
 				steps = two
 			}
-			f(i, tiles, steps, sums[b.rows*i*tileColumns:][:b.rows*tiles*tileColumns])
+			f(i, tiles, steps, sums[height*i*tileColumns:][:height*tiles*tileColumns])
 			i += tiles
 		}
 	}
@@ -347,10 +349,7 @@ func (w *product) wide() (one, two []step, unpack func(unsafe.Pointer, *asm.Call
 func pick(steps []step, left int) (s *step, rows, times int) {
 	most := steps[0].rows
 	if most == anyRows {
-		if rows = min(left, asm.MostTileRows); rows > asm.TileRows {
-			rows -= rows % asm.TileRows
-		}
-		return &steps[0], rows, 1
+		return &steps[0], min(tiledRows(left), asm.MostTileRows), 1
 	}
 	calls := (left + most - 1) / most
 	even, times := left/calls, left%calls

@@ -40,8 +40,7 @@ func toTiles(tiles, row []byte, m int) {
 	}
 }
 
-// fetchOnTiles lets a call for so many rows fetch what comes, all of it: calls
-// behind the first have few rows.
+// fetchOnTiles lets a call for so many rows fetch what comes, all of it.
 func (b *block) fetchOnTiles(r run, rows int) {
 	c := b.call
 	c.Share = 0
@@ -52,7 +51,7 @@ func (b *block) fetchOnTiles(r run, rows int) {
 	if len(b.coming[1]) > 0 {
 		c.SoonStep = uintptr(b.tileBytes())
 	}
-	steps := (b.first[r.to] - b.first[r.from]) * int32(tiledRows(rows)/asm.TileRows)
+	steps := int(b.first[r.to]-b.first[r.from]) * rows / asm.TileRows
 	c.Share = (uintptr(len(b.coming[0])/lineBytes) + uintptr(steps) - 1) / uintptr(steps)
 	b.coming = [2][]byte{}
 }

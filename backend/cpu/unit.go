@@ -55,7 +55,7 @@ type step struct {
 	run  func(*asm.Call)
 }
 
-// anyRows, of a step, stands for up to asm.TileRows, or a multiple of it up to
+// anyRows, of a step, stands for any multiple of asm.TileRows up to
 // asm.MostTileRows.
 const anyRows = -1
 

@@ -13,9 +13,8 @@ var needsAMX = []cpuid.FeatureID{
 	cpuid.AMXTILE, cpuid.AMXINT8,
 }
 
-// Rows of a tile that is full, and of others, and of many.
 func init() {
-	for _, rows := range []int{1, 2, 7, 15, 16, 32, 48} {
+	for _, rows := range []int{16, 32, 48} {
 		integerKernels = append(integerKernels,
 			kernel{name: "DotW8AMX", bits: 8, tiles: true, rows: rows, columns: 16, needs: needsAMX, run: DotW8AMX},
 			kernel{name: "DotW8AMXx2", bits: 8, tiles: true, rows: rows, columns: 32, needs: needsAMX, run: DotW8AMXx2},

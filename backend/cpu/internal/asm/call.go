@@ -71,11 +71,10 @@ type Call struct {
 	Ahead  uintptr // kernels of few rows of packed weights: how far ahead of what they read they fetch, whether it is there or not; 0: they do not
 
 	// Kernels of tiles alone, those with AMX in their names. Their segments are
-	// whole multiples of 64 features. X is in tiles of 16 rows, also the last ones where there
-	// are fewer: 64 bytes of each, then the next features of the same rows; XStep is
-	// a 16th of the bytes from 16 rows to the next. Y, Side and Scales are as for
-	// others.
-	Rows  uintptr        // up to 16, or a multiple of 16 up to MostTileRows
+	// whole multiples of 64 features. X is in tiles of 16 rows: 64 bytes of each, then
+	// the next features of the same rows; XStep is a 16th of the bytes from 16 rows to
+	// the next. Y, Side and Scales are as for others.
+	Rows  uintptr        // a multiple of 16 up to MostTileRows
 	Spare unsafe.Pointer // TileSpare bytes of the caller's, 64-byte aligned
 	// What is read soon, and SoonStep bytes behind it: Share lines of both are
 	// fetched with each 16 rows of a segment, whether they are there or not.

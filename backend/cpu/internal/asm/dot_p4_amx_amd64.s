@@ -35,7 +35,7 @@
 
 // func DotP4AMX(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotP4AMX(SB), NOSPLIT, $240-8
+TEXT ·DotP4AMX(SB), NOSPLIT, $232-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -63,62 +63,53 @@ TEXT ·DotP4AMX(SB), NOSPLIT, $240-8
 	ORL     R9, R8
 	MOVQ    R8, (SP)
 	XORL    R8, R8
-	MOVQ    R8, 192(SP)
-	MOVQ    R8, 208(SP)
+	MOVQ    R8, 184(SP)
+	MOVQ    R8, 200(SP)
 	MOVQ    40(AX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    128(AX), R8
-	MOVQ    R8, 216(SP)
+	MOVQ    R8, 208(SP)
 	MOVQ    136(AX), R8
-	MOVQ    R8, 224(SP)
+	MOVQ    R8, 216(SP)
 	MOVQ    144(AX), R8
-	MOVQ    R8, 232(SP)
+	MOVQ    R8, 224(SP)
 	MOVQ    72(AX), R8
 	MOVQ    R8, 56(SP)
 	MOVQ    80(AX), R8
 	MOVQ    R8, 64(SP)
 	SHLQ    $0x04, R8
-	MOVQ    R8, 176(SP)
+	MOVQ    R8, 168(SP)
 	MOVQ    16(AX), BX
 	MOVQ    24(AX), R8
 	SHLQ    $0x04, R8
-	MOVQ    R8, 168(SP)
+	MOVQ    R8, 160(SP)
 	MOVQ    48(AX), R11
 	MOVQ    56(AX), R8
 	SUBQ    R11, R8
-	MOVQ    R8, 136(SP)
+	MOVQ    R8, 128(SP)
 	MOVQ    64(AX), R13
 	MOVQ    R13, R8
 	SHLQ    $0x04, R8
-	MOVQ    R8, 184(SP)
+	MOVQ    R8, 176(SP)
 	MOVQ    32(AX), R14
 	MOVQ    120(AX), BP
-
-	// Tiles of up to 16 rows.
-	MOVQ    112(AX), R9
-	MOVQ    R9, 80(SP)
-	MOVL    $0x00000010, DX
-	CMPQ    R9, DX
-	CMOVQHI DX, R9
-	MOVQ    R9, R8
-	SHLQ    $0x06, R8
-	ADDQ    BP, R8
+	MOVQ    112(AX), R8
+	MOVQ    R8, 80(SP)
+	LEAQ    1024(BP), R8
 	MOVQ    R8, 96(SP)
-	SUBQ    $0x00000080, R8
-	MOVQ    R8, 104(SP)
 
 	// Palette 1.
 	VPXORD    Z0, Z0, Z0
 	VMOVDQU64 Z0, 32768(BP)
 	MOVB      $0x01, 32768(BP)
 	MOVW      $0x0040, 32784(BP)
-	MOVB      R9, 32816(BP)
+	MOVB      $0x10, 32816(BP)
 	MOVW      $0x0040, 32786(BP)
-	MOVB      R9, 32817(BP)
+	MOVB      $0x10, 32817(BP)
 	MOVW      $0x0040, 32788(BP)
-	MOVB      R9, 32818(BP)
+	MOVB      $0x10, 32818(BP)
 	MOVW      $0x0040, 32790(BP)
-	MOVB      R9, 32819(BP)
+	MOVB      $0x10, 32819(BP)
 	MOVW      $0x0040, 32792(BP)
 	MOVB      $0x10, 32820(BP)
 	MOVW      $0x0040, 32794(BP)
@@ -153,18 +144,18 @@ block:
 
 segment:
 	MOVQ R9, 72(SP)
-	MOVQ R10, 128(SP)
+	MOVQ R10, 120(SP)
 	MOVQ BX, DX
-	MOVQ R11, 152(SP)
+	MOVQ R11, 144(SP)
 	MOVQ 56(SP), R9
-	MOVQ R9, 144(SP)
+	MOVQ R9, 136(SP)
 	MOVQ 80(SP), R9
 	MOVQ R9, 88(SP)
 	LEAQ 2048(BP), R9
-	MOVQ R9, 160(SP)
+	MOVQ R9, 152(SP)
 	MOVL (R14), R8
 	ADDL R8, R8
-	MOVQ R8, 112(SP)
+	MOVQ R8, 104(SP)
 	CMPQ R8, $0x20
 	JHI  rows
 
@@ -191,7 +182,7 @@ segment:
 	BYTE $0x00
 
 rows:
-	CMPQ 208(SP), $0x00
+	CMPQ 200(SP), $0x00
 	JNE  begun
 
 	// TILEZERO TMM0
@@ -202,7 +193,7 @@ rows:
 	BYTE $0xc0
 
 multiply:
-	MOVQ 112(SP), R8
+	MOVQ 104(SP), R8
 	CMPQ R8, $0x20
 	JHI  long
 
@@ -242,11 +233,11 @@ multiply:
 	BYTE $0xc3
 
 multiplied:
-	MOVQ  232(SP), R8
+	MOVQ  224(SP), R8
 	TESTQ R8, R8
 	JEQ   fetched
-	MOVQ  216(SP), R9
-	MOVQ  224(SP), R10
+	MOVQ  208(SP), R9
+	MOVQ  216(SP), R10
 
 fetch:
 	PREFETCHT1 (R9)
@@ -254,22 +245,20 @@ fetch:
 	ADDQ       $0x40, R9
 	DECQ       R8
 	JNE        fetch
-	MOVQ       R9, 216(SP)
+	MOVQ       R9, 208(SP)
 
 fetched:
-	CMPQ  192(SP), $0x00
+	CMPQ  184(SP), $0x00
 	JEQ   keep
-	MOVQ  BX, 120(SP)
-	MOVQ  192(SP), R9
-	MOVQ  200(SP), R10
+	MOVQ  BX, 112(SP)
+	MOVQ  184(SP), R9
+	MOVQ  192(SP), R10
 	MOVQ  64(SP), BX
 	TESTB $0x0c, (SP)
 	JNE   before_zeros
 	TESTL $0x00000100, (SP)
 	JNE   before_constant_scaled
 	MOVQ  BP, R8
-	CMPQ  R8, 104(SP)
-	JHI   before_constant_one
 
 before_constant_two:
 	VMOVDQA64   (R8), Z5
@@ -284,20 +273,11 @@ before_constant_two:
 	ADDQ        R13, R10
 	ADDQ        $0x00000080, R8
 	LEAQ        (R9)(BX*2), R9
-	CMPQ        R8, 104(SP)
-	JLS         before_constant_two
-
-before_constant_one:
 	CMPQ        R8, 96(SP)
-	JEQ         before_constant_end
-	VMOVDQA64   (R8), Z5
-	VCVTDQ2PS   Z5, Z5
-	VFMADD213PS (R9), Z0, Z5
-	VMOVUPS     Z5, (R9)
+	JNE         before_constant_two
 
-before_constant_end:
 before_converted:
-	MOVQ 120(SP), BX
+	MOVQ 112(SP), BX
 
 keep:
 	// TILESTORED TMM0, (BP)(DI*1)
@@ -310,10 +290,10 @@ keep:
 	BYTE      $0x00
 	TESTL     $0x00000001, R15
 	JEQ       goes_on
-	MOVQ      152(SP), R8
-	MOVQ      R8, 200(SP)
 	MOVQ      144(SP), R8
 	MOVQ      R8, 192(SP)
+	MOVQ      136(SP), R8
+	MOVQ      R8, 184(SP)
 	CMPQ      R8, 56(SP)
 	JNE       next_rows
 	MOVQ      72(SP), R9
@@ -326,24 +306,24 @@ scales:
 	JNE   zeros
 
 next_rows:
-	ADDQ  168(SP), DX
+	ADDQ  160(SP), DX
+	MOVQ  168(SP), R8
+	ADDQ  R8, 136(SP)
 	MOVQ  176(SP), R8
 	ADDQ  R8, 144(SP)
-	MOVQ  184(SP), R8
-	ADDQ  R8, 152(SP)
-	ADDQ  $+2048, 160(SP)
+	ADDQ  $+2048, 152(SP)
 	SUBQ  $0x10, 88(SP)
 	JHI   rows
 	MOVQ  72(SP), R9
-	MOVQ  128(SP), R10
-	MOVQ  112(SP), R8
+	MOVQ  120(SP), R10
+	MOVQ  104(SP), R8
 	SHLQ  $0x06, R8
 	ADDQ  R8, BX
 	ADDQ  R8, AX
 	XORL  R8, R8
 	SHRL  $0x01, R15
 	SETCC R8
-	MOVQ  R8, 208(SP)
+	MOVQ  R8, 200(SP)
 	ADDQ  16(SP), R9
 	ADDQ  32(SP), R10
 	ADDQ  $0x04, R11
@@ -352,17 +332,15 @@ next_rows:
 	ADDQ  $0x08, R14
 	DECQ  8(SP)
 	JNE   block
-	MOVQ  BX, 120(SP)
-	MOVQ  192(SP), R9
-	MOVQ  200(SP), R10
+	MOVQ  BX, 112(SP)
+	MOVQ  184(SP), R9
+	MOVQ  192(SP), R10
 	MOVQ  64(SP), BX
 	TESTB $0x0c, (SP)
 	JNE   last_zeros
 	TESTL $0x00000100, (SP)
 	JNE   last_constant_scaled
 	MOVQ  BP, R8
-	CMPQ  R8, 104(SP)
-	JHI   last_constant_one
 
 last_constant_two:
 	VMOVDQA64   (R8), Z5
@@ -377,20 +355,11 @@ last_constant_two:
 	ADDQ        R13, R10
 	ADDQ        $0x00000080, R8
 	LEAQ        (R9)(BX*2), R9
-	CMPQ        R8, 104(SP)
-	JLS         last_constant_two
-
-last_constant_one:
 	CMPQ        R8, 96(SP)
-	JEQ         last_constant_end
-	VMOVDQA64   (R8), Z5
-	VCVTDQ2PS   Z5, Z5
-	VFMADD213PS (R9), Z0, Z5
-	VMOVUPS     Z5, (R9)
+	JNE         last_constant_two
 
-last_constant_end:
 last_converted:
-	MOVQ 120(SP), BX
+	MOVQ 112(SP), BX
 
 	// TILERELEASE
 	BYTE $0xc4
@@ -403,20 +372,18 @@ last_converted:
 
 goes_on:
 	XORL  R8, R8
-	MOVQ  R8, 192(SP)
+	MOVQ  R8, 184(SP)
 	TESTB $0x0c, (SP)
 	JNE   wait_zeros
 
 wait_zeros_loaded:
-	MOVQ  BX, 120(SP)
-	MOVQ  160(SP), R9
-	MOVQ  152(SP), R10
+	MOVQ  BX, 112(SP)
+	MOVQ  152(SP), R9
+	MOVQ  144(SP), R10
 	MOVL  $0x00000040, BX
 	TESTB $0x0c, (SP)
 	JNE   wait_bytes
 	MOVQ  BP, R8
-	CMPQ  R8, 104(SP)
-	JHI   wait_constant_one
 
 wait_constant_two:
 	VMOVDQA64 (R8), Z5
@@ -427,22 +394,15 @@ wait_constant_two:
 	ADDQ      R13, R10
 	ADDQ      $0x00000080, R8
 	LEAQ      (R9)(BX*2), R9
-	CMPQ      R8, 104(SP)
-	JLS       wait_constant_two
-
-wait_constant_one:
 	CMPQ      R8, 96(SP)
-	JEQ       wait_constant_end
-	VMOVDQA64 (R8), Z5
-	VMOVDQA64 Z5, (R9)
+	JNE       wait_constant_two
 
-wait_constant_end:
 waiting:
-	MOVQ 120(SP), BX
+	MOVQ 112(SP), BX
 	JMP  next_rows
 
 begun:
-	MOVQ 160(SP), R8
+	MOVQ 152(SP), R8
 
 	// TILELOADD (R8)(DI*1), TMM0
 	BYTE $0xc4
@@ -487,10 +447,8 @@ tile:
 	JMP  multiplied
 
 before_constant_scaled:
-	MOVQ 136(SP), R12
+	MOVQ 128(SP), R12
 	MOVQ BP, R8
-	CMPQ R8, 104(SP)
-	JHI  before_constant_scaled_one
 
 before_constant_scaled_two:
 	VMOVDQA64        (R8), Z5
@@ -509,28 +467,14 @@ before_constant_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JLS              before_constant_scaled_two
-
-before_constant_scaled_one:
 	CMPQ             R8, 96(SP)
-	JEQ              before_constant_scaled_end
-	VMOVDQA64        (R8), Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-
-before_constant_scaled_end:
-	JMP before_converted
+	JNE              before_constant_scaled_two
+	JMP              before_converted
 
 before_zeros:
 	TESTL $0x00000100, (SP)
 	JNE   before_bytes_scaled
 	MOVQ  BP, R8
-	CMPQ  R8, 104(SP)
-	JHI   before_bytes_one
 
 before_bytes_two:
 	VMOVDQA64     (R8), Z5
@@ -547,20 +491,9 @@ before_bytes_two:
 	ADDQ          R13, R10
 	ADDQ          $0x00000080, R8
 	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 104(SP)
-	JLS           before_bytes_two
-
-before_bytes_one:
 	CMPQ          R8, 96(SP)
-	JEQ           before_bytes_end
-	VMOVDQA64     (R8), Z5
-	VPDPWSSD.BCST (R10), Z2, Z5
-	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   (R9), Z0, Z5
-	VMOVUPS       Z5, (R9)
-
-before_bytes_end:
-	JMP before_converted
+	JNE           before_bytes_two
+	JMP           before_converted
 
 not_f16:
 	TESTB   $0x02, (SP)
@@ -574,7 +507,7 @@ bf16:
 	JMP       scales
 
 zeros:
-	MOVQ      128(SP), R10
+	MOVQ      120(SP), R10
 	TESTB     $0x08, (SP)
 	JNE       pairs
 	VPMOVZXBD (R10), Z2
@@ -583,10 +516,8 @@ pairs_loaded:
 	JMP next_rows
 
 last_constant_scaled:
-	MOVQ 136(SP), R12
+	MOVQ 128(SP), R12
 	MOVQ BP, R8
-	CMPQ R8, 104(SP)
-	JHI  last_constant_scaled_one
 
 last_constant_scaled_two:
 	VMOVDQA64        (R8), Z5
@@ -605,28 +536,14 @@ last_constant_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JLS              last_constant_scaled_two
-
-last_constant_scaled_one:
 	CMPQ             R8, 96(SP)
-	JEQ              last_constant_scaled_end
-	VMOVDQA64        (R8), Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-
-last_constant_scaled_end:
-	JMP last_converted
+	JNE              last_constant_scaled_two
+	JMP              last_converted
 
 last_zeros:
 	TESTL $0x00000100, (SP)
 	JNE   last_bytes_scaled
 	MOVQ  BP, R8
-	CMPQ  R8, 104(SP)
-	JHI   last_bytes_one
 
 last_bytes_two:
 	VMOVDQA64     (R8), Z5
@@ -643,23 +560,12 @@ last_bytes_two:
 	ADDQ          R13, R10
 	ADDQ          $0x00000080, R8
 	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 104(SP)
-	JLS           last_bytes_two
-
-last_bytes_one:
 	CMPQ          R8, 96(SP)
-	JEQ           last_bytes_end
-	VMOVDQA64     (R8), Z5
-	VPDPWSSD.BCST (R10), Z2, Z5
-	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   (R9), Z0, Z5
-	VMOVUPS       Z5, (R9)
-
-last_bytes_end:
-	JMP last_converted
+	JNE           last_bytes_two
+	JMP           last_converted
 
 wait_zeros:
-	MOVQ      128(SP), R10
+	MOVQ      120(SP), R10
 	TESTB     $0x08, (SP)
 	JNE       wait_pairs
 	VPMOVZXBD (R10), Z2
@@ -669,8 +575,6 @@ wait_pairs_loaded:
 
 wait_bytes:
 	MOVQ BP, R8
-	CMPQ R8, 104(SP)
-	JHI  wait_bytes_row_one
 
 wait_bytes_row_two:
 	VMOVDQA64     (R8), Z5
@@ -683,24 +587,13 @@ wait_bytes_row_two:
 	ADDQ          R13, R10
 	ADDQ          $0x00000080, R8
 	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 104(SP)
-	JLS           wait_bytes_row_two
-
-wait_bytes_row_one:
 	CMPQ          R8, 96(SP)
-	JEQ           wait_bytes_row_end
-	VMOVDQA64     (R8), Z5
-	VPDPWSSD.BCST (R10), Z2, Z5
-	VMOVDQA64     Z5, (R9)
-
-wait_bytes_row_end:
-	JMP waiting
+	JNE           wait_bytes_row_two
+	JMP           waiting
 
 before_bytes_scaled:
-	MOVQ 136(SP), R12
+	MOVQ 128(SP), R12
 	MOVQ BP, R8
-	CMPQ R8, 104(SP)
-	JHI  before_bytes_scaled_one
 
 before_bytes_scaled_two:
 	VMOVDQA64        (R8), Z5
@@ -721,32 +614,17 @@ before_bytes_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JLS              before_bytes_scaled_two
-
-before_bytes_scaled_one:
 	CMPQ             R8, 96(SP)
-	JEQ              before_bytes_scaled_end
-	VMOVDQA64        (R8), Z5
-	VPDPWSSD.BCST    (R10), Z2, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-
-before_bytes_scaled_end:
-	JMP before_converted
+	JNE              before_bytes_scaled_two
+	JMP              before_converted
 
 pairs:
 	VMOVDQU32 (R10), Z2
 	JMP       pairs_loaded
 
 last_bytes_scaled:
-	MOVQ 136(SP), R12
+	MOVQ 128(SP), R12
 	MOVQ BP, R8
-	CMPQ R8, 104(SP)
-	JHI  last_bytes_scaled_one
 
 last_bytes_scaled_two:
 	VMOVDQA64        (R8), Z5
@@ -767,22 +645,9 @@ last_bytes_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JLS              last_bytes_scaled_two
-
-last_bytes_scaled_one:
 	CMPQ             R8, 96(SP)
-	JEQ              last_bytes_scaled_end
-	VMOVDQA64        (R8), Z5
-	VPDPWSSD.BCST    (R10), Z2, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-
-last_bytes_scaled_end:
-	JMP last_converted
+	JNE              last_bytes_scaled_two
+	JMP              last_converted
 
 wait_pairs:
 	VMOVDQU32 (R10), Z2
@@ -790,7 +655,7 @@ wait_pairs:
 
 // func DotP4AMXx2(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotP4AMXx2(SB), NOSPLIT, $240-8
+TEXT ·DotP4AMXx2(SB), NOSPLIT, $232-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -818,62 +683,53 @@ TEXT ·DotP4AMXx2(SB), NOSPLIT, $240-8
 	ORL     R9, R8
 	MOVQ    R8, (SP)
 	XORL    R8, R8
-	MOVQ    R8, 192(SP)
-	MOVQ    R8, 208(SP)
+	MOVQ    R8, 184(SP)
+	MOVQ    R8, 200(SP)
 	MOVQ    40(AX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    128(AX), R8
-	MOVQ    R8, 216(SP)
+	MOVQ    R8, 208(SP)
 	MOVQ    136(AX), R8
-	MOVQ    R8, 224(SP)
+	MOVQ    R8, 216(SP)
 	MOVQ    144(AX), R8
-	MOVQ    R8, 232(SP)
+	MOVQ    R8, 224(SP)
 	MOVQ    72(AX), R8
 	MOVQ    R8, 56(SP)
 	MOVQ    80(AX), R8
 	MOVQ    R8, 64(SP)
 	SHLQ    $0x04, R8
-	MOVQ    R8, 176(SP)
+	MOVQ    R8, 168(SP)
 	MOVQ    16(AX), BX
 	MOVQ    24(AX), R8
 	SHLQ    $0x04, R8
-	MOVQ    R8, 168(SP)
+	MOVQ    R8, 160(SP)
 	MOVQ    48(AX), R11
 	MOVQ    56(AX), R8
 	SUBQ    R11, R8
-	MOVQ    R8, 136(SP)
+	MOVQ    R8, 128(SP)
 	MOVQ    64(AX), R13
 	MOVQ    R13, R8
 	SHLQ    $0x04, R8
-	MOVQ    R8, 184(SP)
+	MOVQ    R8, 176(SP)
 	MOVQ    32(AX), R14
 	MOVQ    120(AX), BP
-
-	// Tiles of up to 16 rows.
-	MOVQ    112(AX), R9
-	MOVQ    R9, 80(SP)
-	MOVL    $0x00000010, DX
-	CMPQ    R9, DX
-	CMOVQHI DX, R9
-	MOVQ    R9, R8
-	SHLQ    $0x06, R8
-	ADDQ    BP, R8
+	MOVQ    112(AX), R8
+	MOVQ    R8, 80(SP)
+	LEAQ    1024(BP), R8
 	MOVQ    R8, 96(SP)
-	SUBQ    $0x00000080, R8
-	MOVQ    R8, 104(SP)
 
 	// Palette 1.
 	VPXORD    Z0, Z0, Z0
 	VMOVDQU64 Z0, 32768(BP)
 	MOVB      $0x01, 32768(BP)
 	MOVW      $0x0040, 32784(BP)
-	MOVB      R9, 32816(BP)
+	MOVB      $0x10, 32816(BP)
 	MOVW      $0x0040, 32786(BP)
-	MOVB      R9, 32817(BP)
+	MOVB      $0x10, 32817(BP)
 	MOVW      $0x0040, 32788(BP)
-	MOVB      R9, 32818(BP)
+	MOVB      $0x10, 32818(BP)
 	MOVW      $0x0040, 32790(BP)
-	MOVB      R9, 32819(BP)
+	MOVB      $0x10, 32819(BP)
 	MOVW      $0x0040, 32792(BP)
 	MOVB      $0x10, 32820(BP)
 	MOVW      $0x0040, 32794(BP)
@@ -909,18 +765,18 @@ block:
 
 segment:
 	MOVQ R9, 72(SP)
-	MOVQ R10, 128(SP)
+	MOVQ R10, 120(SP)
 	MOVQ BX, DX
-	MOVQ R11, 152(SP)
+	MOVQ R11, 144(SP)
 	MOVQ 56(SP), R9
-	MOVQ R9, 144(SP)
+	MOVQ R9, 136(SP)
 	MOVQ 80(SP), R9
 	MOVQ R9, 88(SP)
 	LEAQ 2048(BP), R9
-	MOVQ R9, 160(SP)
+	MOVQ R9, 152(SP)
 	MOVL (R14), R8
 	ADDL R8, R8
-	MOVQ R8, 112(SP)
+	MOVQ R8, 104(SP)
 	CMPQ R8, $0x20
 	JHI  rows
 	LEAQ (AX)(CX*1), R9
@@ -968,7 +824,7 @@ segment:
 	BYTE $0x00
 
 rows:
-	CMPQ 208(SP), $0x00
+	CMPQ 200(SP), $0x00
 	JNE  begun
 
 	// TILEZERO TMM0
@@ -986,7 +842,7 @@ rows:
 	BYTE $0xc8
 
 multiply:
-	MOVQ 112(SP), R8
+	MOVQ 104(SP), R8
 	CMPQ R8, $0x20
 	JHI  long
 
@@ -1040,11 +896,11 @@ multiply:
 	BYTE $0xcb
 
 multiplied:
-	MOVQ  232(SP), R8
+	MOVQ  224(SP), R8
 	TESTQ R8, R8
 	JEQ   fetched
-	MOVQ  216(SP), R9
-	MOVQ  224(SP), R10
+	MOVQ  208(SP), R9
+	MOVQ  216(SP), R10
 
 fetch:
 	PREFETCHT1 (R9)
@@ -1052,22 +908,20 @@ fetch:
 	ADDQ       $0x40, R9
 	DECQ       R8
 	JNE        fetch
-	MOVQ       R9, 216(SP)
+	MOVQ       R9, 208(SP)
 
 fetched:
-	CMPQ  192(SP), $0x00
+	CMPQ  184(SP), $0x00
 	JEQ   keep
-	MOVQ  BX, 120(SP)
-	MOVQ  192(SP), R9
-	MOVQ  200(SP), R10
+	MOVQ  BX, 112(SP)
+	MOVQ  184(SP), R9
+	MOVQ  192(SP), R10
 	MOVQ  64(SP), BX
 	TESTB $0x0c, (SP)
 	JNE   before_zeros
 	TESTL $0x00000100, (SP)
 	JNE   before_constant_scaled
 	MOVQ  BP, R8
-	CMPQ  R8, 104(SP)
-	JHI   before_constant_one
 
 before_constant_two:
 	VMOVDQA64   (R8), Z5
@@ -1090,24 +944,11 @@ before_constant_two:
 	ADDQ        R13, R10
 	ADDQ        $0x00000080, R8
 	LEAQ        (R9)(BX*2), R9
-	CMPQ        R8, 104(SP)
-	JLS         before_constant_two
-
-before_constant_one:
 	CMPQ        R8, 96(SP)
-	JEQ         before_constant_end
-	VMOVDQA64   (R8), Z5
-	VMOVDQA64   1024(R8), Z6
-	VCVTDQ2PS   Z5, Z5
-	VFMADD213PS (R9), Z0, Z5
-	VMOVUPS     Z5, (R9)
-	VCVTDQ2PS   Z6, Z6
-	VFMADD213PS 64(R9), Z1, Z6
-	VMOVUPS     Z6, 64(R9)
+	JNE         before_constant_two
 
-before_constant_end:
 before_converted:
-	MOVQ 120(SP), BX
+	MOVQ 112(SP), BX
 
 keep:
 	// TILESTORED TMM0, (BP)(DI*1)
@@ -1132,10 +973,10 @@ keep:
 	BYTE      $0x00
 	TESTL     $0x00000001, R15
 	JEQ       goes_on
-	MOVQ      152(SP), R8
-	MOVQ      R8, 200(SP)
 	MOVQ      144(SP), R8
 	MOVQ      R8, 192(SP)
+	MOVQ      136(SP), R8
+	MOVQ      R8, 184(SP)
 	CMPQ      R8, 56(SP)
 	JNE       next_rows
 	MOVQ      72(SP), R9
@@ -1149,24 +990,24 @@ scales:
 	JNE   zeros
 
 next_rows:
-	ADDQ  168(SP), DX
+	ADDQ  160(SP), DX
+	MOVQ  168(SP), R8
+	ADDQ  R8, 136(SP)
 	MOVQ  176(SP), R8
 	ADDQ  R8, 144(SP)
-	MOVQ  184(SP), R8
-	ADDQ  R8, 152(SP)
-	ADDQ  $+2048, 160(SP)
+	ADDQ  $+2048, 152(SP)
 	SUBQ  $0x10, 88(SP)
 	JHI   rows
 	MOVQ  72(SP), R9
-	MOVQ  128(SP), R10
-	MOVQ  112(SP), R8
+	MOVQ  120(SP), R10
+	MOVQ  104(SP), R8
 	SHLQ  $0x06, R8
 	ADDQ  R8, BX
 	ADDQ  R8, AX
 	XORL  R8, R8
 	SHRL  $0x01, R15
 	SETCC R8
-	MOVQ  R8, 208(SP)
+	MOVQ  R8, 200(SP)
 	ADDQ  16(SP), R9
 	ADDQ  32(SP), R10
 	ADDQ  $0x04, R11
@@ -1175,17 +1016,15 @@ next_rows:
 	ADDQ  $0x08, R14
 	DECQ  8(SP)
 	JNE   block
-	MOVQ  BX, 120(SP)
-	MOVQ  192(SP), R9
-	MOVQ  200(SP), R10
+	MOVQ  BX, 112(SP)
+	MOVQ  184(SP), R9
+	MOVQ  192(SP), R10
 	MOVQ  64(SP), BX
 	TESTB $0x0c, (SP)
 	JNE   last_zeros
 	TESTL $0x00000100, (SP)
 	JNE   last_constant_scaled
 	MOVQ  BP, R8
-	CMPQ  R8, 104(SP)
-	JHI   last_constant_one
 
 last_constant_two:
 	VMOVDQA64   (R8), Z5
@@ -1208,24 +1047,11 @@ last_constant_two:
 	ADDQ        R13, R10
 	ADDQ        $0x00000080, R8
 	LEAQ        (R9)(BX*2), R9
-	CMPQ        R8, 104(SP)
-	JLS         last_constant_two
-
-last_constant_one:
 	CMPQ        R8, 96(SP)
-	JEQ         last_constant_end
-	VMOVDQA64   (R8), Z5
-	VMOVDQA64   1024(R8), Z6
-	VCVTDQ2PS   Z5, Z5
-	VFMADD213PS (R9), Z0, Z5
-	VMOVUPS     Z5, (R9)
-	VCVTDQ2PS   Z6, Z6
-	VFMADD213PS 64(R9), Z1, Z6
-	VMOVUPS     Z6, 64(R9)
+	JNE         last_constant_two
 
-last_constant_end:
 last_converted:
-	MOVQ 120(SP), BX
+	MOVQ 112(SP), BX
 
 	// TILERELEASE
 	BYTE $0xc4
@@ -1238,20 +1064,18 @@ last_converted:
 
 goes_on:
 	XORL  R8, R8
-	MOVQ  R8, 192(SP)
+	MOVQ  R8, 184(SP)
 	TESTB $0x0c, (SP)
 	JNE   wait_zeros
 
 wait_zeros_loaded:
-	MOVQ  BX, 120(SP)
-	MOVQ  160(SP), R9
-	MOVQ  152(SP), R10
+	MOVQ  BX, 112(SP)
+	MOVQ  152(SP), R9
+	MOVQ  144(SP), R10
 	MOVL  $0x00000040, BX
 	TESTB $0x0c, (SP)
 	JNE   wait_bytes
 	MOVQ  BP, R8
-	CMPQ  R8, 104(SP)
-	JHI   wait_constant_one
 
 wait_constant_two:
 	VMOVDQA64 (R8), Z5
@@ -1266,24 +1090,15 @@ wait_constant_two:
 	ADDQ      R13, R10
 	ADDQ      $0x00000080, R8
 	LEAQ      (R9)(BX*2), R9
-	CMPQ      R8, 104(SP)
-	JLS       wait_constant_two
-
-wait_constant_one:
 	CMPQ      R8, 96(SP)
-	JEQ       wait_constant_end
-	VMOVDQA64 (R8), Z5
-	VMOVDQA64 1024(R8), Z6
-	VMOVDQA64 Z5, (R9)
-	VMOVDQA64 Z6, 1024(R9)
+	JNE       wait_constant_two
 
-wait_constant_end:
 waiting:
-	MOVQ 120(SP), BX
+	MOVQ 112(SP), BX
 	JMP  next_rows
 
 begun:
-	MOVQ 160(SP), R8
+	MOVQ 152(SP), R8
 
 	// TILELOADD (R8)(DI*1), TMM0
 	BYTE $0xc4
@@ -1357,10 +1172,8 @@ tile:
 	JMP  multiplied
 
 before_constant_scaled:
-	MOVQ 136(SP), R12
+	MOVQ 128(SP), R12
 	MOVQ BP, R8
-	CMPQ R8, 104(SP)
-	JHI  before_constant_scaled_one
 
 before_constant_scaled_two:
 	VMOVDQA64        (R8), Z5
@@ -1391,34 +1204,14 @@ before_constant_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JLS              before_constant_scaled_two
-
-before_constant_scaled_one:
 	CMPQ             R8, 96(SP)
-	JEQ              before_constant_scaled_end
-	VMOVDQA64        (R8), Z5
-	VMOVDQA64        1024(R8), Z6
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-	VCVTDQ2PS        Z6, Z6
-	VMULPS           Z1, Z6, Z6
-	VMOVUPS          64(R9), Z10
-	VFMADD231PS.BCST (R10)(R12*1), Z6, Z10
-	VMOVUPS          Z10, 64(R9)
-
-before_constant_scaled_end:
-	JMP before_converted
+	JNE              before_constant_scaled_two
+	JMP              before_converted
 
 before_zeros:
 	TESTL $0x00000100, (SP)
 	JNE   before_bytes_scaled
 	MOVQ  BP, R8
-	CMPQ  R8, 104(SP)
-	JHI   before_bytes_one
 
 before_bytes_two:
 	VMOVDQA64     (R8), Z5
@@ -1445,25 +1238,9 @@ before_bytes_two:
 	ADDQ          R13, R10
 	ADDQ          $0x00000080, R8
 	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 104(SP)
-	JLS           before_bytes_two
-
-before_bytes_one:
 	CMPQ          R8, 96(SP)
-	JEQ           before_bytes_end
-	VMOVDQA64     (R8), Z5
-	VMOVDQA64     1024(R8), Z6
-	VPDPWSSD.BCST (R10), Z2, Z5
-	VPDPWSSD.BCST (R10), Z3, Z6
-	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   (R9), Z0, Z5
-	VMOVUPS       Z5, (R9)
-	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   64(R9), Z1, Z6
-	VMOVUPS       Z6, 64(R9)
-
-before_bytes_end:
-	JMP before_converted
+	JNE           before_bytes_two
+	JMP           before_converted
 
 not_f16:
 	TESTB   $0x02, (SP)
@@ -1480,7 +1257,7 @@ bf16:
 	JMP       scales
 
 zeros:
-	MOVQ      128(SP), R10
+	MOVQ      120(SP), R10
 	TESTB     $0x08, (SP)
 	JNE       pairs
 	VPMOVZXBD (R10), Z2
@@ -1490,10 +1267,8 @@ pairs_loaded:
 	JMP next_rows
 
 last_constant_scaled:
-	MOVQ 136(SP), R12
+	MOVQ 128(SP), R12
 	MOVQ BP, R8
-	CMPQ R8, 104(SP)
-	JHI  last_constant_scaled_one
 
 last_constant_scaled_two:
 	VMOVDQA64        (R8), Z5
@@ -1524,34 +1299,14 @@ last_constant_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JLS              last_constant_scaled_two
-
-last_constant_scaled_one:
 	CMPQ             R8, 96(SP)
-	JEQ              last_constant_scaled_end
-	VMOVDQA64        (R8), Z5
-	VMOVDQA64        1024(R8), Z6
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-	VCVTDQ2PS        Z6, Z6
-	VMULPS           Z1, Z6, Z6
-	VMOVUPS          64(R9), Z10
-	VFMADD231PS.BCST (R10)(R12*1), Z6, Z10
-	VMOVUPS          Z10, 64(R9)
-
-last_constant_scaled_end:
-	JMP last_converted
+	JNE              last_constant_scaled_two
+	JMP              last_converted
 
 last_zeros:
 	TESTL $0x00000100, (SP)
 	JNE   last_bytes_scaled
 	MOVQ  BP, R8
-	CMPQ  R8, 104(SP)
-	JHI   last_bytes_one
 
 last_bytes_two:
 	VMOVDQA64     (R8), Z5
@@ -1578,28 +1333,12 @@ last_bytes_two:
 	ADDQ          R13, R10
 	ADDQ          $0x00000080, R8
 	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 104(SP)
-	JLS           last_bytes_two
-
-last_bytes_one:
 	CMPQ          R8, 96(SP)
-	JEQ           last_bytes_end
-	VMOVDQA64     (R8), Z5
-	VMOVDQA64     1024(R8), Z6
-	VPDPWSSD.BCST (R10), Z2, Z5
-	VPDPWSSD.BCST (R10), Z3, Z6
-	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   (R9), Z0, Z5
-	VMOVUPS       Z5, (R9)
-	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   64(R9), Z1, Z6
-	VMOVUPS       Z6, 64(R9)
-
-last_bytes_end:
-	JMP last_converted
+	JNE           last_bytes_two
+	JMP           last_converted
 
 wait_zeros:
-	MOVQ      128(SP), R10
+	MOVQ      120(SP), R10
 	TESTB     $0x08, (SP)
 	JNE       wait_pairs
 	VPMOVZXBD (R10), Z2
@@ -1610,8 +1349,6 @@ wait_pairs_loaded:
 
 wait_bytes:
 	MOVQ BP, R8
-	CMPQ R8, 104(SP)
-	JHI  wait_bytes_row_one
 
 wait_bytes_row_two:
 	VMOVDQA64     (R8), Z5
@@ -1630,27 +1367,13 @@ wait_bytes_row_two:
 	ADDQ          R13, R10
 	ADDQ          $0x00000080, R8
 	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 104(SP)
-	JLS           wait_bytes_row_two
-
-wait_bytes_row_one:
 	CMPQ          R8, 96(SP)
-	JEQ           wait_bytes_row_end
-	VMOVDQA64     (R8), Z5
-	VMOVDQA64     1024(R8), Z6
-	VPDPWSSD.BCST (R10), Z2, Z5
-	VPDPWSSD.BCST (R10), Z3, Z6
-	VMOVDQA64     Z5, (R9)
-	VMOVDQA64     Z6, 1024(R9)
-
-wait_bytes_row_end:
-	JMP waiting
+	JNE           wait_bytes_row_two
+	JMP           waiting
 
 before_bytes_scaled:
-	MOVQ 136(SP), R12
+	MOVQ 128(SP), R12
 	MOVQ BP, R8
-	CMPQ R8, 104(SP)
-	JHI  before_bytes_scaled_one
 
 before_bytes_scaled_two:
 	VMOVDQA64        (R8), Z5
@@ -1685,29 +1408,9 @@ before_bytes_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JLS              before_bytes_scaled_two
-
-before_bytes_scaled_one:
 	CMPQ             R8, 96(SP)
-	JEQ              before_bytes_scaled_end
-	VMOVDQA64        (R8), Z5
-	VMOVDQA64        1024(R8), Z6
-	VPDPWSSD.BCST    (R10), Z2, Z5
-	VPDPWSSD.BCST    (R10), Z3, Z6
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-	VCVTDQ2PS        Z6, Z6
-	VMULPS           Z1, Z6, Z6
-	VMOVUPS          64(R9), Z10
-	VFMADD231PS.BCST (R10)(R12*1), Z6, Z10
-	VMOVUPS          Z10, 64(R9)
-
-before_bytes_scaled_end:
-	JMP before_converted
+	JNE              before_bytes_scaled_two
+	JMP              before_converted
 
 pairs:
 	VMOVDQU32 (R10), Z2
@@ -1715,10 +1418,8 @@ pairs:
 	JMP       pairs_loaded
 
 last_bytes_scaled:
-	MOVQ 136(SP), R12
+	MOVQ 128(SP), R12
 	MOVQ BP, R8
-	CMPQ R8, 104(SP)
-	JHI  last_bytes_scaled_one
 
 last_bytes_scaled_two:
 	VMOVDQA64        (R8), Z5
@@ -1753,29 +1454,9 @@ last_bytes_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JLS              last_bytes_scaled_two
-
-last_bytes_scaled_one:
 	CMPQ             R8, 96(SP)
-	JEQ              last_bytes_scaled_end
-	VMOVDQA64        (R8), Z5
-	VMOVDQA64        1024(R8), Z6
-	VPDPWSSD.BCST    (R10), Z2, Z5
-	VPDPWSSD.BCST    (R10), Z3, Z6
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-	VCVTDQ2PS        Z6, Z6
-	VMULPS           Z1, Z6, Z6
-	VMOVUPS          64(R9), Z10
-	VFMADD231PS.BCST (R10)(R12*1), Z6, Z10
-	VMOVUPS          Z10, 64(R9)
-
-last_bytes_scaled_end:
-	JMP last_converted
+	JNE              last_bytes_scaled_two
+	JMP              last_converted
 
 wait_pairs:
 	VMOVDQU32 (R10), Z2

@@ -146,9 +146,6 @@ func (m *memory) layTiles(rng *rand.Rand, c *Call, rows []byte, row int, behind 
 	m.xs = row + 4*int(rng.Uint32N(20))
 	blocks := (int(c.Rows) + TileRows - 1) / TileRows
 	m.x = m.take("x", (blocks-1)*TileRows*m.xs+TileRows*row, behind)
-	for i := range m.x { // rows that are not there
-		m.x[i] = 0x55
-	}
 	for r := range int(c.Rows) {
 		to := m.x[r/TileRows*TileRows*m.xs+r%TileRows*tile:]
 		for at := 0; at < row; at += tile {
