@@ -20,6 +20,7 @@ const (
 	callForm   = 88
 	callZero   = 96
 	callAhead  = 104
+	callNext   = 112
 )
 
 // Offsets of the fields of asm.Block, and its size.

@@ -7,18 +7,18 @@
 //
 // Registers: AX next line, CX bytes to the second tile, BX x of row 0, DX x of row 7,
 // SI, DI and BP one, three and five steps of x, up to three rows of packed weights DI
-// Call.Ahead, R8 lines left in the segment, R9 and R10
-// its scales and zeros, R11 Side of row 0, R12 from there to Scales, R13 the step of
+// Call.Ahead, R8 lines left in the segment, R9 its scales, R10 for two tiles what to
+// fetch next, R11 Side of row 0, R12 from there to Scales, R13 the step of
 // both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 // int32 sums, then as many float sums as rows and tiles need, which stay in memory
-// for two tiles of more than six rows;
+// for two tiles of more than seven rows;
 // after them low and high codes of two lines, and the low nibbles' mask.
 
 #include "textflag.h"
 
 // func DotW4VNNIx1(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx1(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx1(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -67,7 +67,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -143,7 +143,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -160,7 +161,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -171,7 +173,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -191,16 +193,17 @@ zeros:
 	VPXOR X3, X3, X3
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z5
+	VPMOVZXBD (R8), Z5
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z5
+	VMOVDQU32 (R8), Z5
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z5, Z0
 	JMP           lines
 
@@ -237,7 +240,7 @@ scaled:
 
 // func DotW4VNNIx2(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx2(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -288,7 +291,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -373,7 +376,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -392,7 +396,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -403,7 +408,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -424,16 +429,17 @@ zeros:
 	VPXOR X3, X3, X3
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z6
+	VPMOVZXBD (R8), Z6
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z6
+	VMOVDQU32 (R8), Z6
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z6, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z6, Z2
 	JMP           lines
@@ -475,7 +481,7 @@ scaled:
 
 // func DotW4VNNIx3(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx3(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx3(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -527,7 +533,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -625,7 +631,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -645,7 +652,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -656,7 +664,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -680,16 +688,17 @@ zeros:
 	VPXOR X5, X5, X5
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z9
+	VPMOVZXBD (R8), Z9
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z9
+	VMOVDQU32 (R8), Z9
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z9, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z9, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z9, Z4
@@ -736,7 +745,7 @@ scaled:
 
 // func DotW4VNNIx4(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx4(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx4(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -773,7 +782,7 @@ TEXT ·DotW4VNNIx4(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -793,7 +802,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -806,7 +815,7 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPXOR        X1, X1, X1
 	VPXOR        X3, X3, X3
@@ -879,7 +888,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -902,7 +912,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -913,7 +924,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -926,7 +937,7 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	JMP         lines
 
@@ -941,20 +952,21 @@ zeros:
 	VPXOR X7, X7, X7
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z12
+	VPMOVZXBD (R8), Z12
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z12
+	VMOVDQU32 (R8), Z12
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z12, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z12, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z12, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z12, Z6
 	JMP           lines
 
@@ -998,13 +1010,13 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z8
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z9
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z10
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z11
 	JMP              converted
 
 // func DotW4VNNIx5(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx5(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx5(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1041,7 +1053,7 @@ TEXT ·DotW4VNNIx5(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -1062,7 +1074,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1075,7 +1087,7 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z8
 	VPXOR        X1, X1, X1
@@ -1157,7 +1169,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -1181,7 +1194,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -1192,7 +1206,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1205,7 +1219,7 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	JMP         lines
@@ -1223,20 +1237,21 @@ zeros:
 	VPXOR X9, X9, X9
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z15
+	VPMOVZXBD (R8), Z15
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z15
+	VMOVDQU32 (R8), Z15
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z15, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z15, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z15, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z15, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z15, Z8
 	JMP           lines
@@ -1284,14 +1299,14 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z10
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z11
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z12
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z13
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z14
 	JMP              converted
 
 // func DotW4VNNIx6(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx6(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx6(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1329,7 +1344,7 @@ TEXT ·DotW4VNNIx6(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -1351,7 +1366,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1364,7 +1379,7 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z8
 	VPBROADCASTD (R8)(R13*2), Z10
@@ -1455,7 +1470,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -1480,7 +1496,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -1491,7 +1508,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1504,7 +1521,7 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
@@ -1525,20 +1542,21 @@ zeros:
 	VPXOR X11, X11, X11
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z18
+	VPMOVZXBD (R8), Z18
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z18
+	VMOVDQU32 (R8), Z18
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z18, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z18, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z18, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z18, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z18, Z8
 	VPDPWSSD.BCST (R8)(R13*2), Z18, Z10
@@ -1590,7 +1608,7 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z12
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z13
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z14
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z15
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z16
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z17
@@ -1598,7 +1616,7 @@ scaled:
 
 // func DotW4VNNIx7(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx7(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx7(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1636,7 +1654,7 @@ TEXT ·DotW4VNNIx7(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -1660,7 +1678,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1673,11 +1691,11 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z8
 	VPBROADCASTD (R8)(R13*2), Z10
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VPXOR        X1, X1, X1
 	VPXOR        X3, X3, X3
@@ -1774,7 +1792,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -1801,7 +1820,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -1812,7 +1832,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1825,11 +1845,11 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	JMP         lines
 
@@ -1850,24 +1870,25 @@ zeros:
 	VPXOR X13, X13, X13
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z21
+	VPMOVZXBD (R8), Z21
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z21
+	VMOVDQU32 (R8), Z21
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z21, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z21, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z21, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z21, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z21, Z8
 	VPDPWSSD.BCST (R8)(R13*2), Z21, Z10
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z21, Z12
 	JMP           lines
 
@@ -1920,17 +1941,17 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z14
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z15
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z16
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z17
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z18
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z19
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z12, Z20
 	JMP              converted
 
 // func DotW4VNNIx8(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx8(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx8(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1970,7 +1991,7 @@ TEXT ·DotW4VNNIx8(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -1995,7 +2016,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2008,11 +2029,11 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z8
 	VPBROADCASTD (R8)(R13*2), Z10
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VPBROADCASTD (R8)(R13*1), Z14
 	VPXOR        X1, X1, X1
@@ -2119,7 +2140,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -2147,7 +2169,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -2158,7 +2181,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2171,11 +2194,11 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	VPADDD.BCST (R8)(R13*1), Z14, Z14
 	JMP         lines
@@ -2199,24 +2222,25 @@ zeros:
 	VPXOR X15, X15, X15
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z24
+	VPMOVZXBD (R8), Z24
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z24
+	VMOVDQU32 (R8), Z24
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z24, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z8
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z10
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z12
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z14
 	JMP           lines
@@ -2274,18 +2298,18 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z16
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z17
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z18
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z19
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z20
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z21
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z12, Z22
 	VFMADD231PS.BCST (R8)(R13*1), Z14, Z23
 	JMP              converted
 
 // func DotW4VNNIx9(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx9(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx9(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -2325,7 +2349,7 @@ TEXT ·DotW4VNNIx9(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -2351,7 +2375,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2364,11 +2388,11 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z8
 	VPBROADCASTD (R8)(R13*2), Z10
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VPBROADCASTD (R8)(R13*1), Z14
 	VPBROADCASTD (R8)(R13*2), Z16
@@ -2484,7 +2508,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -2513,7 +2538,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -2524,7 +2550,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2537,11 +2563,11 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	VPADDD.BCST (R8)(R13*1), Z14, Z14
 	VPADDD.BCST (R8)(R13*2), Z16, Z16
@@ -2568,24 +2594,25 @@ zeros:
 	VPXORD Z17, Z17, Z17
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z27
+	VPMOVZXBD (R8), Z27
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z27
+	VMOVDQU32 (R8), Z27
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z27, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z27, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z27, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z27, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z27, Z8
 	VPDPWSSD.BCST (R8)(R13*2), Z27, Z10
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z27, Z12
 	VPDPWSSD.BCST (R8)(R13*1), Z27, Z14
 	VPDPWSSD.BCST (R8)(R13*2), Z27, Z16
@@ -2647,11 +2674,11 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z18
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z19
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z20
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z21
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z22
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z23
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z12, Z24
 	VFMADD231PS.BCST (R8)(R13*1), Z14, Z25
 	VFMADD231PS.BCST (R8)(R13*2), Z16, Z26
@@ -2659,7 +2686,7 @@ scaled:
 
 // func DotW4VNNIx10(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx10(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx10(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -2699,7 +2726,7 @@ TEXT ·DotW4VNNIx10(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -2727,7 +2754,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2740,15 +2767,15 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z1
 	VPBROADCASTD (R8)(R13*2), Z2
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z3
 	VPBROADCASTD (R8)(R13*1), Z4
 	VPBROADCASTD (R8)(R13*2), Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z7
 	VPBROADCASTD (R8)(R13*2), Z8
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z9
 
 lines:
@@ -2850,7 +2877,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -2881,7 +2909,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -2892,7 +2921,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2905,15 +2934,15 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z1, Z1
 	VPADDD.BCST (R8)(R13*2), Z2, Z2
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z3, Z3
 	VPADDD.BCST (R8)(R13*1), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z7, Z7
 	VPADDD.BCST (R8)(R13*2), Z8, Z8
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z9, Z9
 	JMP         lines
 
@@ -2930,28 +2959,29 @@ zeros:
 	VPXOR X9, X9, X9
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z20
+	VPMOVZXBD (R8), Z20
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z20
+	VMOVDQU32 (R8), Z20
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z20, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z20, Z1
 	VPDPWSSD.BCST (R8)(R13*2), Z20, Z2
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z20, Z3
 	VPDPWSSD.BCST (R8)(R13*1), Z20, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z20, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z20, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z20, Z7
 	VPDPWSSD.BCST (R8)(R13*2), Z20, Z8
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z20, Z9
 	JMP           lines
 
@@ -3014,21 +3044,21 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z10
 	VFMADD231PS.BCST (R8)(R13*1), Z1, Z11
 	VFMADD231PS.BCST (R8)(R13*2), Z2, Z12
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z3, Z13
 	VFMADD231PS.BCST (R8)(R13*1), Z4, Z14
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z15
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z16
 	VFMADD231PS.BCST (R8)(R13*1), Z7, Z17
 	VFMADD231PS.BCST (R8)(R13*2), Z8, Z18
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z9, Z19
 	JMP              converted
 
 // func DotW4VNNIx11(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx11(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx11(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -3068,7 +3098,7 @@ TEXT ·DotW4VNNIx11(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -3097,7 +3127,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3110,15 +3140,15 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z1
 	VPBROADCASTD (R8)(R13*2), Z2
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z3
 	VPBROADCASTD (R8)(R13*1), Z4
 	VPBROADCASTD (R8)(R13*2), Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z7
 	VPBROADCASTD (R8)(R13*2), Z8
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z9
 	VPBROADCASTD (R8)(R13*1), Z10
 
@@ -3227,7 +3257,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -3259,7 +3290,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -3270,7 +3302,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3283,15 +3315,15 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z1, Z1
 	VPADDD.BCST (R8)(R13*2), Z2, Z2
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z3, Z3
 	VPADDD.BCST (R8)(R13*1), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z7, Z7
 	VPADDD.BCST (R8)(R13*2), Z8, Z8
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z9, Z9
 	VPADDD.BCST (R8)(R13*1), Z10, Z10
 	JMP         lines
@@ -3310,28 +3342,29 @@ zeros:
 	VPXOR X10, X10, X10
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z22
+	VPMOVZXBD (R8), Z22
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z22
+	VMOVDQU32 (R8), Z22
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z22, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z22, Z1
 	VPDPWSSD.BCST (R8)(R13*2), Z22, Z2
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z22, Z3
 	VPDPWSSD.BCST (R8)(R13*1), Z22, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z22, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z22, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z22, Z7
 	VPDPWSSD.BCST (R8)(R13*2), Z22, Z8
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z22, Z9
 	VPDPWSSD.BCST (R8)(R13*1), Z22, Z10
 	JMP           lines
@@ -3398,22 +3431,22 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z11
 	VFMADD231PS.BCST (R8)(R13*1), Z1, Z12
 	VFMADD231PS.BCST (R8)(R13*2), Z2, Z13
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z3, Z14
 	VFMADD231PS.BCST (R8)(R13*1), Z4, Z15
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z16
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z17
 	VFMADD231PS.BCST (R8)(R13*1), Z7, Z18
 	VFMADD231PS.BCST (R8)(R13*2), Z8, Z19
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z9, Z20
 	VFMADD231PS.BCST (R8)(R13*1), Z10, Z21
 	JMP              converted
 
 // func DotW4VNNIx12(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx12(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx12(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -3453,7 +3486,7 @@ TEXT ·DotW4VNNIx12(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -3483,7 +3516,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3496,15 +3529,15 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z1
 	VPBROADCASTD (R8)(R13*2), Z2
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z3
 	VPBROADCASTD (R8)(R13*1), Z4
 	VPBROADCASTD (R8)(R13*2), Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z7
 	VPBROADCASTD (R8)(R13*2), Z8
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z9
 	VPBROADCASTD (R8)(R13*1), Z10
 	VPBROADCASTD (R8)(R13*2), Z11
@@ -3620,7 +3653,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -3653,7 +3687,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -3664,7 +3699,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3677,15 +3712,15 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z1, Z1
 	VPADDD.BCST (R8)(R13*2), Z2, Z2
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z3, Z3
 	VPADDD.BCST (R8)(R13*1), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z7, Z7
 	VPADDD.BCST (R8)(R13*2), Z8, Z8
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z9, Z9
 	VPADDD.BCST (R8)(R13*1), Z10, Z10
 	VPADDD.BCST (R8)(R13*2), Z11, Z11
@@ -3706,28 +3741,29 @@ zeros:
 	VPXOR X11, X11, X11
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z24
+	VPMOVZXBD (R8), Z24
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z24
+	VMOVDQU32 (R8), Z24
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z24, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z1
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z2
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z3
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z7
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z8
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z9
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z10
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z11
@@ -3798,15 +3834,15 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z12
 	VFMADD231PS.BCST (R8)(R13*1), Z1, Z13
 	VFMADD231PS.BCST (R8)(R13*2), Z2, Z14
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z3, Z15
 	VFMADD231PS.BCST (R8)(R13*1), Z4, Z16
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z17
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z18
 	VFMADD231PS.BCST (R8)(R13*1), Z7, Z19
 	VFMADD231PS.BCST (R8)(R13*2), Z8, Z20
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z9, Z21
 	VFMADD231PS.BCST (R8)(R13*1), Z10, Z22
 	VFMADD231PS.BCST (R8)(R13*2), Z11, Z23
