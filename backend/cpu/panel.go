@@ -231,11 +231,18 @@ func (p *panel) depth() int {
 		}
 		return chain + len(p.pieces) + 1
 	}
-	sums := 0
+	return p.sums() + 4
+}
+
+// sums is the integer sums of a column.
+func (p *panel) sums() (n int) {
 	for _, s := range p.pieces {
 		if s.ends {
-			sums++
+			n++
 		}
 	}
-	return sums + 4
+	return n
 }
+
+// sumLength is the features of an integer sum, on average.
+func (p *panel) sumLength() int { return p.padded / max(1, p.sums()) }

@@ -102,3 +102,22 @@ func TestPickDividesEvenly(t *testing.T) {
 		require.Equal(t, c.want, got, "%d rows", c.rows)
 	}
 }
+
+// TestKernelsOfShortSums is which kernels of two tiles a product has, by the length of
+// its integer sums.
+func TestKernelsOfShortSums(t *testing.T) {
+	steps := []step{{rows: 4}, {rows: 3}, {rows: 2}, {rows: 1}}
+	for _, c := range []struct {
+		group, inRegisters int
+		want               []step
+	}{
+		{32, 3, steps[1:]}, {128, 3, steps[1:]}, {248, 3, steps[1:]}, {256, 3, steps}, {1024, 3, steps}, {32, 0, steps},
+	} {
+		s := backend.Spec{N: 64, K: 4 * c.group, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 4, Longest: c.group}}
+		w := &product{panel: newPanel(bytePanel, &s)}
+		w.f.codes4 = integerKernels{wider: steps, inRegisters: c.inRegisters}
+		w.tune(&tuned{shortSum: 256})
+		_, two, _ := w.wide()
+		require.Equal(t, c.want, two, "%+v", c)
+	}
+}
