@@ -55,6 +55,12 @@ func byteCodes(f *file, family, codes string, rows, tiles, lines int) {
 		name, what = name+"x2", "two tiles"
 		k.chains = vnniChains(2 * rows)
 		k.inMemory = rows > 7
+		k.next = max(1, rows/6)
+		if lines == 1 {
+			k.next *= 2
+		}
+	} else if k.packed && rows > 3 {
+		k.next = 2 // half of a tile while another is read
 	}
 	k.lines = func() {
 		k.MOVL(at(vnniBlock, blockLines), vnniLines.As32())

@@ -11,7 +11,7 @@ Maths: none. It asks the memory for lines that are soon to be read.
 
 Registers: AX next line, CX lines left
 `, func(f *file) {
-		f.function("Fetch", "p unsafe.Pointer, lines uintptr",
+		f.function("Fetch", "p, lines uintptr",
 			"Fetch asks for so many lines of 64 bytes from p on, for the second cache, and waits for none.",
 			"They need not be there.")
 		f.MOVQ(operand.NewParamAddr("p", 0), reg.RAX)

@@ -10,8 +10,8 @@ import (
 const vnniRegisters = `
 Registers: AX next line, CX bytes to the second tile, BX x of row 0, DX x of row 7,
 SI, DI and BP one, three and five steps of x, up to three rows of packed weights DI
-Call.Ahead, R8 lines left in the segment, R9 its scales, R10 for two tiles what to
-fetch next, R11 Side of row 0, R12 from there to Scales, R13 the step of
+Call.Ahead, R8 lines left in the segment, R9 its scales, R10 what to fetch
+next, R11 Side of row 0, R12 from there to Scales, R13 the step of
 both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 int32 sums, then as many float sums as rows and tiles need, which stay in memory
 for two tiles of more than seven rows;
@@ -53,6 +53,12 @@ type intVNNI struct {
 	rows, tiles, chains int
 	packed              bool // weights come from memory, once or a few times
 	inMemory            bool // float sums stay in Y, as registers are too few
+
+	// Lines of what comes next that a turn of the lines' loop asks for; 0: none. On
+	// two ports of vpdpbusd a turn takes 24 cycles for four lines of two tiles and six
+	// rows, in which little more than a line comes from memory, and more would keep
+	// other loads waiting.
+	next int
 
 	constants func() // fills registers before the first block; nil: none
 	lines     func() // adds the segment's lines to sum; R8 is free
@@ -144,15 +150,12 @@ func (k *intVNNI) fetch(disp int) {
 	}
 }
 
-// fetchNext asks for what is unpacked or multiplied next while the units are busy:
-// a line in the 24 cycles that two ports take for four lines and six rows, or a
-// bit less. More come no faster from memory, and would keep other loads waiting.
+// fetchNext asks for what is unpacked or multiplied next while the units are busy.
 func (k *intVNNI) fetchNext() {
-	n := max(1, k.rows/6)
-	for i := range n {
+	for i := range k.next {
 		k.PREFETCHT1(at(vnniNext, 64*i))
 	}
-	k.ADDQ(operand.U32(64*n), vnniNext)
+	k.ADDQ(operand.U32(64*uint64(k.next)), vnniNext)
 }
 
 // inTile is memory of the first or the second tile.
@@ -192,7 +195,7 @@ func (k *intVNNI) write(name string, doc ...string) {
 	k.JNE(operand.LabelRef("block"))
 
 	k.Label("done")
-	if k.tiles == 2 {
+	if k.next > 0 {
 		k.Load(k.Param("c"), reg.RAX)
 		k.MOVQ(vnniNext, at(reg.RAX, callNext))
 	}
@@ -261,7 +264,7 @@ func (k *intVNNI) begin() {
 		k.eachY(func(r, t int, y operand.Mem) { k.VMOVUPS(y, k.y(r, t)) })
 		k.Load(k.Param("c"), c)
 	}
-	if k.tiles == 2 {
+	if k.next > 0 {
 		k.MOVQ(at(c, callNext), vnniNext)
 	}
 	k.MOVQ(at(c, callW), vnniW)
@@ -424,7 +427,7 @@ func (k *intVNNI) unrolled(n, step int, line func(i int)) {
 	for i := range n {
 		line(i)
 	}
-	if k.tiles == 2 {
+	if k.next > 0 {
 		k.fetchNext()
 	}
 	k.nextX(n * step)

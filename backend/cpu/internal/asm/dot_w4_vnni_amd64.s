@@ -7,8 +7,8 @@
 //
 // Registers: AX next line, CX bytes to the second tile, BX x of row 0, DX x of row 7,
 // SI, DI and BP one, three and five steps of x, up to three rows of packed weights DI
-// Call.Ahead, R8 lines left in the segment, R9 its scales, R10 for two tiles what to
-// fetch next, R11 Side of row 0, R12 from there to Scales, R13 the step of
+// Call.Ahead, R8 lines left in the segment, R9 its scales, R10 what to fetch
+// next, R11 Side of row 0, R12 from there to Scales, R13 the step of
 // both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 // int32 sums, then as many float sums as rows and tiles need, which stay in memory
 // for two tiles of more than seven rows;
@@ -796,6 +796,7 @@ TEXT ·DotW4VNNIx4(SB), NOSPLIT, $88-8
 	ADDQ         R10, R8
 	VMOVUPS      (R8), Z11
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
@@ -854,6 +855,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*1), Z15, Z3
 	VPDPBUSD.BCST 12(BX)(SI*2), Z15, Z5
 	VPDPBUSD.BCST 12(BX)(DI*1), Z15, Z7
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000080, AX
 	SUBL          $0x02, R8
@@ -898,6 +901,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1068,6 +1073,7 @@ TEXT ·DotW4VNNIx5(SB), NOSPLIT, $88-8
 	VMOVUPS      (R8), Z13
 	VMOVUPS      (R8)(R9*1), Z14
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
@@ -1132,6 +1138,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*2), Z18, Z5
 	VPDPBUSD.BCST 12(BX)(DI*1), Z18, Z7
 	VPDPBUSD.BCST 12(BX)(SI*4), Z18, Z9
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000080, AX
 	SUBL          $0x02, R8
@@ -1179,6 +1187,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1360,6 +1370,7 @@ TEXT ·DotW4VNNIx6(SB), NOSPLIT, $88-8
 	VMOVUPS      (R8)(R9*1), Z16
 	VMOVUPS      (R8)(R9*2), Z17
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
@@ -1430,6 +1441,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(DI*1), Z21, Z7
 	VPDPBUSD.BCST 12(BX)(SI*4), Z21, Z9
 	VPDPBUSD.BCST 12(BX)(BP*1), Z21, Z11
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000080, AX
 	SUBL          $0x02, R8
@@ -1480,6 +1493,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1672,6 +1687,7 @@ TEXT ·DotW4VNNIx7(SB), NOSPLIT, $88-8
 	ADDQ         R10, R8
 	VMOVUPS      (R8), Z20
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
@@ -1749,6 +1765,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*4), Z24, Z9
 	VPDPBUSD.BCST 12(BX)(BP*1), Z24, Z11
 	VPDPBUSD.BCST 12(BX)(DI*2), Z24, Z13
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000080, AX
 	SUBL          $0x02, R8
@@ -1802,6 +1820,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2010,6 +2030,7 @@ TEXT ·DotW4VNNIx8(SB), NOSPLIT, $88-8
 	VMOVUPS      (R8), Z22
 	VMOVUPS      (R8)(R9*1), Z23
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
@@ -2093,6 +2114,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(BP*1), Z27, Z11
 	VPDPBUSD.BCST 12(BX)(DI*2), Z27, Z13
 	VPDPBUSD.BCST 12(DX), Z27, Z15
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000080, AX
@@ -2150,6 +2173,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2369,6 +2394,7 @@ TEXT ·DotW4VNNIx9(SB), NOSPLIT, $88-8
 	VMOVUPS      (R8)(R9*1), Z25
 	VMOVUPS      (R8)(R9*2), Z26
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
@@ -2458,6 +2484,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(DI*2), Z30, Z13
 	VPDPBUSD.BCST 12(DX), Z30, Z15
 	VPDPBUSD.BCST 12(BX)(SI*8), Z30, Z17
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000080, AX
@@ -2518,6 +2546,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2748,6 +2778,7 @@ TEXT ·DotW4VNNIx10(SB), NOSPLIT, $88-8
 	ADDQ         R10, R8
 	VMOVUPS      (R8), Z19
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
@@ -2834,6 +2865,8 @@ many:
 	VPDPBUSD.BCST 12(DX), Z23, Z7
 	VPDPBUSD.BCST 12(BX)(SI*8), Z23, Z8
 	VPDPBUSD.BCST 12(DX)(SI*2), Z23, Z9
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000080, AX
@@ -2887,6 +2920,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -3121,6 +3156,7 @@ TEXT ·DotW4VNNIx11(SB), NOSPLIT, $88-8
 	VMOVUPS      (R8), Z20
 	VMOVUPS      (R8)(R9*1), Z21
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
@@ -3212,6 +3248,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*8), Z25, Z8
 	VPDPBUSD.BCST 12(DX)(SI*2), Z25, Z9
 	VPDPBUSD.BCST 12(BX)(BP*2), Z25, Z10
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000080, AX
@@ -3267,6 +3305,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -3510,6 +3550,7 @@ TEXT ·DotW4VNNIx12(SB), NOSPLIT, $88-8
 	VMOVUPS      (R8)(R9*1), Z22
 	VMOVUPS      (R8)(R9*2), Z23
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
@@ -3606,6 +3647,8 @@ many:
 	VPDPBUSD.BCST 12(DX)(SI*2), Z27, Z9
 	VPDPBUSD.BCST 12(BX)(BP*2), Z27, Z10
 	VPDPBUSD.BCST 12(DX)(SI*4), Z27, Z11
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000080, AX
@@ -3663,6 +3706,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9

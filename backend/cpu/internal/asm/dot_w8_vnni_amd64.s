@@ -8,8 +8,8 @@
 //
 // Registers: AX next line, CX bytes to the second tile, BX x of row 0, DX x of row 7,
 // SI, DI and BP one, three and five steps of x, up to three rows of packed weights DI
-// Call.Ahead, R8 lines left in the segment, R9 its scales, R10 for two tiles what to
-// fetch next, R11 Side of row 0, R12 from there to Scales, R13 the step of
+// Call.Ahead, R8 lines left in the segment, R9 its scales, R10 what to fetch
+// next, R11 Side of row 0, R12 from there to Scales, R13 the step of
 // both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 // int32 sums, then as many float sums as rows and tiles need, which stay in memory
 // for two tiles of more than seven rows;
@@ -714,6 +714,7 @@ TEXT ·DotW8VNNIx4(SB), NOSPLIT, $88-8
 	ADDQ    R10, R8
 	VMOVUPS (R8), Z11
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -770,6 +771,9 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*1), Z15, Z3
 	VPDPBUSD.BCST 12(BX)(SI*2), Z15, Z5
 	VPDPBUSD.BCST 12(BX)(DI*1), Z15, Z7
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -814,6 +818,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -975,6 +981,7 @@ TEXT ·DotW8VNNIx5(SB), NOSPLIT, $88-8
 	VMOVUPS (R8), Z13
 	VMOVUPS (R8)(R9*1), Z14
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -1037,6 +1044,9 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*2), Z18, Z5
 	VPDPBUSD.BCST 12(BX)(DI*1), Z18, Z7
 	VPDPBUSD.BCST 12(BX)(SI*4), Z18, Z9
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -1084,6 +1094,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1255,6 +1267,7 @@ TEXT ·DotW8VNNIx6(SB), NOSPLIT, $88-8
 	VMOVUPS (R8)(R9*1), Z16
 	VMOVUPS (R8)(R9*2), Z17
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -1323,6 +1336,9 @@ many:
 	VPDPBUSD.BCST 12(BX)(DI*1), Z21, Z7
 	VPDPBUSD.BCST 12(BX)(SI*4), Z21, Z9
 	VPDPBUSD.BCST 12(BX)(BP*1), Z21, Z11
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -1373,6 +1389,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1554,6 +1572,7 @@ TEXT ·DotW8VNNIx7(SB), NOSPLIT, $88-8
 	ADDQ    R10, R8
 	VMOVUPS (R8), Z20
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -1629,6 +1648,9 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*4), Z24, Z9
 	VPDPBUSD.BCST 12(BX)(BP*1), Z24, Z11
 	VPDPBUSD.BCST 12(BX)(DI*2), Z24, Z13
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -1682,6 +1704,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1878,6 +1902,7 @@ TEXT ·DotW8VNNIx8(SB), NOSPLIT, $88-8
 	VMOVUPS (R8), Z22
 	VMOVUPS (R8)(R9*1), Z23
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -1959,6 +1984,9 @@ many:
 	VPDPBUSD.BCST 12(BX)(BP*1), Z27, Z11
 	VPDPBUSD.BCST 12(BX)(DI*2), Z27, Z13
 	VPDPBUSD.BCST 12(DX), Z27, Z15
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000100, AX
@@ -2016,6 +2044,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2222,6 +2252,7 @@ TEXT ·DotW8VNNIx9(SB), NOSPLIT, $88-8
 	VMOVUPS (R8)(R9*1), Z25
 	VMOVUPS (R8)(R9*2), Z26
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -2309,6 +2340,9 @@ many:
 	VPDPBUSD.BCST 12(BX)(DI*2), Z30, Z13
 	VPDPBUSD.BCST 12(DX), Z30, Z15
 	VPDPBUSD.BCST 12(BX)(SI*8), Z30, Z17
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000100, AX
@@ -2369,6 +2403,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2585,6 +2621,7 @@ TEXT ·DotW8VNNIx10(SB), NOSPLIT, $88-8
 	ADDQ    R10, R8
 	VMOVUPS (R8), Z19
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -2669,6 +2706,9 @@ many:
 	VPDPBUSD.BCST 12(DX), Z23, Z7
 	VPDPBUSD.BCST 12(BX)(SI*8), Z23, Z8
 	VPDPBUSD.BCST 12(DX)(SI*2), Z23, Z9
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000100, AX
@@ -2722,6 +2762,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2941,6 +2983,7 @@ TEXT ·DotW8VNNIx11(SB), NOSPLIT, $88-8
 	VMOVUPS (R8), Z20
 	VMOVUPS (R8)(R9*1), Z21
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -3030,6 +3073,9 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*8), Z25, Z8
 	VPDPBUSD.BCST 12(DX)(SI*2), Z25, Z9
 	VPDPBUSD.BCST 12(BX)(BP*2), Z25, Z10
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000100, AX
@@ -3085,6 +3131,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -3312,6 +3360,7 @@ TEXT ·DotW8VNNIx12(SB), NOSPLIT, $88-8
 	VMOVUPS (R8)(R9*1), Z22
 	VMOVUPS (R8)(R9*2), Z23
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -3406,6 +3455,9 @@ many:
 	VPDPBUSD.BCST 12(DX)(SI*2), Z27, Z9
 	VPDPBUSD.BCST 12(BX)(BP*2), Z27, Z10
 	VPDPBUSD.BCST 12(DX)(SI*4), Z27, Z11
+	PREFETCHT1    (R10)
+	PREFETCHT1    64(R10)
+	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000100, AX
@@ -3463,6 +3515,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -3726,7 +3780,8 @@ many:
 	VPDPBUSD     Z13, Z8, Z1
 	VPDPBUSD     Z13, Z9, Z3
 	PREFETCHT1   (R10)
-	ADDQ         $0x00000040, R10
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -3973,7 +4028,8 @@ many:
 	VPDPBUSD     Z23, Z14, Z5
 	VPDPBUSD     Z23, Z15, Z7
 	PREFETCHT1   (R10)
-	ADDQ         $0x00000040, R10
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -4262,7 +4318,8 @@ many:
 	VPDPBUSD     Z23, Z20, Z9
 	VPDPBUSD     Z23, Z21, Z11
 	PREFETCHT1   (R10)
-	ADDQ         $0x00000040, R10
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -4598,7 +4655,8 @@ many:
 	VPDPBUSD     Z31, Z26, Z13
 	VPDPBUSD     Z31, Z27, Z15
 	PREFETCHT1   (R10)
-	ADDQ         $0x00000040, R10
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -4970,7 +5028,8 @@ many:
 	VPDPBUSD     Z27, Z22, Z8
 	VPDPBUSD     Z27, Z23, Z9
 	PREFETCHT1   (R10)
-	ADDQ         $0x00000040, R10
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -5362,7 +5421,8 @@ many:
 	VPDPBUSD     Z31, Z26, Z10
 	VPDPBUSD     Z31, Z27, Z11
 	PREFETCHT1   (R10)
-	ADDQ         $0x00000040, R10
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -5791,7 +5851,8 @@ many:
 	VPDPBUSD     Z31, Z28, Z12
 	VPDPBUSD     Z31, Z29, Z13
 	PREFETCHT1   (R10)
-	ADDQ         $0x00000040, R10
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -6242,7 +6303,8 @@ many:
 	VPDPBUSD     Z27, Z18, Z14
 	VPDPBUSD     Z27, Z19, Z15
 	PREFETCHT1   (R10)
-	ADDQ         $0x00000040, R10
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, DX
 	ADDQ         $0x00000100, AX
@@ -6772,7 +6834,8 @@ many:
 	VPDPBUSD     Z27, Z20, Z16
 	VPDPBUSD     Z27, Z21, Z17
 	PREFETCHT1   (R10)
-	ADDQ         $0x00000040, R10
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, DX
 	ADDQ         $0x00000100, AX
@@ -7342,7 +7405,8 @@ many:
 	VPDPBUSD     Z31, Z22, Z18
 	VPDPBUSD     Z31, Z23, Z19
 	PREFETCHT1   (R10)
-	ADDQ         $0x00000040, R10
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, DX
 	ADDQ         $0x00000100, AX
@@ -7954,7 +8018,8 @@ many:
 	VPDPBUSD     Z27, Z24, Z20
 	VPDPBUSD     Z27, Z25, Z21
 	PREFETCHT1   (R10)
-	ADDQ         $0x00000040, R10
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, DX
 	ADDQ         $0x00000100, AX
@@ -8606,7 +8671,9 @@ many:
 	VPDPBUSD     Z31, Z27, Z23
 	PREFETCHT1   (R10)
 	PREFETCHT1   64(R10)
-	ADDQ         $0x00000080, R10
+	PREFETCHT1   128(R10)
+	PREFETCHT1   192(R10)
+	ADDQ         $0x00000100, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, DX
 	ADDQ         $0x00000100, AX
