@@ -60,6 +60,9 @@ func newProduct(p *panel, u *unit, mem []byte, at *layout, s *backend.Spec) *pro
 func (w *product) tune(t *tuned) {
 	w.ahead = t.ahead[w.weights()]
 	w.short = !w.kind.exact() && w.sumLength() < t.shortSum
+	if k, from := w.integers(), t.wideFrom[w.weights()]; from > 0 && k.inRegisters > 0 {
+		k.wideFrom = from
+	}
 }
 
 func (w *product) packChunks() int { return w.panel.tiles() }
@@ -198,8 +201,8 @@ type block struct {
 	row, rows   int
 	tile, tiles int
 
-	coming [2][]byte // packed weights of the next run, of each tile, that are not fetched yet: whole lines
-	share  int       // lines that are fetched with a step
+	coming [2]span // packed weights of the next run, of each tile, that are not fetched yet: whole lines
+	share  int     // bytes that are fetched with a step
 }
 
 // soon names what comes next: run i of a tile, or behind the last tile the next
@@ -207,7 +210,7 @@ type block struct {
 // least a share with each step, and are in the second cache when they are unpacked.
 // Tiles are counted in the portion; so many go together.
 func (b *block) soon(tile, together, i, rows int) {
-	b.coming, b.share = [2][]byte{}, 0
+	b.coming, b.share = [2]span{}, 0
 	if tile == b.tiles {
 		if tile, i = 0, i+1; i == len(b.runs) {
 			return
@@ -217,10 +220,11 @@ func (b *block) soon(tile, together, i, rows int) {
 	steps := (b.rows + rows - 1) / rows
 	bytes := 0
 	for i := range min(together, b.tiles-tile) {
-		b.coming[i] = b.packed(tile+i, r)
-		bytes += len(b.coming[i])
+		w := b.packed(tile+i, r)
+		b.coming[i] = spanOf(w)
+		bytes += len(w)
 	}
-	b.share = (bytes/lineBytes + steps - 1) / steps
+	b.share = (bytes/lineBytes + steps - 1) / steps * lineBytes
 }
 
 // packed is a run of blocks of a tile of the portion.
@@ -229,12 +233,20 @@ func (b *block) packed(tile int, r run) []byte {
 	return w[b.offset[r.from]:b.offset[r.to]]
 }
 
+// span is memory that is to be fetched.
+type span struct {
+	at    uintptr
+	bytes int
+}
+
+func spanOf(w []byte) span { return span{uintptr(unsafe.Pointer(unsafe.SliceData(w))), len(w)} }
+
 // next is where what comes begins that is not fetched yet; if there is none, or no
 // more of it, weights that are there anyway.
 func (b *block) next(otherwise unsafe.Pointer) uintptr {
-	for _, w := range b.coming {
-		if len(w) > 0 {
-			return uintptr(unsafe.Pointer(unsafe.SliceData(w)))
+	for i := range b.coming {
+		if w := &b.coming[i]; w.bytes > 0 {
+			return w.at
 		}
 	}
 	return uintptr(otherwise)
@@ -243,17 +255,18 @@ func (b *block) next(otherwise unsafe.Pointer) uintptr {
 // fetch takes note of how far a kernel has fetched what comes, so many bytes, and
 // asks for what is missing of the share of a step.
 func (b *block) fetch(bytes int) {
-	left := b.share*lineBytes - bytes
-	for i, w := range b.coming {
-		n := min(bytes, len(w))
-		bytes -= n
-		w = w[n:]
-		if more := min(left, len(w)); more > 0 && b.f.fetch != nil {
-			b.f.fetch(unsafe.Pointer(unsafe.SliceData(w)), uintptr(more/lineBytes))
-			left -= more
-			w = w[more:]
+	for i := range b.coming {
+		w := &b.coming[i]
+		if w.bytes == 0 {
+			continue
 		}
-		b.coming[i] = w
+		n := min(bytes, w.bytes)
+		if more := min(b.share, w.bytes) - n; more > 0 && b.f.fetch != nil {
+			b.f.fetch(w.at+uintptr(n), uintptr(more/lineBytes))
+			n += more
+		}
+		w.at, w.bytes = w.at+uintptr(n), w.bytes-n
+		return
 	}
 }
 
@@ -296,10 +309,14 @@ func (w *product) integers() *integerKernels {
 // straight computes a tile after the other from packed weights.
 func (b *block) straight() {
 	sums := view[float32](b.scratch, sumsBytes/4)[:b.rows*tileColumns]
-	all := run{0, len(b.blocks)}
+	all, steps := run{0, len(b.blocks)}, b.direct()
 	for i := range b.tiles {
 		clear(sums)
-		b.sweep(b.direct(), all, unsafe.Pointer(unsafe.SliceData(b.packed(i, all))), 0, sums, b.tile+i, 1)
+		b.coming, b.share = [2]span{}, 0
+		if i+1 < b.tiles {
+			b.coming[0] = spanOf(b.packed(i+1, all)) // memory is free while units are busy, or a tile is read again
+		}
+		b.sweep(steps, all, unsafe.Pointer(unsafe.SliceData(b.packed(i, all))), 0, sums, b.tile+i, 1)
 		b.finish(b.tile+i, 1, 1, sums)
 	}
 }

@@ -36,7 +36,7 @@ type functions struct {
 	exact          exactKernels
 	pack           packFunctions
 	finish         [4]func(*asm.Output)                       // by dtype.DType, sums to outputs; nil: in Go
-	fetch          func(p unsafe.Pointer, lines uintptr)      // nil: nothing is fetched ahead
+	fetch          func(p, lines uintptr)                     // nil: nothing is fetched ahead
 	fetchRows      func(p unsafe.Pointer, step, rows uintptr) // nil: nor are outputs
 }
 
@@ -67,8 +67,8 @@ type integerKernels struct {
 	wide     []step // of one tile
 	wider    []step // of two tiles; nil: none
 
-	// Kernels of wider for no more rows keep their float sums in registers. 0: they
-	// make no difference there.
+	// Kernels of wider for no more rows keep their float sums in registers. 0: these
+	// are no kernels of 512 bits, and what tuned has of them does not count.
 	inRegisters int
 }
 
