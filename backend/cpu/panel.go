@@ -14,6 +14,8 @@ const (
 	lineBytes   = 64 // the unit of a panel
 	lineUnit    = 8  // features that segments are padded to a multiple of
 	inBlock     = 4  // most segments of a block
+
+	blockFeatures = 2 * runFeatures // most of a block, unless a segment is longer; a run is a block or more
 )
 
 // panelKind says which kernels read a panel.
@@ -161,7 +163,7 @@ func (p *panel) stack() {
 		for n < inBlock && i+n < len(p.pieces) {
 			size := p.pieces[i+n].padded()
 			most := max(longest, size)
-			if n > 0 && bytes(most*(n+1)-longest*n-size) > header {
+			if n > 0 && (most*(n+1) > blockFeatures || bytes(most*(n+1)-longest*n-size) > header) {
 				break
 			}
 			longest, n = most, n+1
