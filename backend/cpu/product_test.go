@@ -121,3 +121,24 @@ func TestKernelsOfShortSums(t *testing.T) {
 		require.Equal(t, c.want, two, "%+v", c)
 	}
 }
+
+// TestWideFrom is from how many rows on a product goes run by run: as the processor
+// has it, as the unit has it, or never.
+func TestWideFrom(t *testing.T) {
+	s := backend.Spec{N: 64, K: 64, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
+	for _, c := range []struct {
+		unit integerKernels
+		t    tuned
+		want int
+	}{
+		{integerKernels{wideFrom: 24, inRegisters: 7}, tuned{}, 24},
+		{integerKernels{wideFrom: 24, inRegisters: 7}, tuned{wideFrom: [weightKinds]int{weight4: 40, weight8: 13}}, 40},
+		{integerKernels{wideFrom: 12}, tuned{wideFrom: [weightKinds]int{weight4: 40}}, 12},
+		{integerKernels{}, tuned{}, rowsTogether + 1},
+	} {
+		w := &product{panel: newPanel(bytePanel, &s)}
+		w.f.codes4 = c.unit
+		w.tune(&c.t)
+		require.Equal(t, c.want, w.from(), "%+v", c)
+	}
+}

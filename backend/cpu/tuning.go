@@ -23,6 +23,14 @@ type tuned struct {
 	// Integer sums of fewer features go to kernels that keep their float sums in
 	// registers, if a unit has them, though those of more rows take fewer calls.
 	shortSum int
+
+	// From so many rows on, integer kernels of 512 bits go run by run, by weight; 0:
+	// as the unit has it.
+	wideFrom [weightKinds]int
+
+	// Exact products go to FMA of 512 bits rather than to vdpbf16ps: this does twice as
+	// many in an instruction, and a processor may do half or a quarter as many of them.
+	floatsFirst bool
 }
 
 // every is one distance for all weights.
@@ -38,7 +46,10 @@ func every(bytes uintptr) (a [weightKinds]uintptr) {
 var tunings = []tuned{
 	{name: "Zen 4", vendor: cpuid.AMD, family: 25, models: []int{1, 6, 7, 10}, ahead: every(0)}, // fetching costs 5 to 20 %
 	{name: "Zen 3", vendor: cpuid.AMD, family: 25, ahead: every(2048)},
-	{name: "Sapphire Rapids or later", vendor: cpuid.Intel, family: 6, amx: true, ahead: every(2048), shortSum: longestSum},
+	{
+		name: "Sapphire Rapids or later", vendor: cpuid.Intel, family: 6, amx: true,
+		ahead: every(2048), shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 40, weight8: 13}, floatsFirst: true, // Granite Rapids
+	},
 	{name: "Cascade Lake", vendor: cpuid.Intel, family: 6, models: []int{5}, ahead: every(4096)}, // gains a third
 }
 

@@ -30,3 +30,15 @@ func TestTunings(t *testing.T) {
 		require.Equal(t, c.shortSum, got.shortSum, "%+v", c.core)
 	}
 }
+
+// TestOrderOfUnits is which unit comes first where a processor does few vdpbf16ps, and
+// where it does not.
+func TestOrderOfUnits(t *testing.T) {
+	integers, pairs, floats, last := &unit{name: "a"}, &unit{name: "b", exact: true, pairs: true}, &unit{name: "c", exact: true}, &unit{name: "d", exact: true}
+	all := []*unit{integers, pairs, floats, last}
+	require.Equal(t, all, ordered(all, &tuned{}))
+	require.Equal(t, []*unit{integers, floats, pairs, last}, ordered(all, &tuned{floatsFirst: true}))
+	require.Equal(t, []*unit{integers, pairs}, ordered(all[:2], &tuned{floatsFirst: true}))
+	require.Equal(t, []*unit{integers, pairs, floats, last}, all, "a copy is ordered")
+	require.Empty(t, ordered(nil, &tuned{floatsFirst: true}))
+}
