@@ -59,8 +59,6 @@ func byteCodes(f *file, family, codes string, rows, tiles, lines int) {
 		if lines == 1 {
 			k.next *= 2
 		}
-	} else if k.packed && rows > 3 {
-		k.next = 2 // half of a tile while another is read
 	}
 	k.lines = func() {
 		k.MOVL(at(vnniBlock, blockLines), vnniLines.As32())

@@ -714,7 +714,6 @@ TEXT ·DotW8VNNIx4(SB), NOSPLIT, $88-8
 	ADDQ    R10, R8
 	VMOVUPS (R8), Z11
 	MOVQ    c+0(FP), AX
-	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -771,9 +770,6 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*1), Z15, Z3
 	VPDPBUSD.BCST 12(BX)(SI*2), Z15, Z5
 	VPDPBUSD.BCST 12(BX)(DI*1), Z15, Z7
-	PREFETCHT1    (R10)
-	PREFETCHT1    64(R10)
-	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -818,8 +814,6 @@ converted:
 	JNE  block
 
 done:
-	MOVQ    c+0(FP), AX
-	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -981,7 +975,6 @@ TEXT ·DotW8VNNIx5(SB), NOSPLIT, $88-8
 	VMOVUPS (R8), Z13
 	VMOVUPS (R8)(R9*1), Z14
 	MOVQ    c+0(FP), AX
-	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -1044,9 +1037,6 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*2), Z18, Z5
 	VPDPBUSD.BCST 12(BX)(DI*1), Z18, Z7
 	VPDPBUSD.BCST 12(BX)(SI*4), Z18, Z9
-	PREFETCHT1    (R10)
-	PREFETCHT1    64(R10)
-	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -1094,8 +1084,6 @@ converted:
 	JNE  block
 
 done:
-	MOVQ    c+0(FP), AX
-	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1267,7 +1255,6 @@ TEXT ·DotW8VNNIx6(SB), NOSPLIT, $88-8
 	VMOVUPS (R8)(R9*1), Z16
 	VMOVUPS (R8)(R9*2), Z17
 	MOVQ    c+0(FP), AX
-	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -1336,9 +1323,6 @@ many:
 	VPDPBUSD.BCST 12(BX)(DI*1), Z21, Z7
 	VPDPBUSD.BCST 12(BX)(SI*4), Z21, Z9
 	VPDPBUSD.BCST 12(BX)(BP*1), Z21, Z11
-	PREFETCHT1    (R10)
-	PREFETCHT1    64(R10)
-	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -1389,8 +1373,6 @@ converted:
 	JNE  block
 
 done:
-	MOVQ    c+0(FP), AX
-	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1572,7 +1554,6 @@ TEXT ·DotW8VNNIx7(SB), NOSPLIT, $88-8
 	ADDQ    R10, R8
 	VMOVUPS (R8), Z20
 	MOVQ    c+0(FP), AX
-	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -1648,9 +1629,6 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*4), Z24, Z9
 	VPDPBUSD.BCST 12(BX)(BP*1), Z24, Z11
 	VPDPBUSD.BCST 12(BX)(DI*2), Z24, Z13
-	PREFETCHT1    (R10)
-	PREFETCHT1    64(R10)
-	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -1704,8 +1682,6 @@ converted:
 	JNE  block
 
 done:
-	MOVQ    c+0(FP), AX
-	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1902,7 +1878,6 @@ TEXT ·DotW8VNNIx8(SB), NOSPLIT, $88-8
 	VMOVUPS (R8), Z22
 	VMOVUPS (R8)(R9*1), Z23
 	MOVQ    c+0(FP), AX
-	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -1984,9 +1959,6 @@ many:
 	VPDPBUSD.BCST 12(BX)(BP*1), Z27, Z11
 	VPDPBUSD.BCST 12(BX)(DI*2), Z27, Z13
 	VPDPBUSD.BCST 12(DX), Z27, Z15
-	PREFETCHT1    (R10)
-	PREFETCHT1    64(R10)
-	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000100, AX
@@ -2044,8 +2016,6 @@ converted:
 	JNE  block
 
 done:
-	MOVQ    c+0(FP), AX
-	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2252,7 +2222,6 @@ TEXT ·DotW8VNNIx9(SB), NOSPLIT, $88-8
 	VMOVUPS (R8)(R9*1), Z25
 	VMOVUPS (R8)(R9*2), Z26
 	MOVQ    c+0(FP), AX
-	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -2340,9 +2309,6 @@ many:
 	VPDPBUSD.BCST 12(BX)(DI*2), Z30, Z13
 	VPDPBUSD.BCST 12(DX), Z30, Z15
 	VPDPBUSD.BCST 12(BX)(SI*8), Z30, Z17
-	PREFETCHT1    (R10)
-	PREFETCHT1    64(R10)
-	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000100, AX
@@ -2403,8 +2369,6 @@ converted:
 	JNE  block
 
 done:
-	MOVQ    c+0(FP), AX
-	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2621,7 +2585,6 @@ TEXT ·DotW8VNNIx10(SB), NOSPLIT, $88-8
 	ADDQ    R10, R8
 	VMOVUPS (R8), Z19
 	MOVQ    c+0(FP), AX
-	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -2706,9 +2669,6 @@ many:
 	VPDPBUSD.BCST 12(DX), Z23, Z7
 	VPDPBUSD.BCST 12(BX)(SI*8), Z23, Z8
 	VPDPBUSD.BCST 12(DX)(SI*2), Z23, Z9
-	PREFETCHT1    (R10)
-	PREFETCHT1    64(R10)
-	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000100, AX
@@ -2762,8 +2722,6 @@ converted:
 	JNE  block
 
 done:
-	MOVQ    c+0(FP), AX
-	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2983,7 +2941,6 @@ TEXT ·DotW8VNNIx11(SB), NOSPLIT, $88-8
 	VMOVUPS (R8), Z20
 	VMOVUPS (R8)(R9*1), Z21
 	MOVQ    c+0(FP), AX
-	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -3073,9 +3030,6 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*8), Z25, Z8
 	VPDPBUSD.BCST 12(DX)(SI*2), Z25, Z9
 	VPDPBUSD.BCST 12(BX)(BP*2), Z25, Z10
-	PREFETCHT1    (R10)
-	PREFETCHT1    64(R10)
-	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000100, AX
@@ -3131,8 +3085,6 @@ converted:
 	JNE  block
 
 done:
-	MOVQ    c+0(FP), AX
-	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -3360,7 +3312,6 @@ TEXT ·DotW8VNNIx12(SB), NOSPLIT, $88-8
 	VMOVUPS (R8)(R9*1), Z22
 	VMOVUPS (R8)(R9*2), Z23
 	MOVQ    c+0(FP), AX
-	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
@@ -3455,9 +3406,6 @@ many:
 	VPDPBUSD.BCST 12(DX)(SI*2), Z27, Z9
 	VPDPBUSD.BCST 12(BX)(BP*2), Z27, Z10
 	VPDPBUSD.BCST 12(DX)(SI*4), Z27, Z11
-	PREFETCHT1    (R10)
-	PREFETCHT1    64(R10)
-	ADDQ          $0x00000080, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000100, AX
@@ -3515,8 +3463,6 @@ converted:
 	JNE  block
 
 done:
-	MOVQ    c+0(FP), AX
-	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
