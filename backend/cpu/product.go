@@ -63,6 +63,9 @@ func (w *product) tune(t *tuned) {
 	if k, from := w.integers(), t.wideFrom[w.weights()]; from > 0 && k.inRegisters > 0 {
 		k.wideFrom = from
 	}
+	if e, from := &w.f.exact, t.unpackFrom[w.weights()]; from > 0 && w.kind == floatPanel && e.wider != nil {
+		e.unpackFrom[w.weights()] = from
+	}
 }
 
 func (w *product) packChunks() int { return w.panel.tiles() }

@@ -142,3 +142,27 @@ func TestWideFrom(t *testing.T) {
 		require.Equal(t, c.want, w.from(), "%+v", c)
 	}
 }
+
+// TestUnpackFrom is the same for exact products.
+func TestUnpackFrom(t *testing.T) {
+	s := backend.Spec{N: 64, K: 64, Bits: 8, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
+	some := []step{{rows: 1}}
+	unit := exactKernels{gemm: some, wider: some, unpackFrom: [weightKinds]int{weight8: 34}}
+	unit.direct[weight8] = some
+	narrow := unit
+	narrow.wider = nil
+	tuning := tuned{unpackFrom: [weightKinds]int{weight8: 24}}
+	for _, c := range []struct {
+		kind panelKind
+		unit exactKernels
+		t    tuned
+		want int
+	}{
+		{floatPanel, unit, tuned{}, 34}, {floatPanel, unit, tuning, 24}, {floatPanel, narrow, tuning, 34}, {pairPanel, unit, tuning, 34},
+	} {
+		w := &product{panel: newPanel(c.kind, &s)}
+		w.f.exact = c.unit
+		w.tune(&c.t)
+		require.Equal(t, c.want, w.from(), "%+v", c)
+	}
+}

@@ -28,6 +28,9 @@ type tuned struct {
 	// as the unit has it.
 	wideFrom [weightKinds]int
 
+	// The same for those that multiply float32 and unpack weights.
+	unpackFrom [weightKinds]int
+
 	// Exact products go to FMA of 512 bits rather than to vdpbf16ps: this does twice as
 	// many in an instruction, and a processor may do half or a quarter as many of them.
 	floatsFirst bool
@@ -48,7 +51,8 @@ var tunings = []tuned{
 	{name: "Zen 3", vendor: cpuid.AMD, family: 25, ahead: every(2048)},
 	{
 		name: "Sapphire Rapids or later", vendor: cpuid.Intel, family: 6, amx: true,
-		ahead: every(2048), shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 40, weight8: 13}, floatsFirst: true, // Granite Rapids
+		ahead: every(2048), shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 40, weight8: 13}, // Granite Rapids
+		unpackFrom: [weightKinds]int{weight8: 24, weightF16: 24, weightBF16: 24}, floatsFirst: true,
 	},
 	{name: "Cascade Lake", vendor: cpuid.Intel, family: 6, models: []int{5}, ahead: every(4096)}, // gains a third
 }

@@ -69,5 +69,5 @@ type Call struct {
 	Form   Form
 	Zero   uint64  // exact kernels and integer kernels of 16-bit x: the zero point of ZeroConstant
 	Ahead  uintptr // kernels of few rows of packed weights: how far ahead of what they read they fetch, whether it is there or not; 0: they do not
-	Next   uintptr // kernels of VNNI for two tiles, or 4-bit codes and four rows: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
+	Next   uintptr // kernels of 512 bits for two tiles, and of VNNI for 4-bit codes and four rows: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
 }
