@@ -11,9 +11,9 @@ units to stay busy, four or two segments of a block go together.
 s = 1 for plain weights.
 Registers: AX and R10 next weights of two tiles, BX x, DX and DI x of rows 4 and 8,
 SI and R8 one and three steps of x, CX pairs left, R9 and R11 scales, R12
-segments left, R13 Block, R14 Y, R15 its step; with up to three rows DX and DI
-bytes of a segment of x and of weights, R8 x of the second segment, and with one
-row SI and R8 bytes of three;
+segments left, R13 Block, R14 Y, R15 its step, BP what to fetch next; with up to
+three rows DX and DI bytes of a segment of x and of weights, R8 x of the second
+segment, and with one row SI and R8 bytes of three;
 Z0 to Z23 sums, Z24 and Z25 weights, then scales, Z26 x. The frame counts blocks.
 `, func(f *file) {
 			for rows := 1; rows <= 12; rows++ {

@@ -20,11 +20,12 @@ const (
 	callForm     = 88
 	callZero     = 96
 	callAhead    = 104
-	callRows     = 112
-	callSpare    = 120
-	callSoon     = 128
-	callSoonStep = 136
-	callShare    = 144
+	callNext     = 112
+	callRows     = 120
+	callSpare    = 128
+	callSoon     = 136
+	callSoonStep = 144
+	callShare    = 152
 )
 
 // Offsets of the fields of asm.Block, and its size.

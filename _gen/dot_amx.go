@@ -59,7 +59,6 @@ const (
 	amxEnd                            // behind the sums of 16 rows in Call.Spare
 	amxLines                          // of the segment
 	amxX                              // a register while sums are scaled
-	amxZero                           // likewise
 	amxToScales                       // from Side to Scales
 	amxY                              // of the 16 rows
 	amxSide                           // likewise
@@ -206,7 +205,6 @@ func (k *amx) begin() {
 // tile or two.
 func (k *amx) beginSegment() {
 	k.MOVQ(vnniScale, k.scalar(vnniKept))
-	k.MOVQ(vnniZero, k.scalar(amxZero))
 	k.MOVQ(vnniX, reg.RDX)
 	k.MOVQ(vnniSide, k.scalar(amxSide))
 	for _, s := range []struct{ from, to int }{{vnniY, amxY}, {amxRows, amxLeft}} {
@@ -239,7 +237,6 @@ func (k *amx) beginSegment() {
 // endSegment goes on to the next one's lines.
 func (k *amx) endSegment() {
 	k.MOVQ(k.scalar(vnniKept), vnniScale)
-	k.MOVQ(k.scalar(amxZero), vnniZero)
 	k.MOVQ(k.scalar(amxLines), reg.R8)
 	k.SHLQ(operand.Imm(6), reg.R8)
 	k.ADDQ(reg.R8, vnniX)
@@ -342,17 +339,18 @@ func (k *amx) keepScales() {
 
 // loadZeros puts the segment's zero points into Z2 and Z3.
 func (k *amx) loadZeros(name string) {
-	k.MOVQ(k.scalar(amxZero), vnniZero)
+	zeros := reg.R10
+	k.MOVQ(k.scalar(vnniZero), zeros)
 	k.TESTB(operand.Imm(formPairs), k.scalar(vnniForm))
 	k.JNE(operand.LabelRef(name))
 	for t := range k.tiles {
-		k.VPMOVZXBD(inTile(t, vnniZero, 0), zmm[2+t])
+		k.VPMOVZXBD(inTile(t, zeros, 0), zmm[2+t])
 	}
 	k.Label(name + "_loaded")
 	k.later(func() {
 		k.Label(name)
 		for t := range k.tiles {
-			k.VMOVDQU32(inTile(t, vnniZero, 0), zmm[2+t])
+			k.VMOVDQU32(inTile(t, zeros, 0), zmm[2+t])
 		}
 		k.JMP(operand.LabelRef(name + "_loaded"))
 	})

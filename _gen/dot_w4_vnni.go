@@ -46,6 +46,8 @@ func w4VNNI(f *file, rows int) *intVNNI {
 	unroll := 2
 	if rows < 4 {
 		unroll = 4
+	} else {
+		k.next = 1 // half of a tile while another is read; 8-bit codes keep the memory busy anyway
 	}
 	k.lines = func() {
 		k.MOVL(at(vnniBlock, blockLines), vnniLines.As32())

@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/reg"
+)
 
 const w8VNNIHead = `
 8-bit weights by int8 x: see package asm for the layout and the sums.
@@ -50,7 +54,11 @@ func byteCodes(f *file, family, codes string, rows, tiles, lines int) {
 	if tiles == 2 {
 		name, what = name+"x2", "two tiles"
 		k.chains = vnniChains(2 * rows)
-		k.inMemory = rows > 6
+		k.inMemory = rows > 7
+		k.next = max(1, rows/6)
+		if lines == 1 {
+			k.next *= 2
+		}
 	}
 	k.lines = func() {
 		k.MOVL(at(vnniBlock, blockLines), vnniLines.As32())
@@ -63,10 +71,14 @@ func byteCodes(f *file, family, codes string, rows, tiles, lines int) {
 }
 
 func (k *intVNNI) byteLines() {
-	spare := k.spare()
+	weights, x := k.spare(), []reg.VecPhysical(nil)
+	if k.tiles == 2 { // with seven rows no more than two registers are left for weights
+		n := min(4, len(weights)-2)
+		weights, x = weights[:n], weights[n:]
+	}
 	k.unrolled(4, 4, func(i int) {
 		k.fetch(64 * i)
-		w := spare[i%2*k.tiles:][:k.tiles]
+		w := weights[i*k.tiles%len(weights):][:k.tiles]
 		for t := range w {
 			k.VMOVDQA64(inTile(t, vnniW, 64*i), w[t])
 		}
@@ -77,7 +89,6 @@ func (k *intVNNI) byteLines() {
 			}
 			return
 		}
-		x := spare[2*k.tiles:]
 		for r := range k.rows {
 			to := x[(i*k.rows+r)%len(x)]
 			k.VPBROADCASTD(k.x(r, 4*i), to)

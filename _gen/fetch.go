@@ -11,7 +11,7 @@ Maths: none. It asks the memory for lines that are soon to be read.
 
 Registers: AX next line, CX lines left
 `, func(f *file) {
-		f.function("Fetch", "p unsafe.Pointer, lines uintptr",
+		f.function("Fetch", "p, lines uintptr",
 			"Fetch asks for so many lines of 64 bytes from p on, for the second cache, and waits for none.",
 			"They need not be there.")
 		f.MOVQ(operand.NewParamAddr("p", 0), reg.RAX)
@@ -24,6 +24,24 @@ Registers: AX next line, CX lines left
 		f.DECQ(reg.RCX)
 		f.JNZ(operand.LabelRef("line"))
 		f.Label("done")
+		f.RET()
+	})
+	register(asmDir, "fetch_rows", `
+Maths: none. It asks the memory for lines that are soon to be written.
+
+Registers: AX next line, BX from row to row, CX rows left
+`, func(f *file) {
+		f.function("FetchRows", "p unsafe.Pointer, step, rows uintptr",
+			"FetchRows asks for the line at p, and for one of each of the other rows, step bytes after each other,",
+			"for the second cache, and waits for none. They need not be there.")
+		f.MOVQ(operand.NewParamAddr("p", 0), reg.RAX)
+		f.MOVQ(operand.NewParamAddr("step", 8), reg.RBX)
+		f.MOVQ(operand.NewParamAddr("rows", 16), reg.RCX)
+		f.Label("row")
+		f.PREFETCHT1(at(reg.RAX, 0))
+		f.ADDQ(reg.RBX, reg.RAX)
+		f.DECQ(reg.RCX)
+		f.JNZ(operand.LabelRef("row"))
 		f.RET()
 	})
 }

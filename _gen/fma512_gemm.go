@@ -24,6 +24,7 @@ var (
 	g512Block    = reg.R13
 	g512Y        = reg.R14 // row 0
 	g512YStep    = reg.R15
+	g512Next     = reg.RBP // what to fetch next, for two tiles
 
 	g512XBytes  = reg.RDX // bytes of a segment of x
 	g512X3Bytes = reg.RSI // of three, for a single row
@@ -43,7 +44,7 @@ to stay busy, four or two segments of a block go together.
 Maths: the package's exact sums, s = 1 for plain weights.
 Registers: AX and R10 next weights of two tiles, BX x, DX and DI x of rows 4 and 8,
 SI and R8 one and three steps of x, CX features left, R9 and R11 scales, R12
-segments left, R13 Block, R14 Y, R15 its step; with up to three rows DX and DI
+segments left, R13 Block, R14 Y, R15 its step, BP what to fetch next; with up to three rows DX and DI
 bytes of a segment of x and of weights, R8 x of the second segment, and with one
 row SI and R8 bytes of three;
 Z0 to Z23 sums, Z24 and Z25 weights, then scales, Z26 x. The frame counts blocks.
@@ -109,6 +110,9 @@ func (k gemm512) write(family string) {
 	k.MOVQ(at(c, callY), g512Y)
 	k.MOVQ(at(c, callYStep), g512YStep)
 	k.MOVQ(at(c, callX), g512X)
+	if k.tiles == 2 {
+		k.MOVQ(at(c, callNext), g512Next)
+	}
 	if k.rows > 1 {
 		k.MOVQ(at(c, callXStep), g512XStep)
 	}
@@ -151,6 +155,10 @@ func (k gemm512) write(family string) {
 	k.ADDQ(operand.Imm(blockSize), g512Block)
 	k.DECQ(k.count)
 	k.JNE(operand.LabelRef("block"))
+	if k.tiles == 2 {
+		k.Load(k.Param("c"), c)
+		k.MOVQ(g512Next, at(c, callNext))
+	}
 	k.VZEROUPPER()
 	k.RET()
 }
@@ -192,6 +200,10 @@ func (k gemm512) segments(label string, n int) {
 				}
 			}
 		}
+	}
+	if k.tiles == 2 { // a line in some twenty cycles, while the units are busy
+		k.PREFETCHT1(at(g512Next, 0))
+		k.ADDQ(operand.Imm(64), g512Next)
 	}
 	for _, w := range w {
 		k.ADDQ(operand.I32(uint64(64*k.turn())), w)

@@ -109,7 +109,7 @@ type rowsSegment struct {
 var (
 	rowsXStep = reg.R10 // from row to row
 	rowsFirst = reg.R11 // first line of the segment
-	rowsAhead = reg.R13 // how far ahead to fetch
+	rowsAhead = reg.R13 // how far ahead to fetch, or with AVX-512 the line to fetch
 	rowsZero  = reg.R15 // next zero points
 	rowsStep  = exAny   // between lines of a segment
 )
@@ -125,7 +125,7 @@ const (
 const rowsRegisters = `
 Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
-left, R13 how far ahead to fetch, R14 Y;
+left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 `
 
 func (k *rowsFMA) yStep() operand.Op {
@@ -160,6 +160,7 @@ func (k *rowsFMA) write(name string, doc ...string) {
 		k.LEAQ(indexed(rowsXStep, rowsXStep, 2, 0), k.three)
 	}
 	k.MOVQ(at(exAny, callAhead), rowsAhead)
+	k.aheadOfBlock()
 	k.MOVQ(at(exAny, callYStep), exLeft)
 	k.MOVQ(exLeft, k.yStep())
 
@@ -201,6 +202,25 @@ func (k *rowsFMA) write(name string, doc ...string) {
 	k.RET()
 }
 
+// aheadOfBlock makes R13 the next line to fetch, a block and Call.Ahead behind the
+// first: a segment's lines are those of all of the block with gaps between them, which
+// another segment reads, and one line is fetched for each that is read, in order.
+func (k *rowsFMA) aheadOfBlock() {
+	if !k.wide() {
+		return
+	}
+	bytes := rowsFirst
+	k.TESTQ(rowsAhead, rowsAhead)
+	k.JEQ(operand.LabelRef("here"))
+	k.MOVBQZX(at(exBlock, blockSegments), bytes)
+	k.MOVL(at(exBlock, blockLines), exLines.As32())
+	k.IMULQ(exLines, bytes)
+	k.SHLQ(operand.Imm(6), bytes)
+	k.ADDQ(bytes, rowsAhead)
+	k.Label("here")
+	k.ADDQ(exW, rowsAhead)
+}
+
 // group adds n segments, and leaves the flags of the segments left.
 func (k *rowsFMA) group(label string, n int) {
 	sum := func(s, r, h int) reg.VecPhysical { return k.sums[len(k.parts())*(s*k.rows+r)+h] }
@@ -239,7 +259,11 @@ func (k *rowsFMA) group(label string, n int) {
 	k.Label(label + "_line")
 	var segments []rowsSegment
 	for s := range n {
-		k.PREFETCHT0(indexed(exW, rowsAhead, 1, 64*s))
+		if k.wide() {
+			k.PREFETCHT1(at(rowsAhead, 64*s))
+		} else {
+			k.PREFETCHT0(indexed(exW, rowsAhead, 1, 64*s))
+		}
 		segments = append(segments, rowsSegment{
 			w:   func(h int) operand.Mem { return at(exW, 64*s+k.part()*h) },
 			x:   func(r, i int) operand.Mem { return k.x(n, s, r, i) },
@@ -247,6 +271,9 @@ func (k *rowsFMA) group(label string, n int) {
 		})
 	}
 	k.line(segments)
+	if k.wide() {
+		k.ADDQ(operand.I32(uint64(64*n)), rowsAhead)
+	}
 	if n == 4 { // all of the block
 		k.ADDQ(operand.I32(4*64), exW)
 	} else {

@@ -10,11 +10,11 @@ import (
 const vnniRegisters = `
 Registers: AX next line, CX bytes to the second tile, BX x of row 0, DX x of row 7,
 SI, DI and BP one, three and five steps of x, up to three rows of packed weights DI
-Call.Ahead, R8 lines left in the segment, R9 and R10
-its scales and zeros, R11 Side of row 0, R12 from there to Scales, R13 the step of
+Call.Ahead, R8 lines left in the segment, R9 its scales, R10 what to fetch
+next, R11 Side of row 0, R12 from there to Scales, R13 the step of
 both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 int32 sums, then as many float sums as rows and tiles need, which stay in memory
-for two tiles of more than six rows;
+for two tiles of more than seven rows;
 `
 
 var (
@@ -23,14 +23,14 @@ var (
 	vnniXStep, vnniX3, vnniX5 = reg.RSI, reg.RDI, reg.RBP
 	vnniAhead                 = reg.RDI // instead of vnniX3
 	vnniLines                 = reg.R8  // free between the lines of two segments
-	vnniScale, vnniZero       = reg.R9, reg.R10
+	vnniScale, vnniNext       = reg.R9, reg.R10
 	vnniSide, vnniToScales    = reg.R11, reg.R12
 	vnniSideStep              = reg.R13
 	vnniBlock, vnniEnds       = reg.R14, reg.R15
 )
 
-// aheadVNNI is how far ahead of their reads kernels of four rows and more, and
-// the one that unpacks, ask for packed weights; those of fewer rows have
+// aheadVNNI is how far ahead of their reads kernels of four rows and more
+// ask for packed weights; those of fewer rows have
 // Call.Ahead. Zen 4, cold weights, eight rows: a fifth faster than without.
 const aheadVNNI = 4608
 
@@ -53,6 +53,12 @@ type intVNNI struct {
 	rows, tiles, chains int
 	packed              bool // weights come from memory, once or a few times
 	inMemory            bool // float sums stay in Y, as registers are too few
+
+	// Lines of what comes next that a turn of the lines' loop asks for; 0: none. On
+	// two ports of vpdpbusd a turn takes 24 cycles for four lines of two tiles and six
+	// rows, in which little more than a line comes from memory, and more would keep
+	// other loads waiting.
+	next int
 
 	constants func() // fills registers before the first block; nil: none
 	lines     func() // adds the segment's lines to sum; R8 is free
@@ -87,6 +93,7 @@ const (
 	vnniScaleBytes            // of a block's
 	vnniZeroStep              // bytes of a segment's zeros
 	vnniZeroBytes             // of a block's
+	vnniZero                  // a segment's zeros
 	vnniSideThree             // three steps of Side
 	vnniY                     // float sums that stay in memory
 	vnniYStep                 // from row to row
@@ -143,6 +150,14 @@ func (k *intVNNI) fetch(disp int) {
 	}
 }
 
+// fetchNext asks for what is unpacked or multiplied next while the units are busy.
+func (k *intVNNI) fetchNext() {
+	for i := range k.next {
+		k.PREFETCHT1(at(vnniNext, 64*i))
+	}
+	k.ADDQ(operand.U32(64*uint64(k.next)), vnniNext)
+}
+
 // inTile is memory of the first or the second tile.
 func inTile(tile int, base reg.Register, disp int) operand.Mem {
 	if tile == 1 {
@@ -180,6 +195,10 @@ func (k *intVNNI) write(name string, doc ...string) {
 	k.JNE(operand.LabelRef("block"))
 
 	k.Label("done")
+	if k.next > 0 {
+		k.Load(k.Param("c"), reg.RAX)
+		k.MOVQ(vnniNext, at(reg.RAX, callNext))
+	}
 	if !k.inMemory {
 		k.eachY(func(r, t int, y operand.Mem) { k.VMOVUPS(k.y(r, t), y) })
 	}
@@ -245,6 +264,9 @@ func (k *intVNNI) begin() {
 		k.eachY(func(r, t int, y operand.Mem) { k.VMOVUPS(y, k.y(r, t)) })
 		k.Load(k.Param("c"), c)
 	}
+	if k.next > 0 {
+		k.MOVQ(at(c, callNext), vnniNext)
+	}
 	k.MOVQ(at(c, callW), vnniW)
 }
 
@@ -305,7 +327,7 @@ func (k *intVNNI) header() {
 	k.Comment("The header: 4 segments' scales, and zeros.")
 	k.MOVQ(vnniW, vnniScale)
 	k.ADDQ(k.scalar(vnniScaleBytes), vnniW)
-	k.MOVQ(vnniW, vnniZero)
+	k.MOVQ(vnniW, k.scalar(vnniZero))
 	k.ADDQ(k.scalar(vnniZeroBytes), vnniW)
 	k.MOVBLZX(at(vnniBlock, blockSegments), vnniLines.As32())
 	k.MOVBLZX(at(vnniBlock, blockEnds), vnniEnds.As32())
@@ -315,7 +337,8 @@ func (k *intVNNI) header() {
 // advance goes to the block's next segment, if there is one.
 func (k *intVNNI) advance(next string) {
 	k.ADDQ(k.scalar(vnniScaleStep), vnniScale)
-	k.ADDQ(k.scalar(vnniZeroStep), vnniZero)
+	k.MOVQ(k.scalar(vnniZeroStep), reg.R8)
+	k.ADDQ(reg.R8, k.scalar(vnniZero))
 	k.ADDQ(operand.Imm(4), vnniSide)
 	k.CMPL(vnniEnds.As32(), operand.Imm(1))
 	k.JNE(operand.LabelRef(next))
@@ -359,19 +382,20 @@ func (k *intVNNI) corrections() {
 			}
 		})
 		k.Label("zeros_on")
-		k.MOVQ(vnniSide, reg.R8)
+		k.MOVQ(k.scalar(vnniZero), reg.R8)
 		k.TESTB(operand.Imm(formPairs), k.scalar(vnniForm))
 		k.JNE(operand.LabelRef("pairs"))
 		z := k.spare()
 		for t := range k.tiles {
-			k.VPMOVZXBD(inTile(t, vnniZero, 0), z[t])
+			k.VPMOVZXBD(inTile(t, reg.R8, 0), z[t])
 		}
 		k.JMP(operand.LabelRef("multiply_zeros"))
 		k.Label("pairs")
 		for t := range k.tiles {
-			k.VMOVDQU32(inTile(t, vnniZero, 0), z[t])
+			k.VMOVDQU32(inTile(t, reg.R8, 0), z[t])
 		}
 		k.Label("multiply_zeros")
+		k.MOVQ(vnniSide, reg.R8)
 		k.eachSide(func(r int, side operand.Mem) {
 			for t := range k.tiles {
 				k.VPDPWSSD_BCST(side, z[t], k.sum(r, t, 0))
@@ -394,100 +418,6 @@ func (k *intVNNI) correctionsOn() {
 	k.JMP(operand.LabelRef("lines"))
 }
 
-// convert scales the sums and adds them to the float sums.
-func (k *intVNNI) convert() {
-	for n := k.chains; n > 1; n /= 2 {
-		k.each(func(r, t int) {
-			for c := range n / 2 {
-				k.VPADDD(k.sum(r, t, c+n/2), k.sum(r, t, c), k.sum(r, t, c))
-			}
-		})
-	}
-	scale := k.spare()[:k.tiles]
-	k.loadScales(scale)
-	k.each(func(r, t int) { k.VCVTDQ2PS(k.sum(r, t, 0), k.sum(r, t, 0)) })
-	k.TESTL(operand.U32(vnniScaled), k.scalar(vnniForm))
-	k.JNE(operand.LabelRef("scaled"))
-	if k.inMemory {
-		k.toMemory(scale)
-	} else {
-		k.each(func(r, t int) { k.VFMADD231PS(scale[t], k.sum(r, t, 0), k.y(r, t)) })
-	}
-	k.Label("converted")
-	k.later(func() {
-		k.Label("scaled")
-		k.each(func(r, t int) { k.VMULPS(scale[t], k.sum(r, t, 0), k.sum(r, t, 0)) })
-		k.LEAQ(indexed(vnniSide, vnniToScales, 1, 0), reg.R8)
-		if k.inMemory {
-			k.scaledToMemory()
-		} else {
-			k.eachSide(func(r int, sx operand.Mem) {
-				for t := range k.tiles {
-					k.VFMADD231PS_BCST(sx, k.sum(r, t, 0), k.y(r, t))
-				}
-			})
-		}
-		k.JMP(operand.LabelRef("converted"))
-	})
-}
-
-// toMemory adds sums times scales to Y.
-func (k *intVNNI) toMemory(scale []reg.VecPhysical) {
-	p := reg.R8
-	k.MOVQ(k.scalar(vnniY), p)
-	k.each(func(r, t int) {
-		if r > 0 && t == 0 {
-			k.ADDQ(k.scalar(vnniYStep), p)
-		}
-		k.VFMADD213PS(at(p, 64*t), scale[t], k.sum(r, t, 0))
-		k.VMOVUPS(k.sum(r, t, 0), at(p, 64*t))
-	})
-}
-
-// scaledToMemory adds sums times the scales of x at R8 to Y.
-func (k *intVNNI) scaledToMemory() {
-	p, y := vnniScale, k.spare()
-	k.MOVQ(p, k.scalar(vnniKept))
-	k.MOVQ(k.scalar(vnniY), p)
-	k.eachSide(func(r int, sx operand.Mem) {
-		if r > 0 {
-			k.ADDQ(k.scalar(vnniYStep), p)
-		}
-		for t := range k.tiles {
-			to := y[(r*k.tiles+t)%len(y)]
-			k.VMOVUPS(at(p, 64*t), to)
-			k.VFMADD231PS_BCST(sx, k.sum(r, t, 0), to)
-			k.VMOVUPS(to, at(p, 64*t))
-		}
-	})
-	k.MOVQ(k.scalar(vnniKept), p)
-}
-
-// loadScales widens the segment's scales to float32.
-func (k *intVNNI) loadScales(scale []reg.VecPhysical) {
-	k.TESTB(operand.Imm(formF16), k.scalar(vnniForm))
-	k.JEQ(operand.LabelRef("not_f16"))
-	for t, s := range scale {
-		k.VCVTPH2PS(inTile(t, vnniScale, 0), s)
-	}
-	k.Label("scales")
-	k.later(func() {
-		k.Label("not_f16")
-		k.TESTB(operand.Imm(formBF16), k.scalar(vnniForm))
-		k.JNE(operand.LabelRef("bf16"))
-		for t, s := range scale {
-			k.VMOVUPS(inTile(t, vnniScale, 0), s)
-		}
-		k.JMP(operand.LabelRef("scales"))
-		k.Label("bf16")
-		for t, s := range scale {
-			k.VPMOVZXWD(inTile(t, vnniScale, 0), s)
-			k.VPSLLD(operand.Imm(16), s, s)
-		}
-		k.JMP(operand.LabelRef("scales"))
-	})
-}
-
 // unrolled emits line for all lines of a segment, R8 of them: some at a time,
 // then those left one by one. x has step bytes of each row for a line.
 func (k *intVNNI) unrolled(n, step int, line func(i int)) {
@@ -496,6 +426,9 @@ func (k *intVNNI) unrolled(n, step int, line func(i int)) {
 	k.Label("many")
 	for i := range n {
 		line(i)
+	}
+	if k.next > 0 {
+		k.fetchNext()
 	}
 	k.nextX(n * step)
 	k.ADDQ(operand.U32(64*n), vnniW)

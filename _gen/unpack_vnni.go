@@ -65,7 +65,6 @@ func unpackW4(f *file, zero bool) {
 	f.MOVBQZX(at(block, blockSegments), left)
 	f.IMULQ(left, lines)
 	f.Label("line")
-	f.PREFETCHT0(at(from, aheadVNNI))
 	f.VMOVDQA64(at(from, 0), low)
 	f.VPSRLW(operand.Imm(4), low, high)
 	f.VPANDD(mask, low, low)

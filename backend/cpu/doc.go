@@ -6,7 +6,8 @@
 // Each unit, an instruction set for which there is assembly, has up to seven
 // kernels, with the name of the unit at the end (cpu_w4g_a8_avx2); which units
 // there are is in the table units. A processor gets the first one whose
-// features it has and BITLANE_CPU leaves (see MaskVariable).
+// features it has and BITLANE_CPU leaves (see MaskVariable), but for bf16 and avx512,
+// of which the one comes first that does more on it (see tunings).
 //
 //	cpu_w4g_a8, cpu_w8g_a8    codes of 2..4, of 5..8 bits; x by an int8 recipe
 //	cpu_w4g_a4, cpu_w8g_a4    the same for FlatQuant's transform and int4 rows

@@ -4,16 +4,32 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/internal/peak"
 	"github.com/bitlane/bitlane/quant"
 )
 
 // kernels is what the backend offers, best first: those of each unit, then
 // those in plain Go, which refuse nothing that a loader can produce.
-var kernels = tableOf(units)
+var kernels = tableOf(ordered(units, tuningOf(peak.ThisCore())))
+
+// ordered returns the units, best first on a processor: where it does no more exact
+// products on pairs of bfloat16 than on float32, a unit of pairs comes behind the next
+// one that takes any x. Its kernels can still be named.
+func ordered(units []*unit, t *tuned) []*unit {
+	units = slices.Clone(units)
+	for i := 1; i < len(units) && t.floatsFirst; i++ {
+		if u := units[i]; units[i-1].pairs && u.exact && !u.pairs {
+			units[i-1], units[i] = u, units[i-1]
+			break
+		}
+	}
+	return units
+}
 
 func tableOf(units []*unit) (all []*kernel) {
 	for _, u := range units {

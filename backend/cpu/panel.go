@@ -14,6 +14,8 @@ const (
 	lineBytes   = 64 // the unit of a panel
 	lineUnit    = 8  // features that segments are padded to a multiple of
 	inBlock     = 4  // most segments of a block
+
+	blockFeatures = 2 * runFeatures // most of a block, unless a segment is longer; a run is a block or more
 )
 
 // panelKind says which kernels read a panel.
@@ -162,7 +164,7 @@ func (p *panel) stack() {
 		for n < inBlock && i+n < len(p.pieces) {
 			size := p.pieces[i+n].padded()
 			most := max(longest, size)
-			if n > 0 && bytes(most*(n+1)-longest*n-size) > header {
+			if n > 0 && (most*(n+1) > blockFeatures || bytes(most*(n+1)-longest*n-size) > header) {
 				break
 			}
 			longest, n = most, n+1
@@ -232,11 +234,18 @@ func (p *panel) depth() int {
 		}
 		return chain + len(p.pieces) + 1
 	}
-	sums := 0
+	return p.sums() + 4
+}
+
+// sums is the integer sums of a column.
+func (p *panel) sums() (n int) {
 	for _, s := range p.pieces {
 		if s.ends {
-			sums++
+			n++
 		}
 	}
-	return sums + 4
+	return n
 }
+
+// sumLength is the features of an integer sum, on average.
+func (p *panel) sumLength() int { return p.padded / max(1, p.sums()) }

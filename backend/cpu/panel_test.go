@@ -110,3 +110,35 @@ func TestRunsStayShort(t *testing.T) {
 		require.Less(t, int(p.first[r.to]-p.first[r.from])*longestPair, 2*runFeatures)
 	}
 }
+
+// TestBlocksOfLayers is how the features of whole layers are divided into blocks:
+// those of the golden bits are too few to be divided. Other blocks are other bytes of
+// packed weights, and want another packingVersion.
+func TestBlocksOfLayers(t *testing.T) {
+	for _, c := range []struct {
+		kind     panelKind
+		bits     int
+		group    int
+		features uint16 // of each segment
+		segments []uint8
+	}{
+		{bytePanel, 4, 4096, 512, []uint8{2, 2, 2, 2}},
+		{bytePanel, 8, 4096, 512, []uint8{2, 2, 2, 2}},
+		{bytePanel, 4, 512, 512, []uint8{2, 2, 2, 2}},
+		{bytePanel, 4, 256, 256, []uint8{4, 4, 4, 4}},
+		{bytePanel, 4, 1024, 512, []uint8{2, 2, 2, 2}},
+		{wordPanel, 8, 4096, 512, []uint8{2, 2, 2, 2}},
+		{floatPanel, 4, 4096, 128, []uint8{4, 4, 4, 4, 4, 4, 4, 4}},
+	} {
+		s := backend.Spec{N: 16, K: 4096, Bits: c.bits, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 4096 / c.group, Longest: c.group}}
+		if c.kind != floatPanel {
+			s.Recipe.Kind = quant.Int8Token
+		}
+		var segments []uint8
+		for _, b := range newPanel(c.kind, &s).blocks {
+			require.Equal(t, c.features, b.Features, "%+v", c)
+			segments = append(segments, b.Segments)
+		}
+		require.Equal(t, c.segments, segments, "%+v", c)
+	}
+}

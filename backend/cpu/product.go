@@ -3,20 +3,20 @@ package cpu
 import (
 	"unsafe"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/internal/peak"
 	"github.com/bitlane/bitlane/quant"
 )
 
 // Blocking of the products, in rows of x and in tiles of W.
 const (
-	rowsTogether  = 240  // of a portion: the sums of a kernel's tiles fit the first cache
-	rowsLeast     = 12   // of a portion where rows are divided among threads
-	tilesTogether = 4    // of a portion with unpacked weights
-	tilesStream   = 16   // of a portion straight from packed weights: one long stream
-	runFeatures   = 1024 // about so many features are unpacked at a time
+	rowsTogether  = 240 // of a portion: the sums of a kernel's tiles fit the first cache
+	rowsLeast     = 12  // of a portion where rows are divided among threads
+	tilesTogether = 4   // of a portion with unpacked weights
+	rowsFinished  = 8   // of a portion at a time: their outputs stay in the first cache, even where they share a set
+	tilesStream   = 16  // of a portion straight from packed weights: one long stream
+	runFeatures   = 512 // about so many features are unpacked at a time
 )
 
 // Portions for each thread: those of many rows take long, and threads wait half of
@@ -38,6 +38,7 @@ type product struct {
 
 	second int     // bytes to the second tile that is unpacked
 	ahead  uintptr // how far ahead weights are fetched, in bytes
+	short  bool    // integer sums are short: see tuned.shortSum
 }
 
 // run is blocks that are unpacked, and their sums finished, together.
@@ -48,11 +49,23 @@ var _ packable = (*product)(nil)
 func newProduct(p *panel, u *unit, mem []byte, at *layout, s *backend.Spec) *product {
 	w := &product{panel: p, f: u.kernels(), data: mem[at.rows:][:p.tiles()*p.tileBytes()], runs: p.divide(), second: p.unpackedBytes()}
 	w.spread = w.f.pack.spreadOf(s.Bits)
-	w.ahead = fetchAhead(cpuid.CPU.VendorID, cpuid.CPU.Family, cpuid.CPU.Model, p.weights())
+	w.tune(tuningOf(peak.ThisCore()))
 	if s.Bias {
 		w.bias = view[float32](mem[at.bias:], p.tiles()*tileColumns)
 	}
 	return w
+}
+
+// tune makes w choose as is best on a processor.
+func (w *product) tune(t *tuned) {
+	w.ahead = t.ahead[w.weights()]
+	w.short = !w.kind.exact() && w.sumLength() < t.shortSum
+	if k, from := w.integers(), t.wideFrom[w.weights()]; from > 0 && k.inRegisters > 0 {
+		k.wideFrom = from
+	}
+	if e, from := &w.f.exact, t.unpackFrom[w.weights()]; from > 0 && w.kind == floatPanel && e.wider != nil {
+		e.unpackFrom[w.weights()] = from
+	}
 }
 
 func (w *product) packChunks() int { return w.panel.tiles() }
@@ -195,45 +208,17 @@ type block struct {
 
 	scratch     []byte
 	row, rows   int
+	height      int // rows of sums: on tiles there are whole ones
 	tile, tiles int
 
-	coming [2][]byte // packed weights of the next run, of each tile, that are not fetched yet
-	share  int       // lines of each that are fetched with a step
-}
-
-// soon names what comes next: run i of a tile, or behind the last tile the next
-// run of the first. Its packed weights are fetched while the units are busy, a
-// share with each step, and are in the second cache when they are unpacked. Tiles
-// are counted in the portion; so many go together.
-func (b *block) soon(tile, together, i, rows int) {
-	b.coming, b.share = [2][]byte{}, 0
-	if tile == b.tiles {
-		if tile, i = 0, i+1; i == len(b.runs) {
-			return
-		}
-	}
-	r := b.runs[i]
-	steps := (b.rows + rows - 1) / rows // not of those on tiles
-	for i := range min(together, b.tiles-tile) {
-		b.coming[i] = b.packed(tile+i, r)
-		b.share = (len(b.coming[i])/lineBytes + steps - 1) / steps
-	}
+	coming [2]span // packed weights of the next run, of each tile, that are not fetched yet: whole lines
+	share  int     // bytes that are fetched with a step
 }
 
 // packed is a run of blocks of a tile of the portion.
 func (b *block) packed(tile int, r run) []byte {
 	w := b.data[(b.tile+tile)*b.tileBytes():]
 	return w[b.offset[r.from]:b.offset[r.to]]
-}
-
-// fetch asks for the share of a step.
-func (b *block) fetch() {
-	for i, w := range b.coming {
-		if lines := min(b.share, len(w)/lineBytes); lines > 0 && b.f.fetch != nil {
-			b.f.fetch(unsafe.Pointer(unsafe.SliceData(w)), uintptr(lines))
-			b.coming[i] = w[lines*lineBytes:]
-		}
-	}
 }
 
 // from is the number of rows from which weights are unpacked once for all of
@@ -268,11 +253,16 @@ func (w *product) integers() *integerKernels {
 // straight computes a tile after the other from packed weights.
 func (b *block) straight() {
 	sums := view[float32](b.scratch, sumsBytes/4)[:b.rows*tileColumns]
-	all := run{0, len(b.blocks)}
+	all, steps := run{0, len(b.blocks)}, b.direct()
 	for i := range b.tiles {
 		clear(sums)
-		b.sweep(b.direct(), all, unsafe.Pointer(unsafe.SliceData(b.packed(i, all))), 0, sums, 1)
-		b.finish(b.tile+i, 1, sums)
+		b.height = b.rows
+		b.coming, b.share = [2]span{}, 0
+		if i+1 < b.tiles {
+			b.coming[0] = spanOf(b.packed(i+1, all)) // memory is free while units are busy, or a tile is read again
+		}
+		b.sweep(steps, all, unsafe.Pointer(unsafe.SliceData(b.packed(i, all))), 0, sums, b.tile+i, 1)
+		b.finish(b.tile+i, 1, 1, sums)
 	}
 }
 
@@ -281,14 +271,14 @@ func (b *block) straight() {
 // all rows, two tiles at a time where kernels take two.
 func (b *block) runByRun() {
 	one, two, unpack := b.wide()
-	height := b.rows // of sums
+	b.height = b.rows
 	unpacked := b.scratch[sumsBytes:]
 	if b.tiled {
-		height = tiledRows(b.rows)
+		b.height = tiledRows(b.rows)
 		b.call.Spare = unsafe.Pointer(&unpacked[0])
 		unpacked = unpacked[align(asm.TileSpare):]
 	}
-	sums := view[float32](b.scratch, sumsBytes/4)[:height*b.tiles*tileColumns]
+	sums := view[float32](b.scratch, sumsBytes/4)[:b.height*b.tiles*tileColumns]
 	clear(sums)
 	together := 1
 	if two != nil {
@@ -300,7 +290,7 @@ func (b *block) runByRun() {
 			if tiles == 2 {
 				steps = two
 			}
-			f(i, tiles, steps, sums[height*i*tileColumns:][:height*tiles*tileColumns])
+			f(i, tiles, steps, sums[b.height*i*tileColumns:][:b.height*tiles*tileColumns])
 			i += tiles
 		}
 	}
@@ -316,10 +306,10 @@ func (b *block) runByRun() {
 				}
 				w, step = unsafe.Pointer(unsafe.SliceData(unpacked)), b.second
 			}
-			b.sweep(steps, r, w, step, sums, tiles)
+			b.sweep(steps, r, w, step, sums, b.tile+tile, tiles)
 		})
 	}
-	each(func(tile, tiles int, _ []step, sums []float32) { b.finish(b.tile+tile, tiles, sums) })
+	b.finish(b.tile, b.tiles, together, sums)
 }
 
 func (b *block) direct() []step {
@@ -340,7 +330,11 @@ func (w *product) wide() (one, two []step, unpack func(unsafe.Pointer, *asm.Call
 	if w.tiled {
 		return k.tilesOne, k.tilesTwo, k.tilesUnpack
 	}
-	return k.wide, k.wider, k.unpack
+	two = k.wider
+	if w.short && k.inRegisters > 0 {
+		two = two[len(two)-k.inRegisters:]
+	}
+	return k.wide, two, k.unpack
 }
 
 // pick returns the kernel for the next of some rows that are left, and how often
@@ -368,8 +362,8 @@ func pick(steps []step, left int) (s *step, rows, times int) {
 	return &steps[i], steps[i].rows, times
 }
 
-// sweep runs kernels over all rows of the block.
-func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []float32, tiles int) {
+// sweep runs kernels over all rows of the block and some tiles from one on.
+func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []float32, tile, tiles int) {
 	c, l := b.call, b.c.l
 	f := l.fronts[b.p.front]
 	first := b.pieces[b.first[r.from]]
@@ -400,35 +394,54 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 				c.Scales = unsafe.Pointer(&prepared[at+scales])
 			}
 			c.Y = &sums[m*tiles*tileColumns]
+			if r.to == len(b.blocks) {
+				b.fetchOutputs(tile, tiles, m, min(rows, b.rows-m))
+			}
 			if onTiles {
 				b.fetchOnTiles(r, rows)
+				s.run(c)
 			} else {
-				b.fetch()
+				next := b.next(w)
+				c.Next = next
+				s.run(c)
+				b.fetch(int(c.Next - next))
 			}
-			s.run(c)
 			m += rows
 		}
 	}
 }
 
-// finish turns the sums of some tiles into outputs: times the row's scale, plus
-// the bias, and rounded once to the type of y.
-func (b *block) finish(tile, tiles int, sums []float32) {
-	for i := range tiles {
-		first := (tile + i) * tileColumns
-		if run := b.f.finish[b.c.yType]; run != nil && first+tileColumns <= b.n {
-			b.finishTile(run, first, sums[i*tileColumns:], tiles)
-			continue
-		}
-		for m := range b.rows {
-			scale := b.rowScale(m)
-			for n := first; n < min(first+tileColumns, b.n); n++ {
-				v := sums[(m*tiles+i)*tileColumns+n-first]
-				if scale != nil {
-					v = float32(v * *scale)
-				}
-				b.c.put(b.p, b.bias, b.row+m, n, v)
+// finish turns the sums of some tiles from one on into outputs: times the row's
+// scale, plus the bias, and rounded once to the type of y. A few rows of all of them
+// come before the next, as the outputs of two tiles share a line.
+func (b *block) finish(tile, tiles, together int, sums []float32) {
+	for row := 0; row < b.rows; row += rowsFinished {
+		rows := min(rowsFinished, b.rows-row)
+		for t := 0; t < tiles; t += together {
+			n := min(together, tiles-t)
+			of := sums[(b.height*t+row*n)*tileColumns:]
+			for i := range n {
+				b.finishTile(tile+t+i, row, rows, of[i*tileColumns:], n)
 			}
+		}
+	}
+}
+
+// finishTile does so for some rows of a tile, whose sums are so many tiles apart.
+func (b *block) finishTile(tile, row, rows int, sums []float32, tiles int) {
+	first := tile * tileColumns
+	if run := b.f.finish[b.c.yType]; run != nil && first+tileColumns <= b.n {
+		b.finishWhole(run, first, row, rows, sums, tiles)
+		return
+	}
+	for m := range rows {
+		scale := b.rowScale(row + m)
+		for n := first; n < min(first+tileColumns, b.n); n++ {
+			v := sums[m*tiles*tileColumns+n-first]
+			if scale != nil {
+				v = float32(v * *scale)
+			}
+			b.c.put(b.p, b.bias, b.row+row+m, n, v)
 		}
 	}
 }
@@ -443,15 +456,21 @@ func (b *block) rowScale(m int) *float32 {
 	return &f.rowScales(b.c.row(b.p, b.row+m))[0]
 }
 
-func (b *block) finishTile(run func(*asm.Output), first int, sums []float32, tiles int) {
+func (b *block) finishWhole(run func(*asm.Output), first, row, rows int, sums []float32, tiles int) {
 	c := b.c
 	*b.out = asm.Output{
 		Y: &sums[0], YStep: uintptr(tiles * tileColumns * 4),
-		Dst: unsafe.Pointer(&c.y[b.row*c.yStep+(b.p.column+first)*c.yType.Size()]), DstStep: uintptr(c.yStep),
-		Scales: b.rowScale(0), ScalesStep: uintptr(c.l.stride), Rows: uintptr(b.rows),
+		Dst: b.y(row, first), DstStep: uintptr(c.yStep),
+		Scales: b.rowScale(row), ScalesStep: uintptr(c.l.stride), Rows: uintptr(rows),
 	}
 	if b.bias != nil {
 		b.out.Bias = &b.bias[first]
 	}
 	run(b.out)
+}
+
+// y is where the output of a row of the block and a column is.
+func (b *block) y(row, column int) unsafe.Pointer {
+	c := b.c
+	return unsafe.Pointer(&c.y[(b.row+row)*c.yStep+(b.p.column+column)*c.yType.Size()])
 }

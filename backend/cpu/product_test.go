@@ -104,3 +104,67 @@ func TestPickDividesEvenly(t *testing.T) {
 		require.Equal(t, c.want, got, "%d rows", c.rows)
 	}
 }
+
+// TestKernelsOfShortSums is which kernels of two tiles a product has, by the length of
+// its integer sums.
+func TestKernelsOfShortSums(t *testing.T) {
+	steps := []step{{rows: 4}, {rows: 3}, {rows: 2}, {rows: 1}}
+	for _, c := range []struct {
+		group, inRegisters int
+		want               []step
+	}{
+		{32, 3, steps[1:]}, {128, 3, steps[1:]}, {248, 3, steps[1:]}, {256, 3, steps}, {1024, 3, steps}, {32, 0, steps},
+	} {
+		s := backend.Spec{N: 64, K: 4 * c.group, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 4, Longest: c.group}}
+		w := &product{panel: newPanel(bytePanel, &s)}
+		w.f.codes4 = integerKernels{wider: steps, inRegisters: c.inRegisters}
+		w.tune(&tuned{shortSum: 256})
+		_, two, _ := w.wide()
+		require.Equal(t, c.want, two, "%+v", c)
+	}
+}
+
+// TestWideFrom is from how many rows on a product goes run by run: as the processor
+// has it, as the unit has it, or never.
+func TestWideFrom(t *testing.T) {
+	s := backend.Spec{N: 64, K: 64, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
+	for _, c := range []struct {
+		unit integerKernels
+		t    tuned
+		want int
+	}{
+		{integerKernels{wideFrom: 24, inRegisters: 7}, tuned{}, 24},
+		{integerKernels{wideFrom: 24, inRegisters: 7}, tuned{wideFrom: [weightKinds]int{weight4: 40, weight8: 13}}, 40},
+		{integerKernels{wideFrom: 12}, tuned{wideFrom: [weightKinds]int{weight4: 40}}, 12},
+		{integerKernels{}, tuned{}, rowsTogether + 1},
+	} {
+		w := &product{panel: newPanel(bytePanel, &s)}
+		w.f.codes4 = c.unit
+		w.tune(&c.t)
+		require.Equal(t, c.want, w.from(), "%+v", c)
+	}
+}
+
+// TestUnpackFrom is the same for exact products.
+func TestUnpackFrom(t *testing.T) {
+	s := backend.Spec{N: 64, K: 64, Bits: 8, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
+	some := []step{{rows: 1}}
+	unit := exactKernels{gemm: some, wider: some, unpackFrom: [weightKinds]int{weight8: 34}}
+	unit.direct[weight8] = some
+	narrow := unit
+	narrow.wider = nil
+	tuning := tuned{unpackFrom: [weightKinds]int{weight8: 24}}
+	for _, c := range []struct {
+		kind panelKind
+		unit exactKernels
+		t    tuned
+		want int
+	}{
+		{floatPanel, unit, tuned{}, 34}, {floatPanel, unit, tuning, 24}, {floatPanel, narrow, tuning, 34}, {pairPanel, unit, tuning, 34},
+	} {
+		w := &product{panel: newPanel(c.kind, &s)}
+		w.f.exact = c.unit
+		w.tune(&c.t)
+		require.Equal(t, c.want, w.from(), "%+v", c)
+	}
+}

@@ -16,7 +16,7 @@ import (
 
 // packingVersion changes with any byte of what Prepare writes: layouts, panels,
 // the order in which pieces are stacked.
-const packingVersion = 2
+const packingVersion = 3
 
 var _ backend.Restorer = (*kernel)(nil)
 

@@ -1,10 +1,6 @@
 package cpu
 
-import (
-	"unsafe"
-
-	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
-)
+import "github.com/bitlane/bitlane/backend/cpu/internal/asm"
 
 // AMX multiplies tiles: 16 rows of x by 16 lines of 8-bit codes, which is 64
 // features. Prepared rows stand a second time in such tiles, 16 rows after the
@@ -44,14 +40,15 @@ func toTiles(tiles, row []byte, m int) {
 func (b *block) fetchOnTiles(r run, rows int) {
 	c := b.call
 	c.Share = 0
-	if len(b.coming[0]) == 0 {
+	if b.coming[0].bytes == 0 {
 		return
 	}
-	c.Soon, c.SoonStep = unsafe.Pointer(&b.coming[0][0]), 0
-	if len(b.coming[1]) > 0 {
-		c.SoonStep = uintptr(b.tileBytes())
+	c.Soon, c.SoonStep = b.coming[0].at, b.coming[0].at
+	if b.coming[1].bytes > 0 {
+		c.SoonStep = b.coming[1].at
 	}
+	c.SoonStep -= c.Soon
 	steps := int(b.first[r.to]-b.first[r.from]) * rows / asm.TileRows
-	c.Share = (uintptr(len(b.coming[0])/lineBytes) + uintptr(steps) - 1) / uintptr(steps)
-	b.coming = [2][]byte{}
+	c.Share = uintptr((b.coming[0].bytes/lineBytes + steps - 1) / steps)
+	b.coming = [2]span{}
 }

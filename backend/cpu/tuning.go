@@ -4,16 +4,36 @@ import (
 	"slices"
 
 	"github.com/klauspost/cpuid/v2"
+
+	"github.com/bitlane/bitlane/internal/peak"
 )
 
-// tuned is how far ahead, in bytes, kernels of one row fetch packed weights on
-// a family of processors; 0: they do not.
+// tuned is what differs between processors for the same kernels.
 type tuned struct {
-	name     string
-	vendor   cpuid.Vendor
-	family   int
-	models   []int // the upper four bits of each; nil: all
-	byWeight [weightKinds]uintptr
+	name   string
+	vendor cpuid.Vendor
+	family int
+	models []int // the upper four bits of each; nil: all
+	amx    bool  // those with AMX alone, whatever model a hypervisor gives out
+
+	// How far ahead, in bytes, kernels of one row fetch packed weights; 0: they do
+	// not.
+	ahead [weightKinds]uintptr
+
+	// Integer sums of fewer features go to kernels that keep their float sums in
+	// registers, if a unit has them, though those of more rows take fewer calls.
+	shortSum int
+
+	// From so many rows on, integer kernels of 512 bits go run by run, by weight; 0:
+	// as the unit has it.
+	wideFrom [weightKinds]int
+
+	// The same for those that multiply float32 and unpack weights.
+	unpackFrom [weightKinds]int
+
+	// Exact products go to FMA of 512 bits rather than to vdpbf16ps: this does twice as
+	// many in an instruction, and a processor may do half or a quarter as many of them.
+	floatsFirst bool
 }
 
 // every is one distance for all weights.
@@ -25,21 +45,27 @@ func every(bytes uintptr) (a [weightKinds]uintptr) {
 }
 
 // tunings has what was measured (docs/measurements/cpu.md): the first that fits
-// a processor counts, and defaultAhead for one that none fits.
+// a processor counts, and untuned for one that none fits.
 var tunings = []tuned{
-	{name: "Zen 4", vendor: cpuid.AMD, family: 25, models: []int{1, 6, 7, 10}, byWeight: every(0)}, // fetching costs 5 to 20 %
-	{name: "Zen 3", vendor: cpuid.AMD, family: 25, byWeight: every(2048)},
-	{name: "Cascade Lake", vendor: cpuid.Intel, family: 6, models: []int{5}, byWeight: every(4096)}, // gains a third
+	{name: "Zen 4", vendor: cpuid.AMD, family: 25, models: []int{1, 6, 7, 10}, ahead: every(0)}, // fetching costs 5 to 20 %
+	{name: "Zen 3", vendor: cpuid.AMD, family: 25, ahead: every(2048)},
+	{
+		name: "Sapphire Rapids or later", vendor: cpuid.Intel, family: 6, amx: true,
+		ahead: every(2048), shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 40, weight8: 13}, // Granite Rapids
+		unpackFrom: [weightKinds]int{weight8: 24, weightF16: 24, weightBF16: 24}, floatsFirst: true,
+	},
+	{name: "Cascade Lake", vendor: cpuid.Intel, family: 6, models: []int{5}, ahead: every(4096)}, // gains a third
 }
 
-const defaultAhead = 2048
+var untuned = tuned{ahead: every(2048)}
 
-// fetchAhead is the distance for a processor.
-func fetchAhead(vendor cpuid.Vendor, family, model int, w weightKind) uintptr {
-	for _, t := range tunings {
-		if t.vendor == vendor && t.family == family && (t.models == nil || slices.Contains(t.models, model>>4)) {
-			return t.byWeight[w]
+// tuningOf is what a processor is tuned to.
+func tuningOf(c peak.Core) *tuned {
+	for i := range tunings {
+		t := &tunings[i]
+		if t.vendor == c.Vendor && t.family == c.Family && (t.models == nil || slices.Contains(t.models, c.Model>>4)) && (c.AMX || !t.amx) {
+			return t
 		}
 	}
-	return defaultAhead
+	return &untuned
 }

@@ -5,22 +5,40 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/internal/peak"
 )
 
-func TestFetchAhead(t *testing.T) {
+func TestTunings(t *testing.T) {
 	for _, c := range []struct {
-		vendor        cpuid.Vendor
-		family, model int
-		want          uintptr
+		core     peak.Core
+		ahead    uintptr
+		shortSum int
 	}{
-		{cpuid.AMD, 25, 0x01, 2048},  // Milan, Zen 3
-		{cpuid.AMD, 25, 0x21, 2048},  // Vermeer, Zen 3
-		{cpuid.AMD, 25, 0x11, 0},     // Genoa, Zen 4
-		{cpuid.AMD, 25, 0x61, 0},     // Raphael, Zen 4
-		{cpuid.Intel, 6, 0x55, 4096}, // Cascade Lake
-		{cpuid.Intel, 6, 0x8f, defaultAhead},
-		{cpuid.Ampere, 8, 3, defaultAhead},
+		{core: peak.Core{Vendor: cpuid.AMD, Family: 25, Model: 0x01}, ahead: 2048},            // Milan, Zen 3
+		{core: peak.Core{Vendor: cpuid.AMD, Family: 25, Model: 0x21}, ahead: 2048},            // Vermeer, Zen 3
+		{core: peak.Core{Vendor: cpuid.AMD, Family: 25, Model: 0x11}},                         // Genoa, Zen 4
+		{core: peak.Core{Vendor: cpuid.AMD, Family: 25, Model: 0x61}},                         // Raphael, Zen 4
+		{core: peak.Core{Vendor: cpuid.Intel, Family: 6, Model: 0x55}, ahead: 4096},           // Cascade Lake
+		{core: peak.Core{Vendor: cpuid.Intel, Family: 6, Model: 0x8f}, ahead: 2048},           // without AMX, as a hypervisor may have it
+		{peak.Core{Vendor: cpuid.Intel, Family: 6, Model: 0xad, AMX: true}, 2048, longestSum}, // Granite Rapids
+		{peak.Core{Vendor: cpuid.Intel, Family: 6, Model: 0xa7, AMX: true}, 2048, longestSum}, // the same behind a hypervisor
+		{core: peak.Core{Vendor: cpuid.Ampere, Family: 8, Model: 3}, ahead: 2048},
 	} {
-		require.Equal(t, c.want, fetchAhead(c.vendor, c.family, c.model, weight4), "%v %d %#x", c.vendor, c.family, c.model)
+		got := tuningOf(c.core)
+		require.Equal(t, c.ahead, got.ahead[weight4], "%+v", c.core)
+		require.Equal(t, c.shortSum, got.shortSum, "%+v", c.core)
 	}
+}
+
+// TestOrderOfUnits is which unit comes first where a processor does few vdpbf16ps, and
+// where it does not.
+func TestOrderOfUnits(t *testing.T) {
+	integers, pairs, floats, last := &unit{name: "a"}, &unit{name: "b", exact: true, pairs: true}, &unit{name: "c", exact: true}, &unit{name: "d", exact: true}
+	all := []*unit{integers, pairs, floats, last}
+	require.Equal(t, all, ordered(all, &tuned{}))
+	require.Equal(t, []*unit{integers, floats, pairs, last}, ordered(all, &tuned{floatsFirst: true}))
+	require.Equal(t, []*unit{integers, pairs}, ordered(all[:2], &tuned{floatsFirst: true}))
+	require.Equal(t, []*unit{integers, pairs, floats, last}, all, "a copy is ordered")
+	require.Empty(t, ordered(nil, &tuned{floatsFirst: true}))
 }

@@ -36,8 +36,9 @@ type functions struct {
 	codes4, codes8 integerKernels
 	exact          exactKernels
 	pack           packFunctions
-	finish         [4]func(*asm.Output)                  // by dtype.DType, sums to outputs; nil: in Go
-	fetch          func(p unsafe.Pointer, lines uintptr) // nil: nothing is fetched ahead
+	finish         [4]func(*asm.Output)                       // by dtype.DType, sums to outputs; nil: in Go
+	fetch          func(p, lines uintptr)                     // nil: nothing is fetched ahead
+	fetchRows      func(p unsafe.Pointer, step, rows uintptr) // nil: nor are outputs
 }
 
 // kernels returns the functions of u. A processor that lacks what they need
@@ -70,6 +71,10 @@ type integerKernels struct {
 	unpack   func(dst unsafe.Pointer, c *asm.Call)
 	wide     []step // of one tile
 	wider    []step // of two tiles; nil: none
+
+	// Kernels of wider for no more rows keep their float sums in registers. 0: these
+	// are no kernels of 512 bits, and what tuned has of them does not count.
+	inRegisters int
 
 	// The same on tiles, where the panel has such.
 	tilesUnpack func(dst unsafe.Pointer, c *asm.Call)

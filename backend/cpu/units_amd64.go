@@ -52,6 +52,7 @@ func vnniCodes4() integerKernels {
 			{6, asm.DotP4VNNIx6x2}, {5, asm.DotP4VNNIx5x2}, {4, asm.DotP4VNNIx4x2},
 			{3, asm.DotP4VNNIx3x2}, {2, asm.DotP4VNNIx2x2}, {1, asm.DotP4VNNIx1x2},
 		},
+		inRegisters: 7,
 	}
 }
 
@@ -77,6 +78,7 @@ func vnniCodes8() integerKernels {
 			{6, asm.DotW8VNNIx6x2}, {5, asm.DotW8VNNIx5x2}, {4, asm.DotW8VNNIx4x2},
 			{3, asm.DotW8VNNIx3x2}, {2, asm.DotW8VNNIx2x2}, {1, asm.DotW8VNNIx1x2},
 		},
+		inRegisters: 7,
 	}
 }
 
@@ -111,11 +113,12 @@ var units = []*unit{
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
 		functions: functions{
-			codes4: amxCodes4(),
-			codes8: amxCodes8(),
-			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:   packAVX2(),
-			fetch:  asm.Fetch,
+			codes4:    amxCodes4(),
+			codes8:    amxCodes8(),
+			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:      packAVX2(),
+			fetch:     asm.Fetch,
+			fetchRows: asm.FetchRows,
 		},
 	},
 	{
@@ -127,11 +130,12 @@ var units = []*unit{
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
 		functions: functions{
-			codes4: vnniCodes4(),
-			codes8: vnniCodes8(),
-			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:   packAVX2(),
-			fetch:  asm.Fetch,
+			codes4:    vnniCodes4(),
+			codes8:    vnniCodes8(),
+			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:      packAVX2(),
+			fetch:     asm.Fetch,
+			fetchRows: asm.FetchRows,
 		},
 	},
 	{
@@ -164,9 +168,10 @@ var units = []*unit{
 					{3, asm.DotW8AVXVNNIx3}, {2, asm.DotW8AVXVNNIx2}, {1, asm.DotW8AVXVNNIx1},
 				},
 			},
-			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:   packAVX2(),
-			fetch:  asm.Fetch,
+			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:      packAVX2(),
+			fetch:     asm.Fetch,
+			fetchRows: asm.FetchRows,
 		},
 	},
 	{
@@ -200,9 +205,10 @@ var units = []*unit{
 					{3, asm.DotP4AVX2x3}, {2, asm.DotP4AVX2x2}, {1, asm.DotP4AVX2x1},
 				},
 			},
-			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:   packAVX2(),
-			fetch:  asm.Fetch,
+			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:      packAVX2(),
+			fetch:     asm.Fetch,
+			fetchRows: asm.FetchRows,
 		},
 	},
 	{
@@ -246,9 +252,10 @@ var units = []*unit{
 					{3, asm.GemmDPBF16x3x2}, {2, asm.GemmDPBF16x2x2}, {1, asm.GemmDPBF16x1x2},
 				},
 			},
-			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:   packAVX2(),
-			fetch:  asm.Fetch,
+			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:      packAVX2(),
+			fetch:     asm.Fetch,
+			fetchRows: asm.FetchRows,
 		},
 	},
 	{
@@ -300,9 +307,10 @@ var units = []*unit{
 					{3, asm.GemmAVX512x3x2}, {2, asm.GemmAVX512x2x2}, {1, asm.GemmAVX512x1x2},
 				},
 			},
-			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:   packAVX2(),
-			fetch:  asm.Fetch,
+			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:      packAVX2(),
+			fetch:     asm.Fetch,
+			fetchRows: asm.FetchRows,
 		},
 	},
 	{
@@ -344,9 +352,10 @@ var units = []*unit{
 					{3, asm.GemmFMAx3}, {2, asm.GemmFMAx2}, {1, asm.GemmFMAx1},
 				},
 			},
-			finish: [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:   packAVX2(),
-			fetch:  asm.Fetch,
+			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
+			pack:      packAVX2(),
+			fetch:     asm.Fetch,
+			fetchRows: asm.FetchRows,
 		},
 	},
 }

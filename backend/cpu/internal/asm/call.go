@@ -69,6 +69,7 @@ type Call struct {
 	Form   Form
 	Zero   uint64  // exact kernels and integer kernels of 16-bit x: the zero point of ZeroConstant
 	Ahead  uintptr // kernels of few rows of packed weights: how far ahead of what they read they fetch, whether it is there or not; 0: they do not
+	Next   uintptr // kernels of 512 bits for two tiles, and of VNNI for 4-bit codes and four rows: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
 
 	// Kernels of tiles alone, those with AMX in their names. Their segments are
 	// whole multiples of 64 features. X is in tiles of 16 rows: 64 bytes of each, then
@@ -78,8 +79,7 @@ type Call struct {
 	Spare unsafe.Pointer // TileSpare bytes of the caller's, 64-byte aligned
 	// What is read soon, and SoonStep bytes behind it: Share lines of both are
 	// fetched with each 16 rows of a segment, whether they are there or not.
-	Soon            unsafe.Pointer
-	SoonStep, Share uintptr
+	Soon, SoonStep, Share uintptr
 }
 
 // MostTileRows is the most rows of a call of kernels of tiles, TileRows how many

@@ -13,7 +13,7 @@ func TestOffsets(t *testing.T) {
 	for i, at := range []uintptr{
 		unsafe.Offsetof(c.W), unsafe.Offsetof(c.WStep), unsafe.Offsetof(c.X), unsafe.Offsetof(c.XStep),
 		unsafe.Offsetof(c.Blocks), unsafe.Offsetof(c.Count), unsafe.Offsetof(c.Side), unsafe.Offsetof(c.Scales),
-		unsafe.Offsetof(c.SStep), unsafe.Offsetof(c.Y), unsafe.Offsetof(c.YStep), unsafe.Offsetof(c.Form), unsafe.Offsetof(c.Zero), unsafe.Offsetof(c.Ahead),
+		unsafe.Offsetof(c.SStep), unsafe.Offsetof(c.Y), unsafe.Offsetof(c.YStep), unsafe.Offsetof(c.Form), unsafe.Offsetof(c.Zero), unsafe.Offsetof(c.Ahead), unsafe.Offsetof(c.Next),
 		unsafe.Offsetof(c.Rows), unsafe.Offsetof(c.Spare), unsafe.Offsetof(c.Soon), unsafe.Offsetof(c.SoonStep), unsafe.Offsetof(c.Share),
 	} {
 		require.Equal(t, uintptr(8*i), at)

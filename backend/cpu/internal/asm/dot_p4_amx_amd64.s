@@ -67,16 +67,16 @@ TEXT ·DotP4AMX(SB), NOSPLIT, $232-8
 	MOVQ    R8, 200(SP)
 	MOVQ    40(AX), R8
 	MOVQ    R8, 8(SP)
-	MOVQ    128(AX), R8
-	MOVQ    R8, 208(SP)
 	MOVQ    136(AX), R8
-	MOVQ    R8, 216(SP)
+	MOVQ    R8, 208(SP)
 	MOVQ    144(AX), R8
+	MOVQ    R8, 216(SP)
+	MOVQ    152(AX), R8
 	MOVQ    R8, 224(SP)
 	MOVQ    72(AX), R8
-	MOVQ    R8, 56(SP)
-	MOVQ    80(AX), R8
 	MOVQ    R8, 64(SP)
+	MOVQ    80(AX), R8
+	MOVQ    R8, 72(SP)
 	SHLQ    $0x04, R8
 	MOVQ    R8, 168(SP)
 	MOVQ    16(AX), BX
@@ -92,11 +92,11 @@ TEXT ·DotP4AMX(SB), NOSPLIT, $232-8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 176(SP)
 	MOVQ    32(AX), R14
-	MOVQ    120(AX), BP
-	MOVQ    112(AX), R8
-	MOVQ    R8, 80(SP)
+	MOVQ    128(AX), BP
+	MOVQ    120(AX), R8
+	MOVQ    R8, 88(SP)
 	LEAQ    1024(BP), R8
-	MOVQ    R8, 96(SP)
+	MOVQ    R8, 104(SP)
 
 	// Palette 1.
 	VPXORD    Z0, Z0, Z0
@@ -136,26 +136,25 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
 	BTSL    R8, R15
 
 segment:
-	MOVQ R9, 72(SP)
-	MOVQ R10, 120(SP)
+	MOVQ R9, 80(SP)
 	MOVQ BX, DX
 	MOVQ R11, 144(SP)
-	MOVQ 56(SP), R9
+	MOVQ 64(SP), R9
 	MOVQ R9, 136(SP)
-	MOVQ 80(SP), R9
-	MOVQ R9, 88(SP)
+	MOVQ 88(SP), R9
+	MOVQ R9, 96(SP)
 	LEAQ 2048(BP), R9
 	MOVQ R9, 152(SP)
 	MOVL (R14), R8
 	ADDL R8, R8
-	MOVQ R8, 104(SP)
+	MOVQ R8, 112(SP)
 	CMPQ R8, $0x20
 	JHI  rows
 
@@ -193,7 +192,7 @@ rows:
 	BYTE $0xc0
 
 multiply:
-	MOVQ 104(SP), R8
+	MOVQ 112(SP), R8
 	CMPQ R8, $0x20
 	JHI  long
 
@@ -250,10 +249,10 @@ fetch:
 fetched:
 	CMPQ  184(SP), $0x00
 	JEQ   keep
-	MOVQ  BX, 112(SP)
+	MOVQ  BX, 120(SP)
 	MOVQ  184(SP), R9
 	MOVQ  192(SP), R10
-	MOVQ  64(SP), BX
+	MOVQ  72(SP), BX
 	TESTB $0x0c, (SP)
 	JNE   before_zeros
 	TESTL $0x00000100, (SP)
@@ -273,11 +272,11 @@ before_constant_two:
 	ADDQ        R13, R10
 	ADDQ        $0x00000080, R8
 	LEAQ        (R9)(BX*2), R9
-	CMPQ        R8, 96(SP)
+	CMPQ        R8, 104(SP)
 	JNE         before_constant_two
 
 before_converted:
-	MOVQ 112(SP), BX
+	MOVQ 120(SP), BX
 
 keep:
 	// TILESTORED TMM0, (BP)(DI*1)
@@ -294,9 +293,9 @@ keep:
 	MOVQ      R8, 192(SP)
 	MOVQ      136(SP), R8
 	MOVQ      R8, 184(SP)
-	CMPQ      R8, 56(SP)
+	CMPQ      R8, 64(SP)
 	JNE       next_rows
-	MOVQ      72(SP), R9
+	MOVQ      80(SP), R9
 	TESTB     $0x01, (SP)
 	JEQ       not_f16
 	VCVTPH2PS (R9), Z0
@@ -312,11 +311,10 @@ next_rows:
 	MOVQ  176(SP), R8
 	ADDQ  R8, 144(SP)
 	ADDQ  $+2048, 152(SP)
-	SUBQ  $0x10, 88(SP)
+	SUBQ  $0x10, 96(SP)
 	JHI   rows
-	MOVQ  72(SP), R9
-	MOVQ  120(SP), R10
-	MOVQ  104(SP), R8
+	MOVQ  80(SP), R9
+	MOVQ  112(SP), R8
 	SHLQ  $0x06, R8
 	ADDQ  R8, BX
 	ADDQ  R8, AX
@@ -325,17 +323,18 @@ next_rows:
 	SETCC R8
 	MOVQ  R8, 200(SP)
 	ADDQ  16(SP), R9
-	ADDQ  32(SP), R10
+	MOVQ  32(SP), R8
+	ADDQ  R8, 48(SP)
 	ADDQ  $0x04, R11
 	CMPL  R15, $0x01
 	JNE   segment
 	ADDQ  $0x08, R14
 	DECQ  8(SP)
 	JNE   block
-	MOVQ  BX, 112(SP)
+	MOVQ  BX, 120(SP)
 	MOVQ  184(SP), R9
 	MOVQ  192(SP), R10
-	MOVQ  64(SP), BX
+	MOVQ  72(SP), BX
 	TESTB $0x0c, (SP)
 	JNE   last_zeros
 	TESTL $0x00000100, (SP)
@@ -355,11 +354,11 @@ last_constant_two:
 	ADDQ        R13, R10
 	ADDQ        $0x00000080, R8
 	LEAQ        (R9)(BX*2), R9
-	CMPQ        R8, 96(SP)
+	CMPQ        R8, 104(SP)
 	JNE         last_constant_two
 
 last_converted:
-	MOVQ 112(SP), BX
+	MOVQ 120(SP), BX
 
 	// TILERELEASE
 	BYTE $0xc4
@@ -377,7 +376,7 @@ goes_on:
 	JNE   wait_zeros
 
 wait_zeros_loaded:
-	MOVQ  BX, 112(SP)
+	MOVQ  BX, 120(SP)
 	MOVQ  152(SP), R9
 	MOVQ  144(SP), R10
 	MOVL  $0x00000040, BX
@@ -394,11 +393,11 @@ wait_constant_two:
 	ADDQ      R13, R10
 	ADDQ      $0x00000080, R8
 	LEAQ      (R9)(BX*2), R9
-	CMPQ      R8, 96(SP)
+	CMPQ      R8, 104(SP)
 	JNE       wait_constant_two
 
 waiting:
-	MOVQ 112(SP), BX
+	MOVQ 120(SP), BX
 	JMP  next_rows
 
 begun:
@@ -467,7 +466,7 @@ before_constant_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 96(SP)
+	CMPQ             R8, 104(SP)
 	JNE              before_constant_scaled_two
 	JMP              before_converted
 
@@ -491,7 +490,7 @@ before_bytes_two:
 	ADDQ          R13, R10
 	ADDQ          $0x00000080, R8
 	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 96(SP)
+	CMPQ          R8, 104(SP)
 	JNE           before_bytes_two
 	JMP           before_converted
 
@@ -507,7 +506,7 @@ bf16:
 	JMP       scales
 
 zeros:
-	MOVQ      120(SP), R10
+	MOVQ      48(SP), R10
 	TESTB     $0x08, (SP)
 	JNE       pairs
 	VPMOVZXBD (R10), Z2
@@ -536,7 +535,7 @@ last_constant_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 96(SP)
+	CMPQ             R8, 104(SP)
 	JNE              last_constant_scaled_two
 	JMP              last_converted
 
@@ -560,12 +559,12 @@ last_bytes_two:
 	ADDQ          R13, R10
 	ADDQ          $0x00000080, R8
 	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 96(SP)
+	CMPQ          R8, 104(SP)
 	JNE           last_bytes_two
 	JMP           last_converted
 
 wait_zeros:
-	MOVQ      120(SP), R10
+	MOVQ      48(SP), R10
 	TESTB     $0x08, (SP)
 	JNE       wait_pairs
 	VPMOVZXBD (R10), Z2
@@ -587,7 +586,7 @@ wait_bytes_row_two:
 	ADDQ          R13, R10
 	ADDQ          $0x00000080, R8
 	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 96(SP)
+	CMPQ          R8, 104(SP)
 	JNE           wait_bytes_row_two
 	JMP           waiting
 
@@ -614,7 +613,7 @@ before_bytes_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 96(SP)
+	CMPQ             R8, 104(SP)
 	JNE              before_bytes_scaled_two
 	JMP              before_converted
 
@@ -645,7 +644,7 @@ last_bytes_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 96(SP)
+	CMPQ             R8, 104(SP)
 	JNE              last_bytes_scaled_two
 	JMP              last_converted
 
@@ -687,16 +686,16 @@ TEXT ·DotP4AMXx2(SB), NOSPLIT, $232-8
 	MOVQ    R8, 200(SP)
 	MOVQ    40(AX), R8
 	MOVQ    R8, 8(SP)
-	MOVQ    128(AX), R8
-	MOVQ    R8, 208(SP)
 	MOVQ    136(AX), R8
-	MOVQ    R8, 216(SP)
+	MOVQ    R8, 208(SP)
 	MOVQ    144(AX), R8
+	MOVQ    R8, 216(SP)
+	MOVQ    152(AX), R8
 	MOVQ    R8, 224(SP)
 	MOVQ    72(AX), R8
-	MOVQ    R8, 56(SP)
-	MOVQ    80(AX), R8
 	MOVQ    R8, 64(SP)
+	MOVQ    80(AX), R8
+	MOVQ    R8, 72(SP)
 	SHLQ    $0x04, R8
 	MOVQ    R8, 168(SP)
 	MOVQ    16(AX), BX
@@ -712,11 +711,11 @@ TEXT ·DotP4AMXx2(SB), NOSPLIT, $232-8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 176(SP)
 	MOVQ    32(AX), R14
-	MOVQ    120(AX), BP
-	MOVQ    112(AX), R8
-	MOVQ    R8, 80(SP)
+	MOVQ    128(AX), BP
+	MOVQ    120(AX), R8
+	MOVQ    R8, 88(SP)
 	LEAQ    1024(BP), R8
-	MOVQ    R8, 96(SP)
+	MOVQ    R8, 104(SP)
 
 	// Palette 1.
 	VPXORD    Z0, Z0, Z0
@@ -757,26 +756,25 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
 	BTSL    R8, R15
 
 segment:
-	MOVQ R9, 72(SP)
-	MOVQ R10, 120(SP)
+	MOVQ R9, 80(SP)
 	MOVQ BX, DX
 	MOVQ R11, 144(SP)
-	MOVQ 56(SP), R9
+	MOVQ 64(SP), R9
 	MOVQ R9, 136(SP)
-	MOVQ 80(SP), R9
-	MOVQ R9, 88(SP)
+	MOVQ 88(SP), R9
+	MOVQ R9, 96(SP)
 	LEAQ 2048(BP), R9
 	MOVQ R9, 152(SP)
 	MOVL (R14), R8
 	ADDL R8, R8
-	MOVQ R8, 104(SP)
+	MOVQ R8, 112(SP)
 	CMPQ R8, $0x20
 	JHI  rows
 	LEAQ (AX)(CX*1), R9
@@ -842,7 +840,7 @@ rows:
 	BYTE $0xc8
 
 multiply:
-	MOVQ 104(SP), R8
+	MOVQ 112(SP), R8
 	CMPQ R8, $0x20
 	JHI  long
 
@@ -913,10 +911,10 @@ fetch:
 fetched:
 	CMPQ  184(SP), $0x00
 	JEQ   keep
-	MOVQ  BX, 112(SP)
+	MOVQ  BX, 120(SP)
 	MOVQ  184(SP), R9
 	MOVQ  192(SP), R10
-	MOVQ  64(SP), BX
+	MOVQ  72(SP), BX
 	TESTB $0x0c, (SP)
 	JNE   before_zeros
 	TESTL $0x00000100, (SP)
@@ -944,11 +942,11 @@ before_constant_two:
 	ADDQ        R13, R10
 	ADDQ        $0x00000080, R8
 	LEAQ        (R9)(BX*2), R9
-	CMPQ        R8, 96(SP)
+	CMPQ        R8, 104(SP)
 	JNE         before_constant_two
 
 before_converted:
-	MOVQ 112(SP), BX
+	MOVQ 120(SP), BX
 
 keep:
 	// TILESTORED TMM0, (BP)(DI*1)
@@ -977,9 +975,9 @@ keep:
 	MOVQ      R8, 192(SP)
 	MOVQ      136(SP), R8
 	MOVQ      R8, 184(SP)
-	CMPQ      R8, 56(SP)
+	CMPQ      R8, 64(SP)
 	JNE       next_rows
-	MOVQ      72(SP), R9
+	MOVQ      80(SP), R9
 	TESTB     $0x01, (SP)
 	JEQ       not_f16
 	VCVTPH2PS (R9), Z0
@@ -996,11 +994,10 @@ next_rows:
 	MOVQ  176(SP), R8
 	ADDQ  R8, 144(SP)
 	ADDQ  $+2048, 152(SP)
-	SUBQ  $0x10, 88(SP)
+	SUBQ  $0x10, 96(SP)
 	JHI   rows
-	MOVQ  72(SP), R9
-	MOVQ  120(SP), R10
-	MOVQ  104(SP), R8
+	MOVQ  80(SP), R9
+	MOVQ  112(SP), R8
 	SHLQ  $0x06, R8
 	ADDQ  R8, BX
 	ADDQ  R8, AX
@@ -1009,17 +1006,18 @@ next_rows:
 	SETCC R8
 	MOVQ  R8, 200(SP)
 	ADDQ  16(SP), R9
-	ADDQ  32(SP), R10
+	MOVQ  32(SP), R8
+	ADDQ  R8, 48(SP)
 	ADDQ  $0x04, R11
 	CMPL  R15, $0x01
 	JNE   segment
 	ADDQ  $0x08, R14
 	DECQ  8(SP)
 	JNE   block
-	MOVQ  BX, 112(SP)
+	MOVQ  BX, 120(SP)
 	MOVQ  184(SP), R9
 	MOVQ  192(SP), R10
-	MOVQ  64(SP), BX
+	MOVQ  72(SP), BX
 	TESTB $0x0c, (SP)
 	JNE   last_zeros
 	TESTL $0x00000100, (SP)
@@ -1047,11 +1045,11 @@ last_constant_two:
 	ADDQ        R13, R10
 	ADDQ        $0x00000080, R8
 	LEAQ        (R9)(BX*2), R9
-	CMPQ        R8, 96(SP)
+	CMPQ        R8, 104(SP)
 	JNE         last_constant_two
 
 last_converted:
-	MOVQ 112(SP), BX
+	MOVQ 120(SP), BX
 
 	// TILERELEASE
 	BYTE $0xc4
@@ -1069,7 +1067,7 @@ goes_on:
 	JNE   wait_zeros
 
 wait_zeros_loaded:
-	MOVQ  BX, 112(SP)
+	MOVQ  BX, 120(SP)
 	MOVQ  152(SP), R9
 	MOVQ  144(SP), R10
 	MOVL  $0x00000040, BX
@@ -1090,11 +1088,11 @@ wait_constant_two:
 	ADDQ      R13, R10
 	ADDQ      $0x00000080, R8
 	LEAQ      (R9)(BX*2), R9
-	CMPQ      R8, 96(SP)
+	CMPQ      R8, 104(SP)
 	JNE       wait_constant_two
 
 waiting:
-	MOVQ 112(SP), BX
+	MOVQ 120(SP), BX
 	JMP  next_rows
 
 begun:
@@ -1204,7 +1202,7 @@ before_constant_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 96(SP)
+	CMPQ             R8, 104(SP)
 	JNE              before_constant_scaled_two
 	JMP              before_converted
 
@@ -1238,7 +1236,7 @@ before_bytes_two:
 	ADDQ          R13, R10
 	ADDQ          $0x00000080, R8
 	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 96(SP)
+	CMPQ          R8, 104(SP)
 	JNE           before_bytes_two
 	JMP           before_converted
 
@@ -1257,7 +1255,7 @@ bf16:
 	JMP       scales
 
 zeros:
-	MOVQ      120(SP), R10
+	MOVQ      48(SP), R10
 	TESTB     $0x08, (SP)
 	JNE       pairs
 	VPMOVZXBD (R10), Z2
@@ -1299,7 +1297,7 @@ last_constant_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 96(SP)
+	CMPQ             R8, 104(SP)
 	JNE              last_constant_scaled_two
 	JMP              last_converted
 
@@ -1333,12 +1331,12 @@ last_bytes_two:
 	ADDQ          R13, R10
 	ADDQ          $0x00000080, R8
 	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 96(SP)
+	CMPQ          R8, 104(SP)
 	JNE           last_bytes_two
 	JMP           last_converted
 
 wait_zeros:
-	MOVQ      120(SP), R10
+	MOVQ      48(SP), R10
 	TESTB     $0x08, (SP)
 	JNE       wait_pairs
 	VPMOVZXBD (R10), Z2
@@ -1367,7 +1365,7 @@ wait_bytes_row_two:
 	ADDQ          R13, R10
 	ADDQ          $0x00000080, R8
 	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 96(SP)
+	CMPQ          R8, 104(SP)
 	JNE           wait_bytes_row_two
 	JMP           waiting
 
@@ -1408,7 +1406,7 @@ before_bytes_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 96(SP)
+	CMPQ             R8, 104(SP)
 	JNE              before_bytes_scaled_two
 	JMP              before_converted
 
@@ -1454,7 +1452,7 @@ last_bytes_scaled_two:
 	ADDQ             R13, R10
 	ADDQ             $0x00000080, R8
 	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 96(SP)
+	CMPQ             R8, 104(SP)
 	JNE              last_bytes_scaled_two
 	JMP              last_converted
 

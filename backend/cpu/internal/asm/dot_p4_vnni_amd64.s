@@ -6,18 +6,18 @@
 //
 // Registers: AX next line, CX bytes to the second tile, BX x of row 0, DX x of row 7,
 // SI, DI and BP one, three and five steps of x, up to three rows of packed weights DI
-// Call.Ahead, R8 lines left in the segment, R9 and R10
-// its scales and zeros, R11 Side of row 0, R12 from there to Scales, R13 the step of
+// Call.Ahead, R8 lines left in the segment, R9 its scales, R10 what to fetch
+// next, R11 Side of row 0, R12 from there to Scales, R13 the step of
 // both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 // int32 sums, then as many float sums as rows and tiles need, which stay in memory
-// for two tiles of more than six rows;
+// for two tiles of more than seven rows;
 // after them weights, and for two tiles x.
 
 #include "textflag.h"
 
 // func DotP4VNNIx1(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx1(SB), NOSPLIT, $80-8
+TEXT ·DotP4VNNIx1(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -63,7 +63,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -89,10 +89,10 @@ many:
 	VPDPBUSD.BCST (BX), Z5, Z0
 	VMOVDQA64     64(AX), Z6
 	VPDPBUSD.BCST 4(BX), Z6, Z1
-	VMOVDQA64     128(AX), Z5
-	VPDPBUSD.BCST 8(BX), Z5, Z2
-	VMOVDQA64     192(AX), Z6
-	VPDPBUSD.BCST 12(BX), Z6, Z3
+	VMOVDQA64     128(AX), Z7
+	VPDPBUSD.BCST 8(BX), Z7, Z2
+	VMOVDQA64     192(AX), Z8
+	VPDPBUSD.BCST 12(BX), Z8, Z3
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -120,7 +120,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -137,7 +138,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -148,7 +150,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -168,16 +170,17 @@ zeros:
 	VPXOR X3, X3, X3
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z5
+	VPMOVZXBD (R8), Z5
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z5
+	VMOVDQU32 (R8), Z5
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z5, Z0
 	JMP           lines
 
@@ -209,7 +212,7 @@ scaled:
 
 // func DotP4VNNIx2(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx2(SB), NOSPLIT, $80-8
+TEXT ·DotP4VNNIx2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -257,7 +260,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -285,12 +288,12 @@ many:
 	VMOVDQA64     64(AX), Z7
 	VPDPBUSD.BCST 4(BX), Z7, Z1
 	VPDPBUSD.BCST 4(BX)(SI*1), Z7, Z3
-	VMOVDQA64     128(AX), Z6
-	VPDPBUSD.BCST 8(BX), Z6, Z0
-	VPDPBUSD.BCST 8(BX)(SI*1), Z6, Z2
-	VMOVDQA64     192(AX), Z7
-	VPDPBUSD.BCST 12(BX), Z7, Z1
-	VPDPBUSD.BCST 12(BX)(SI*1), Z7, Z3
+	VMOVDQA64     128(AX), Z8
+	VPDPBUSD.BCST 8(BX), Z8, Z0
+	VPDPBUSD.BCST 8(BX)(SI*1), Z8, Z2
+	VMOVDQA64     192(AX), Z9
+	VPDPBUSD.BCST 12(BX), Z9, Z1
+	VPDPBUSD.BCST 12(BX)(SI*1), Z9, Z3
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -319,7 +322,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -338,7 +342,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -349,7 +354,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -370,16 +375,17 @@ zeros:
 	VPXOR X3, X3, X3
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z6
+	VPMOVZXBD (R8), Z6
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z6
+	VMOVDQU32 (R8), Z6
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z6, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z6, Z2
 	JMP           lines
@@ -415,7 +421,7 @@ scaled:
 
 // func DotP4VNNIx3(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx3(SB), NOSPLIT, $80-8
+TEXT ·DotP4VNNIx3(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -464,7 +470,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -496,14 +502,14 @@ many:
 	VPDPBUSD.BCST 4(BX), Z10, Z1
 	VPDPBUSD.BCST 4(BX)(SI*1), Z10, Z3
 	VPDPBUSD.BCST 4(BX)(SI*2), Z10, Z5
-	VMOVDQA64     128(AX), Z9
-	VPDPBUSD.BCST 8(BX), Z9, Z0
-	VPDPBUSD.BCST 8(BX)(SI*1), Z9, Z2
-	VPDPBUSD.BCST 8(BX)(SI*2), Z9, Z4
-	VMOVDQA64     192(AX), Z10
-	VPDPBUSD.BCST 12(BX), Z10, Z1
-	VPDPBUSD.BCST 12(BX)(SI*1), Z10, Z3
-	VPDPBUSD.BCST 12(BX)(SI*2), Z10, Z5
+	VMOVDQA64     128(AX), Z11
+	VPDPBUSD.BCST 8(BX), Z11, Z0
+	VPDPBUSD.BCST 8(BX)(SI*1), Z11, Z2
+	VPDPBUSD.BCST 8(BX)(SI*2), Z11, Z4
+	VMOVDQA64     192(AX), Z12
+	VPDPBUSD.BCST 12(BX), Z12, Z1
+	VPDPBUSD.BCST 12(BX)(SI*1), Z12, Z3
+	VPDPBUSD.BCST 12(BX)(SI*2), Z12, Z5
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -535,7 +541,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -555,7 +562,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -566,7 +574,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -590,16 +598,17 @@ zeros:
 	VPXOR X5, X5, X5
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z9
+	VPMOVZXBD (R8), Z9
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z9
+	VMOVDQU32 (R8), Z9
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z9, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z9, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z9, Z4
@@ -639,7 +648,7 @@ scaled:
 
 // func DotP4VNNIx4(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx4(SB), NOSPLIT, $80-8
+TEXT ·DotP4VNNIx4(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -676,7 +685,7 @@ TEXT ·DotP4VNNIx4(SB), NOSPLIT, $80-8
 	SUBQ    R11, R12
 	MOVQ    64(AX), R13
 	LEAQ    (R13)(R13*2), R8
-	MOVQ    R8, 48(SP)
+	MOVQ    R8, 56(SP)
 	MOVQ    32(AX), R14
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
@@ -694,7 +703,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -707,7 +716,7 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPXOR        X1, X1, X1
 	VPXOR        X3, X3, X3
@@ -731,16 +740,16 @@ many:
 	VPDPBUSD.BCST 4(BX)(SI*1), Z13, Z3
 	VPDPBUSD.BCST 4(BX)(SI*2), Z13, Z5
 	VPDPBUSD.BCST 4(BX)(DI*1), Z13, Z7
-	VMOVDQA64     128(AX), Z12
-	VPDPBUSD.BCST 8(BX), Z12, Z0
-	VPDPBUSD.BCST 8(BX)(SI*1), Z12, Z2
-	VPDPBUSD.BCST 8(BX)(SI*2), Z12, Z4
-	VPDPBUSD.BCST 8(BX)(DI*1), Z12, Z6
-	VMOVDQA64     192(AX), Z13
-	VPDPBUSD.BCST 12(BX), Z13, Z1
-	VPDPBUSD.BCST 12(BX)(SI*1), Z13, Z3
-	VPDPBUSD.BCST 12(BX)(SI*2), Z13, Z5
-	VPDPBUSD.BCST 12(BX)(DI*1), Z13, Z7
+	VMOVDQA64     128(AX), Z14
+	VPDPBUSD.BCST 8(BX), Z14, Z0
+	VPDPBUSD.BCST 8(BX)(SI*1), Z14, Z2
+	VPDPBUSD.BCST 8(BX)(SI*2), Z14, Z4
+	VPDPBUSD.BCST 8(BX)(DI*1), Z14, Z6
+	VMOVDQA64     192(AX), Z15
+	VPDPBUSD.BCST 12(BX), Z15, Z1
+	VPDPBUSD.BCST 12(BX)(SI*1), Z15, Z3
+	VPDPBUSD.BCST 12(BX)(SI*2), Z15, Z5
+	VPDPBUSD.BCST 12(BX)(DI*1), Z15, Z7
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -775,7 +784,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -798,7 +808,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -809,7 +820,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -822,7 +833,7 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	JMP         lines
 
@@ -837,20 +848,21 @@ zeros:
 	VPXOR X7, X7, X7
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z12
+	VPMOVZXBD (R8), Z12
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z12
+	VMOVDQU32 (R8), Z12
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z12, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z12, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z12, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z12, Z6
 	JMP           lines
 
@@ -886,13 +898,13 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z8
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z9
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z10
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z11
 	JMP              converted
 
 // func DotP4VNNIx5(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx5(SB), NOSPLIT, $80-8
+TEXT ·DotP4VNNIx5(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -929,7 +941,7 @@ TEXT ·DotP4VNNIx5(SB), NOSPLIT, $80-8
 	SUBQ    R11, R12
 	MOVQ    64(AX), R13
 	LEAQ    (R13)(R13*2), R8
-	MOVQ    R8, 48(SP)
+	MOVQ    R8, 56(SP)
 	MOVQ    32(AX), R14
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
@@ -948,7 +960,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -961,7 +973,7 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z8
 	VPXOR        X1, X1, X1
@@ -989,18 +1001,18 @@ many:
 	VPDPBUSD.BCST 4(BX)(SI*2), Z16, Z5
 	VPDPBUSD.BCST 4(BX)(DI*1), Z16, Z7
 	VPDPBUSD.BCST 4(BX)(SI*4), Z16, Z9
-	VMOVDQA64     128(AX), Z15
-	VPDPBUSD.BCST 8(BX), Z15, Z0
-	VPDPBUSD.BCST 8(BX)(SI*1), Z15, Z2
-	VPDPBUSD.BCST 8(BX)(SI*2), Z15, Z4
-	VPDPBUSD.BCST 8(BX)(DI*1), Z15, Z6
-	VPDPBUSD.BCST 8(BX)(SI*4), Z15, Z8
-	VMOVDQA64     192(AX), Z16
-	VPDPBUSD.BCST 12(BX), Z16, Z1
-	VPDPBUSD.BCST 12(BX)(SI*1), Z16, Z3
-	VPDPBUSD.BCST 12(BX)(SI*2), Z16, Z5
-	VPDPBUSD.BCST 12(BX)(DI*1), Z16, Z7
-	VPDPBUSD.BCST 12(BX)(SI*4), Z16, Z9
+	VMOVDQA64     128(AX), Z17
+	VPDPBUSD.BCST 8(BX), Z17, Z0
+	VPDPBUSD.BCST 8(BX)(SI*1), Z17, Z2
+	VPDPBUSD.BCST 8(BX)(SI*2), Z17, Z4
+	VPDPBUSD.BCST 8(BX)(DI*1), Z17, Z6
+	VPDPBUSD.BCST 8(BX)(SI*4), Z17, Z8
+	VMOVDQA64     192(AX), Z18
+	VPDPBUSD.BCST 12(BX), Z18, Z1
+	VPDPBUSD.BCST 12(BX)(SI*1), Z18, Z3
+	VPDPBUSD.BCST 12(BX)(SI*2), Z18, Z5
+	VPDPBUSD.BCST 12(BX)(DI*1), Z18, Z7
+	VPDPBUSD.BCST 12(BX)(SI*4), Z18, Z9
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -1038,7 +1050,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -1062,7 +1075,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -1073,7 +1087,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1086,7 +1100,7 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	JMP         lines
@@ -1104,20 +1118,21 @@ zeros:
 	VPXOR X9, X9, X9
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z15
+	VPMOVZXBD (R8), Z15
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z15
+	VMOVDQU32 (R8), Z15
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z15, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z15, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z15, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z15, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z15, Z8
 	JMP           lines
@@ -1156,14 +1171,14 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z10
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z11
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z12
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z13
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z14
 	JMP              converted
 
 // func DotP4VNNIx6(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx6(SB), NOSPLIT, $80-8
+TEXT ·DotP4VNNIx6(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1201,7 +1216,7 @@ TEXT ·DotP4VNNIx6(SB), NOSPLIT, $80-8
 	SUBQ    R11, R12
 	MOVQ    64(AX), R13
 	LEAQ    (R13)(R13*2), R8
-	MOVQ    R8, 48(SP)
+	MOVQ    R8, 56(SP)
 	MOVQ    32(AX), R14
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
@@ -1221,7 +1236,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1234,7 +1249,7 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z8
 	VPBROADCASTD (R8)(R13*2), Z10
@@ -1266,20 +1281,20 @@ many:
 	VPDPBUSD.BCST 4(BX)(DI*1), Z19, Z7
 	VPDPBUSD.BCST 4(BX)(SI*4), Z19, Z9
 	VPDPBUSD.BCST 4(BX)(BP*1), Z19, Z11
-	VMOVDQA64     128(AX), Z18
-	VPDPBUSD.BCST 8(BX), Z18, Z0
-	VPDPBUSD.BCST 8(BX)(SI*1), Z18, Z2
-	VPDPBUSD.BCST 8(BX)(SI*2), Z18, Z4
-	VPDPBUSD.BCST 8(BX)(DI*1), Z18, Z6
-	VPDPBUSD.BCST 8(BX)(SI*4), Z18, Z8
-	VPDPBUSD.BCST 8(BX)(BP*1), Z18, Z10
-	VMOVDQA64     192(AX), Z19
-	VPDPBUSD.BCST 12(BX), Z19, Z1
-	VPDPBUSD.BCST 12(BX)(SI*1), Z19, Z3
-	VPDPBUSD.BCST 12(BX)(SI*2), Z19, Z5
-	VPDPBUSD.BCST 12(BX)(DI*1), Z19, Z7
-	VPDPBUSD.BCST 12(BX)(SI*4), Z19, Z9
-	VPDPBUSD.BCST 12(BX)(BP*1), Z19, Z11
+	VMOVDQA64     128(AX), Z20
+	VPDPBUSD.BCST 8(BX), Z20, Z0
+	VPDPBUSD.BCST 8(BX)(SI*1), Z20, Z2
+	VPDPBUSD.BCST 8(BX)(SI*2), Z20, Z4
+	VPDPBUSD.BCST 8(BX)(DI*1), Z20, Z6
+	VPDPBUSD.BCST 8(BX)(SI*4), Z20, Z8
+	VPDPBUSD.BCST 8(BX)(BP*1), Z20, Z10
+	VMOVDQA64     192(AX), Z21
+	VPDPBUSD.BCST 12(BX), Z21, Z1
+	VPDPBUSD.BCST 12(BX)(SI*1), Z21, Z3
+	VPDPBUSD.BCST 12(BX)(SI*2), Z21, Z5
+	VPDPBUSD.BCST 12(BX)(DI*1), Z21, Z7
+	VPDPBUSD.BCST 12(BX)(SI*4), Z21, Z9
+	VPDPBUSD.BCST 12(BX)(BP*1), Z21, Z11
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000100, AX
 	SUBL          $0x04, R8
@@ -1320,7 +1335,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -1345,7 +1361,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -1356,7 +1373,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1369,7 +1386,7 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
@@ -1390,20 +1407,21 @@ zeros:
 	VPXOR X11, X11, X11
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z18
+	VPMOVZXBD (R8), Z18
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z18
+	VMOVDQU32 (R8), Z18
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z18, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z18, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z18, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z18, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z18, Z8
 	VPDPWSSD.BCST (R8)(R13*2), Z18, Z10
@@ -1445,15 +1463,15 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z12
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z13
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z14
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z15
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z16
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z17
 	JMP              converted
 
 // func DotP4VNNIx1x2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx1x2(SB), NOSPLIT, $80-8
+// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
+TEXT ·DotP4VNNIx1x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1495,13 +1513,14 @@ TEXT ·DotP4VNNIx1x2(SB), NOSPLIT, $80-8
 	VMOVUPS (R8), Z4
 	VMOVUPS 64(R8), Z5
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1543,6 +1562,8 @@ many:
 	VPBROADCASTD 12(BX), Z13
 	VPDPBUSD     Z13, Z8, Z1
 	VPDPBUSD     Z13, Z9, Z3
+	PREFETCHT1   (R10)
+	ADDQ         $0x00000040, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -1572,7 +1593,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -1582,6 +1604,8 @@ converted:
 
 done:
 	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
+	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	VMOVUPS Z4, (R8)
 	VMOVUPS Z5, 64(R8)
@@ -1590,7 +1614,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -1601,7 +1626,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1622,18 +1647,19 @@ zeros:
 	VPXOR X3, X3, X3
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z6
-	VPMOVZXBD (R10)(CX*1), Z7
+	VPMOVZXBD (R8), Z6
+	VPMOVZXBD (R8)(CX*1), Z7
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z6
-	VMOVDQU32 (R10)(CX*1), Z7
+	VMOVDQU32 (R8), Z6
+	VMOVDQU32 (R8)(CX*1), Z7
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z6, Z0
 	VPDPWSSD.BCST (R8), Z7, Z2
 	JMP           lines
@@ -1673,8 +1699,8 @@ scaled:
 	JMP              converted
 
 // func DotP4VNNIx2x2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx2x2(SB), NOSPLIT, $80-8
+// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
+TEXT ·DotP4VNNIx2x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1719,13 +1745,14 @@ TEXT ·DotP4VNNIx2x2(SB), NOSPLIT, $80-8
 	VMOVUPS (R8)(R9*1), Z10
 	VMOVUPS 64(R8)(R9*1), Z11
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1783,6 +1810,8 @@ many:
 	VPBROADCASTD 12(BX)(SI*1), Z23
 	VPDPBUSD     Z23, Z14, Z5
 	VPDPBUSD     Z23, Z15, Z7
+	PREFETCHT1   (R10)
+	ADDQ         $0x00000040, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -1818,7 +1847,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -1827,6 +1857,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1839,7 +1871,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -1850,7 +1883,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1877,18 +1910,19 @@ zeros:
 	VPXOR X7, X7, X7
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z12
-	VPMOVZXBD (R10)(CX*1), Z13
+	VPMOVZXBD (R8), Z12
+	VPMOVZXBD (R8)(CX*1), Z13
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z12
-	VMOVDQU32 (R10)(CX*1), Z13
+	VMOVDQU32 (R8), Z12
+	VMOVDQU32 (R8)(CX*1), Z13
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z12, Z0
 	VPDPWSSD.BCST (R8), Z13, Z2
 	VPDPWSSD.BCST (R8)(R13*1), Z12, Z4
@@ -1937,8 +1971,8 @@ scaled:
 	JMP              converted
 
 // func DotP4VNNIx3x2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx3x2(SB), NOSPLIT, $80-8
+// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
+TEXT ·DotP4VNNIx3x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1985,13 +2019,14 @@ TEXT ·DotP4VNNIx3x2(SB), NOSPLIT, $80-8
 	VMOVUPS (R8)(R9*2), Z16
 	VMOVUPS 64(R8)(R9*2), Z17
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2065,6 +2100,8 @@ many:
 	VPBROADCASTD 12(BX)(SI*2), Z23
 	VPDPBUSD     Z23, Z20, Z9
 	VPDPBUSD     Z23, Z21, Z11
+	PREFETCHT1   (R10)
+	ADDQ         $0x00000040, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -2106,7 +2143,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -2115,6 +2153,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2129,7 +2169,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -2140,7 +2181,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2173,18 +2214,19 @@ zeros:
 	VPXOR X11, X11, X11
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z18
-	VPMOVZXBD (R10)(CX*1), Z19
+	VPMOVZXBD (R8), Z18
+	VPMOVZXBD (R8)(CX*1), Z19
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z18
-	VMOVDQU32 (R10)(CX*1), Z19
+	VMOVDQU32 (R8), Z18
+	VMOVDQU32 (R8)(CX*1), Z19
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z18, Z0
 	VPDPWSSD.BCST (R8), Z19, Z2
 	VPDPWSSD.BCST (R8)(R13*1), Z18, Z4
@@ -2242,8 +2284,8 @@ scaled:
 	JMP              converted
 
 // func DotP4VNNIx4x2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx4x2(SB), NOSPLIT, $80-8
+// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
+TEXT ·DotP4VNNIx4x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -2280,7 +2322,7 @@ TEXT ·DotP4VNNIx4x2(SB), NOSPLIT, $80-8
 	SUBQ    R11, R12
 	MOVQ    64(AX), R13
 	LEAQ    (R13)(R13*2), R8
-	MOVQ    R8, 48(SP)
+	MOVQ    R8, 56(SP)
 	MOVQ    32(AX), R14
 	MOVQ    8(AX), CX
 	MOVQ    c+0(FP), AX
@@ -2297,13 +2339,14 @@ TEXT ·DotP4VNNIx4x2(SB), NOSPLIT, $80-8
 	VMOVUPS (R8), Z22
 	VMOVUPS 64(R8), Z23
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2319,7 +2362,7 @@ segment:
 	VMOVDQA64    Z4, Z6
 	VPBROADCASTD (R8)(R13*2), Z8
 	VMOVDQA64    Z8, Z10
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VMOVDQA64    Z12, Z14
 	VPXOR        X1, X1, X1
@@ -2394,6 +2437,8 @@ many:
 	VPBROADCASTD 12(BX)(DI*1), Z31
 	VPDPBUSD     Z31, Z26, Z13
 	VPDPBUSD     Z31, Z27, Z15
+	PREFETCHT1   (R10)
+	ADDQ         $0x00000040, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -2441,7 +2486,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -2450,6 +2496,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2468,7 +2516,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -2479,7 +2528,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2495,7 +2544,7 @@ segment_on:
 	VPADDD.BCST (R8)(R13*1), Z6, Z6
 	VPADDD.BCST (R8)(R13*2), Z8, Z8
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	VPADDD.BCST (R8), Z14, Z14
 	JMP         lines
@@ -2519,25 +2568,26 @@ zeros:
 	VPXOR X15, X15, X15
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z24
-	VPMOVZXBD (R10)(CX*1), Z25
+	VPMOVZXBD (R8), Z24
+	VPMOVZXBD (R8)(CX*1), Z25
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z24
-	VMOVDQU32 (R10)(CX*1), Z25
+	VMOVDQU32 (R8), Z24
+	VMOVDQU32 (R8)(CX*1), Z25
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z24, Z0
 	VPDPWSSD.BCST (R8), Z25, Z2
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z4
 	VPDPWSSD.BCST (R8)(R13*1), Z25, Z6
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z8
 	VPDPWSSD.BCST (R8)(R13*2), Z25, Z10
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z12
 	VPDPWSSD.BCST (R8), Z25, Z14
 	JMP           lines
@@ -2593,14 +2643,14 @@ scaled:
 	VFMADD231PS.BCST (R8)(R13*1), Z6, Z19
 	VFMADD231PS.BCST (R8)(R13*2), Z8, Z20
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z21
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z12, Z22
 	VFMADD231PS.BCST (R8), Z14, Z23
 	JMP              converted
 
 // func DotP4VNNIx5x2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx5x2(SB), NOSPLIT, $80-8
+// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
+TEXT ·DotP4VNNIx5x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -2637,7 +2687,7 @@ TEXT ·DotP4VNNIx5x2(SB), NOSPLIT, $80-8
 	SUBQ    R11, R12
 	MOVQ    64(AX), R13
 	LEAQ    (R13)(R13*2), R8
-	MOVQ    R8, 48(SP)
+	MOVQ    R8, 56(SP)
 	MOVQ    32(AX), R14
 	MOVQ    8(AX), CX
 	MOVQ    c+0(FP), AX
@@ -2656,13 +2706,14 @@ TEXT ·DotP4VNNIx5x2(SB), NOSPLIT, $80-8
 	VMOVUPS (R8)(R9*1), Z18
 	VMOVUPS 64(R8)(R9*1), Z19
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2678,7 +2729,7 @@ segment:
 	VMOVDQA64    Z2, Z3
 	VPBROADCASTD (R8)(R13*2), Z4
 	VMOVDQA64    Z4, Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VMOVDQA64    Z6, Z7
 	VPBROADCASTD (R8)(R13*1), Z8
@@ -2759,6 +2810,8 @@ many:
 	VPBROADCASTD 12(BX)(SI*4), Z27
 	VPDPBUSD     Z27, Z22, Z8
 	VPDPBUSD     Z27, Z23, Z9
+	PREFETCHT1   (R10)
+	ADDQ         $0x00000040, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -2802,7 +2855,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -2811,6 +2865,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2831,7 +2887,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -2842,7 +2899,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2858,7 +2915,7 @@ segment_on:
 	VPADDD.BCST (R8)(R13*1), Z3, Z3
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8), Z7, Z7
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
@@ -2878,25 +2935,26 @@ zeros:
 	VPXOR X9, X9, X9
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z20
-	VPMOVZXBD (R10)(CX*1), Z21
+	VPMOVZXBD (R8), Z20
+	VPMOVZXBD (R8)(CX*1), Z21
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z20
-	VMOVDQU32 (R10)(CX*1), Z21
+	VMOVDQU32 (R8), Z20
+	VMOVDQU32 (R8)(CX*1), Z21
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z20, Z0
 	VPDPWSSD.BCST (R8), Z21, Z1
 	VPDPWSSD.BCST (R8)(R13*1), Z20, Z2
 	VPDPWSSD.BCST (R8)(R13*1), Z21, Z3
 	VPDPWSSD.BCST (R8)(R13*2), Z20, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z21, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z20, Z6
 	VPDPWSSD.BCST (R8), Z21, Z7
 	VPDPWSSD.BCST (R8)(R13*1), Z20, Z8
@@ -2959,7 +3017,7 @@ scaled:
 	VFMADD231PS.BCST (R8)(R13*1), Z3, Z13
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z14
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z15
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z16
 	VFMADD231PS.BCST (R8), Z7, Z17
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z18
@@ -2967,8 +3025,8 @@ scaled:
 	JMP              converted
 
 // func DotP4VNNIx6x2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx6x2(SB), NOSPLIT, $80-8
+// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
+TEXT ·DotP4VNNIx6x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -3006,7 +3064,7 @@ TEXT ·DotP4VNNIx6x2(SB), NOSPLIT, $80-8
 	SUBQ    R11, R12
 	MOVQ    64(AX), R13
 	LEAQ    (R13)(R13*2), R8
-	MOVQ    R8, 48(SP)
+	MOVQ    R8, 56(SP)
 	MOVQ    32(AX), R14
 	MOVQ    8(AX), CX
 	MOVQ    c+0(FP), AX
@@ -3027,13 +3085,14 @@ TEXT ·DotP4VNNIx6x2(SB), NOSPLIT, $80-8
 	VMOVUPS (R8)(R9*2), Z22
 	VMOVUPS 64(R8)(R9*2), Z23
 	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3049,7 +3108,7 @@ segment:
 	VMOVDQA64    Z2, Z3
 	VPBROADCASTD (R8)(R13*2), Z4
 	VMOVDQA64    Z4, Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VMOVDQA64    Z6, Z7
 	VPBROADCASTD (R8)(R13*1), Z8
@@ -3144,6 +3203,8 @@ many:
 	VPBROADCASTD 12(BX)(BP*1), Z31
 	VPDPBUSD     Z31, Z26, Z10
 	VPDPBUSD     Z31, Z27, Z11
+	PREFETCHT1   (R10)
+	ADDQ         $0x00000040, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -3191,7 +3252,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -3200,6 +3262,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -3222,7 +3286,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -3233,7 +3298,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3249,7 +3314,7 @@ segment_on:
 	VPADDD.BCST (R8)(R13*1), Z3, Z3
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8), Z7, Z7
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
@@ -3273,25 +3338,26 @@ zeros:
 	VPXOR X11, X11, X11
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z24
-	VPMOVZXBD (R10)(CX*1), Z25
+	VPMOVZXBD (R8), Z24
+	VPMOVZXBD (R8)(CX*1), Z25
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z24
-	VMOVDQU32 (R10)(CX*1), Z25
+	VMOVDQU32 (R8), Z24
+	VMOVDQU32 (R8)(CX*1), Z25
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z24, Z0
 	VPDPWSSD.BCST (R8), Z25, Z1
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z2
 	VPDPWSSD.BCST (R8)(R13*1), Z25, Z3
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z25, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z6
 	VPDPWSSD.BCST (R8), Z25, Z7
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z8
@@ -3361,7 +3427,7 @@ scaled:
 	VFMADD231PS.BCST (R8)(R13*1), Z3, Z15
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z16
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z17
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z18
 	VFMADD231PS.BCST (R8), Z7, Z19
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z20
@@ -3371,8 +3437,8 @@ scaled:
 	JMP              converted
 
 // func DotP4VNNIx7x2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx7x2(SB), NOSPLIT, $80-8
+// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
+TEXT ·DotP4VNNIx7x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -3410,20 +3476,38 @@ TEXT ·DotP4VNNIx7x2(SB), NOSPLIT, $80-8
 	SUBQ    R11, R12
 	MOVQ    64(AX), R13
 	LEAQ    (R13)(R13*2), R8
-	MOVQ    R8, 48(SP)
+	MOVQ    R8, 56(SP)
 	MOVQ    32(AX), R14
 	MOVQ    8(AX), CX
+	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
-	MOVQ    R8, 56(SP)
-	MOVQ    80(AX), R8
-	MOVQ    R8, 64(SP)
+	MOVQ    80(AX), R9
+	LEAQ    (R9)(R9*2), R10
+	VMOVUPS (R8), Z14
+	VMOVUPS 64(R8), Z15
+	VMOVUPS (R8)(R9*1), Z16
+	VMOVUPS 64(R8)(R9*1), Z17
+	VMOVUPS (R8)(R9*2), Z18
+	VMOVUPS 64(R8)(R9*2), Z19
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z20
+	VMOVUPS 64(R8), Z21
+	VMOVUPS (R8)(R9*1), Z22
+	VMOVUPS 64(R8)(R9*1), Z23
+	VMOVUPS (R8)(R9*2), Z24
+	VMOVUPS 64(R8)(R9*2), Z25
+	ADDQ    R10, R8
+	VMOVUPS (R8), Z26
+	VMOVUPS 64(R8), Z27
+	MOVQ    c+0(FP), AX
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3439,14 +3523,14 @@ segment:
 	VMOVDQA64    Z2, Z3
 	VPBROADCASTD (R8)(R13*2), Z4
 	VMOVDQA64    Z4, Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VMOVDQA64    Z6, Z7
 	VPBROADCASTD (R8)(R13*1), Z8
 	VMOVDQA64    Z8, Z9
 	VPBROADCASTD (R8)(R13*2), Z10
 	VMOVDQA64    Z10, Z11
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VMOVDQA64    Z12, Z13
 
@@ -3457,98 +3541,100 @@ lines:
 	JCS  few
 
 many:
-	VMOVDQA64    (AX), Z14
-	VMOVDQA64    (AX)(CX*1), Z15
-	VPBROADCASTD (BX), Z18
-	VPDPBUSD     Z18, Z14, Z0
-	VPDPBUSD     Z18, Z15, Z1
-	VPBROADCASTD (BX)(SI*1), Z19
-	VPDPBUSD     Z19, Z14, Z2
-	VPDPBUSD     Z19, Z15, Z3
-	VPBROADCASTD (BX)(SI*2), Z20
-	VPDPBUSD     Z20, Z14, Z4
-	VPDPBUSD     Z20, Z15, Z5
-	VPBROADCASTD (BX)(DI*1), Z21
-	VPDPBUSD     Z21, Z14, Z6
-	VPDPBUSD     Z21, Z15, Z7
-	VPBROADCASTD (BX)(SI*4), Z22
-	VPDPBUSD     Z22, Z14, Z8
-	VPDPBUSD     Z22, Z15, Z9
-	VPBROADCASTD (BX)(BP*1), Z23
-	VPDPBUSD     Z23, Z14, Z10
-	VPDPBUSD     Z23, Z15, Z11
-	VPBROADCASTD (BX)(DI*2), Z24
-	VPDPBUSD     Z24, Z14, Z12
-	VPDPBUSD     Z24, Z15, Z13
-	VMOVDQA64    64(AX), Z16
-	VMOVDQA64    64(AX)(CX*1), Z17
-	VPBROADCASTD 4(BX), Z25
-	VPDPBUSD     Z25, Z16, Z0
-	VPDPBUSD     Z25, Z17, Z1
-	VPBROADCASTD 4(BX)(SI*1), Z26
-	VPDPBUSD     Z26, Z16, Z2
-	VPDPBUSD     Z26, Z17, Z3
-	VPBROADCASTD 4(BX)(SI*2), Z27
-	VPDPBUSD     Z27, Z16, Z4
-	VPDPBUSD     Z27, Z17, Z5
-	VPBROADCASTD 4(BX)(DI*1), Z28
-	VPDPBUSD     Z28, Z16, Z6
-	VPDPBUSD     Z28, Z17, Z7
-	VPBROADCASTD 4(BX)(SI*4), Z29
-	VPDPBUSD     Z29, Z16, Z8
-	VPDPBUSD     Z29, Z17, Z9
+	VMOVDQA64    (AX), Z28
+	VMOVDQA64    (AX)(CX*1), Z29
+	VPBROADCASTD (BX), Z30
+	VPDPBUSD     Z30, Z28, Z0
+	VPDPBUSD     Z30, Z29, Z1
+	VPBROADCASTD (BX)(SI*1), Z31
+	VPDPBUSD     Z31, Z28, Z2
+	VPDPBUSD     Z31, Z29, Z3
+	VPBROADCASTD (BX)(SI*2), Z30
+	VPDPBUSD     Z30, Z28, Z4
+	VPDPBUSD     Z30, Z29, Z5
+	VPBROADCASTD (BX)(DI*1), Z31
+	VPDPBUSD     Z31, Z28, Z6
+	VPDPBUSD     Z31, Z29, Z7
+	VPBROADCASTD (BX)(SI*4), Z30
+	VPDPBUSD     Z30, Z28, Z8
+	VPDPBUSD     Z30, Z29, Z9
+	VPBROADCASTD (BX)(BP*1), Z31
+	VPDPBUSD     Z31, Z28, Z10
+	VPDPBUSD     Z31, Z29, Z11
+	VPBROADCASTD (BX)(DI*2), Z30
+	VPDPBUSD     Z30, Z28, Z12
+	VPDPBUSD     Z30, Z29, Z13
+	VMOVDQA64    64(AX), Z28
+	VMOVDQA64    64(AX)(CX*1), Z29
+	VPBROADCASTD 4(BX), Z31
+	VPDPBUSD     Z31, Z28, Z0
+	VPDPBUSD     Z31, Z29, Z1
+	VPBROADCASTD 4(BX)(SI*1), Z30
+	VPDPBUSD     Z30, Z28, Z2
+	VPDPBUSD     Z30, Z29, Z3
+	VPBROADCASTD 4(BX)(SI*2), Z31
+	VPDPBUSD     Z31, Z28, Z4
+	VPDPBUSD     Z31, Z29, Z5
+	VPBROADCASTD 4(BX)(DI*1), Z30
+	VPDPBUSD     Z30, Z28, Z6
+	VPDPBUSD     Z30, Z29, Z7
+	VPBROADCASTD 4(BX)(SI*4), Z31
+	VPDPBUSD     Z31, Z28, Z8
+	VPDPBUSD     Z31, Z29, Z9
 	VPBROADCASTD 4(BX)(BP*1), Z30
-	VPDPBUSD     Z30, Z16, Z10
-	VPDPBUSD     Z30, Z17, Z11
+	VPDPBUSD     Z30, Z28, Z10
+	VPDPBUSD     Z30, Z29, Z11
 	VPBROADCASTD 4(BX)(DI*2), Z31
-	VPDPBUSD     Z31, Z16, Z12
-	VPDPBUSD     Z31, Z17, Z13
-	VMOVDQA64    128(AX), Z14
-	VMOVDQA64    128(AX)(CX*1), Z15
-	VPBROADCASTD 8(BX), Z18
-	VPDPBUSD     Z18, Z14, Z0
-	VPDPBUSD     Z18, Z15, Z1
-	VPBROADCASTD 8(BX)(SI*1), Z19
-	VPDPBUSD     Z19, Z14, Z2
-	VPDPBUSD     Z19, Z15, Z3
-	VPBROADCASTD 8(BX)(SI*2), Z20
-	VPDPBUSD     Z20, Z14, Z4
-	VPDPBUSD     Z20, Z15, Z5
-	VPBROADCASTD 8(BX)(DI*1), Z21
-	VPDPBUSD     Z21, Z14, Z6
-	VPDPBUSD     Z21, Z15, Z7
-	VPBROADCASTD 8(BX)(SI*4), Z22
-	VPDPBUSD     Z22, Z14, Z8
-	VPDPBUSD     Z22, Z15, Z9
-	VPBROADCASTD 8(BX)(BP*1), Z23
-	VPDPBUSD     Z23, Z14, Z10
-	VPDPBUSD     Z23, Z15, Z11
-	VPBROADCASTD 8(BX)(DI*2), Z24
-	VPDPBUSD     Z24, Z14, Z12
-	VPDPBUSD     Z24, Z15, Z13
-	VMOVDQA64    192(AX), Z16
-	VMOVDQA64    192(AX)(CX*1), Z17
-	VPBROADCASTD 12(BX), Z25
-	VPDPBUSD     Z25, Z16, Z0
-	VPDPBUSD     Z25, Z17, Z1
-	VPBROADCASTD 12(BX)(SI*1), Z26
-	VPDPBUSD     Z26, Z16, Z2
-	VPDPBUSD     Z26, Z17, Z3
-	VPBROADCASTD 12(BX)(SI*2), Z27
-	VPDPBUSD     Z27, Z16, Z4
-	VPDPBUSD     Z27, Z17, Z5
-	VPBROADCASTD 12(BX)(DI*1), Z28
-	VPDPBUSD     Z28, Z16, Z6
-	VPDPBUSD     Z28, Z17, Z7
-	VPBROADCASTD 12(BX)(SI*4), Z29
-	VPDPBUSD     Z29, Z16, Z8
-	VPDPBUSD     Z29, Z17, Z9
+	VPDPBUSD     Z31, Z28, Z12
+	VPDPBUSD     Z31, Z29, Z13
+	VMOVDQA64    128(AX), Z28
+	VMOVDQA64    128(AX)(CX*1), Z29
+	VPBROADCASTD 8(BX), Z30
+	VPDPBUSD     Z30, Z28, Z0
+	VPDPBUSD     Z30, Z29, Z1
+	VPBROADCASTD 8(BX)(SI*1), Z31
+	VPDPBUSD     Z31, Z28, Z2
+	VPDPBUSD     Z31, Z29, Z3
+	VPBROADCASTD 8(BX)(SI*2), Z30
+	VPDPBUSD     Z30, Z28, Z4
+	VPDPBUSD     Z30, Z29, Z5
+	VPBROADCASTD 8(BX)(DI*1), Z31
+	VPDPBUSD     Z31, Z28, Z6
+	VPDPBUSD     Z31, Z29, Z7
+	VPBROADCASTD 8(BX)(SI*4), Z30
+	VPDPBUSD     Z30, Z28, Z8
+	VPDPBUSD     Z30, Z29, Z9
+	VPBROADCASTD 8(BX)(BP*1), Z31
+	VPDPBUSD     Z31, Z28, Z10
+	VPDPBUSD     Z31, Z29, Z11
+	VPBROADCASTD 8(BX)(DI*2), Z30
+	VPDPBUSD     Z30, Z28, Z12
+	VPDPBUSD     Z30, Z29, Z13
+	VMOVDQA64    192(AX), Z28
+	VMOVDQA64    192(AX)(CX*1), Z29
+	VPBROADCASTD 12(BX), Z31
+	VPDPBUSD     Z31, Z28, Z0
+	VPDPBUSD     Z31, Z29, Z1
+	VPBROADCASTD 12(BX)(SI*1), Z30
+	VPDPBUSD     Z30, Z28, Z2
+	VPDPBUSD     Z30, Z29, Z3
+	VPBROADCASTD 12(BX)(SI*2), Z31
+	VPDPBUSD     Z31, Z28, Z4
+	VPDPBUSD     Z31, Z29, Z5
+	VPBROADCASTD 12(BX)(DI*1), Z30
+	VPDPBUSD     Z30, Z28, Z6
+	VPDPBUSD     Z30, Z29, Z7
+	VPBROADCASTD 12(BX)(SI*4), Z31
+	VPDPBUSD     Z31, Z28, Z8
+	VPDPBUSD     Z31, Z29, Z9
 	VPBROADCASTD 12(BX)(BP*1), Z30
-	VPDPBUSD     Z30, Z16, Z10
-	VPDPBUSD     Z30, Z17, Z11
+	VPDPBUSD     Z30, Z28, Z10
+	VPDPBUSD     Z30, Z29, Z11
 	VPBROADCASTD 12(BX)(DI*2), Z31
-	VPDPBUSD     Z31, Z16, Z12
-	VPDPBUSD     Z31, Z17, Z13
+	VPDPBUSD     Z31, Z28, Z12
+	VPDPBUSD     Z31, Z29, Z13
+	PREFETCHT1   (R10)
+	ADDQ         $0x00000040, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x00000100, AX
 	SUBL         $0x04, R8
@@ -3563,8 +3649,8 @@ summed:
 	JCC       goes_on
 	TESTB     $0x01, (SP)
 	JEQ       not_f16
-	VCVTPH2PS (R9), Z14
-	VCVTPH2PS (R9)(CX*1), Z15
+	VCVTPH2PS (R9), Z28
+	VCVTPH2PS (R9)(CX*1), Z29
 
 scales:
 	VCVTDQ2PS   Z0, Z0
@@ -3583,45 +3669,25 @@ scales:
 	VCVTDQ2PS   Z13, Z13
 	TESTL       $0x00000100, (SP)
 	JNE         scaled
-	MOVQ        56(SP), R8
-	VFMADD213PS (R8), Z14, Z0
-	VMOVUPS     Z0, (R8)
-	VFMADD213PS 64(R8), Z15, Z1
-	VMOVUPS     Z1, 64(R8)
-	ADDQ        64(SP), R8
-	VFMADD213PS (R8), Z14, Z2
-	VMOVUPS     Z2, (R8)
-	VFMADD213PS 64(R8), Z15, Z3
-	VMOVUPS     Z3, 64(R8)
-	ADDQ        64(SP), R8
-	VFMADD213PS (R8), Z14, Z4
-	VMOVUPS     Z4, (R8)
-	VFMADD213PS 64(R8), Z15, Z5
-	VMOVUPS     Z5, 64(R8)
-	ADDQ        64(SP), R8
-	VFMADD213PS (R8), Z14, Z6
-	VMOVUPS     Z6, (R8)
-	VFMADD213PS 64(R8), Z15, Z7
-	VMOVUPS     Z7, 64(R8)
-	ADDQ        64(SP), R8
-	VFMADD213PS (R8), Z14, Z8
-	VMOVUPS     Z8, (R8)
-	VFMADD213PS 64(R8), Z15, Z9
-	VMOVUPS     Z9, 64(R8)
-	ADDQ        64(SP), R8
-	VFMADD213PS (R8), Z14, Z10
-	VMOVUPS     Z10, (R8)
-	VFMADD213PS 64(R8), Z15, Z11
-	VMOVUPS     Z11, 64(R8)
-	ADDQ        64(SP), R8
-	VFMADD213PS (R8), Z14, Z12
-	VMOVUPS     Z12, (R8)
-	VFMADD213PS 64(R8), Z15, Z13
-	VMOVUPS     Z13, 64(R8)
+	VFMADD231PS Z28, Z0, Z14
+	VFMADD231PS Z29, Z1, Z15
+	VFMADD231PS Z28, Z2, Z16
+	VFMADD231PS Z29, Z3, Z17
+	VFMADD231PS Z28, Z4, Z18
+	VFMADD231PS Z29, Z5, Z19
+	VFMADD231PS Z28, Z6, Z20
+	VFMADD231PS Z29, Z7, Z21
+	VFMADD231PS Z28, Z8, Z22
+	VFMADD231PS Z29, Z9, Z23
+	VFMADD231PS Z28, Z10, Z24
+	VFMADD231PS Z29, Z11, Z25
+	VFMADD231PS Z28, Z12, Z26
+	VFMADD231PS Z29, Z13, Z27
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -3630,12 +3696,35 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
+	MOVQ    c+0(FP), AX
+	MOVQ    72(AX), R8
+	MOVQ    80(AX), R9
+	LEAQ    (R9)(R9*2), R10
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, 64(R8)
+	VMOVUPS Z16, (R8)(R9*1)
+	VMOVUPS Z17, 64(R8)(R9*1)
+	VMOVUPS Z18, (R8)(R9*2)
+	VMOVUPS Z19, 64(R8)(R9*2)
+	ADDQ    R10, R8
+	VMOVUPS Z20, (R8)
+	VMOVUPS Z21, 64(R8)
+	VMOVUPS Z22, (R8)(R9*1)
+	VMOVUPS Z23, 64(R8)(R9*1)
+	VMOVUPS Z24, (R8)(R9*2)
+	VMOVUPS Z25, 64(R8)(R9*2)
+	ADDQ    R10, R8
+	VMOVUPS Z26, (R8)
+	VMOVUPS Z27, 64(R8)
 	VZEROUPPER
 	RET
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -3646,7 +3735,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3662,14 +3751,14 @@ segment_on:
 	VPADDD.BCST (R8)(R13*1), Z3, Z3
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8), Z7, Z7
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*1), Z9, Z9
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
 	VPADDD.BCST (R8)(R13*2), Z11, Z11
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	VPADDD.BCST (R8), Z13, Z13
 	JMP         lines
@@ -3691,60 +3780,61 @@ zeros:
 	VPXOR X13, X13, X13
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z14
-	VPMOVZXBD (R10)(CX*1), Z15
+	VPMOVZXBD (R8), Z28
+	VPMOVZXBD (R8)(CX*1), Z29
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z14
-	VMOVDQU32 (R10)(CX*1), Z15
+	VMOVDQU32 (R8), Z28
+	VMOVDQU32 (R8)(CX*1), Z29
 
 multiply_zeros:
-	VPDPWSSD.BCST (R8), Z14, Z0
-	VPDPWSSD.BCST (R8), Z15, Z1
-	VPDPWSSD.BCST (R8)(R13*1), Z14, Z2
-	VPDPWSSD.BCST (R8)(R13*1), Z15, Z3
-	VPDPWSSD.BCST (R8)(R13*2), Z14, Z4
-	VPDPWSSD.BCST (R8)(R13*2), Z15, Z5
-	ADDQ          48(SP), R8
-	VPDPWSSD.BCST (R8), Z14, Z6
-	VPDPWSSD.BCST (R8), Z15, Z7
-	VPDPWSSD.BCST (R8)(R13*1), Z14, Z8
-	VPDPWSSD.BCST (R8)(R13*1), Z15, Z9
-	VPDPWSSD.BCST (R8)(R13*2), Z14, Z10
-	VPDPWSSD.BCST (R8)(R13*2), Z15, Z11
-	ADDQ          48(SP), R8
-	VPDPWSSD.BCST (R8), Z14, Z12
-	VPDPWSSD.BCST (R8), Z15, Z13
+	MOVQ          R11, R8
+	VPDPWSSD.BCST (R8), Z28, Z0
+	VPDPWSSD.BCST (R8), Z29, Z1
+	VPDPWSSD.BCST (R8)(R13*1), Z28, Z2
+	VPDPWSSD.BCST (R8)(R13*1), Z29, Z3
+	VPDPWSSD.BCST (R8)(R13*2), Z28, Z4
+	VPDPWSSD.BCST (R8)(R13*2), Z29, Z5
+	ADDQ          56(SP), R8
+	VPDPWSSD.BCST (R8), Z28, Z6
+	VPDPWSSD.BCST (R8), Z29, Z7
+	VPDPWSSD.BCST (R8)(R13*1), Z28, Z8
+	VPDPWSSD.BCST (R8)(R13*1), Z29, Z9
+	VPDPWSSD.BCST (R8)(R13*2), Z28, Z10
+	VPDPWSSD.BCST (R8)(R13*2), Z29, Z11
+	ADDQ          56(SP), R8
+	VPDPWSSD.BCST (R8), Z28, Z12
+	VPDPWSSD.BCST (R8), Z29, Z13
 	JMP           lines
 
 one:
-	VMOVDQA64    (AX), Z14
-	VMOVDQA64    (AX)(CX*1), Z15
-	VPBROADCASTD (BX), Z18
-	VPDPBUSD     Z18, Z14, Z0
-	VPDPBUSD     Z18, Z15, Z1
-	VPBROADCASTD (BX)(SI*1), Z19
-	VPDPBUSD     Z19, Z14, Z2
-	VPDPBUSD     Z19, Z15, Z3
-	VPBROADCASTD (BX)(SI*2), Z20
-	VPDPBUSD     Z20, Z14, Z4
-	VPDPBUSD     Z20, Z15, Z5
-	VPBROADCASTD (BX)(DI*1), Z21
-	VPDPBUSD     Z21, Z14, Z6
-	VPDPBUSD     Z21, Z15, Z7
-	VPBROADCASTD (BX)(SI*4), Z22
-	VPDPBUSD     Z22, Z14, Z8
-	VPDPBUSD     Z22, Z15, Z9
-	VPBROADCASTD (BX)(BP*1), Z23
-	VPDPBUSD     Z23, Z14, Z10
-	VPDPBUSD     Z23, Z15, Z11
-	VPBROADCASTD (BX)(DI*2), Z24
-	VPDPBUSD     Z24, Z14, Z12
-	VPDPBUSD     Z24, Z15, Z13
+	VMOVDQA64    (AX), Z28
+	VMOVDQA64    (AX)(CX*1), Z29
+	VPBROADCASTD (BX), Z30
+	VPDPBUSD     Z30, Z28, Z0
+	VPDPBUSD     Z30, Z29, Z1
+	VPBROADCASTD (BX)(SI*1), Z31
+	VPDPBUSD     Z31, Z28, Z2
+	VPDPBUSD     Z31, Z29, Z3
+	VPBROADCASTD (BX)(SI*2), Z30
+	VPDPBUSD     Z30, Z28, Z4
+	VPDPBUSD     Z30, Z29, Z5
+	VPBROADCASTD (BX)(DI*1), Z31
+	VPDPBUSD     Z31, Z28, Z6
+	VPDPBUSD     Z31, Z29, Z7
+	VPBROADCASTD (BX)(SI*4), Z30
+	VPDPBUSD     Z30, Z28, Z8
+	VPDPBUSD     Z30, Z29, Z9
+	VPBROADCASTD (BX)(BP*1), Z31
+	VPDPBUSD     Z31, Z28, Z10
+	VPDPBUSD     Z31, Z29, Z11
+	VPBROADCASTD (BX)(DI*2), Z30
+	VPDPBUSD     Z30, Z28, Z12
+	VPDPBUSD     Z30, Z29, Z13
 	ADDQ         $0x04, BX
 	ADDQ         $0x40, AX
 	DECL         R8
@@ -3754,91 +3844,54 @@ one:
 not_f16:
 	TESTB   $0x02, (SP)
 	JNE     bf16
-	VMOVUPS (R9), Z14
-	VMOVUPS (R9)(CX*1), Z15
+	VMOVUPS (R9), Z28
+	VMOVUPS (R9)(CX*1), Z29
 	JMP     scales
 
 bf16:
-	VPMOVZXWD (R9), Z14
-	VPSLLD    $0x10, Z14, Z14
-	VPMOVZXWD (R9)(CX*1), Z15
-	VPSLLD    $0x10, Z15, Z15
+	VPMOVZXWD (R9), Z28
+	VPSLLD    $0x10, Z28, Z28
+	VPMOVZXWD (R9)(CX*1), Z29
+	VPSLLD    $0x10, Z29, Z29
 	JMP       scales
 
 scaled:
-	VMULPS           Z14, Z0, Z0
-	VMULPS           Z15, Z1, Z1
-	VMULPS           Z14, Z2, Z2
-	VMULPS           Z15, Z3, Z3
-	VMULPS           Z14, Z4, Z4
-	VMULPS           Z15, Z5, Z5
-	VMULPS           Z14, Z6, Z6
-	VMULPS           Z15, Z7, Z7
-	VMULPS           Z14, Z8, Z8
-	VMULPS           Z15, Z9, Z9
-	VMULPS           Z14, Z10, Z10
-	VMULPS           Z15, Z11, Z11
-	VMULPS           Z14, Z12, Z12
-	VMULPS           Z15, Z13, Z13
+	VMULPS           Z28, Z0, Z0
+	VMULPS           Z29, Z1, Z1
+	VMULPS           Z28, Z2, Z2
+	VMULPS           Z29, Z3, Z3
+	VMULPS           Z28, Z4, Z4
+	VMULPS           Z29, Z5, Z5
+	VMULPS           Z28, Z6, Z6
+	VMULPS           Z29, Z7, Z7
+	VMULPS           Z28, Z8, Z8
+	VMULPS           Z29, Z9, Z9
+	VMULPS           Z28, Z10, Z10
+	VMULPS           Z29, Z11, Z11
+	VMULPS           Z28, Z12, Z12
+	VMULPS           Z29, Z13, Z13
 	LEAQ             (R11)(R12*1), R8
-	MOVQ             R9, 72(SP)
-	MOVQ             56(SP), R9
-	VMOVUPS          (R9), Z14
 	VFMADD231PS.BCST (R8), Z0, Z14
-	VMOVUPS          Z14, (R9)
-	VMOVUPS          64(R9), Z15
 	VFMADD231PS.BCST (R8), Z1, Z15
-	VMOVUPS          Z15, 64(R9)
-	ADDQ             64(SP), R9
-	VMOVUPS          (R9), Z16
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z16
-	VMOVUPS          Z16, (R9)
-	VMOVUPS          64(R9), Z17
 	VFMADD231PS.BCST (R8)(R13*1), Z3, Z17
-	VMOVUPS          Z17, 64(R9)
-	ADDQ             64(SP), R9
-	VMOVUPS          (R9), Z18
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z18
-	VMOVUPS          Z18, (R9)
-	VMOVUPS          64(R9), Z19
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z19
-	VMOVUPS          Z19, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
-	VMOVUPS          (R9), Z20
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z20
-	VMOVUPS          Z20, (R9)
-	VMOVUPS          64(R9), Z21
 	VFMADD231PS.BCST (R8), Z7, Z21
-	VMOVUPS          Z21, 64(R9)
-	ADDQ             64(SP), R9
-	VMOVUPS          (R9), Z22
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z22
-	VMOVUPS          Z22, (R9)
-	VMOVUPS          64(R9), Z23
 	VFMADD231PS.BCST (R8)(R13*1), Z9, Z23
-	VMOVUPS          Z23, 64(R9)
-	ADDQ             64(SP), R9
-	VMOVUPS          (R9), Z24
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z24
-	VMOVUPS          Z24, (R9)
-	VMOVUPS          64(R9), Z25
 	VFMADD231PS.BCST (R8)(R13*2), Z11, Z25
-	VMOVUPS          Z25, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
-	VMOVUPS          (R9), Z26
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z12, Z26
-	VMOVUPS          Z26, (R9)
-	VMOVUPS          64(R9), Z27
 	VFMADD231PS.BCST (R8), Z13, Z27
-	VMOVUPS          Z27, 64(R9)
-	MOVQ             72(SP), R9
 	JMP              converted
 
 // func DotP4VNNIx8x2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx8x2(SB), NOSPLIT, $80-8
+// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
+TEXT ·DotP4VNNIx8x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -3878,20 +3931,21 @@ TEXT ·DotP4VNNIx8x2(SB), NOSPLIT, $80-8
 	SUBQ    R11, R12
 	MOVQ    64(AX), R13
 	LEAQ    (R13)(R13*2), R8
-	MOVQ    R8, 48(SP)
+	MOVQ    R8, 56(SP)
 	MOVQ    32(AX), R14
 	MOVQ    8(AX), CX
 	MOVQ    72(AX), R8
-	MOVQ    R8, 56(SP)
-	MOVQ    80(AX), R8
 	MOVQ    R8, 64(SP)
+	MOVQ    80(AX), R8
+	MOVQ    R8, 72(SP)
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3907,14 +3961,14 @@ segment:
 	VMOVDQA64    Z2, Z3
 	VPBROADCASTD (R8)(R13*2), Z4
 	VMOVDQA64    Z4, Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VMOVDQA64    Z6, Z7
 	VPBROADCASTD (R8)(R13*1), Z8
 	VMOVDQA64    Z8, Z9
 	VPBROADCASTD (R8)(R13*2), Z10
 	VMOVDQA64    Z10, Z11
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VMOVDQA64    Z12, Z13
 	VPBROADCASTD (R8)(R13*1), Z14
@@ -4031,6 +4085,8 @@ many:
 	VPBROADCASTD 12(DX), Z27
 	VPDPBUSD     Z27, Z18, Z14
 	VPDPBUSD     Z27, Z19, Z15
+	PREFETCHT1   (R10)
+	ADDQ         $0x00000040, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, DX
 	ADDQ         $0x00000100, AX
@@ -4068,42 +4124,42 @@ scales:
 	VCVTDQ2PS   Z15, Z15
 	TESTL       $0x00000100, (SP)
 	JNE         scaled
-	MOVQ        56(SP), R8
+	MOVQ        64(SP), R8
 	VFMADD213PS (R8), Z16, Z0
 	VMOVUPS     Z0, (R8)
 	VFMADD213PS 64(R8), Z17, Z1
 	VMOVUPS     Z1, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z16, Z2
 	VMOVUPS     Z2, (R8)
 	VFMADD213PS 64(R8), Z17, Z3
 	VMOVUPS     Z3, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z16, Z4
 	VMOVUPS     Z4, (R8)
 	VFMADD213PS 64(R8), Z17, Z5
 	VMOVUPS     Z5, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z16, Z6
 	VMOVUPS     Z6, (R8)
 	VFMADD213PS 64(R8), Z17, Z7
 	VMOVUPS     Z7, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z16, Z8
 	VMOVUPS     Z8, (R8)
 	VFMADD213PS 64(R8), Z17, Z9
 	VMOVUPS     Z9, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z16, Z10
 	VMOVUPS     Z10, (R8)
 	VFMADD213PS 64(R8), Z17, Z11
 	VMOVUPS     Z11, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z16, Z12
 	VMOVUPS     Z12, (R8)
 	VFMADD213PS 64(R8), Z17, Z13
 	VMOVUPS     Z13, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z16, Z14
 	VMOVUPS     Z14, (R8)
 	VFMADD213PS 64(R8), Z17, Z15
@@ -4111,7 +4167,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -4120,12 +4177,15 @@ converted:
 	JNE  block
 
 done:
+	MOVQ c+0(FP), AX
+	MOVQ R10, 112(AX)
 	VZEROUPPER
 	RET
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -4136,7 +4196,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -4152,14 +4212,14 @@ segment_on:
 	VPADDD.BCST (R8)(R13*1), Z3, Z3
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8), Z7, Z7
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*1), Z9, Z9
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
 	VPADDD.BCST (R8)(R13*2), Z11, Z11
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	VPADDD.BCST (R8), Z13, Z13
 	VPADDD.BCST (R8)(R13*1), Z14, Z14
@@ -4185,32 +4245,33 @@ zeros:
 	VPXOR X15, X15, X15
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z16
-	VPMOVZXBD (R10)(CX*1), Z17
+	VPMOVZXBD (R8), Z16
+	VPMOVZXBD (R8)(CX*1), Z17
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z16
-	VMOVDQU32 (R10)(CX*1), Z17
+	VMOVDQU32 (R8), Z16
+	VMOVDQU32 (R8)(CX*1), Z17
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z16, Z0
 	VPDPWSSD.BCST (R8), Z17, Z1
 	VPDPWSSD.BCST (R8)(R13*1), Z16, Z2
 	VPDPWSSD.BCST (R8)(R13*1), Z17, Z3
 	VPDPWSSD.BCST (R8)(R13*2), Z16, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z17, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z16, Z6
 	VPDPWSSD.BCST (R8), Z17, Z7
 	VPDPWSSD.BCST (R8)(R13*1), Z16, Z8
 	VPDPWSSD.BCST (R8)(R13*1), Z17, Z9
 	VPDPWSSD.BCST (R8)(R13*2), Z16, Z10
 	VPDPWSSD.BCST (R8)(R13*2), Z17, Z11
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z16, Z12
 	VPDPWSSD.BCST (R8), Z17, Z13
 	VPDPWSSD.BCST (R8)(R13*1), Z16, Z14
@@ -4283,71 +4344,71 @@ scaled:
 	VMULPS           Z16, Z14, Z14
 	VMULPS           Z17, Z15, Z15
 	LEAQ             (R11)(R12*1), R8
-	MOVQ             R9, 72(SP)
-	MOVQ             56(SP), R9
+	MOVQ             R9, 80(SP)
+	MOVQ             64(SP), R9
 	VMOVUPS          (R9), Z16
 	VFMADD231PS.BCST (R8), Z0, Z16
 	VMOVUPS          Z16, (R9)
 	VMOVUPS          64(R9), Z17
 	VFMADD231PS.BCST (R8), Z1, Z17
 	VMOVUPS          Z17, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z18
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z18
 	VMOVUPS          Z18, (R9)
 	VMOVUPS          64(R9), Z19
 	VFMADD231PS.BCST (R8)(R13*1), Z3, Z19
 	VMOVUPS          Z19, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z20
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z20
 	VMOVUPS          Z20, (R9)
 	VMOVUPS          64(R9), Z21
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z21
 	VMOVUPS          Z21, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z22
 	VFMADD231PS.BCST (R8), Z6, Z22
 	VMOVUPS          Z22, (R9)
 	VMOVUPS          64(R9), Z23
 	VFMADD231PS.BCST (R8), Z7, Z23
 	VMOVUPS          Z23, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z24
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z24
 	VMOVUPS          Z24, (R9)
 	VMOVUPS          64(R9), Z25
 	VFMADD231PS.BCST (R8)(R13*1), Z9, Z25
 	VMOVUPS          Z25, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z26
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z26
 	VMOVUPS          Z26, (R9)
 	VMOVUPS          64(R9), Z27
 	VFMADD231PS.BCST (R8)(R13*2), Z11, Z27
 	VMOVUPS          Z27, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z28
 	VFMADD231PS.BCST (R8), Z12, Z28
 	VMOVUPS          Z28, (R9)
 	VMOVUPS          64(R9), Z29
 	VFMADD231PS.BCST (R8), Z13, Z29
 	VMOVUPS          Z29, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z30
 	VFMADD231PS.BCST (R8)(R13*1), Z14, Z30
 	VMOVUPS          Z30, (R9)
 	VMOVUPS          64(R9), Z31
 	VFMADD231PS.BCST (R8)(R13*1), Z15, Z31
 	VMOVUPS          Z31, 64(R9)
-	MOVQ             72(SP), R9
+	MOVQ             80(SP), R9
 	JMP              converted
 
 // func DotP4VNNIx9x2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx9x2(SB), NOSPLIT, $80-8
+// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
+TEXT ·DotP4VNNIx9x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -4387,20 +4448,21 @@ TEXT ·DotP4VNNIx9x2(SB), NOSPLIT, $80-8
 	SUBQ    R11, R12
 	MOVQ    64(AX), R13
 	LEAQ    (R13)(R13*2), R8
-	MOVQ    R8, 48(SP)
+	MOVQ    R8, 56(SP)
 	MOVQ    32(AX), R14
 	MOVQ    8(AX), CX
 	MOVQ    72(AX), R8
-	MOVQ    R8, 56(SP)
-	MOVQ    80(AX), R8
 	MOVQ    R8, 64(SP)
+	MOVQ    80(AX), R8
+	MOVQ    R8, 72(SP)
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -4416,14 +4478,14 @@ segment:
 	VMOVDQA64    Z2, Z3
 	VPBROADCASTD (R8)(R13*2), Z4
 	VMOVDQA64    Z4, Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VMOVDQA64    Z6, Z7
 	VPBROADCASTD (R8)(R13*1), Z8
 	VMOVDQA64    Z8, Z9
 	VPBROADCASTD (R8)(R13*2), Z10
 	VMOVDQA64    Z10, Z11
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VMOVDQA64    Z12, Z13
 	VPBROADCASTD (R8)(R13*1), Z14
@@ -4554,6 +4616,8 @@ many:
 	VPBROADCASTD 12(BX)(SI*8), Z27
 	VPDPBUSD     Z27, Z20, Z16
 	VPDPBUSD     Z27, Z21, Z17
+	PREFETCHT1   (R10)
+	ADDQ         $0x00000040, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, DX
 	ADDQ         $0x00000100, AX
@@ -4593,47 +4657,47 @@ scales:
 	VCVTDQ2PS   Z17, Z17
 	TESTL       $0x00000100, (SP)
 	JNE         scaled
-	MOVQ        56(SP), R8
+	MOVQ        64(SP), R8
 	VFMADD213PS (R8), Z18, Z0
 	VMOVUPS     Z0, (R8)
 	VFMADD213PS 64(R8), Z19, Z1
 	VMOVUPS     Z1, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z18, Z2
 	VMOVUPS     Z2, (R8)
 	VFMADD213PS 64(R8), Z19, Z3
 	VMOVUPS     Z3, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z18, Z4
 	VMOVUPS     Z4, (R8)
 	VFMADD213PS 64(R8), Z19, Z5
 	VMOVUPS     Z5, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z18, Z6
 	VMOVUPS     Z6, (R8)
 	VFMADD213PS 64(R8), Z19, Z7
 	VMOVUPS     Z7, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z18, Z8
 	VMOVUPS     Z8, (R8)
 	VFMADD213PS 64(R8), Z19, Z9
 	VMOVUPS     Z9, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z18, Z10
 	VMOVUPS     Z10, (R8)
 	VFMADD213PS 64(R8), Z19, Z11
 	VMOVUPS     Z11, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z18, Z12
 	VMOVUPS     Z12, (R8)
 	VFMADD213PS 64(R8), Z19, Z13
 	VMOVUPS     Z13, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z18, Z14
 	VMOVUPS     Z14, (R8)
 	VFMADD213PS 64(R8), Z19, Z15
 	VMOVUPS     Z15, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z18, Z16
 	VMOVUPS     Z16, (R8)
 	VFMADD213PS 64(R8), Z19, Z17
@@ -4641,7 +4705,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -4650,12 +4715,15 @@ converted:
 	JNE  block
 
 done:
+	MOVQ c+0(FP), AX
+	MOVQ R10, 112(AX)
 	VZEROUPPER
 	RET
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -4666,7 +4734,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -4682,14 +4750,14 @@ segment_on:
 	VPADDD.BCST (R8)(R13*1), Z3, Z3
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8), Z7, Z7
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*1), Z9, Z9
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
 	VPADDD.BCST (R8)(R13*2), Z11, Z11
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	VPADDD.BCST (R8), Z13, Z13
 	VPADDD.BCST (R8)(R13*1), Z14, Z14
@@ -4719,32 +4787,33 @@ zeros:
 	VPXORD Z17, Z17, Z17
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z18
-	VPMOVZXBD (R10)(CX*1), Z19
+	VPMOVZXBD (R8), Z18
+	VPMOVZXBD (R8)(CX*1), Z19
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z18
-	VMOVDQU32 (R10)(CX*1), Z19
+	VMOVDQU32 (R8), Z18
+	VMOVDQU32 (R8)(CX*1), Z19
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z18, Z0
 	VPDPWSSD.BCST (R8), Z19, Z1
 	VPDPWSSD.BCST (R8)(R13*1), Z18, Z2
 	VPDPWSSD.BCST (R8)(R13*1), Z19, Z3
 	VPDPWSSD.BCST (R8)(R13*2), Z18, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z19, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z18, Z6
 	VPDPWSSD.BCST (R8), Z19, Z7
 	VPDPWSSD.BCST (R8)(R13*1), Z18, Z8
 	VPDPWSSD.BCST (R8)(R13*1), Z19, Z9
 	VPDPWSSD.BCST (R8)(R13*2), Z18, Z10
 	VPDPWSSD.BCST (R8)(R13*2), Z19, Z11
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z18, Z12
 	VPDPWSSD.BCST (R8), Z19, Z13
 	VPDPWSSD.BCST (R8)(R13*1), Z18, Z14
@@ -4824,78 +4893,78 @@ scaled:
 	VMULPS           Z18, Z16, Z16
 	VMULPS           Z19, Z17, Z17
 	LEAQ             (R11)(R12*1), R8
-	MOVQ             R9, 72(SP)
-	MOVQ             56(SP), R9
+	MOVQ             R9, 80(SP)
+	MOVQ             64(SP), R9
 	VMOVUPS          (R9), Z18
 	VFMADD231PS.BCST (R8), Z0, Z18
 	VMOVUPS          Z18, (R9)
 	VMOVUPS          64(R9), Z19
 	VFMADD231PS.BCST (R8), Z1, Z19
 	VMOVUPS          Z19, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z20
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z20
 	VMOVUPS          Z20, (R9)
 	VMOVUPS          64(R9), Z21
 	VFMADD231PS.BCST (R8)(R13*1), Z3, Z21
 	VMOVUPS          Z21, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z22
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z22
 	VMOVUPS          Z22, (R9)
 	VMOVUPS          64(R9), Z23
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z23
 	VMOVUPS          Z23, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z24
 	VFMADD231PS.BCST (R8), Z6, Z24
 	VMOVUPS          Z24, (R9)
 	VMOVUPS          64(R9), Z25
 	VFMADD231PS.BCST (R8), Z7, Z25
 	VMOVUPS          Z25, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z26
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z26
 	VMOVUPS          Z26, (R9)
 	VMOVUPS          64(R9), Z27
 	VFMADD231PS.BCST (R8)(R13*1), Z9, Z27
 	VMOVUPS          Z27, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z28
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z28
 	VMOVUPS          Z28, (R9)
 	VMOVUPS          64(R9), Z29
 	VFMADD231PS.BCST (R8)(R13*2), Z11, Z29
 	VMOVUPS          Z29, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z30
 	VFMADD231PS.BCST (R8), Z12, Z30
 	VMOVUPS          Z30, (R9)
 	VMOVUPS          64(R9), Z31
 	VFMADD231PS.BCST (R8), Z13, Z31
 	VMOVUPS          Z31, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z18
 	VFMADD231PS.BCST (R8)(R13*1), Z14, Z18
 	VMOVUPS          Z18, (R9)
 	VMOVUPS          64(R9), Z19
 	VFMADD231PS.BCST (R8)(R13*1), Z15, Z19
 	VMOVUPS          Z19, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z20
 	VFMADD231PS.BCST (R8)(R13*2), Z16, Z20
 	VMOVUPS          Z20, (R9)
 	VMOVUPS          64(R9), Z21
 	VFMADD231PS.BCST (R8)(R13*2), Z17, Z21
 	VMOVUPS          Z21, 64(R9)
-	MOVQ             72(SP), R9
+	MOVQ             80(SP), R9
 	JMP              converted
 
 // func DotP4VNNIx10x2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx10x2(SB), NOSPLIT, $80-8
+// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
+TEXT ·DotP4VNNIx10x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -4935,20 +5004,21 @@ TEXT ·DotP4VNNIx10x2(SB), NOSPLIT, $80-8
 	SUBQ    R11, R12
 	MOVQ    64(AX), R13
 	LEAQ    (R13)(R13*2), R8
-	MOVQ    R8, 48(SP)
+	MOVQ    R8, 56(SP)
 	MOVQ    32(AX), R14
 	MOVQ    8(AX), CX
 	MOVQ    72(AX), R8
-	MOVQ    R8, 56(SP)
-	MOVQ    80(AX), R8
 	MOVQ    R8, 64(SP)
+	MOVQ    80(AX), R8
+	MOVQ    R8, 72(SP)
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -4964,21 +5034,21 @@ segment:
 	VMOVDQA64    Z2, Z3
 	VPBROADCASTD (R8)(R13*2), Z4
 	VMOVDQA64    Z4, Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VMOVDQA64    Z6, Z7
 	VPBROADCASTD (R8)(R13*1), Z8
 	VMOVDQA64    Z8, Z9
 	VPBROADCASTD (R8)(R13*2), Z10
 	VMOVDQA64    Z10, Z11
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VMOVDQA64    Z12, Z13
 	VPBROADCASTD (R8)(R13*1), Z14
 	VMOVDQA64    Z14, Z15
 	VPBROADCASTD (R8)(R13*2), Z16
 	VMOVDQA64    Z16, Z17
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z18
 	VMOVDQA64    Z18, Z19
 
@@ -5117,6 +5187,8 @@ many:
 	VPBROADCASTD 12(DX)(SI*2), Z31
 	VPDPBUSD     Z31, Z22, Z18
 	VPDPBUSD     Z31, Z23, Z19
+	PREFETCHT1   (R10)
+	ADDQ         $0x00000040, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, DX
 	ADDQ         $0x00000100, AX
@@ -5158,52 +5230,52 @@ scales:
 	VCVTDQ2PS   Z19, Z19
 	TESTL       $0x00000100, (SP)
 	JNE         scaled
-	MOVQ        56(SP), R8
+	MOVQ        64(SP), R8
 	VFMADD213PS (R8), Z20, Z0
 	VMOVUPS     Z0, (R8)
 	VFMADD213PS 64(R8), Z21, Z1
 	VMOVUPS     Z1, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z20, Z2
 	VMOVUPS     Z2, (R8)
 	VFMADD213PS 64(R8), Z21, Z3
 	VMOVUPS     Z3, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z20, Z4
 	VMOVUPS     Z4, (R8)
 	VFMADD213PS 64(R8), Z21, Z5
 	VMOVUPS     Z5, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z20, Z6
 	VMOVUPS     Z6, (R8)
 	VFMADD213PS 64(R8), Z21, Z7
 	VMOVUPS     Z7, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z20, Z8
 	VMOVUPS     Z8, (R8)
 	VFMADD213PS 64(R8), Z21, Z9
 	VMOVUPS     Z9, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z20, Z10
 	VMOVUPS     Z10, (R8)
 	VFMADD213PS 64(R8), Z21, Z11
 	VMOVUPS     Z11, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z20, Z12
 	VMOVUPS     Z12, (R8)
 	VFMADD213PS 64(R8), Z21, Z13
 	VMOVUPS     Z13, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z20, Z14
 	VMOVUPS     Z14, (R8)
 	VFMADD213PS 64(R8), Z21, Z15
 	VMOVUPS     Z15, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z20, Z16
 	VMOVUPS     Z16, (R8)
 	VFMADD213PS 64(R8), Z21, Z17
 	VMOVUPS     Z17, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z20, Z18
 	VMOVUPS     Z18, (R8)
 	VFMADD213PS 64(R8), Z21, Z19
@@ -5211,7 +5283,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -5220,12 +5293,15 @@ converted:
 	JNE  block
 
 done:
+	MOVQ c+0(FP), AX
+	MOVQ R10, 112(AX)
 	VZEROUPPER
 	RET
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -5236,7 +5312,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -5252,21 +5328,21 @@ segment_on:
 	VPADDD.BCST (R8)(R13*1), Z3, Z3
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8), Z7, Z7
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*1), Z9, Z9
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
 	VPADDD.BCST (R8)(R13*2), Z11, Z11
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	VPADDD.BCST (R8), Z13, Z13
 	VPADDD.BCST (R8)(R13*1), Z14, Z14
 	VPADDD.BCST (R8)(R13*1), Z15, Z15
 	VPADDD.BCST (R8)(R13*2), Z16, Z16
 	VPADDD.BCST (R8)(R13*2), Z17, Z17
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z18, Z18
 	VPADDD.BCST (R8), Z19, Z19
 	JMP         lines
@@ -5294,39 +5370,40 @@ zeros:
 	VPXORD Z19, Z19, Z19
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z20
-	VPMOVZXBD (R10)(CX*1), Z21
+	VPMOVZXBD (R8), Z20
+	VPMOVZXBD (R8)(CX*1), Z21
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z20
-	VMOVDQU32 (R10)(CX*1), Z21
+	VMOVDQU32 (R8), Z20
+	VMOVDQU32 (R8)(CX*1), Z21
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z20, Z0
 	VPDPWSSD.BCST (R8), Z21, Z1
 	VPDPWSSD.BCST (R8)(R13*1), Z20, Z2
 	VPDPWSSD.BCST (R8)(R13*1), Z21, Z3
 	VPDPWSSD.BCST (R8)(R13*2), Z20, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z21, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z20, Z6
 	VPDPWSSD.BCST (R8), Z21, Z7
 	VPDPWSSD.BCST (R8)(R13*1), Z20, Z8
 	VPDPWSSD.BCST (R8)(R13*1), Z21, Z9
 	VPDPWSSD.BCST (R8)(R13*2), Z20, Z10
 	VPDPWSSD.BCST (R8)(R13*2), Z21, Z11
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z20, Z12
 	VPDPWSSD.BCST (R8), Z21, Z13
 	VPDPWSSD.BCST (R8)(R13*1), Z20, Z14
 	VPDPWSSD.BCST (R8)(R13*1), Z21, Z15
 	VPDPWSSD.BCST (R8)(R13*2), Z20, Z16
 	VPDPWSSD.BCST (R8)(R13*2), Z21, Z17
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z20, Z18
 	VPDPWSSD.BCST (R8), Z21, Z19
 	JMP           lines
@@ -5407,86 +5484,86 @@ scaled:
 	VMULPS           Z20, Z18, Z18
 	VMULPS           Z21, Z19, Z19
 	LEAQ             (R11)(R12*1), R8
-	MOVQ             R9, 72(SP)
-	MOVQ             56(SP), R9
+	MOVQ             R9, 80(SP)
+	MOVQ             64(SP), R9
 	VMOVUPS          (R9), Z20
 	VFMADD231PS.BCST (R8), Z0, Z20
 	VMOVUPS          Z20, (R9)
 	VMOVUPS          64(R9), Z21
 	VFMADD231PS.BCST (R8), Z1, Z21
 	VMOVUPS          Z21, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z22
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z22
 	VMOVUPS          Z22, (R9)
 	VMOVUPS          64(R9), Z23
 	VFMADD231PS.BCST (R8)(R13*1), Z3, Z23
 	VMOVUPS          Z23, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z24
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z24
 	VMOVUPS          Z24, (R9)
 	VMOVUPS          64(R9), Z25
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z25
 	VMOVUPS          Z25, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z26
 	VFMADD231PS.BCST (R8), Z6, Z26
 	VMOVUPS          Z26, (R9)
 	VMOVUPS          64(R9), Z27
 	VFMADD231PS.BCST (R8), Z7, Z27
 	VMOVUPS          Z27, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z28
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z28
 	VMOVUPS          Z28, (R9)
 	VMOVUPS          64(R9), Z29
 	VFMADD231PS.BCST (R8)(R13*1), Z9, Z29
 	VMOVUPS          Z29, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z30
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z30
 	VMOVUPS          Z30, (R9)
 	VMOVUPS          64(R9), Z31
 	VFMADD231PS.BCST (R8)(R13*2), Z11, Z31
 	VMOVUPS          Z31, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z20
 	VFMADD231PS.BCST (R8), Z12, Z20
 	VMOVUPS          Z20, (R9)
 	VMOVUPS          64(R9), Z21
 	VFMADD231PS.BCST (R8), Z13, Z21
 	VMOVUPS          Z21, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z22
 	VFMADD231PS.BCST (R8)(R13*1), Z14, Z22
 	VMOVUPS          Z22, (R9)
 	VMOVUPS          64(R9), Z23
 	VFMADD231PS.BCST (R8)(R13*1), Z15, Z23
 	VMOVUPS          Z23, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z24
 	VFMADD231PS.BCST (R8)(R13*2), Z16, Z24
 	VMOVUPS          Z24, (R9)
 	VMOVUPS          64(R9), Z25
 	VFMADD231PS.BCST (R8)(R13*2), Z17, Z25
 	VMOVUPS          Z25, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z26
 	VFMADD231PS.BCST (R8), Z18, Z26
 	VMOVUPS          Z26, (R9)
 	VMOVUPS          64(R9), Z27
 	VFMADD231PS.BCST (R8), Z19, Z27
 	VMOVUPS          Z27, 64(R9)
-	MOVQ             72(SP), R9
+	MOVQ             80(SP), R9
 	JMP              converted
 
 // func DotP4VNNIx11x2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx11x2(SB), NOSPLIT, $80-8
+// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
+TEXT ·DotP4VNNIx11x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -5526,20 +5603,21 @@ TEXT ·DotP4VNNIx11x2(SB), NOSPLIT, $80-8
 	SUBQ    R11, R12
 	MOVQ    64(AX), R13
 	LEAQ    (R13)(R13*2), R8
-	MOVQ    R8, 48(SP)
+	MOVQ    R8, 56(SP)
 	MOVQ    32(AX), R14
 	MOVQ    8(AX), CX
 	MOVQ    72(AX), R8
-	MOVQ    R8, 56(SP)
-	MOVQ    80(AX), R8
 	MOVQ    R8, 64(SP)
+	MOVQ    80(AX), R8
+	MOVQ    R8, 72(SP)
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -5555,21 +5633,21 @@ segment:
 	VMOVDQA64    Z2, Z3
 	VPBROADCASTD (R8)(R13*2), Z4
 	VMOVDQA64    Z4, Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VMOVDQA64    Z6, Z7
 	VPBROADCASTD (R8)(R13*1), Z8
 	VMOVDQA64    Z8, Z9
 	VPBROADCASTD (R8)(R13*2), Z10
 	VMOVDQA64    Z10, Z11
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VMOVDQA64    Z12, Z13
 	VPBROADCASTD (R8)(R13*1), Z14
 	VMOVDQA64    Z14, Z15
 	VPBROADCASTD (R8)(R13*2), Z16
 	VMOVDQA64    Z16, Z17
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z18
 	VMOVDQA64    Z18, Z19
 	VPBROADCASTD (R8)(R13*1), Z20
@@ -5722,6 +5800,8 @@ many:
 	VPBROADCASTD 12(BX)(BP*2), Z27
 	VPDPBUSD     Z27, Z24, Z20
 	VPDPBUSD     Z27, Z25, Z21
+	PREFETCHT1   (R10)
+	ADDQ         $0x00000040, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, DX
 	ADDQ         $0x00000100, AX
@@ -5765,57 +5845,57 @@ scales:
 	VCVTDQ2PS   Z21, Z21
 	TESTL       $0x00000100, (SP)
 	JNE         scaled
-	MOVQ        56(SP), R8
+	MOVQ        64(SP), R8
 	VFMADD213PS (R8), Z22, Z0
 	VMOVUPS     Z0, (R8)
 	VFMADD213PS 64(R8), Z23, Z1
 	VMOVUPS     Z1, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z22, Z2
 	VMOVUPS     Z2, (R8)
 	VFMADD213PS 64(R8), Z23, Z3
 	VMOVUPS     Z3, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z22, Z4
 	VMOVUPS     Z4, (R8)
 	VFMADD213PS 64(R8), Z23, Z5
 	VMOVUPS     Z5, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z22, Z6
 	VMOVUPS     Z6, (R8)
 	VFMADD213PS 64(R8), Z23, Z7
 	VMOVUPS     Z7, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z22, Z8
 	VMOVUPS     Z8, (R8)
 	VFMADD213PS 64(R8), Z23, Z9
 	VMOVUPS     Z9, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z22, Z10
 	VMOVUPS     Z10, (R8)
 	VFMADD213PS 64(R8), Z23, Z11
 	VMOVUPS     Z11, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z22, Z12
 	VMOVUPS     Z12, (R8)
 	VFMADD213PS 64(R8), Z23, Z13
 	VMOVUPS     Z13, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z22, Z14
 	VMOVUPS     Z14, (R8)
 	VFMADD213PS 64(R8), Z23, Z15
 	VMOVUPS     Z15, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z22, Z16
 	VMOVUPS     Z16, (R8)
 	VFMADD213PS 64(R8), Z23, Z17
 	VMOVUPS     Z17, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z22, Z18
 	VMOVUPS     Z18, (R8)
 	VFMADD213PS 64(R8), Z23, Z19
 	VMOVUPS     Z19, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z22, Z20
 	VMOVUPS     Z20, (R8)
 	VFMADD213PS 64(R8), Z23, Z21
@@ -5823,7 +5903,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -5832,12 +5913,15 @@ converted:
 	JNE  block
 
 done:
+	MOVQ c+0(FP), AX
+	MOVQ R10, 112(AX)
 	VZEROUPPER
 	RET
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -5848,7 +5932,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -5864,21 +5948,21 @@ segment_on:
 	VPADDD.BCST (R8)(R13*1), Z3, Z3
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8), Z7, Z7
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*1), Z9, Z9
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
 	VPADDD.BCST (R8)(R13*2), Z11, Z11
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	VPADDD.BCST (R8), Z13, Z13
 	VPADDD.BCST (R8)(R13*1), Z14, Z14
 	VPADDD.BCST (R8)(R13*1), Z15, Z15
 	VPADDD.BCST (R8)(R13*2), Z16, Z16
 	VPADDD.BCST (R8)(R13*2), Z17, Z17
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z18, Z18
 	VPADDD.BCST (R8), Z19, Z19
 	VPADDD.BCST (R8)(R13*1), Z20, Z20
@@ -5910,39 +5994,40 @@ zeros:
 	VPXORD Z21, Z21, Z21
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z22
-	VPMOVZXBD (R10)(CX*1), Z23
+	VPMOVZXBD (R8), Z22
+	VPMOVZXBD (R8)(CX*1), Z23
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z22
-	VMOVDQU32 (R10)(CX*1), Z23
+	VMOVDQU32 (R8), Z22
+	VMOVDQU32 (R8)(CX*1), Z23
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z22, Z0
 	VPDPWSSD.BCST (R8), Z23, Z1
 	VPDPWSSD.BCST (R8)(R13*1), Z22, Z2
 	VPDPWSSD.BCST (R8)(R13*1), Z23, Z3
 	VPDPWSSD.BCST (R8)(R13*2), Z22, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z23, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z22, Z6
 	VPDPWSSD.BCST (R8), Z23, Z7
 	VPDPWSSD.BCST (R8)(R13*1), Z22, Z8
 	VPDPWSSD.BCST (R8)(R13*1), Z23, Z9
 	VPDPWSSD.BCST (R8)(R13*2), Z22, Z10
 	VPDPWSSD.BCST (R8)(R13*2), Z23, Z11
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z22, Z12
 	VPDPWSSD.BCST (R8), Z23, Z13
 	VPDPWSSD.BCST (R8)(R13*1), Z22, Z14
 	VPDPWSSD.BCST (R8)(R13*1), Z23, Z15
 	VPDPWSSD.BCST (R8)(R13*2), Z22, Z16
 	VPDPWSSD.BCST (R8)(R13*2), Z23, Z17
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z22, Z18
 	VPDPWSSD.BCST (R8), Z23, Z19
 	VPDPWSSD.BCST (R8)(R13*1), Z22, Z20
@@ -6030,93 +6115,93 @@ scaled:
 	VMULPS           Z22, Z20, Z20
 	VMULPS           Z23, Z21, Z21
 	LEAQ             (R11)(R12*1), R8
-	MOVQ             R9, 72(SP)
-	MOVQ             56(SP), R9
+	MOVQ             R9, 80(SP)
+	MOVQ             64(SP), R9
 	VMOVUPS          (R9), Z22
 	VFMADD231PS.BCST (R8), Z0, Z22
 	VMOVUPS          Z22, (R9)
 	VMOVUPS          64(R9), Z23
 	VFMADD231PS.BCST (R8), Z1, Z23
 	VMOVUPS          Z23, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z24
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z24
 	VMOVUPS          Z24, (R9)
 	VMOVUPS          64(R9), Z25
 	VFMADD231PS.BCST (R8)(R13*1), Z3, Z25
 	VMOVUPS          Z25, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z26
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z26
 	VMOVUPS          Z26, (R9)
 	VMOVUPS          64(R9), Z27
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z27
 	VMOVUPS          Z27, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z28
 	VFMADD231PS.BCST (R8), Z6, Z28
 	VMOVUPS          Z28, (R9)
 	VMOVUPS          64(R9), Z29
 	VFMADD231PS.BCST (R8), Z7, Z29
 	VMOVUPS          Z29, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z30
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z30
 	VMOVUPS          Z30, (R9)
 	VMOVUPS          64(R9), Z31
 	VFMADD231PS.BCST (R8)(R13*1), Z9, Z31
 	VMOVUPS          Z31, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z22
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z22
 	VMOVUPS          Z22, (R9)
 	VMOVUPS          64(R9), Z23
 	VFMADD231PS.BCST (R8)(R13*2), Z11, Z23
 	VMOVUPS          Z23, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z24
 	VFMADD231PS.BCST (R8), Z12, Z24
 	VMOVUPS          Z24, (R9)
 	VMOVUPS          64(R9), Z25
 	VFMADD231PS.BCST (R8), Z13, Z25
 	VMOVUPS          Z25, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z26
 	VFMADD231PS.BCST (R8)(R13*1), Z14, Z26
 	VMOVUPS          Z26, (R9)
 	VMOVUPS          64(R9), Z27
 	VFMADD231PS.BCST (R8)(R13*1), Z15, Z27
 	VMOVUPS          Z27, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z28
 	VFMADD231PS.BCST (R8)(R13*2), Z16, Z28
 	VMOVUPS          Z28, (R9)
 	VMOVUPS          64(R9), Z29
 	VFMADD231PS.BCST (R8)(R13*2), Z17, Z29
 	VMOVUPS          Z29, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z30
 	VFMADD231PS.BCST (R8), Z18, Z30
 	VMOVUPS          Z30, (R9)
 	VMOVUPS          64(R9), Z31
 	VFMADD231PS.BCST (R8), Z19, Z31
 	VMOVUPS          Z31, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z22
 	VFMADD231PS.BCST (R8)(R13*1), Z20, Z22
 	VMOVUPS          Z22, (R9)
 	VMOVUPS          64(R9), Z23
 	VFMADD231PS.BCST (R8)(R13*1), Z21, Z23
 	VMOVUPS          Z23, 64(R9)
-	MOVQ             72(SP), R9
+	MOVQ             80(SP), R9
 	JMP              converted
 
 // func DotP4VNNIx12x2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV
-TEXT ·DotP4VNNIx12x2(SB), NOSPLIT, $80-8
+// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
+TEXT ·DotP4VNNIx12x2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -6156,20 +6241,21 @@ TEXT ·DotP4VNNIx12x2(SB), NOSPLIT, $80-8
 	SUBQ    R11, R12
 	MOVQ    64(AX), R13
 	LEAQ    (R13)(R13*2), R8
-	MOVQ    R8, 48(SP)
+	MOVQ    R8, 56(SP)
 	MOVQ    32(AX), R14
 	MOVQ    8(AX), CX
 	MOVQ    72(AX), R8
-	MOVQ    R8, 56(SP)
-	MOVQ    80(AX), R8
 	MOVQ    R8, 64(SP)
+	MOVQ    80(AX), R8
+	MOVQ    R8, 72(SP)
+	MOVQ    112(AX), R10
 	MOVQ    (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -6185,21 +6271,21 @@ segment:
 	VMOVDQA64    Z2, Z3
 	VPBROADCASTD (R8)(R13*2), Z4
 	VMOVDQA64    Z4, Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VMOVDQA64    Z6, Z7
 	VPBROADCASTD (R8)(R13*1), Z8
 	VMOVDQA64    Z8, Z9
 	VPBROADCASTD (R8)(R13*2), Z10
 	VMOVDQA64    Z10, Z11
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VMOVDQA64    Z12, Z13
 	VPBROADCASTD (R8)(R13*1), Z14
 	VMOVDQA64    Z14, Z15
 	VPBROADCASTD (R8)(R13*2), Z16
 	VMOVDQA64    Z16, Z17
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z18
 	VMOVDQA64    Z18, Z19
 	VPBROADCASTD (R8)(R13*1), Z20
@@ -6366,6 +6452,9 @@ many:
 	VPBROADCASTD 12(DX)(SI*4), Z31
 	VPDPBUSD     Z31, Z26, Z22
 	VPDPBUSD     Z31, Z27, Z23
+	PREFETCHT1   (R10)
+	PREFETCHT1   64(R10)
+	ADDQ         $0x00000080, R10
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, DX
 	ADDQ         $0x00000100, AX
@@ -6411,62 +6500,62 @@ scales:
 	VCVTDQ2PS   Z23, Z23
 	TESTL       $0x00000100, (SP)
 	JNE         scaled
-	MOVQ        56(SP), R8
+	MOVQ        64(SP), R8
 	VFMADD213PS (R8), Z24, Z0
 	VMOVUPS     Z0, (R8)
 	VFMADD213PS 64(R8), Z25, Z1
 	VMOVUPS     Z1, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z24, Z2
 	VMOVUPS     Z2, (R8)
 	VFMADD213PS 64(R8), Z25, Z3
 	VMOVUPS     Z3, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z24, Z4
 	VMOVUPS     Z4, (R8)
 	VFMADD213PS 64(R8), Z25, Z5
 	VMOVUPS     Z5, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z24, Z6
 	VMOVUPS     Z6, (R8)
 	VFMADD213PS 64(R8), Z25, Z7
 	VMOVUPS     Z7, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z24, Z8
 	VMOVUPS     Z8, (R8)
 	VFMADD213PS 64(R8), Z25, Z9
 	VMOVUPS     Z9, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z24, Z10
 	VMOVUPS     Z10, (R8)
 	VFMADD213PS 64(R8), Z25, Z11
 	VMOVUPS     Z11, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z24, Z12
 	VMOVUPS     Z12, (R8)
 	VFMADD213PS 64(R8), Z25, Z13
 	VMOVUPS     Z13, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z24, Z14
 	VMOVUPS     Z14, (R8)
 	VFMADD213PS 64(R8), Z25, Z15
 	VMOVUPS     Z15, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z24, Z16
 	VMOVUPS     Z16, (R8)
 	VFMADD213PS 64(R8), Z25, Z17
 	VMOVUPS     Z17, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z24, Z18
 	VMOVUPS     Z18, (R8)
 	VFMADD213PS 64(R8), Z25, Z19
 	VMOVUPS     Z19, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z24, Z20
 	VMOVUPS     Z20, (R8)
 	VFMADD213PS 64(R8), Z25, Z21
 	VMOVUPS     Z21, 64(R8)
-	ADDQ        64(SP), R8
+	ADDQ        72(SP), R8
 	VFMADD213PS (R8), Z24, Z22
 	VMOVUPS     Z22, (R8)
 	VFMADD213PS 64(R8), Z25, Z23
@@ -6474,7 +6563,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -6483,12 +6573,15 @@ converted:
 	JNE  block
 
 done:
+	MOVQ c+0(FP), AX
+	MOVQ R10, 112(AX)
 	VZEROUPPER
 	RET
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -6499,7 +6592,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -6515,21 +6608,21 @@ segment_on:
 	VPADDD.BCST (R8)(R13*1), Z3, Z3
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8), Z7, Z7
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*1), Z9, Z9
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
 	VPADDD.BCST (R8)(R13*2), Z11, Z11
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	VPADDD.BCST (R8), Z13, Z13
 	VPADDD.BCST (R8)(R13*1), Z14, Z14
 	VPADDD.BCST (R8)(R13*1), Z15, Z15
 	VPADDD.BCST (R8)(R13*2), Z16, Z16
 	VPADDD.BCST (R8)(R13*2), Z17, Z17
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z18, Z18
 	VPADDD.BCST (R8), Z19, Z19
 	VPADDD.BCST (R8)(R13*1), Z20, Z20
@@ -6565,39 +6658,40 @@ zeros:
 	VPXORD Z23, Z23, Z23
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z24
-	VPMOVZXBD (R10)(CX*1), Z25
+	VPMOVZXBD (R8), Z24
+	VPMOVZXBD (R8)(CX*1), Z25
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z24
-	VMOVDQU32 (R10)(CX*1), Z25
+	VMOVDQU32 (R8), Z24
+	VMOVDQU32 (R8)(CX*1), Z25
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z24, Z0
 	VPDPWSSD.BCST (R8), Z25, Z1
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z2
 	VPDPWSSD.BCST (R8)(R13*1), Z25, Z3
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z25, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z6
 	VPDPWSSD.BCST (R8), Z25, Z7
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z8
 	VPDPWSSD.BCST (R8)(R13*1), Z25, Z9
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z10
 	VPDPWSSD.BCST (R8)(R13*2), Z25, Z11
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z12
 	VPDPWSSD.BCST (R8), Z25, Z13
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z14
 	VPDPWSSD.BCST (R8)(R13*1), Z25, Z15
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z16
 	VPDPWSSD.BCST (R8)(R13*2), Z25, Z17
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z18
 	VPDPWSSD.BCST (R8), Z25, Z19
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z20
@@ -6692,93 +6786,93 @@ scaled:
 	VMULPS           Z24, Z22, Z22
 	VMULPS           Z25, Z23, Z23
 	LEAQ             (R11)(R12*1), R8
-	MOVQ             R9, 72(SP)
-	MOVQ             56(SP), R9
+	MOVQ             R9, 80(SP)
+	MOVQ             64(SP), R9
 	VMOVUPS          (R9), Z24
 	VFMADD231PS.BCST (R8), Z0, Z24
 	VMOVUPS          Z24, (R9)
 	VMOVUPS          64(R9), Z25
 	VFMADD231PS.BCST (R8), Z1, Z25
 	VMOVUPS          Z25, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z26
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z26
 	VMOVUPS          Z26, (R9)
 	VMOVUPS          64(R9), Z27
 	VFMADD231PS.BCST (R8)(R13*1), Z3, Z27
 	VMOVUPS          Z27, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z28
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z28
 	VMOVUPS          Z28, (R9)
 	VMOVUPS          64(R9), Z29
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z29
 	VMOVUPS          Z29, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z30
 	VFMADD231PS.BCST (R8), Z6, Z30
 	VMOVUPS          Z30, (R9)
 	VMOVUPS          64(R9), Z31
 	VFMADD231PS.BCST (R8), Z7, Z31
 	VMOVUPS          Z31, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z24
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z24
 	VMOVUPS          Z24, (R9)
 	VMOVUPS          64(R9), Z25
 	VFMADD231PS.BCST (R8)(R13*1), Z9, Z25
 	VMOVUPS          Z25, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z26
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z26
 	VMOVUPS          Z26, (R9)
 	VMOVUPS          64(R9), Z27
 	VFMADD231PS.BCST (R8)(R13*2), Z11, Z27
 	VMOVUPS          Z27, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z28
 	VFMADD231PS.BCST (R8), Z12, Z28
 	VMOVUPS          Z28, (R9)
 	VMOVUPS          64(R9), Z29
 	VFMADD231PS.BCST (R8), Z13, Z29
 	VMOVUPS          Z29, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z30
 	VFMADD231PS.BCST (R8)(R13*1), Z14, Z30
 	VMOVUPS          Z30, (R9)
 	VMOVUPS          64(R9), Z31
 	VFMADD231PS.BCST (R8)(R13*1), Z15, Z31
 	VMOVUPS          Z31, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z24
 	VFMADD231PS.BCST (R8)(R13*2), Z16, Z24
 	VMOVUPS          Z24, (R9)
 	VMOVUPS          64(R9), Z25
 	VFMADD231PS.BCST (R8)(R13*2), Z17, Z25
 	VMOVUPS          Z25, 64(R9)
-	ADDQ             48(SP), R8
-	ADDQ             64(SP), R9
+	ADDQ             56(SP), R8
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z26
 	VFMADD231PS.BCST (R8), Z18, Z26
 	VMOVUPS          Z26, (R9)
 	VMOVUPS          64(R9), Z27
 	VFMADD231PS.BCST (R8), Z19, Z27
 	VMOVUPS          Z27, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z28
 	VFMADD231PS.BCST (R8)(R13*1), Z20, Z28
 	VMOVUPS          Z28, (R9)
 	VMOVUPS          64(R9), Z29
 	VFMADD231PS.BCST (R8)(R13*1), Z21, Z29
 	VMOVUPS          Z29, 64(R9)
-	ADDQ             64(SP), R9
+	ADDQ             72(SP), R9
 	VMOVUPS          (R9), Z30
 	VFMADD231PS.BCST (R8)(R13*2), Z22, Z30
 	VMOVUPS          Z30, (R9)
 	VMOVUPS          64(R9), Z31
 	VFMADD231PS.BCST (R8)(R13*2), Z23, Z31
 	VMOVUPS          Z31, 64(R9)
-	MOVQ             72(SP), R9
+	MOVQ             80(SP), R9
 	JMP              converted

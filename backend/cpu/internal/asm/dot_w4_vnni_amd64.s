@@ -7,18 +7,18 @@
 //
 // Registers: AX next line, CX bytes to the second tile, BX x of row 0, DX x of row 7,
 // SI, DI and BP one, three and five steps of x, up to three rows of packed weights DI
-// Call.Ahead, R8 lines left in the segment, R9 and R10
-// its scales and zeros, R11 Side of row 0, R12 from there to Scales, R13 the step of
+// Call.Ahead, R8 lines left in the segment, R9 its scales, R10 what to fetch
+// next, R11 Side of row 0, R12 from there to Scales, R13 the step of
 // both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 // int32 sums, then as many float sums as rows and tiles need, which stay in memory
-// for two tiles of more than six rows;
+// for two tiles of more than seven rows;
 // after them low and high codes of two lines, and the low nibbles' mask.
 
 #include "textflag.h"
 
 // func DotW4VNNIx1(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx1(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx1(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -67,7 +67,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -143,7 +143,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -160,7 +161,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -171,7 +173,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -191,16 +193,17 @@ zeros:
 	VPXOR X3, X3, X3
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z5
+	VPMOVZXBD (R8), Z5
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z5
+	VMOVDQU32 (R8), Z5
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z5, Z0
 	JMP           lines
 
@@ -237,7 +240,7 @@ scaled:
 
 // func DotW4VNNIx2(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx2(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx2(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -288,7 +291,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -373,7 +376,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -392,7 +396,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -403,7 +408,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -424,16 +429,17 @@ zeros:
 	VPXOR X3, X3, X3
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z6
+	VPMOVZXBD (R8), Z6
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z6
+	VMOVDQU32 (R8), Z6
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z6, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z6, Z2
 	JMP           lines
@@ -475,7 +481,7 @@ scaled:
 
 // func DotW4VNNIx3(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx3(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx3(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -527,7 +533,7 @@ block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -625,7 +631,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -645,7 +652,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -656,7 +664,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -680,16 +688,17 @@ zeros:
 	VPXOR X5, X5, X5
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z9
+	VPMOVZXBD (R8), Z9
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z9
+	VMOVDQU32 (R8), Z9
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z9, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z9, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z9, Z4
@@ -736,7 +745,7 @@ scaled:
 
 // func DotW4VNNIx4(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx4(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx4(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -773,7 +782,7 @@ TEXT ·DotW4VNNIx4(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -787,13 +796,14 @@ TEXT ·DotW4VNNIx4(SB), NOSPLIT, $80-8
 	ADDQ         R10, R8
 	VMOVUPS      (R8), Z11
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -806,7 +816,7 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPXOR        X1, X1, X1
 	VPXOR        X3, X3, X3
@@ -845,6 +855,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*1), Z15, Z3
 	VPDPBUSD.BCST 12(BX)(SI*2), Z15, Z5
 	VPDPBUSD.BCST 12(BX)(DI*1), Z15, Z7
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000080, AX
 	SUBL          $0x02, R8
@@ -879,7 +891,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -888,6 +901,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -902,7 +917,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -913,7 +929,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -926,7 +942,7 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	JMP         lines
 
@@ -941,20 +957,21 @@ zeros:
 	VPXOR X7, X7, X7
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z12
+	VPMOVZXBD (R8), Z12
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z12
+	VMOVDQU32 (R8), Z12
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z12, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z12, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z12, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z12, Z6
 	JMP           lines
 
@@ -998,13 +1015,13 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z8
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z9
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z10
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z11
 	JMP              converted
 
 // func DotW4VNNIx5(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx5(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx5(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1041,7 +1058,7 @@ TEXT ·DotW4VNNIx5(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -1056,13 +1073,14 @@ TEXT ·DotW4VNNIx5(SB), NOSPLIT, $80-8
 	VMOVUPS      (R8), Z13
 	VMOVUPS      (R8)(R9*1), Z14
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1075,7 +1093,7 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z8
 	VPXOR        X1, X1, X1
@@ -1120,6 +1138,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*2), Z18, Z5
 	VPDPBUSD.BCST 12(BX)(DI*1), Z18, Z7
 	VPDPBUSD.BCST 12(BX)(SI*4), Z18, Z9
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000080, AX
 	SUBL          $0x02, R8
@@ -1157,7 +1177,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -1166,6 +1187,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1181,7 +1204,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -1192,7 +1216,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1205,7 +1229,7 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	JMP         lines
@@ -1223,20 +1247,21 @@ zeros:
 	VPXOR X9, X9, X9
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z15
+	VPMOVZXBD (R8), Z15
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z15
+	VMOVDQU32 (R8), Z15
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z15, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z15, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z15, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z15, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z15, Z8
 	JMP           lines
@@ -1284,14 +1309,14 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z10
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z11
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z12
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z13
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z14
 	JMP              converted
 
 // func DotW4VNNIx6(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx6(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx6(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1329,7 +1354,7 @@ TEXT ·DotW4VNNIx6(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -1345,13 +1370,14 @@ TEXT ·DotW4VNNIx6(SB), NOSPLIT, $80-8
 	VMOVUPS      (R8)(R9*1), Z16
 	VMOVUPS      (R8)(R9*2), Z17
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1364,7 +1390,7 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z8
 	VPBROADCASTD (R8)(R13*2), Z10
@@ -1415,6 +1441,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(DI*1), Z21, Z7
 	VPDPBUSD.BCST 12(BX)(SI*4), Z21, Z9
 	VPDPBUSD.BCST 12(BX)(BP*1), Z21, Z11
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000080, AX
 	SUBL          $0x02, R8
@@ -1455,7 +1483,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -1464,6 +1493,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1480,7 +1511,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -1491,7 +1523,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1504,7 +1536,7 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
@@ -1525,20 +1557,21 @@ zeros:
 	VPXOR X11, X11, X11
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z18
+	VPMOVZXBD (R8), Z18
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z18
+	VMOVDQU32 (R8), Z18
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z18, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z18, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z18, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z18, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z18, Z8
 	VPDPWSSD.BCST (R8)(R13*2), Z18, Z10
@@ -1590,7 +1623,7 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z12
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z13
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z14
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z15
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z16
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z17
@@ -1598,7 +1631,7 @@ scaled:
 
 // func DotW4VNNIx7(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx7(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx7(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1636,7 +1669,7 @@ TEXT ·DotW4VNNIx7(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -1654,13 +1687,14 @@ TEXT ·DotW4VNNIx7(SB), NOSPLIT, $80-8
 	ADDQ         R10, R8
 	VMOVUPS      (R8), Z20
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1673,11 +1707,11 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z8
 	VPBROADCASTD (R8)(R13*2), Z10
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VPXOR        X1, X1, X1
 	VPXOR        X3, X3, X3
@@ -1731,6 +1765,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*4), Z24, Z9
 	VPDPBUSD.BCST 12(BX)(BP*1), Z24, Z11
 	VPDPBUSD.BCST 12(BX)(DI*2), Z24, Z13
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x00000080, AX
 	SUBL          $0x02, R8
@@ -1774,7 +1810,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -1783,6 +1820,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -1801,7 +1840,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -1812,7 +1852,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -1825,11 +1865,11 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	JMP         lines
 
@@ -1850,24 +1890,25 @@ zeros:
 	VPXOR X13, X13, X13
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z21
+	VPMOVZXBD (R8), Z21
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z21
+	VMOVDQU32 (R8), Z21
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z21, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z21, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z21, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z21, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z21, Z8
 	VPDPWSSD.BCST (R8)(R13*2), Z21, Z10
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z21, Z12
 	JMP           lines
 
@@ -1920,17 +1961,17 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z14
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z15
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z16
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z17
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z18
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z19
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z12, Z20
 	JMP              converted
 
 // func DotW4VNNIx8(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx8(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx8(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -1970,7 +2011,7 @@ TEXT ·DotW4VNNIx8(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -1989,13 +2030,14 @@ TEXT ·DotW4VNNIx8(SB), NOSPLIT, $80-8
 	VMOVUPS      (R8), Z22
 	VMOVUPS      (R8)(R9*1), Z23
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2008,11 +2050,11 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z8
 	VPBROADCASTD (R8)(R13*2), Z10
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VPBROADCASTD (R8)(R13*1), Z14
 	VPXOR        X1, X1, X1
@@ -2072,6 +2114,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(BP*1), Z27, Z11
 	VPDPBUSD.BCST 12(BX)(DI*2), Z27, Z13
 	VPDPBUSD.BCST 12(DX), Z27, Z15
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000080, AX
@@ -2119,7 +2163,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -2128,6 +2173,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2147,7 +2194,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -2158,7 +2206,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2171,11 +2219,11 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	VPADDD.BCST (R8)(R13*1), Z14, Z14
 	JMP         lines
@@ -2199,24 +2247,25 @@ zeros:
 	VPXOR X15, X15, X15
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z24
+	VPMOVZXBD (R8), Z24
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z24
+	VMOVDQU32 (R8), Z24
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z24, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z8
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z10
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z12
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z14
 	JMP           lines
@@ -2274,18 +2323,18 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z16
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z17
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z18
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z19
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z20
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z21
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z12, Z22
 	VFMADD231PS.BCST (R8)(R13*1), Z14, Z23
 	JMP              converted
 
 // func DotW4VNNIx9(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx9(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx9(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -2325,7 +2374,7 @@ TEXT ·DotW4VNNIx9(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -2345,13 +2394,14 @@ TEXT ·DotW4VNNIx9(SB), NOSPLIT, $80-8
 	VMOVUPS      (R8)(R9*1), Z25
 	VMOVUPS      (R8)(R9*2), Z26
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2364,11 +2414,11 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z2
 	VPBROADCASTD (R8)(R13*2), Z4
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z8
 	VPBROADCASTD (R8)(R13*2), Z10
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z12
 	VPBROADCASTD (R8)(R13*1), Z14
 	VPBROADCASTD (R8)(R13*2), Z16
@@ -2434,6 +2484,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(DI*2), Z30, Z13
 	VPDPBUSD.BCST 12(DX), Z30, Z15
 	VPDPBUSD.BCST 12(BX)(SI*8), Z30, Z17
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000080, AX
@@ -2484,7 +2536,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -2493,6 +2546,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2513,7 +2568,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -2524,7 +2580,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2537,11 +2593,11 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z2, Z2
 	VPADDD.BCST (R8)(R13*2), Z4, Z4
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z8, Z8
 	VPADDD.BCST (R8)(R13*2), Z10, Z10
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z12, Z12
 	VPADDD.BCST (R8)(R13*1), Z14, Z14
 	VPADDD.BCST (R8)(R13*2), Z16, Z16
@@ -2568,24 +2624,25 @@ zeros:
 	VPXORD Z17, Z17, Z17
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z27
+	VPMOVZXBD (R8), Z27
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z27
+	VMOVDQU32 (R8), Z27
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z27, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z27, Z2
 	VPDPWSSD.BCST (R8)(R13*2), Z27, Z4
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z27, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z27, Z8
 	VPDPWSSD.BCST (R8)(R13*2), Z27, Z10
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z27, Z12
 	VPDPWSSD.BCST (R8)(R13*1), Z27, Z14
 	VPDPWSSD.BCST (R8)(R13*2), Z27, Z16
@@ -2647,11 +2704,11 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z18
 	VFMADD231PS.BCST (R8)(R13*1), Z2, Z19
 	VFMADD231PS.BCST (R8)(R13*2), Z4, Z20
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z21
 	VFMADD231PS.BCST (R8)(R13*1), Z8, Z22
 	VFMADD231PS.BCST (R8)(R13*2), Z10, Z23
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z12, Z24
 	VFMADD231PS.BCST (R8)(R13*1), Z14, Z25
 	VFMADD231PS.BCST (R8)(R13*2), Z16, Z26
@@ -2659,7 +2716,7 @@ scaled:
 
 // func DotW4VNNIx10(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx10(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx10(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -2699,7 +2756,7 @@ TEXT ·DotW4VNNIx10(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -2721,13 +2778,14 @@ TEXT ·DotW4VNNIx10(SB), NOSPLIT, $80-8
 	ADDQ         R10, R8
 	VMOVUPS      (R8), Z19
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2740,15 +2798,15 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z1
 	VPBROADCASTD (R8)(R13*2), Z2
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z3
 	VPBROADCASTD (R8)(R13*1), Z4
 	VPBROADCASTD (R8)(R13*2), Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z7
 	VPBROADCASTD (R8)(R13*2), Z8
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z9
 
 lines:
@@ -2807,6 +2865,8 @@ many:
 	VPDPBUSD.BCST 12(DX), Z23, Z7
 	VPDPBUSD.BCST 12(BX)(SI*8), Z23, Z8
 	VPDPBUSD.BCST 12(DX)(SI*2), Z23, Z9
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000080, AX
@@ -2850,7 +2910,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -2859,6 +2920,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -2881,7 +2944,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -2892,7 +2956,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -2905,15 +2969,15 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z1, Z1
 	VPADDD.BCST (R8)(R13*2), Z2, Z2
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z3, Z3
 	VPADDD.BCST (R8)(R13*1), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z7, Z7
 	VPADDD.BCST (R8)(R13*2), Z8, Z8
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z9, Z9
 	JMP         lines
 
@@ -2930,28 +2994,29 @@ zeros:
 	VPXOR X9, X9, X9
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z20
+	VPMOVZXBD (R8), Z20
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z20
+	VMOVDQU32 (R8), Z20
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z20, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z20, Z1
 	VPDPWSSD.BCST (R8)(R13*2), Z20, Z2
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z20, Z3
 	VPDPWSSD.BCST (R8)(R13*1), Z20, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z20, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z20, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z20, Z7
 	VPDPWSSD.BCST (R8)(R13*2), Z20, Z8
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z20, Z9
 	JMP           lines
 
@@ -3014,21 +3079,21 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z10
 	VFMADD231PS.BCST (R8)(R13*1), Z1, Z11
 	VFMADD231PS.BCST (R8)(R13*2), Z2, Z12
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z3, Z13
 	VFMADD231PS.BCST (R8)(R13*1), Z4, Z14
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z15
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z16
 	VFMADD231PS.BCST (R8)(R13*1), Z7, Z17
 	VFMADD231PS.BCST (R8)(R13*2), Z8, Z18
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z9, Z19
 	JMP              converted
 
 // func DotW4VNNIx11(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx11(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx11(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -3068,7 +3133,7 @@ TEXT ·DotW4VNNIx11(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -3091,13 +3156,14 @@ TEXT ·DotW4VNNIx11(SB), NOSPLIT, $80-8
 	VMOVUPS      (R8), Z20
 	VMOVUPS      (R8)(R9*1), Z21
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3110,15 +3176,15 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z1
 	VPBROADCASTD (R8)(R13*2), Z2
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z3
 	VPBROADCASTD (R8)(R13*1), Z4
 	VPBROADCASTD (R8)(R13*2), Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z7
 	VPBROADCASTD (R8)(R13*2), Z8
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z9
 	VPBROADCASTD (R8)(R13*1), Z10
 
@@ -3182,6 +3248,8 @@ many:
 	VPDPBUSD.BCST 12(BX)(SI*8), Z25, Z8
 	VPDPBUSD.BCST 12(DX)(SI*2), Z25, Z9
 	VPDPBUSD.BCST 12(BX)(BP*2), Z25, Z10
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000080, AX
@@ -3227,7 +3295,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -3236,6 +3305,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -3259,7 +3330,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -3270,7 +3342,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3283,15 +3355,15 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z1, Z1
 	VPADDD.BCST (R8)(R13*2), Z2, Z2
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z3, Z3
 	VPADDD.BCST (R8)(R13*1), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z7, Z7
 	VPADDD.BCST (R8)(R13*2), Z8, Z8
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z9, Z9
 	VPADDD.BCST (R8)(R13*1), Z10, Z10
 	JMP         lines
@@ -3310,28 +3382,29 @@ zeros:
 	VPXOR X10, X10, X10
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z22
+	VPMOVZXBD (R8), Z22
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z22
+	VMOVDQU32 (R8), Z22
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z22, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z22, Z1
 	VPDPWSSD.BCST (R8)(R13*2), Z22, Z2
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z22, Z3
 	VPDPWSSD.BCST (R8)(R13*1), Z22, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z22, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z22, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z22, Z7
 	VPDPWSSD.BCST (R8)(R13*2), Z22, Z8
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z22, Z9
 	VPDPWSSD.BCST (R8)(R13*1), Z22, Z10
 	JMP           lines
@@ -3398,22 +3471,22 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z11
 	VFMADD231PS.BCST (R8)(R13*1), Z1, Z12
 	VFMADD231PS.BCST (R8)(R13*2), Z2, Z13
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z3, Z14
 	VFMADD231PS.BCST (R8)(R13*1), Z4, Z15
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z16
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z17
 	VFMADD231PS.BCST (R8)(R13*1), Z7, Z18
 	VFMADD231PS.BCST (R8)(R13*2), Z8, Z19
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z9, Z20
 	VFMADD231PS.BCST (R8)(R13*1), Z10, Z21
 	JMP              converted
 
 // func DotW4VNNIx12(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4VNNIx12(SB), NOSPLIT, $80-8
+TEXT ·DotW4VNNIx12(SB), NOSPLIT, $88-8
 	MOVQ c+0(FP), AX
 	MOVL 88(AX), R8
 
@@ -3453,7 +3526,7 @@ TEXT ·DotW4VNNIx12(SB), NOSPLIT, $80-8
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	LEAQ         (R13)(R13*2), R8
-	MOVQ         R8, 48(SP)
+	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
@@ -3477,13 +3550,14 @@ TEXT ·DotW4VNNIx12(SB), NOSPLIT, $80-8
 	VMOVUPS      (R8)(R9*1), Z22
 	VMOVUPS      (R8)(R9*2), Z23
 	MOVQ         c+0(FP), AX
+	MOVQ         112(AX), R10
 	MOVQ         (AX), AX
 
 block:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3496,15 +3570,15 @@ segment:
 	VPBROADCASTD (R8), Z0
 	VPBROADCASTD (R8)(R13*1), Z1
 	VPBROADCASTD (R8)(R13*2), Z2
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z3
 	VPBROADCASTD (R8)(R13*1), Z4
 	VPBROADCASTD (R8)(R13*2), Z5
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z6
 	VPBROADCASTD (R8)(R13*1), Z7
 	VPBROADCASTD (R8)(R13*2), Z8
-	ADDQ         48(SP), R8
+	ADDQ         56(SP), R8
 	VPBROADCASTD (R8), Z9
 	VPBROADCASTD (R8)(R13*1), Z10
 	VPBROADCASTD (R8)(R13*2), Z11
@@ -3573,6 +3647,8 @@ many:
 	VPDPBUSD.BCST 12(DX)(SI*2), Z27, Z9
 	VPDPBUSD.BCST 12(BX)(BP*2), Z27, Z10
 	VPDPBUSD.BCST 12(DX)(SI*4), Z27, Z11
+	PREFETCHT1    (R10)
+	ADDQ          $0x00000040, R10
 	ADDQ          $0x10, BX
 	ADDQ          $0x10, DX
 	ADDQ          $0x00000080, AX
@@ -3620,7 +3696,8 @@ scales:
 
 converted:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment
@@ -3629,6 +3706,8 @@ converted:
 	JNE  block
 
 done:
+	MOVQ    c+0(FP), AX
+	MOVQ    R10, 112(AX)
 	MOVQ    c+0(FP), AX
 	MOVQ    72(AX), R8
 	MOVQ    80(AX), R9
@@ -3653,7 +3732,8 @@ done:
 
 goes_on:
 	ADDQ 16(SP), R9
-	ADDQ 32(SP), R10
+	MOVQ 32(SP), R8
+	ADDQ R8, 48(SP)
 	ADDQ $0x04, R11
 	CMPL R15, $0x01
 	JNE  segment_on
@@ -3664,7 +3744,7 @@ goes_on:
 	// The header: 4 segments' scales, and zeros.
 	MOVQ    AX, R9
 	ADDQ    24(SP), AX
-	MOVQ    AX, R10
+	MOVQ    AX, 48(SP)
 	ADDQ    40(SP), AX
 	MOVBLZX 4(R14), R8
 	MOVBLZX 5(R14), R15
@@ -3677,15 +3757,15 @@ segment_on:
 	VPADDD.BCST (R8), Z0, Z0
 	VPADDD.BCST (R8)(R13*1), Z1, Z1
 	VPADDD.BCST (R8)(R13*2), Z2, Z2
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z3, Z3
 	VPADDD.BCST (R8)(R13*1), Z4, Z4
 	VPADDD.BCST (R8)(R13*2), Z5, Z5
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z6, Z6
 	VPADDD.BCST (R8)(R13*1), Z7, Z7
 	VPADDD.BCST (R8)(R13*2), Z8, Z8
-	ADDQ        48(SP), R8
+	ADDQ        56(SP), R8
 	VPADDD.BCST (R8), Z9, Z9
 	VPADDD.BCST (R8)(R13*1), Z10, Z10
 	VPADDD.BCST (R8)(R13*2), Z11, Z11
@@ -3706,28 +3786,29 @@ zeros:
 	VPXOR X11, X11, X11
 
 zeros_on:
-	MOVQ      R11, R8
+	MOVQ      48(SP), R8
 	TESTB     $0x08, (SP)
 	JNE       pairs
-	VPMOVZXBD (R10), Z24
+	VPMOVZXBD (R8), Z24
 	JMP       multiply_zeros
 
 pairs:
-	VMOVDQU32 (R10), Z24
+	VMOVDQU32 (R8), Z24
 
 multiply_zeros:
+	MOVQ          R11, R8
 	VPDPWSSD.BCST (R8), Z24, Z0
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z1
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z2
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z3
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z4
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z5
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z6
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z7
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z8
-	ADDQ          48(SP), R8
+	ADDQ          56(SP), R8
 	VPDPWSSD.BCST (R8), Z24, Z9
 	VPDPWSSD.BCST (R8)(R13*1), Z24, Z10
 	VPDPWSSD.BCST (R8)(R13*2), Z24, Z11
@@ -3798,15 +3879,15 @@ scaled:
 	VFMADD231PS.BCST (R8), Z0, Z12
 	VFMADD231PS.BCST (R8)(R13*1), Z1, Z13
 	VFMADD231PS.BCST (R8)(R13*2), Z2, Z14
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z3, Z15
 	VFMADD231PS.BCST (R8)(R13*1), Z4, Z16
 	VFMADD231PS.BCST (R8)(R13*2), Z5, Z17
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z6, Z18
 	VFMADD231PS.BCST (R8)(R13*1), Z7, Z19
 	VFMADD231PS.BCST (R8)(R13*2), Z8, Z20
-	ADDQ             48(SP), R8
+	ADDQ             56(SP), R8
 	VFMADD231PS.BCST (R8), Z9, Z21
 	VFMADD231PS.BCST (R8)(R13*1), Z10, Z22
 	VFMADD231PS.BCST (R8)(R13*2), Z11, Z23

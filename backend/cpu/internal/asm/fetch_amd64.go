@@ -2,10 +2,8 @@
 
 package asm
 
-import "unsafe"
-
 // Fetch asks for so many lines of 64 bytes from p on, for the second cache, and waits for none.
 // They need not be there.
 //
 //go:noescape
-func Fetch(p unsafe.Pointer, lines uintptr)
+func Fetch(p uintptr, lines uintptr)

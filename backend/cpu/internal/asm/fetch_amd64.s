@@ -6,7 +6,7 @@
 
 #include "textflag.h"
 
-// func Fetch(p unsafe.Pointer, lines uintptr)
+// func Fetch(p uintptr, lines uintptr)
 // Requires: MMX+
 TEXT ·Fetch(SB), NOSPLIT, $0-16
 	MOVQ  p+0(FP), AX

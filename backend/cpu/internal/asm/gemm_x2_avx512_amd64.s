@@ -7,7 +7,7 @@
 // Maths: the package's exact sums, s = 1 for plain weights.
 // Registers: AX and R10 next weights of two tiles, BX x, DX and DI x of rows 4 and 8,
 // SI and R8 one and three steps of x, CX features left, R9 and R11 scales, R12
-// segments left, R13 Block, R14 Y, R15 its step; with up to three rows DX and DI
+// segments left, R13 Block, R14 Y, R15 its step, BP what to fetch next; with up to three rows DX and DI
 // bytes of a segment of x and of weights, R8 x of the second segment, and with one
 // row SI and R8 bytes of three;
 // Z0 to Z23 sums, Z24 and Z25 weights, then scales, Z26 x. The frame counts blocks.
@@ -15,7 +15,7 @@
 #include "textflag.h"
 
 // func GemmAVX512x1x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmAVX512x1x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -27,6 +27,7 @@ TEXT ·GemmAVX512x1x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 
 block:
 	MOVBQZX 4(R13), R12
@@ -135,6 +136,8 @@ features:
 	VBROADCASTSS 12(BX)(SI*1), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+256, AX
 	ADDQ         $+256, R10
 	ADDQ         $0x10, BX
@@ -197,6 +200,8 @@ feature:
 	VBROADCASTSS 12(BX), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+256, AX
 	ADDQ         $+256, R10
 	ADDQ         $0x10, BX
@@ -218,11 +223,13 @@ next:
 	ADDQ $0x08, R13
 	DECQ (SP)
 	JNE  block
+	MOVQ c+0(FP), DI
+	MOVQ BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmAVX512x2x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmAVX512x2x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -234,6 +241,7 @@ TEXT ·GemmAVX512x2x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 
 block:
@@ -326,6 +334,8 @@ features:
 	VBROADCASTSS 12(R8)(SI*1), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+256, AX
 	ADDQ         $+256, R10
 	ADDQ         $0x10, BX
@@ -401,6 +411,8 @@ feature:
 	VBROADCASTSS 12(BX)(SI*1), Z26
 	VFMADD231PS  Z24, Z26, Z2
 	VFMADD231PS  Z25, Z26, Z3
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+256, AX
 	ADDQ         $+256, R10
 	ADDQ         $0x10, BX
@@ -427,11 +439,13 @@ next:
 	ADDQ $0x08, R13
 	DECQ (SP)
 	JNE  block
+	MOVQ c+0(FP), DI
+	MOVQ BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmAVX512x3x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmAVX512x3x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -443,6 +457,7 @@ TEXT ·GemmAVX512x3x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 
 block:
@@ -563,6 +578,8 @@ features:
 	VBROADCASTSS 12(R8)(SI*2), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+256, AX
 	ADDQ         $+256, R10
 	ADDQ         $0x10, BX
@@ -660,6 +677,8 @@ feature:
 	VBROADCASTSS 12(BX)(SI*2), Z26
 	VFMADD231PS  Z24, Z26, Z4
 	VFMADD231PS  Z25, Z26, Z5
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+256, AX
 	ADDQ         $+256, R10
 	ADDQ         $0x10, BX
@@ -691,11 +710,13 @@ next:
 	ADDQ $0x08, R13
 	DECQ (SP)
 	JNE  block
+	MOVQ c+0(FP), DI
+	MOVQ BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmAVX512x4x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmAVX512x4x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -707,6 +728,7 @@ TEXT ·GemmAVX512x4x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -787,6 +809,8 @@ feature:
 	VBROADCASTSS 12(BX)(R8*1), Z26
 	VFMADD231PS  Z24, Z26, Z6
 	VFMADD231PS  Z25, Z26, Z7
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+256, AX
 	ADDQ         $+256, R10
 	ADDQ         $0x10, BX
@@ -821,11 +845,13 @@ feature:
 	ADDQ         $0x08, R13
 	DECQ         (SP)
 	JNE          block
+	MOVQ         c+0(FP), DI
+	MOVQ         BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmAVX512x5x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmAVX512x5x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -837,6 +863,7 @@ TEXT ·GemmAVX512x5x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -931,6 +958,8 @@ feature:
 	VBROADCASTSS 12(DX), Z26
 	VFMADD231PS  Z24, Z26, Z8
 	VFMADD231PS  Z25, Z26, Z9
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+256, AX
 	ADDQ         $+256, R10
 	ADDQ         $0x10, BX
@@ -971,11 +1000,13 @@ feature:
 	ADDQ         $0x08, R13
 	DECQ         (SP)
 	JNE          block
+	MOVQ         c+0(FP), DI
+	MOVQ         BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmAVX512x6x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmAVX512x6x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -987,6 +1018,7 @@ TEXT ·GemmAVX512x6x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -1095,6 +1127,8 @@ feature:
 	VBROADCASTSS 12(DX)(SI*1), Z26
 	VFMADD231PS  Z24, Z26, Z10
 	VFMADD231PS  Z25, Z26, Z11
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+256, AX
 	ADDQ         $+256, R10
 	ADDQ         $0x10, BX
@@ -1140,11 +1174,13 @@ feature:
 	ADDQ         $0x08, R13
 	DECQ         (SP)
 	JNE          block
+	MOVQ         c+0(FP), DI
+	MOVQ         BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmAVX512x7x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmAVX512x7x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -1156,6 +1192,7 @@ TEXT ·GemmAVX512x7x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -1232,6 +1269,8 @@ feature:
 	VBROADCASTSS 4(DX)(SI*2), Z26
 	VFMADD231PS  Z24, Z26, Z12
 	VFMADD231PS  Z25, Z26, Z13
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+128, AX
 	ADDQ         $+128, R10
 	ADDQ         $0x08, BX
@@ -1282,11 +1321,13 @@ feature:
 	ADDQ         $0x08, R13
 	DECQ         (SP)
 	JNE          block
+	MOVQ         c+0(FP), DI
+	MOVQ         BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmAVX512x8x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmAVX512x8x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -1298,6 +1339,7 @@ TEXT ·GemmAVX512x8x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -1382,6 +1424,8 @@ feature:
 	VBROADCASTSS 4(DX)(R8*1), Z26
 	VFMADD231PS  Z24, Z26, Z14
 	VFMADD231PS  Z25, Z26, Z15
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+128, AX
 	ADDQ         $+128, R10
 	ADDQ         $0x08, BX
@@ -1437,11 +1481,13 @@ feature:
 	ADDQ         $0x08, R13
 	DECQ         (SP)
 	JNE          block
+	MOVQ         c+0(FP), DI
+	MOVQ         BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmAVX512x9x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmAVX512x9x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -1453,6 +1499,7 @@ TEXT ·GemmAVX512x9x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -1545,6 +1592,8 @@ feature:
 	VBROADCASTSS 4(DI), Z26
 	VFMADD231PS  Z24, Z26, Z16
 	VFMADD231PS  Z25, Z26, Z17
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+128, AX
 	ADDQ         $+128, R10
 	ADDQ         $0x08, BX
@@ -1606,11 +1655,13 @@ feature:
 	ADDQ         $0x08, R13
 	DECQ         (SP)
 	JNE          block
+	MOVQ         c+0(FP), DI
+	MOVQ         BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmAVX512x10x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmAVX512x10x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -1622,6 +1673,7 @@ TEXT ·GemmAVX512x10x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -1722,6 +1774,8 @@ feature:
 	VBROADCASTSS 4(DI)(SI*1), Z26
 	VFMADD231PS  Z24, Z26, Z18
 	VFMADD231PS  Z25, Z26, Z19
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+128, AX
 	ADDQ         $+128, R10
 	ADDQ         $0x08, BX
@@ -1788,11 +1842,13 @@ feature:
 	ADDQ         $0x08, R13
 	DECQ         (SP)
 	JNE          block
+	MOVQ         c+0(FP), DI
+	MOVQ         BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmAVX512x11x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmAVX512x11x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -1804,6 +1860,7 @@ TEXT ·GemmAVX512x11x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -1912,6 +1969,8 @@ feature:
 	VBROADCASTSS 4(DI)(SI*2), Z26
 	VFMADD231PS  Z24, Z26, Z20
 	VFMADD231PS  Z25, Z26, Z21
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+128, AX
 	ADDQ         $+128, R10
 	ADDQ         $0x08, BX
@@ -1983,11 +2042,13 @@ feature:
 	ADDQ         $0x08, R13
 	DECQ         (SP)
 	JNE          block
+	MOVQ         c+0(FP), DI
+	MOVQ         BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmAVX512x12x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmAVX512x12x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -1999,6 +2060,7 @@ TEXT ·GemmAVX512x12x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -2115,6 +2177,8 @@ feature:
 	VBROADCASTSS 4(DI)(R8*1), Z26
 	VFMADD231PS  Z24, Z26, Z22
 	VFMADD231PS  Z25, Z26, Z23
+	PREFETCHT1   (BP)
+	ADDQ         $0x40, BP
 	ADDQ         $+128, AX
 	ADDQ         $+128, R10
 	ADDQ         $0x08, BX
@@ -2191,5 +2255,7 @@ feature:
 	ADDQ         $0x08, R13
 	DECQ         (SP)
 	JNE          block
+	MOVQ         c+0(FP), DI
+	MOVQ         BP, 112(DI)
 	VZEROUPPER
 	RET

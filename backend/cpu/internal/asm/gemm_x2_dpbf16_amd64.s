@@ -10,15 +10,15 @@
 // s = 1 for plain weights.
 // Registers: AX and R10 next weights of two tiles, BX x, DX and DI x of rows 4 and 8,
 // SI and R8 one and three steps of x, CX pairs left, R9 and R11 scales, R12
-// segments left, R13 Block, R14 Y, R15 its step; with up to three rows DX and DI
-// bytes of a segment of x and of weights, R8 x of the second segment, and with one
-// row SI and R8 bytes of three;
+// segments left, R13 Block, R14 Y, R15 its step, BP what to fetch next; with up to
+// three rows DX and DI bytes of a segment of x and of weights, R8 x of the second
+// segment, and with one row SI and R8 bytes of three;
 // Z0 to Z23 sums, Z24 and Z25 weights, then scales, Z26 x. The frame counts blocks.
 
 #include "textflag.h"
 
 // func GemmDPBF16x1x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmDPBF16x1x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -30,6 +30,7 @@ TEXT ·GemmDPBF16x1x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 
 block:
 	MOVBQZX 4(R13), R12
@@ -363,6 +364,8 @@ features:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xfa
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+256, AX
 	ADDQ        $+256, R10
 	ADDQ        $0x10, BX
@@ -482,6 +485,8 @@ feature:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xca
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+256, AX
 	ADDQ        $+256, R10
 	ADDQ        $0x10, BX
@@ -503,11 +508,13 @@ next:
 	ADDQ $0x08, R13
 	DECQ (SP)
 	JNE  block
+	MOVQ c+0(FP), DI
+	MOVQ BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmDPBF16x2x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmDPBF16x2x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -519,6 +526,7 @@ TEXT ·GemmDPBF16x2x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 
 block:
@@ -836,6 +844,8 @@ features:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xfa
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+256, AX
 	ADDQ        $+256, R10
 	ADDQ        $0x10, BX
@@ -1024,6 +1034,8 @@ feature:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xda
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+256, AX
 	ADDQ        $+256, R10
 	ADDQ        $0x10, BX
@@ -1050,11 +1062,13 @@ next:
 	ADDQ $0x08, R13
 	DECQ (SP)
 	JNE  block
+	MOVQ c+0(FP), DI
+	MOVQ BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmDPBF16x3x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmDPBF16x3x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -1066,6 +1080,7 @@ TEXT ·GemmDPBF16x3x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 
 block:
@@ -1523,6 +1538,8 @@ features:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xda
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+256, AX
 	ADDQ        $+256, R10
 	ADDQ        $0x10, BX
@@ -1789,6 +1806,8 @@ feature:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xea
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+256, AX
 	ADDQ        $+256, R10
 	ADDQ        $0x10, BX
@@ -1820,11 +1839,13 @@ next:
 	ADDQ $0x08, R13
 	DECQ (SP)
 	JNE  block
+	MOVQ c+0(FP), DI
+	MOVQ BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmDPBF16x4x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmDPBF16x4x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -1836,6 +1857,7 @@ TEXT ·GemmDPBF16x4x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -2141,6 +2163,8 @@ feature:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xfa
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+256, AX
 	ADDQ        $+256, R10
 	ADDQ        $0x10, BX
@@ -2175,11 +2199,13 @@ feature:
 	ADDQ        $0x08, R13
 	DECQ        (SP)
 	JNE         block
+	MOVQ        c+0(FP), DI
+	MOVQ        BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmDPBF16x5x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmDPBF16x5x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -2191,6 +2217,7 @@ TEXT ·GemmDPBF16x5x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -2566,6 +2593,8 @@ feature:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xca
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+256, AX
 	ADDQ        $+256, R10
 	ADDQ        $0x10, BX
@@ -2606,11 +2635,13 @@ feature:
 	ADDQ        $0x08, R13
 	DECQ        (SP)
 	JNE         block
+	MOVQ        c+0(FP), DI
+	MOVQ        BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmDPBF16x6x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmDPBF16x6x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -2622,6 +2653,7 @@ TEXT ·GemmDPBF16x6x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -3067,6 +3099,8 @@ feature:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xda
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+256, AX
 	ADDQ        $+256, R10
 	ADDQ        $0x10, BX
@@ -3112,11 +3146,13 @@ feature:
 	ADDQ        $0x08, R13
 	DECQ        (SP)
 	JNE         block
+	MOVQ        c+0(FP), DI
+	MOVQ        BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmDPBF16x7x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmDPBF16x7x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -3128,6 +3164,7 @@ TEXT ·GemmDPBF16x7x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -3401,6 +3438,8 @@ feature:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xea
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+128, AX
 	ADDQ        $+128, R10
 	ADDQ        $0x08, BX
@@ -3451,11 +3490,13 @@ feature:
 	ADDQ        $0x08, R13
 	DECQ        (SP)
 	JNE         block
+	MOVQ        c+0(FP), DI
+	MOVQ        BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmDPBF16x8x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmDPBF16x8x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -3467,6 +3508,7 @@ TEXT ·GemmDPBF16x8x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -3776,6 +3818,8 @@ feature:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xfa
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+128, AX
 	ADDQ        $+128, R10
 	ADDQ        $0x08, BX
@@ -3831,11 +3875,13 @@ feature:
 	ADDQ        $0x08, R13
 	DECQ        (SP)
 	JNE         block
+	MOVQ        c+0(FP), DI
+	MOVQ        BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmDPBF16x9x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmDPBF16x9x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -3847,6 +3893,7 @@ TEXT ·GemmDPBF16x9x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -4192,6 +4239,8 @@ feature:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xca
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+128, AX
 	ADDQ        $+128, R10
 	ADDQ        $0x08, BX
@@ -4253,11 +4302,13 @@ feature:
 	ADDQ        $0x08, R13
 	DECQ        (SP)
 	JNE         block
+	MOVQ        c+0(FP), DI
+	MOVQ        BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmDPBF16x10x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmDPBF16x10x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -4269,6 +4320,7 @@ TEXT ·GemmDPBF16x10x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -4650,6 +4702,8 @@ feature:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xda
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+128, AX
 	ADDQ        $+128, R10
 	ADDQ        $0x08, BX
@@ -4716,11 +4770,13 @@ feature:
 	ADDQ        $0x08, R13
 	DECQ        (SP)
 	JNE         block
+	MOVQ        c+0(FP), DI
+	MOVQ        BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmDPBF16x11x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmDPBF16x11x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -4732,6 +4788,7 @@ TEXT ·GemmDPBF16x11x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -5149,6 +5206,8 @@ feature:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xea
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+128, AX
 	ADDQ        $+128, R10
 	ADDQ        $0x08, BX
@@ -5220,11 +5279,13 @@ feature:
 	ADDQ        $0x08, R13
 	DECQ        (SP)
 	JNE         block
+	MOVQ        c+0(FP), DI
+	MOVQ        BP, 112(DI)
 	VZEROUPPER
 	RET
 
 // func GemmDPBF16x12x2(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·GemmDPBF16x12x2(SB), NOSPLIT, $8-8
 	MOVQ c+0(FP), DI
 	MOVQ 40(DI), AX
@@ -5236,6 +5297,7 @@ TEXT ·GemmDPBF16x12x2(SB), NOSPLIT, $8-8
 	MOVQ 72(DI), R14
 	MOVQ 80(DI), R15
 	MOVQ 16(DI), BX
+	MOVQ 112(DI), BP
 	MOVQ 24(DI), SI
 	LEAQ (SI)(SI*2), R8
 	LEAQ (BX)(SI*4), DX
@@ -5689,6 +5751,8 @@ feature:
 	BYTE        $0x40
 	BYTE        $0x52
 	BYTE        $0xfa
+	PREFETCHT1  (BP)
+	ADDQ        $0x40, BP
 	ADDQ        $+128, AX
 	ADDQ        $+128, R10
 	ADDQ        $0x08, BX
@@ -5765,5 +5829,7 @@ feature:
 	ADDQ        $0x08, R13
 	DECQ        (SP)
 	JNE         block
+	MOVQ        c+0(FP), DI
+	MOVQ        BP, 112(DI)
 	VZEROUPPER
 	RET

@@ -123,6 +123,7 @@ func (m *memory) lay(rng *rand.Rand, p *problem, k part) *Call {
 		Blocks: (*Block)(pointer(m.blocks)), Count: uintptr(len(p.blocks)),
 		Side: pointer(m.side), SStep: uintptr(m.ss),
 		Y: (*float32)(pointer(m.y)), YStep: uintptr(m.ys), Form: p.form, Zero: uint64(p.zero), Ahead: uintptr(rng.Uint32N(3) << 12),
+		Next: uintptr(rng.Uint64N(1 << 47)),
 	}
 	if p.sx != nil {
 		c.Scales = pointer(m.sx)
@@ -133,7 +134,7 @@ func (m *memory) lay(rng *rand.Rand, p *problem, k part) *Call {
 	if k.tiles {
 		m.spare = m.take("spare", TileSpare, behind)
 		c.Rows, c.Spare = uintptr(k.rows), pointer(m.spare)
-		c.Soon, c.Share = c.W, uintptr(rng.Uint32N(3))
+		c.Soon, c.Share = uintptr(c.W), uintptr(rng.Uint32N(3))
 		m.layTiles(rng, c, rows[k.row*row:], row, behind)
 	}
 	return c
@@ -196,6 +197,9 @@ func (m *memory) run(rng *rand.Rand, p *problem, k part) {
 // sameCall and between do without the reflection of require.Equal, which is slow under emulators.
 func (m *memory) sameCall(kept, c Call) {
 	m.t.Helper()
+	if c.Next-kept.Next <= 1<<20 && c.Next%64 == kept.Next%64 {
+		c.Next = kept.Next // kernels of two tiles move it on by lines
+	}
 	if kept != c {
 		m.t.Fatalf("the call changed: %+v, was %+v", c, kept)
 	}

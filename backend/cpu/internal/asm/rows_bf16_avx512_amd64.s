@@ -6,7 +6,7 @@
 //
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
-// left, R13 how far ahead to fetch, R14 Y;
+// left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // DI three steps of x, R9 x of row 4 or of the second of
 // two segments, R15 step of Y; Z2 weights, Z4 a mask of upper halves, Z20 to Z31 sums.
 
@@ -28,8 +28,18 @@ TEXT ·RowsBF16AVX512x2(SB), NOSPLIT, $0-8
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, R15
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -51,8 +61,8 @@ pair:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -65,6 +75,7 @@ pair_line:
 	VPANDD           64(AX), Z4, Z2
 	VFMADD231PS.BCST 4(R9), Z2, Z22
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z23
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -99,13 +110,14 @@ single:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
 	VPANDD           (AX), Z4, Z2
 	VFMADD231PS.BCST 4(BX), Z2, Z20
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -149,8 +161,18 @@ TEXT ·RowsBF16AVX512x3(SB), NOSPLIT, $0-8
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, R15
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -174,8 +196,8 @@ pair:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -192,6 +214,7 @@ pair_line:
 	VFMADD231PS.BCST 4(R9), Z2, Z23
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z24
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z25
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -233,7 +256,7 @@ single:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -242,6 +265,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX), Z2, Z20
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -289,8 +313,18 @@ TEXT ·RowsBF16AVX512x4(SB), NOSPLIT, $0-8
 	MOVQ         R12, DX
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, R15
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -316,8 +350,8 @@ pair:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -338,6 +372,7 @@ pair_line:
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z26
 	VFMADD231PS.BCST 4(R9)(DI*1), Z2, Z27
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -386,7 +421,7 @@ single:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -397,6 +432,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -447,8 +483,18 @@ TEXT ·RowsBF16AVX512x5(SB), NOSPLIT, $0-8
 	MOVQ         R12, DX
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, R15
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -476,8 +522,8 @@ pair:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -502,6 +548,7 @@ pair_line:
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z27
 	VFMADD231PS.BCST 4(R9)(DI*1), Z2, Z28
 	VFMADD231PS.BCST 4(R9)(R10*4), Z2, Z29
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -558,7 +605,7 @@ single:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -571,6 +618,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 4(R9), Z2, Z24
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -625,8 +673,18 @@ TEXT ·RowsBF16AVX512x6(SB), NOSPLIT, $0-8
 	MOVQ         R12, DX
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, R15
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -646,7 +704,7 @@ single:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -661,6 +719,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 4(R9), Z2, Z24
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -716,8 +775,18 @@ TEXT ·RowsBF16AVX512x7(SB), NOSPLIT, $0-8
 	MOVQ         R12, DX
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, R15
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -738,7 +807,7 @@ single:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -755,6 +824,7 @@ single_line:
 	VFMADD231PS.BCST 4(R9), Z2, Z24
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z26
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -813,8 +883,18 @@ TEXT ·RowsBF16AVX512x8(SB), NOSPLIT, $0-8
 	MOVQ         R12, DX
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, R15
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -836,7 +916,7 @@ single:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -855,6 +935,7 @@ single_line:
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z26
 	VFMADD231PS.BCST 4(R9)(DI*1), Z2, Z27
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9

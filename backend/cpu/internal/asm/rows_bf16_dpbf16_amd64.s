@@ -8,7 +8,7 @@
 //
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
-// left, R13 how far ahead to fetch, R14 Y;
+// left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // DI three steps of x, R9 x of row 4 or of the second of two segments, R15 step of Y; of
 // two rows and four segments that go together DX is the bytes of a segment of x, DI three
 // times that, and R9 or BP x of row 1; Z0 codes, Z3 scales, Z2 weights, Z20 to Z31 sums.
@@ -18,14 +18,24 @@
 // func RowsBF16DPBF16x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsBF16DPBF16x2(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -50,10 +60,10 @@ block:
 	VXORPS  Z27, Z27, Z27
 
 four_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
-	PREFETCHT0 128(AX)(R13*1)
-	PREFETCHT0 192(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	PREFETCHT1 128(R13)
+	PREFETCHT1 192(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -128,6 +138,7 @@ four_line:
 	BYTE    $0x52
 	BYTE    $0x1c
 	BYTE    $0x39
+	ADDQ    $+256, R13
 	ADDQ    $+256, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
@@ -180,8 +191,8 @@ pair:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -218,6 +229,7 @@ pair_line:
 	BYTE    $0x52
 	BYTE    $0x3c
 	BYTE    $0x11
+	ADDQ    $+128, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
@@ -252,7 +264,7 @@ single:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -271,6 +283,7 @@ single_line:
 	BYTE    $0x52
 	BYTE    $0x2c
 	BYTE    $0x13
+	ADDQ    $+64, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	DECQ    R8
@@ -301,14 +314,24 @@ next:
 // func RowsBF16DPBF16x3(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsBF16DPBF16x3(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -334,8 +357,8 @@ pair:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -390,6 +413,7 @@ pair_line:
 	BYTE    $0x52
 	BYTE    $0x0c
 	BYTE    $0x51
+	ADDQ    $+128, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
@@ -431,7 +455,7 @@ single:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -459,6 +483,7 @@ single_line:
 	BYTE    $0x52
 	BYTE    $0x34
 	BYTE    $0x53
+	ADDQ    $+64, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	DECQ    R8
@@ -492,15 +517,25 @@ next:
 // func RowsBF16DPBF16x4(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsBF16DPBF16x4(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	LEAQ (R10)(R10*2), DI
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	LEAQ    (R10)(R10*2), DI
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -528,8 +563,8 @@ pair:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -602,6 +637,7 @@ pair_line:
 	BYTE    $0x52
 	BYTE    $0x1c
 	BYTE    $0x39
+	ADDQ    $+128, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
@@ -650,7 +686,7 @@ single:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -687,6 +723,7 @@ single_line:
 	BYTE    $0x52
 	BYTE    $0x3c
 	BYTE    $0x3b
+	ADDQ    $+64, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	DECQ    R8
@@ -723,15 +760,25 @@ next:
 // func RowsBF16DPBF16x5(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsBF16DPBF16x5(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	LEAQ (R10)(R10*2), DI
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	LEAQ    (R10)(R10*2), DI
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -761,8 +808,8 @@ pair:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -853,6 +900,7 @@ pair_line:
 	BYTE    $0x52
 	BYTE    $0x2c
 	BYTE    $0x91
+	ADDQ    $+128, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
@@ -909,7 +957,7 @@ single:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -954,6 +1002,7 @@ single_line:
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x01
+	ADDQ    $+64, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
@@ -994,15 +1043,25 @@ next:
 // func RowsBF16DPBF16x6(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsBF16DPBF16x6(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	LEAQ (R10)(R10*2), DI
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	LEAQ    (R10)(R10*2), DI
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -1024,7 +1083,7 @@ single:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -1078,6 +1137,7 @@ single_line:
 	BYTE    $0x52
 	BYTE    $0x0c
 	BYTE    $0x11
+	ADDQ    $+64, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
@@ -1119,15 +1179,25 @@ single_line:
 // func RowsBF16DPBF16x7(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsBF16DPBF16x7(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	LEAQ (R10)(R10*2), DI
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	LEAQ    (R10)(R10*2), DI
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -1150,7 +1220,7 @@ single:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -1213,6 +1283,7 @@ single_line:
 	BYTE    $0x52
 	BYTE    $0x14
 	BYTE    $0x51
+	ADDQ    $+64, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
@@ -1257,15 +1328,25 @@ single_line:
 // func RowsBF16DPBF16x8(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsBF16DPBF16x8(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	LEAQ (R10)(R10*2), DI
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	LEAQ    (R10)(R10*2), DI
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -1289,7 +1370,7 @@ single:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -1361,6 +1442,7 @@ single_line:
 	BYTE    $0x52
 	BYTE    $0x1c
 	BYTE    $0x39
+	ADDQ    $+64, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9

@@ -6,7 +6,7 @@
 //
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
-// left, R13 how far ahead to fetch, R14 Y;
+// left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // DI three steps of x, R9 x of row 4 or of the second of
 // two segments, R15 step of Y; Z2 weights, Z4 the order of pairs of columns,
 // Z5 and Z6 weights of two features; sums have pairs in another order to their end; Z20 to Z31 sums.
@@ -29,8 +29,18 @@ TEXT ·RowsF16AVX512x2(SB), NOSPLIT, $0-8
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
 	MOVQ      104(DX), R13
-	MOVQ      80(DX), R12
-	MOVQ      R12, R15
+	TESTQ     R13, R13
+	JEQ       here
+	MOVBQZX   4(SI), R11
+	MOVL      (SI), R8
+	IMULQ     R8, R11
+	SHLQ      $0x06, R11
+	ADDQ      R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -52,8 +62,8 @@ pair:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -70,6 +80,7 @@ pair_line:
 	VSHUFPS          $0xdd, Z6, Z5, Z2
 	VFMADD231PS.BCST 4(R9), Z2, Z22
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z23
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -108,7 +119,7 @@ single:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -117,6 +128,7 @@ single_line:
 	VSHUFPS          $0xdd, Z6, Z5, Z2
 	VFMADD231PS.BCST 4(BX), Z2, Z20
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -162,8 +174,18 @@ TEXT ·RowsF16AVX512x3(SB), NOSPLIT, $0-8
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
 	MOVQ      104(DX), R13
-	MOVQ      80(DX), R12
-	MOVQ      R12, R15
+	TESTQ     R13, R13
+	JEQ       here
+	MOVBQZX   4(SI), R11
+	MOVL      (SI), R8
+	IMULQ     R8, R11
+	SHLQ      $0x06, R11
+	ADDQ      R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -187,8 +209,8 @@ pair:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -209,6 +231,7 @@ pair_line:
 	VFMADD231PS.BCST 4(R9), Z2, Z23
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z24
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z25
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -256,7 +279,7 @@ single:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -267,6 +290,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX), Z2, Z20
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -317,8 +341,18 @@ TEXT ·RowsF16AVX512x4(SB), NOSPLIT, $0-8
 	MOVQ      R12, DX
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
-	MOVQ      80(DX), R12
-	MOVQ      R12, R15
+	TESTQ     R13, R13
+	JEQ       here
+	MOVBQZX   4(SI), R11
+	MOVL      (SI), R8
+	IMULQ     R8, R11
+	SHLQ      $0x06, R11
+	ADDQ      R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -344,8 +378,8 @@ pair:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -370,6 +404,7 @@ pair_line:
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z26
 	VFMADD231PS.BCST 4(R9)(DI*1), Z2, Z27
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -426,7 +461,7 @@ single:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -439,6 +474,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -493,8 +529,18 @@ TEXT ·RowsF16AVX512x5(SB), NOSPLIT, $0-8
 	MOVQ      R12, DX
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
-	MOVQ      80(DX), R12
-	MOVQ      R12, R15
+	TESTQ     R13, R13
+	JEQ       here
+	MOVBQZX   4(SI), R11
+	MOVL      (SI), R8
+	IMULQ     R8, R11
+	SHLQ      $0x06, R11
+	ADDQ      R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -522,8 +568,8 @@ pair:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -552,6 +598,7 @@ pair_line:
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z27
 	VFMADD231PS.BCST 4(R9)(DI*1), Z2, Z28
 	VFMADD231PS.BCST 4(R9)(R10*4), Z2, Z29
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -618,7 +665,7 @@ single:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -633,6 +680,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 4(R9), Z2, Z24
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -692,8 +740,18 @@ TEXT ·RowsF16AVX512x6(SB), NOSPLIT, $0-8
 	MOVQ      R12, DX
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
-	MOVQ      80(DX), R12
-	MOVQ      R12, R15
+	TESTQ     R13, R13
+	JEQ       here
+	MOVBQZX   4(SI), R11
+	MOVL      (SI), R8
+	IMULQ     R8, R11
+	SHLQ      $0x06, R11
+	ADDQ      R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -713,7 +771,7 @@ single:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -730,6 +788,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 4(R9), Z2, Z24
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -791,8 +850,18 @@ TEXT ·RowsF16AVX512x7(SB), NOSPLIT, $0-8
 	MOVQ      R12, DX
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
-	MOVQ      80(DX), R12
-	MOVQ      R12, R15
+	TESTQ     R13, R13
+	JEQ       here
+	MOVBQZX   4(SI), R11
+	MOVL      (SI), R8
+	IMULQ     R8, R11
+	SHLQ      $0x06, R11
+	ADDQ      R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -813,7 +882,7 @@ single:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -832,6 +901,7 @@ single_line:
 	VFMADD231PS.BCST 4(R9), Z2, Z24
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z26
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -897,8 +967,18 @@ TEXT ·RowsF16AVX512x8(SB), NOSPLIT, $0-8
 	MOVQ      R12, DX
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
-	MOVQ      80(DX), R12
-	MOVQ      R12, R15
+	TESTQ     R13, R13
+	JEQ       here
+	MOVBQZX   4(SI), R11
+	MOVL      (SI), R8
+	IMULQ     R8, R11
+	SHLQ      $0x06, R11
+	ADDQ      R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
 
 block:
 	MOVBQZX 4(SI), R12
@@ -920,7 +1000,7 @@ single:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -941,6 +1021,7 @@ single_line:
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z26
 	VFMADD231PS.BCST 4(R9)(DI*1), Z2, Z27
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9

@@ -6,7 +6,7 @@
 //
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
-// left, R13 how far ahead to fetch, R14 Y;
+// left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // R15 step of Y, DI x of row 3 or of the second of two segments; first Y registers:
 // sums, Y12 and Y13 weights, Y14 x, Y10 and Y11 weights of the
 // second feature, Y15 weights on their way; sums have columns 0 1 4 5 2 3 6 7 to their end.

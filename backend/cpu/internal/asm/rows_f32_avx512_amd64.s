@@ -6,7 +6,7 @@
 //
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
-// left, R13 how far ahead to fetch, R14 Y;
+// left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // DI three steps of x, R9 x of row 4 or of the second of
 // two segments, R15 step of Y; Z2 weights, Z20 to Z31 sums.
 
@@ -15,14 +15,24 @@
 // func RowsF32AVX512x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsF32AVX512x2(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -46,14 +56,15 @@ pair:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
 	VMOVUPS          64(AX), Z2
 	VFMADD231PS.BCST (R9), Z2, Z22
 	VFMADD231PS.BCST (R9)(R10*1), Z2, Z23
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -88,10 +99,11 @@ single:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	DECQ             R8
@@ -122,14 +134,24 @@ next:
 // func RowsF32AVX512x3(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsF32AVX512x3(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -155,8 +177,8 @@ pair:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -165,6 +187,7 @@ pair_line:
 	VFMADD231PS.BCST (R9), Z2, Z23
 	VFMADD231PS.BCST (R9)(R10*1), Z2, Z24
 	VFMADD231PS.BCST (R9)(R10*2), Z2, Z25
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -206,11 +229,12 @@ single:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST (BX)(R10*2), Z2, Z22
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	DECQ             R8
@@ -244,15 +268,25 @@ next:
 // func RowsF32AVX512x4(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsF32AVX512x4(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	LEAQ (R10)(R10*2), DI
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	LEAQ    (R10)(R10*2), DI
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -280,8 +314,8 @@ pair:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -292,6 +326,7 @@ pair_line:
 	VFMADD231PS.BCST (R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST (R9)(R10*2), Z2, Z26
 	VFMADD231PS.BCST (R9)(DI*1), Z2, Z27
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -340,12 +375,13 @@ single:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST (BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST (BX)(DI*1), Z2, Z23
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	DECQ             R8
@@ -382,15 +418,25 @@ next:
 // func RowsF32AVX512x5(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsF32AVX512x5(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	LEAQ (R10)(R10*2), DI
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	LEAQ    (R10)(R10*2), DI
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -420,8 +466,8 @@ pair:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -434,6 +480,7 @@ pair_line:
 	VFMADD231PS.BCST (R9)(R10*2), Z2, Z27
 	VFMADD231PS.BCST (R9)(DI*1), Z2, Z28
 	VFMADD231PS.BCST (R9)(R10*4), Z2, Z29
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -490,13 +537,14 @@ single:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST (BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST (BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST (R9), Z2, Z24
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -537,15 +585,25 @@ next:
 // func RowsF32AVX512x6(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsF32AVX512x6(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	LEAQ (R10)(R10*2), DI
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	LEAQ    (R10)(R10*2), DI
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -567,7 +625,7 @@ single:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -575,6 +633,7 @@ single_line:
 	VFMADD231PS.BCST (BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST (R9), Z2, Z24
 	VFMADD231PS.BCST (R9)(R10*1), Z2, Z25
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -616,15 +675,25 @@ single_line:
 // func RowsF32AVX512x7(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsF32AVX512x7(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	LEAQ (R10)(R10*2), DI
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	LEAQ    (R10)(R10*2), DI
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -647,7 +716,7 @@ single:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -656,6 +725,7 @@ single_line:
 	VFMADD231PS.BCST (R9), Z2, Z24
 	VFMADD231PS.BCST (R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST (R9)(R10*2), Z2, Z26
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -700,15 +770,25 @@ single_line:
 // func RowsF32AVX512x8(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·RowsF32AVX512x8(SB), NOSPLIT, $0-8
-	MOVQ c+0(FP), DX
-	MOVQ (DX), AX
-	MOVQ 16(DX), BX
-	MOVQ 24(DX), R10
-	MOVQ 32(DX), SI
-	MOVQ 40(DX), CX
-	MOVQ 72(DX), R14
-	LEAQ (R10)(R10*2), DI
-	MOVQ 104(DX), R13
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	LEAQ    (R10)(R10*2), DI
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
 	MOVQ 80(DX), R12
 	MOVQ R12, R15
 
@@ -732,7 +812,7 @@ single:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -742,6 +822,7 @@ single_line:
 	VFMADD231PS.BCST (R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST (R9)(R10*2), Z2, Z26
 	VFMADD231PS.BCST (R9)(DI*1), Z2, Z27
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9

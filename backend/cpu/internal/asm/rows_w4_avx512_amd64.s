@@ -11,7 +11,7 @@
 //
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
-// left, R13 how far ahead to fetch, R14 Y;
+// left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // DI three steps of x, BP x of row 4 or of the second of
 // two segments, R15 zero points; Z0 and Z1 codes, Z2 weights, Z3 zero points, then
 // scales, Z4 to Z7 masks, Z8 to Z11 powers of two, Z12 to Z19 what is taken from codes
@@ -85,8 +85,18 @@ headed:
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -133,8 +143,8 @@ pair_zeros1:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
 	VMOVDQU32        (AX), Z0
@@ -298,6 +308,7 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BP)(R10*1), Z2, Z23
 
 lines2_done:
+	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -383,7 +394,7 @@ single_zeros0:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -469,6 +480,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z21
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	DECQ      R8
@@ -582,8 +594,18 @@ headed:
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -632,8 +654,8 @@ pair_zeros1:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
 	VMOVDQU32        (AX), Z0
@@ -829,6 +851,7 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BP)(R10*2), Z2, Z25
 
 lines2_done:
+	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -921,7 +944,7 @@ single_zeros0:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -1023,6 +1046,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z22
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	DECQ      R8
@@ -1140,8 +1164,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -1192,8 +1226,8 @@ pair_zeros1:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
 	VMOVDQU32        (AX), Z0
@@ -1421,6 +1455,7 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BP)(DI*1), Z2, Z27
 
 lines2_done:
+	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -1520,7 +1555,7 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -1638,6 +1673,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BX)(DI*1), Z2, Z23
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	DECQ      R8
@@ -1758,8 +1794,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -1812,8 +1858,8 @@ pair_zeros1:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
 	VMOVDQU32        (AX), Z0
@@ -2073,6 +2119,7 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BP)(R10*4), Z2, Z29
 
 lines2_done:
+	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -2180,7 +2227,7 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -2314,6 +2361,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BP), Z2, Z24
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -2438,8 +2486,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -2473,7 +2531,7 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -2623,6 +2681,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BP)(R10*1), Z2, Z25
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -2748,8 +2807,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -2784,7 +2853,7 @@ single_zeros0:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -2950,6 +3019,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BP)(R10*2), Z2, Z26
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -3078,8 +3148,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -3115,7 +3195,7 @@ single_zeros0:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -3297,6 +3377,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BP)(DI*1), Z2, Z27
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP

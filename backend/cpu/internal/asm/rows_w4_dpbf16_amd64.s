@@ -12,7 +12,7 @@
 //
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
-// left, R13 how far ahead to fetch, R14 Y;
+// left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // DI three steps of x, BP x of row 4 or of the second of two segments, R15 zero points; of
 // two rows and four segments that go together DX is the bytes of a segment of x, DI three
 // times that, and R9 or BP x of row 1; Z0 codes, Z3 scales, Z1 and Z2 indices and weights,
@@ -85,8 +85,18 @@ table:
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX   4(SI), R12
@@ -152,10 +162,10 @@ four_zeros3:
 	VXORPS Z27, Z27, Z27
 
 four_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
-	PREFETCHT0 128(AX)(R13*1)
-	PREFETCHT0 192(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	PREFETCHT1 128(R13)
+	PREFETCHT1 192(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines4_bytes
 	VMOVDQU32  (AX), Z0
@@ -859,6 +869,7 @@ lines4_bytes:
 	BYTE $0x03
 
 lines4_done:
+	ADDQ      $+256, R13
 	ADDQ      $+256, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -1011,8 +1022,8 @@ pair_zeros1:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
 	VMOVDQU32  (AX), Z0
@@ -1360,6 +1371,7 @@ lines2_bytes:
 	BYTE $0x03
 
 lines2_done:
+	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -1444,7 +1456,7 @@ single_zeros0:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -1620,6 +1632,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	DECQ      R8
@@ -1731,8 +1744,18 @@ table:
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -1779,8 +1802,8 @@ pair_zeros1:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
 	VMOVDQU32  (AX), Z0
@@ -2286,6 +2309,7 @@ lines2_bytes:
 	BYTE $0x03
 
 lines2_done:
+	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -2377,7 +2401,7 @@ single_zeros0:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -2631,6 +2655,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	DECQ      R8
@@ -2746,8 +2771,18 @@ table:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -2796,8 +2831,8 @@ pair_zeros1:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
 	VMOVDQU32  (AX), Z0
@@ -3461,6 +3496,7 @@ lines2_bytes:
 	BYTE $0x03
 
 lines2_done:
+	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -3559,7 +3595,7 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -3891,6 +3927,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	DECQ      R8
@@ -4009,8 +4046,18 @@ table:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -4061,8 +4108,8 @@ pair_zeros1:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
 	VMOVDQU32  (AX), Z0
@@ -4884,6 +4931,7 @@ lines2_bytes:
 	BYTE $0x03
 
 lines2_done:
+	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -4990,7 +5038,7 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -5394,6 +5442,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -5516,8 +5565,18 @@ table:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -5550,7 +5609,7 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -6034,6 +6093,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -6157,8 +6217,18 @@ table:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -6192,7 +6262,7 @@ single_zeros0:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -6756,6 +6826,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -6882,8 +6953,18 @@ table:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -6918,7 +6999,7 @@ single_zeros0:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -7562,6 +7643,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP

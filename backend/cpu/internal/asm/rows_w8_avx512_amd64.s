@@ -8,7 +8,7 @@
 //
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
-// left, R13 how far ahead to fetch, R14 Y;
+// left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // DI three steps of x, BP x of row 4 or of the second of
 // two segments, R15 zero points; Z0 and Z1 codes, Z2 weights, Z3 zero points, then
 // scales, Z4 to Z7 masks, Z8 to Z11 powers of two, Z12 to Z19 what is taken from codes
@@ -63,8 +63,18 @@ headed:
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -107,8 +117,8 @@ pair_zeros1:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -153,6 +163,7 @@ pair_line:
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 12(BP), Z2, Z22
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z23
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -236,7 +247,7 @@ single_zeros0:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -259,6 +270,7 @@ single_line:
 	VSUBPS           Z13, Z2, Z2
 	VFMADD231PS.BCST 12(BX), Z2, Z20
 	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z21
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	DECQ             R8
@@ -353,8 +365,18 @@ headed:
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -399,8 +421,8 @@ pair_zeros1:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -453,6 +475,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BP), Z2, Z23
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z24
 	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z25
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -543,7 +566,7 @@ single_zeros0:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -570,6 +593,7 @@ single_line:
 	VFMADD231PS.BCST 12(BX), Z2, Z20
 	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z22
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	DECQ             R8
@@ -668,8 +692,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -716,8 +750,8 @@ pair_zeros1:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -778,6 +812,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z26
 	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z27
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -875,7 +910,7 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -906,6 +941,7 @@ single_line:
 	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	DECQ             R8
@@ -1007,8 +1043,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -1057,8 +1103,8 @@ pair_zeros1:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT0       (AX)(R13*1)
-	PREFETCHT0       64(AX)(R13*1)
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1127,6 +1173,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z27
 	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z28
 	VFMADD231PS.BCST 12(BP)(R10*4), Z2, Z29
+	ADDQ             $+128, R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -1232,7 +1279,7 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1267,6 +1314,7 @@ single_line:
 	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 12(BP), Z2, Z24
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -1372,8 +1420,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -1405,7 +1463,7 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1444,6 +1502,7 @@ single_line:
 	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 12(BP), Z2, Z24
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z25
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -1550,8 +1609,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -1584,7 +1653,7 @@ single_zeros0:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1627,6 +1696,7 @@ single_line:
 	VFMADD231PS.BCST 12(BP), Z2, Z24
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z26
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -1736,8 +1806,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -1771,7 +1851,7 @@ single_zeros0:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT0       (AX)(R13*1)
+	PREFETCHT1       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1818,6 +1898,7 @@ single_line:
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z26
 	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z27
+	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP

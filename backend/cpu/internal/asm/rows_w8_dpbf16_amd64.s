@@ -10,7 +10,7 @@
 //
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
-// left, R13 how far ahead to fetch, R14 Y;
+// left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // DI three steps of x, BP x of row 4 or of the second of two segments, R15 zero points; of
 // two rows and four segments that go together DX is the bytes of a segment of x, DI three
 // times that, and R9 or BP x of row 1; Z0 codes, Z3 scales, Z1 and Z2 codes and weights,
@@ -77,8 +77,18 @@ headed:
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX   4(SI), R12
@@ -140,10 +150,10 @@ four_zeros3:
 	VXORPS Z27, Z27, Z27
 
 four_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
-	PREFETCHT0 128(AX)(R13*1)
-	PREFETCHT0 192(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	PREFETCHT1 128(R13)
+	PREFETCHT1 192(R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -360,6 +370,7 @@ four_line:
 	BYTE      $0x5c
 	BYTE      $0x3d
 	BYTE      $0x01
+	ADDQ      $+256, R13
 	ADDQ      $+256, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP
@@ -510,8 +521,8 @@ pair_zeros1:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -618,6 +629,7 @@ pair_line:
 	BYTE      $0x7c
 	BYTE      $0x15
 	BYTE      $0x01
+	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP
@@ -701,7 +713,7 @@ single_zeros0:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -754,6 +766,7 @@ single_line:
 	BYTE      $0x6c
 	BYTE      $0x13
 	BYTE      $0x01
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	DECQ      R8
@@ -855,8 +868,18 @@ headed:
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -901,8 +924,8 @@ pair_zeros1:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -1048,6 +1071,7 @@ pair_line:
 	BYTE      $0x4c
 	BYTE      $0x55
 	BYTE      $0x01
+	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP
@@ -1138,7 +1162,7 @@ single_zeros0:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -1210,6 +1234,7 @@ single_line:
 	BYTE      $0x74
 	BYTE      $0x53
 	BYTE      $0x01
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	DECQ      R8
@@ -1315,8 +1340,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -1363,8 +1398,8 @@ pair_zeros1:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -1549,6 +1584,7 @@ pair_line:
 	BYTE      $0x5c
 	BYTE      $0x3d
 	BYTE      $0x01
+	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP
@@ -1646,7 +1682,7 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -1737,6 +1773,7 @@ single_line:
 	BYTE      $0x7c
 	BYTE      $0x3b
 	BYTE      $0x01
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	DECQ      R8
@@ -1845,8 +1882,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -1895,8 +1942,8 @@ pair_zeros1:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT0 (AX)(R13*1)
-	PREFETCHT0 64(AX)(R13*1)
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -2120,6 +2167,7 @@ pair_line:
 	BYTE      $0x6c
 	BYTE      $0x95
 	BYTE      $0x01
+	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP
@@ -2225,7 +2273,7 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -2334,6 +2382,7 @@ single_line:
 	BYTE      $0x52
 	BYTE      $0x45
 	BYTE      $0x01
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP
@@ -2444,8 +2493,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -2477,7 +2536,7 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -2606,6 +2665,7 @@ single_line:
 	BYTE      $0x4c
 	BYTE      $0x15
 	BYTE      $0x01
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP
@@ -2717,8 +2777,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -2751,7 +2821,7 @@ single_zeros0:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -2900,6 +2970,7 @@ single_line:
 	BYTE      $0x54
 	BYTE      $0x55
 	BYTE      $0x01
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP
@@ -3014,8 +3085,18 @@ headed:
 	MOVQ         R15, 8(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
-	MOVQ         80(DX), R12
-	MOVQ         R12, 16(SP)
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
 
 block:
 	MOVBQZX 4(SI), R12
@@ -3049,7 +3130,7 @@ single_zeros0:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT0 (AX)(R13*1)
+	PREFETCHT1 (R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -3218,6 +3299,7 @@ single_line:
 	BYTE      $0x5c
 	BYTE      $0x3d
 	BYTE      $0x01
+	ADDQ      $+64, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP

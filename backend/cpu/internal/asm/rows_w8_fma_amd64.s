@@ -8,7 +8,7 @@
 //
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
-// left, R13 how far ahead to fetch, R14 Y;
+// left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // R15 zero points, DI frame (32-byte aligned), BP x of row 3 or of the second of two
 // segments; first Y registers: sums, up to Y11 codes, Y12 and Y13 weights, then scales,
 // Y14 x or a mask, Y15 exponents. The frame has scalars, masks, powers of two, what is taken

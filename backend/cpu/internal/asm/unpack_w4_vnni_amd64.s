@@ -9,7 +9,7 @@
 #include "textflag.h"
 
 // func UnpackW4VNNI(dst unsafe.Pointer, c *Call)
-// Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
+// Requires: AVX, AVX512BW, AVX512F, CMOV
 TEXT ·UnpackW4VNNI(SB), NOSPLIT, $0-16
 	MOVQ         dst+0(FP), BX
 	MOVQ         c+8(FP), AX
@@ -48,19 +48,18 @@ header:
 	IMULQ     DI, R8
 
 line:
-	PREFETCHT0 4608(AX)
-	VMOVDQA64  (AX), Z0
-	VPSRLW     $0x04, Z0, Z1
-	VPANDD     Z2, Z0, Z0
-	VPANDD     Z2, Z1, Z1
-	VMOVDQA64  Z0, (BX)
-	VMOVDQA64  Z1, 64(BX)
-	ADDQ       $0x40, AX
-	SUBQ       $-128, BX
-	DECQ       R8
-	JNE        line
-	ADDQ       $0x08, DX
-	DECQ       CX
-	JNE        block
+	VMOVDQA64 (AX), Z0
+	VPSRLW    $0x04, Z0, Z1
+	VPANDD    Z2, Z0, Z0
+	VPANDD    Z2, Z1, Z1
+	VMOVDQA64 Z0, (BX)
+	VMOVDQA64 Z1, 64(BX)
+	ADDQ      $0x40, AX
+	SUBQ      $-128, BX
+	DECQ      R8
+	JNE       line
+	ADDQ      $0x08, DX
+	DECQ      CX
+	JNE       block
 	VZEROUPPER
 	RET
