@@ -98,7 +98,7 @@ func TestTilesEqualVectors(t *testing.T) {
 						want = b.apply(layer, x, most)
 						continue
 					}
-					for _, m := range []int{1, 15, 16, 17, 31, 32, 47, 64, 240, 241, most} {
+					for _, m := range []int{1, 12, 13, 15, 16, 17, 31, 32, 47, 64, 240, 241, most} {
 						require.Equal(t, bitsOf(want[:m*s.n]), bitsOf(b.apply(layer, x[:m*k], m)), "%d rows", m)
 					}
 				}
