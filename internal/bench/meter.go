@@ -69,7 +69,7 @@ func (m *meter) run(ctx context.Context, works []work, budget time.Duration) (*t
 			}
 		}
 	}
-	if busy := t.busy(); clock.least == 0 || busy < clock.least {
+	if busy := t.busy(); t.steady(busy) && (clock.least == 0 || busy < clock.least) {
 		clock.least = busy
 	}
 	return t, nil

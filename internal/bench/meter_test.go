@@ -90,6 +90,19 @@ func TestMeterRemembersTheBestProbe(t *testing.T) {
 	require.InDelta(t, 6000, m.clocks[0].least, 1e-6)
 }
 
+// A trial in which the clock changed with every probe is no standard.
+func TestMeterForgetsRestlessTrials(t *testing.T) {
+	w := &world{noise: func(probe int) float64 { return 1 - 0.05*float64(probe%8) }}
+	m := w.meter()
+	_, err := m.run(t.Context(), []work{w.work(time.Millisecond)}, time.Millisecond)
+	require.NoError(t, err)
+	require.Zero(t, m.clocks[0].least)
+	w.noise = nil
+	_, err = m.run(t.Context(), []work{w.work(time.Millisecond)}, time.Millisecond)
+	require.NoError(t, err)
+	require.InDelta(t, 6000, m.clocks[0].least, 1e-6)
+}
+
 func TestMeterStopsWhenAsked(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	w := &world{}

@@ -144,6 +144,20 @@ func (t *trial) busy() float64 {
 	return quantile(cycles, bestPart)
 }
 
+// steady reports whether most probings took about as many cycles: those of a trial
+// in which clocks changed all the time are no standard for others.
+func (t *trial) steady(busy float64) bool {
+	near, all := 0, 0
+	for _, r := range t.rounds {
+		for _, p := range r.probes {
+			if all++; math.Abs(p.cycles(t.cycles)-busy) <= tolerance*busy {
+				near++
+			}
+		}
+	}
+	return 2*near > all
+}
+
 // cycles is what the busy loop took, beside a chain of so many.
 func (p probing) cycles(chain float64) float64 { return p.busy / p.chain * chain }
 
