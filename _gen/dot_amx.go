@@ -356,7 +356,7 @@ func (k *amx) loadZeros(name string) {
 	})
 }
 
-// row is one of two rows of sums in registers, and where its memory is.
+// amxRow is one of two rows of sums in registers, and where its memory is.
 type amxRow struct {
 	sums, y []reg.VecPhysical
 	toSums  int

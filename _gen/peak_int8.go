@@ -20,7 +20,8 @@ var (
 )
 
 const (
-	peakInt8  = "int8 products from registers, as many as a processor does in a time.\n\nMaths: none; every register holds 0.\n"
+	peakInt8  = peakInt8s + "every register holds 0.\n"
+	peakInt8s = "int8 products from registers, as many as a processor does in a time.\n\nMaths: none; "
 	peakSums  = "Registers: 0 to 11 independent sums, 12 and 13 factors, CX turns left."
 	peakPairs = "Registers: 0 to 5 products, 6 to 11 their sums by four, 12 and 13 factors, CX turns left."
 )
@@ -38,7 +39,7 @@ func init() {
 	peakLoop("int8_avx2", "Int8AVX2", peakInt8, peakY, "vpmaddubsw ymm: 32 products each", func(f *file, sum, a, b reg.VecPhysical) {
 		f.VPMADDUBSW(b, a, sum)
 	})
-	register(peakDir, "int8_amx", peakInt8[:len(peakInt8)-len("every register holds 0.\n")]+`every tile holds 0.
+	register(peakDir, "int8_amx", peakInt8s+`every tile holds 0.
 Registers: TMM0 to TMM3 sums, TMM4 to TMM7 factors, CX turns left, SP the
 configuration of tiles: palette 1, 16 rows of 64 bytes.`, func(f *file) {
 		f.function("Int8AMX", "n uintptr", "Int8AMX does 24n times tdpbssd: 16384 products each.")

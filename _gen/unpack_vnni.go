@@ -24,7 +24,7 @@ func init() {
 	})
 	register(asmDir, "unpack_w4_amx", unpackVNNIMaths+",\nboth less the zero point where that is one for all"+unpackVNNIRegisters+", Z3 zero points.", func(f *file) {
 		f.function("UnpackW4AMX", "dst unsafe.Pointer, c *Call",
-			"UnpackW4AMX is UnpackW4VNNI but for codes of ZeroConstant, from which it takes c.Zero, 0 to 15,",
+			"UnpackW4AMX is UnpackW4VNNI but for codes of ZeroConstant, from which it takes c.Zero, 0 to 128,",
 			"so that sums of them need no correction.")
 		unpackW4(f, true)
 	})

@@ -22,7 +22,10 @@ func (b *block) soon(tile, together, i, rows int) {
 		}
 	}
 	r := b.runs[i]
-	steps := (b.rows + rows - 1) / rows // not of those on tiles
+	steps := 1 // on tiles, where kernels have shares of their own
+	if rows != anyRows {
+		steps = (b.rows + rows - 1) / rows
+	}
 	bytes := 0
 	for i := range min(together, b.tiles-tile) {
 		w := b.packed(tile+i, r)

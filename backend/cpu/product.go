@@ -120,9 +120,9 @@ func productScratch(p *panel, f functions) int {
 	switch {
 	case p.kind.exact():
 	case p.bits == 4:
-		unpacks = f.codes4.unpack != nil
+		unpacks = f.codes4.unpack != nil || f.codes4.tilesUnpack != nil
 	default:
-		unpacks = f.codes8.unpack != nil
+		unpacks = f.codes8.unpack != nil || f.codes8.tilesUnpack != nil
 	}
 	n := sumsBytes
 	if p.tiled {

@@ -76,8 +76,14 @@ func masked(features []string, name string) ([]string, error) {
 // those that the system gives: it is asked only where the environment leaves them.
 func features() ([]string, error) {
 	has, err := masked(cpuid.CPU.FeatureSet(), os.Getenv(MaskVariable))
-	if slices.Contains(has, cpuid.AMXTILE.String()) && !amx.Allowed() {
+	return allowed(has, amx.Allowed), err
+}
+
+// allowed removes tiles from features where the system refuses them; it is asked
+// only where they are there.
+func allowed(has []string, tiles func() bool) []string {
+	if slices.Contains(has, cpuid.AMXTILE.String()) && !tiles() {
 		has = slices.DeleteFunc(has, func(f string) bool { return strings.HasPrefix(f, "AMX") })
 	}
-	return has, err
+	return has
 }

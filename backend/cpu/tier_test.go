@@ -30,7 +30,10 @@ func TestMask(t *testing.T) {
 		require.Equal(t, s.name, tierOf(has))
 		for _, u := range units {
 			for _, better := range tiers[:i] {
-				if slices.Equal(u.needs, better.needs) {
+				own := func(f cpuid.FeatureID) bool {
+					return !slices.Contains(has, f.String()) && slices.Contains(better.needs, f)
+				}
+				if slices.ContainsFunc(u.needs, own) {
 					require.NotEmpty(t, u.missing(has), "%s needs %s", u.name, better.name)
 				}
 			}
@@ -66,4 +69,14 @@ func TestMaskFromTheEnvironment(t *testing.T) {
 	if runtime.GOARCH == "amd64" && cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
 		require.NotEqual(t, "go", open(t, backend.OpenOptions{}).dev.Info().Tier)
 	}
+}
+
+// Tiles are there where the processor and the system have them, and nobody asks the
+// system where the processor has none.
+func TestTilesAreAllowed(t *testing.T) {
+	without := []string{"AVX2", "AVX512VNNI"}
+	with := append(slices.Clone(without), cpuid.AMXTILE.String(), cpuid.AMXINT8.String())
+	require.Equal(t, with, allowed(slices.Clone(with), func() bool { return true }))
+	require.Equal(t, without, allowed(slices.Clone(with), func() bool { return false }))
+	require.Equal(t, without, allowed(slices.Clone(without), func() bool { require.Fail(t, "asked"); return true }))
 }

@@ -40,16 +40,18 @@ func toTiles(tiles, row []byte, m int) {
 // fetchOnTiles lets a call for so many rows fetch what comes, all of it.
 func (b *block) fetchOnTiles(r run, rows int) {
 	c := b.call
-	c.Share = 0
-	if b.coming[0].bytes == 0 {
-		return
-	}
-	c.Soon, c.SoonStep = b.coming[0].at, b.coming[0].at
-	if b.coming[1].bytes > 0 {
-		c.SoonStep = b.coming[1].at
-	}
-	c.SoonStep -= c.Soon
-	steps := int(b.first[r.to]-b.first[r.from]) * rows / asm.TileRows
-	c.Share = uintptr((b.coming[0].bytes/lineBytes + steps - 1) / steps)
+	c.Soon, c.SoonStep, c.Share = soonOnTiles(b.coming, int(b.first[r.to]-b.first[r.from])*rows/asm.TileRows)
 	b.coming = [2]span{}
+}
+
+// soonOnTiles divides two spans of about the same length among so many steps, each
+// of which fetches share lines of both.
+func soonOnTiles(coming [2]span, steps int) (at, step, share uintptr) {
+	if coming[0].bytes == 0 {
+		return 0, 0, 0
+	}
+	if coming[1].bytes > 0 {
+		step = coming[1].at - coming[0].at
+	}
+	return coming[0].at, step, uintptr((coming[0].bytes/lineBytes + steps - 1) / steps)
 }

@@ -46,7 +46,9 @@ func TestWhatIsTiled(t *testing.T) {
 		{4, 8, backend.GroupSpec{Count: 1, Longest: 4096}, true},
 		{8, 128, backend.GroupSpec{Count: 32, Longest: 128}, true},
 		{8, 200, backend.GroupSpec{Count: 32, Longest: 128}, true},
-		{4, 200, backend.GroupSpec{Count: 32, Longest: 128}, false}, // codes less it are no signed bytes
+		{4, 128, backend.GroupSpec{Count: 32, Longest: 128}, true},
+		{4, 129, backend.GroupSpec{Count: 32, Longest: 128}, false}, // 0 less it is no signed byte
+		{4, 200, backend.GroupSpec{Count: 32, Longest: 128}, false},
 		{4, 8, backend.GroupSpec{Count: 128, Longest: 32}, false},
 		{4, 8, backend.GroupSpec{Count: 43, Longest: 96}, false},
 	} {
@@ -57,6 +59,22 @@ func TestWhatIsTiled(t *testing.T) {
 		require.Equal(t, c.want, k.panel(&s).tiled)
 		k.unit = model(bytePanel)
 		require.False(t, k.panel(&s).tiled, "a unit without tiles")
+	}
+}
+
+// All of what comes is fetched, and little more.
+func TestSoonOnTiles(t *testing.T) {
+	a, b := span{0x1000, 130 * lineBytes}, span{0x9000, 130 * lineBytes}
+	for _, c := range []struct {
+		coming          [2]span
+		steps           int
+		at, step, share uintptr
+	}{
+		{[2]span{a, b}, 1, 0x1000, 0x8000, 130}, {[2]span{a, b}, 8, 0x1000, 0x8000, 17}, {[2]span{b, a}, 130, 0x9000, ^uintptr(0x8000) + 1, 1},
+		{[2]span{a, b}, 1000, 0x1000, 0x8000, 1}, {[2]span{a}, 10, 0x1000, 0, 13}, {[2]span{}, 10, 0, 0, 0},
+	} {
+		at, step, share := soonOnTiles(c.coming, c.steps)
+		require.Equal(t, []uintptr{c.at, c.step, c.share}, []uintptr{at, step, share}, "%+v", c)
 	}
 }
 

@@ -60,9 +60,9 @@ func checkCode(f *function) (needs featureSet, problems []Problem) {
 			bad(i, ruleSyntax, "%s does not jump to a label of the function", in)
 		}
 	}
-	avx, wide := false, false
-	for _, u := range uses {
-		avx, wide = avx || u.avx, wide || u.wide
+	avx, wide, tiles := false, false, false
+	for i, u := range uses {
+		avx, wide, tiles = avx || u.avx, wide || u.wide, tiles || f.code[i].op == "LDTILECFG"
 	}
 	for i, u := range uses {
 		if u.sse && avx {
@@ -70,6 +70,9 @@ func checkCode(f *function) (needs featureSet, problems []Problem) {
 		}
 		if u.ret && wide && (i == 0 || !uses[i-1].zeroes) {
 			bad(i, ruleVzeroupper, "RET without VZEROUPPER right before it in a function that touches Y or Z registers")
+		}
+		if u.ret && tiles && (i < 2 || !uses[i-1].zeroes || f.code[i-2].op != "TILERELEASE") {
+			bad(i, ruleVzeroupper, "RET without TILERELEASE and VZEROUPPER right before it in a function that configures tiles")
 		}
 	}
 	return needs, problems

@@ -85,6 +85,8 @@ var mutants = []mutant{
 	{"legacy SSE", "dot_avx2_amd64.s", "TESTQ     AX, AX", "MOVUPS     (SI), X3", ruleForm, "legacy SSE"},
 
 	{"no VZEROUPPER", "dot_vnni_amd64.s", "\tVZEROUPPER\n", "", ruleVzeroupper, "RET"},
+	{"tiles that stay", "dot_amx_amd64.s", "\t// TILERELEASE\n\tBYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0\n", "", ruleVzeroupper, "TILERELEASE"},
+	{"tiles below their tier", "dot_vnni_amd64.s", "\tVZEROUPPER\n", "\t// TILERELEASE\n\tBYTE $0xc4; BYTE $0xe2; BYTE $0x78; BYTE $0x49; BYTE $0xc0\n\tVZEROUPPER\n", ruleTier, "AMXTILE"},
 	{"no VZEROUPPER at one end", "dot_avx2_amd64.s", "early:\n\tVZEROUPPER\n", "early:\n", ruleVzeroupper, "RET"},
 	{"jump behind VZEROUPPER", "dot_avx2_amd64.s", "early:\n\tVZEROUPPER\n", "\tVZEROUPPER\n\nearly:\n", ruleVzeroupper, "RET"},
 

@@ -10,10 +10,11 @@
 // probe: a loop that keeps the load, multiply and integer ports busy from the
 // first cache, and a chain of additions that counts cycles. A sample counts only
 // if both probes beside it are, in cycles, within 3 % of the best of the trial: a neighbour
-// on the same core and a pause in either make a probe slower. The clock is the cores' own
-// to choose: many have a lower one for instructions of 512 bits, and follow their heat. Beside such
-// work probes have such instructions, too, and the clocks before and after a sample
-// must be within 15 % of each other. A long Apply
+// on the same core and a pause in either make a probe slower. A lower clock does not
+// count either, but beside instructions of 512 bits: for those many cores choose a clock
+// of their own, and follow their heat. Probes have such instructions, too, then, the clocks
+// before and after a sample must be within 15 % of each other, and those of a pair that
+// is compared in seconds within 5 %. A long Apply
 // can lose its CPU and have it back between probes: where the system tells how
 // long the process's threads waited for one, 3 % of waiting drops a sample, too.
 // How many samples did not count is reported. Only callers that are compared with

@@ -43,7 +43,7 @@ func (m *meter) run(ctx context.Context, works []work, budget time.Duration) (*t
 		}
 	}
 	clock := &m.clocks[wide]
-	t := &trial{works: works, cycles: clock.cycles, least: clock.least}
+	t := &trial{works: works, wide: wide, cycles: clock.cycles, least: clock.least}
 	// A collection in a sample is nobody's speed.
 	runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))

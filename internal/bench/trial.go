@@ -2,6 +2,7 @@ package bench
 
 import (
 	"math"
+	"slices"
 
 	"github.com/bitlane/bitlane/internal/peak"
 )
@@ -10,18 +11,24 @@ import (
 // trial, and a unit from ports × clock, for a sample to count.
 const tolerance = 0.03
 
-// drift is how far the clocks before and after a sample, and those of a pair, may
-// be from each other: a few of the steps of 100 MHz in which many processors
-// follow their heat.
-const drift = 0.15
+// A standing is what a trial asks of the clock.
+type standing struct {
+	drift   float64 // how far the clocks before and after a sample may be from each other
+	pair    float64 // and those of two samples that are compared in seconds
+	slowest float64 // how many times longer a cycle may take than in the trial's fastest probe
+}
 
-// slowest is how many times longer a cycle may take than in the trial's fastest
-// probe: less clock than that is not of the core's own making.
-const slowest = 1.3
+// Cores have one clock for most instructions, which a sample must have. For those of
+// 512 bits many choose another, by how hot they and their neighbours are, in steps of
+// 100 MHz.
+var standings = [2]standing{{tolerance, 2 * tolerance, 1 + tolerance}, {0.15, 0.05, 1.3}} // by wide
 
-// bestPart is the part of a trial's probes that may take fewer cycles than the
-// best: those whose chain was interrupted.
-const bestPart = 0.25
+// The best of a trial is the least number of cycles that so many of its probes share:
+// fewer are those whose chain was interrupted, which makes cycles seem few.
+const (
+	bestLeast = 3
+	bestPart  = 0.1
+)
 
 // A probing is one run of the probe on all threads at once, in seconds of the
 // slowest.
@@ -59,6 +66,7 @@ type work struct {
 type trial struct {
 	works  []work
 	rounds []round
+	wide   int     // its place in standings
 	cycles float64 // of the chain in a probing
 	least  float64 // cycles of the busy loop at its best before this trial; 0: not known
 }
@@ -84,7 +92,8 @@ func (w *workOutcome) total() int { return len(w.seconds) + w.disturbed + w.offP
 // reduce drops what does not count and pairs the rest.
 func (t *trial) reduce() outcome {
 	out := outcome{works: make([]workOutcome, len(t.works)), pairs: make([][]float64, len(t.works)), busy: t.busy()}
-	best := standard{cycles: out.busy, chain: math.Inf(1)}
+	clock := standings[t.wide]
+	best := standard{cycles: out.busy, chain: math.Inf(1), slowest: clock.slowest}
 	if t.least > 0 {
 		best.cycles = min(best.cycles, t.least)
 	}
@@ -104,7 +113,7 @@ func (t *trial) reduce() outcome {
 		for i, s := range r.samples {
 			w := &out.works[i]
 			before, after := r.probes[i], r.probes[i+1]
-			if !best.quiet(before, t.cycles) || !best.quiet(after, t.cycles) || !oneClock(before, after) || s.waited > tolerance*s.seconds {
+			if !best.quiet(before, t.cycles) || !best.quiet(after, t.cycles) || !oneClock(clock.drift, before, after) || s.waited > tolerance*s.seconds {
 				w.disturbed++
 				continue
 			}
@@ -120,13 +129,18 @@ func (t *trial) reduce() outcome {
 			counts[i] = true
 		}
 		for i := range r.samples {
-			if counts[0] && counts[i] && oneClock(r.probes[0], r.probes[1], r.probes[i], r.probes[i+1]) {
-				pair := r.samples[0].speed() / r.samples[i].speed()
-				if t.works[i].rate.PerCycle != nil {
-					pair *= (r.probes[0].chain + r.probes[1].chain) / (r.probes[i].chain + r.probes[i+1].chain)
-				}
-				out.pairs[i] = append(out.pairs[i], pair)
+			if !counts[0] || !counts[i] {
+				continue
 			}
+			pair := r.samples[0].speed() / r.samples[i].speed()
+			mine, other := middle(r.probes[0], r.probes[1]), middle(r.probes[i], r.probes[i+1])
+			switch {
+			case t.works[i].rate.PerCycle != nil:
+				pair *= mine.chain / other.chain
+			case !oneClock(clock.pair, mine, other):
+				continue
+			}
+			out.pairs[i] = append(out.pairs[i], pair)
 		}
 	}
 	out.clock = median(clocks)
@@ -141,7 +155,17 @@ func (t *trial) busy() float64 {
 			cycles = append(cycles, p.cycles(t.cycles))
 		}
 	}
-	return quantile(cycles, bestPart)
+	if len(cycles) == 0 {
+		return math.NaN()
+	}
+	slices.Sort(cycles)
+	share := min(len(cycles), max(bestLeast, int(bestPart*float64(len(cycles)))))
+	for i, c := range cycles[:len(cycles)-share+1] {
+		if cycles[i+share-1] <= c*(1+tolerance) {
+			return c
+		}
+	}
+	return cycles[len(cycles)/2]
 }
 
 // steady reports whether most probings took about as many cycles: those of a trial
@@ -164,21 +188,20 @@ func (p probing) cycles(chain float64) float64 { return p.busy / p.chain * chain
 // standard is what probings are held to: the cycles of the busy loop at its best
 // in this trial or an earlier one, as a neighbour that is there all the time
 // makes no best; and the seconds of the trial's fastest chain.
-type standard struct{ cycles, chain float64 }
+type standard struct{ cycles, chain, slowest float64 }
 
 // quiet reports whether nothing disturbed the cores during p, beside a chain of
 // so many cycles. Their clock is theirs to choose: many lower it for hot work,
 // and by how hot the rest of the chip is.
 func (s standard) quiet(p probing, chain float64) bool {
 	cycles := p.cycles(chain)
-	return cycles <= s.cycles*(1+tolerance) && cycles >= s.cycles*(1-tolerance) && p.chain <= s.chain*slowest
+	return cycles <= s.cycles*(1+tolerance) && cycles >= s.cycles*(1-tolerance) && p.chain <= s.chain*s.slowest
 }
 
-// oneClock reports whether all probings had about the same clock.
-func oneClock(probings ...probing) bool {
-	least, most := math.Inf(1), 0.0
-	for _, p := range probings {
-		least, most = min(least, p.chain), max(most, p.chain)
-	}
-	return most <= least*(1+drift)
+// oneClock reports whether both probings had the same clock but for some drift.
+func oneClock(drift float64, p, q probing) bool {
+	return max(p.chain, q.chain) <= min(p.chain, q.chain)*(1+drift)
 }
+
+// middle is between two probings.
+func middle(p, q probing) probing { return probing{(p.busy + q.busy) / 2, (p.chain + q.chain) / 2} }

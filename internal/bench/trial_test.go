@@ -38,25 +38,58 @@ func TestReduceKeepsQuietSamples(t *testing.T) {
 	require.InDelta(t, 6000, o.busy, 1e-6)
 }
 
-// A core that lowers its clock is not disturbed: what it does is compared at
-// one clock, and with a unit in cycles.
+// A core that lowers its clock for wide instructions is not disturbed: what it does
+// is compared at about one clock, and with a unit in cycles.
 func TestReduceFollowsTheClock(t *testing.T) {
 	unit := work{rate: peak.Rate{PerCycle: []float64{2}, Known: true}, threads: 1}
 	at := func(clock float64) sample { return sample{amount: 2 * 3e9 * clock * 50e-6, seconds: 50e-6} }
 	slow := func(by float64) probing { return slowed(by, by) }
-	tr := &trial{works: []work{{}, {}, unit}, cycles: quietCycles, rounds: []round{
+	tr := &trial{works: []work{{}, {}, unit}, wide: 1, cycles: quietCycles, rounds: []round{
 		roundOf([]probing{quiet, quiet, quiet, quiet}, sample{amount: 1, seconds: 1e-3}, sample{amount: 1, seconds: 1e-4}, at(1)),
-		roundOf([]probing{slow(1.05), slow(1.05), quiet, quiet}, sample{amount: 1, seconds: 1.05e-3}, sample{amount: 1, seconds: 1e-4}, at(1)),
+		roundOf([]probing{slow(1.04), slow(1.04), quiet, quiet}, sample{amount: 1, seconds: 1.05e-3}, sample{amount: 1, seconds: 1e-4}, at(1)),
+		roundOf([]probing{slow(1.12), slow(1.12), quiet, quiet}, sample{amount: 1, seconds: 1.12e-3}, sample{amount: 1, seconds: 1e-4}, at(1)), // no pair with the second
 		roundOf([]probing{slow(1.25), slow(1.25), slow(1.25), slow(1.25)}, sample{amount: 1, seconds: 1.25e-3}, sample{amount: 1, seconds: 1e-4}, at(0.8)),
 		roundOf([]probing{quiet, slow(1.16), quiet, quiet}, sample{amount: 1, seconds: 2e-3}, sample{amount: 1, seconds: 2e-4}, at(1)), // two clocks in a sample
 		roundOf([]probing{slow(1.31), slow(1.31), quiet, quiet}, sample{amount: 1, seconds: 2e-3}, sample{amount: 1, seconds: 1e-4}, at(1)),
 	}}
 	o := tr.reduce()
-	require.InDeltaSlice(t, []float64{1e-3, 1.05e-3, 1.25e-3}, o.works[0].seconds, 1e-9)
+	require.InDeltaSlice(t, []float64{1e-3, 1.05e-3, 1.12e-3, 1.25e-3}, o.works[0].seconds, 1e-9)
 	require.Equal(t, 2, o.works[0].disturbed)
 	require.InDeltaSlice(t, []float64{0.1, 0.1 / 1.05, 0.08}, o.pairs[1], 1e-9)
 	one := 1e3 / (2 * 3e9)
-	require.InDeltaSlice(t, []float64{one, one, one}, o.pairs[2], one*1e-9)
+	require.InDeltaSlice(t, []float64{one, one * 1.04 / 1.05, one, one}, o.pairs[2], one*1e-9)
+
+	// Where nothing is wide a lower clock is a disturbance.
+	tr.wide = 0
+	o = tr.reduce()
+	require.InDeltaSlice(t, []float64{1e-3}, o.works[0].seconds, 1e-9)
+	require.Equal(t, 5, o.works[0].disturbed)
+}
+
+// A neighbour that is there most of the time makes no standard, nor do a few chains
+// that were interrupted.
+func TestReduceFindsTheBest(t *testing.T) {
+	tr := &trial{works: make([]work, 1), cycles: quietCycles}
+	add := func(n int, p probing, seconds float64) {
+		for range n {
+			tr.rounds = append(tr.rounds, roundOf([]probing{p, p}, sample{amount: 1, seconds: seconds}))
+		}
+	}
+	add(80, slowed(1.1, 1), 150e-6)
+	add(20, quiet, 100e-6)
+	o := tr.reduce()
+	require.InDelta(t, 6000, o.busy, 1e-6)
+	require.Len(t, o.works[0].seconds, 20)
+	require.InDelta(t, 100e-6, median(o.works[0].seconds), 1e-9)
+	require.Equal(t, 80, o.works[0].disturbed)
+	require.False(t, tr.steady(o.busy), "no standard for others")
+
+	tr.rounds = nil
+	add(2, quiet, 100e-6)
+	tr.rounds = append(tr.rounds, roundOf([]probing{slowed(1, 1.1), slowed(1, 1.1)}, sample{amount: 1, seconds: 1}))
+	o = tr.reduce()
+	require.InDelta(t, 6000, o.busy, 1e-6)
+	require.Len(t, o.works[0].seconds, 2)
 }
 
 // An Apply that lost its CPU to another program between quiet probes does not

@@ -1,6 +1,7 @@
 package peak
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/klauspost/cpuid/v2"
@@ -13,6 +14,8 @@ func TestUnits(t *testing.T) {
 	names := map[string]bool{}
 	for _, u := range Units() {
 		require.False(t, names[u.Name], u.Name)
+		wide := slices.Contains([]string{"amx", "vnni", "fma512", "bf16"}, u.Name)
+		require.Equal(t, wide, u.Wide, "%s: the clock that is its own", u.Name)
 		names[u.Name] = true
 		require.Positive(t, u.Ops, u.Name)
 		require.Zero(t, u.Loop(0), u.Name)
@@ -79,6 +82,7 @@ func TestRates(t *testing.T) {
 	masked := Core{cpuid.Intel, 6, 167, true}
 	require.Equal(t, "Sapphire Rapids or later", masked.Design(), "a hypervisor's number for the model")
 	require.Equal(t, "", Core{cpuid.Intel, 6, 167, false}.Design())
+	require.Equal(t, unknownTiles, Core{cpuid.Intel, 19, 1, true}.Rate("amx"))
 	require.Equal(t, unknown, milan.Rate("vnni"), "a unit that the table does not know")
 
 	known := map[string]bool{"i8mm": true, "dotprod": true, "neon": true}

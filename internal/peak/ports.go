@@ -25,6 +25,9 @@ type Rate struct {
 // where a port takes an instruction in two halves there may be one of them.
 var unknown = Rate{PerCycle: []float64{0.5, 1, 2, 3, 4}}
 
+// unknownTiles is what every core with tiles did so far: 16 rows, one in a cycle.
+var unknownTiles = Rate{PerCycle: []float64{1.0 / 16}}
+
 // Closest returns the rate of r that is nearest to measured, by ratio, and
 // whether measured is within tolerance of it.
 func (r Rate) Closest(measured, tolerance float64) (rate float64, within bool) {
@@ -87,6 +90,9 @@ var designs = []design{
 func (c Core) Rate(unit string) Rate {
 	if d := c.design(); d != nil && d.rates[unit] != nil {
 		return Rate{d.rates[unit], true}
+	}
+	if unit == "amx" {
+		return unknownTiles
 	}
 	return unknown
 }

@@ -14,7 +14,7 @@ var needsAMX = []cpuid.FeatureID{
 }
 
 func init() {
-	for _, rows := range []int{16, 32, 48} {
+	for _, rows := range []int{16, 32, MostTileRows} {
 		integerKernels = append(integerKernels,
 			kernel{name: "DotW8AMX", bits: 8, tiles: true, rows: rows, columns: 16, needs: needsAMX, run: DotW8AMX},
 			kernel{name: "DotW8AMXx2", bits: 8, tiles: true, rows: rows, columns: 32, needs: needsAMX, run: DotW8AMXx2},

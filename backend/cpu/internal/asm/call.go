@@ -67,14 +67,15 @@ type Call struct {
 	Y      *float32       // [rows][16 or 32] sums, which the call adds to
 	YStep  uintptr        // from row to row
 	Form   Form
-	Zero   uint64  // exact kernels and integer kernels of 16-bit x: the zero point of ZeroConstant
+	Zero   uint64  // exact kernels, integer kernels of 16-bit x, and UnpackW4AMX: the zero point of ZeroConstant
 	Ahead  uintptr // kernels of few rows of packed weights: how far ahead of what they read they fetch, whether it is there or not; 0: they do not
 	Next   uintptr // kernels of 512 bits for two tiles, and of VNNI for 4-bit codes and four rows: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
 
 	// Kernels of tiles alone, those with AMX in their names. Their segments are
 	// whole multiples of 64 features. X is in tiles of 16 rows: 64 bytes of each, then
 	// the next features of the same rows; XStep is a 16th of the bytes from 16 rows to
-	// the next. Y, Side and Scales are as for others.
+	// the next. Y, Side and Scales are as for others, but that DotP4AMX does not read
+	// Side of ZeroConstant.
 	Rows  uintptr        // a multiple of 16 up to MostTileRows
 	Spare unsafe.Pointer // TileSpare bytes of the caller's, 64-byte aligned
 	// What is read soon, and SoonStep bytes behind it: Share lines of both are

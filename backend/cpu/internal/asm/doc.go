@@ -23,7 +23,8 @@
 //	    │40│51│62│73│40│51│62│73│     │40│51│62│73│   features high, low
 //	    └──┴──┴──┴──┴──┴──┴──┴──┴─ … ─┴──┴──┴──┴──┘
 //
-//	line of 8-bit codes: 16 columns × 4 features; byte t of dword c is u[t]
+//	line of 8-bit codes: 16 columns × 4 features; byte t of dword c is u[t], and
+//	u[t]−z, signed, where UnpackW4AMX makes it of 4-bit codes with one z for all
 //	line of 16-bit weights: 16 columns × 2 features; half t of dword c is w[t]
 //	line of float32 weights: 16 columns × 1 feature
 //

@@ -4,7 +4,7 @@ package asm
 
 import "unsafe"
 
-// UnpackW4AMX is UnpackW4VNNI but for codes of ZeroConstant, from which it takes c.Zero, 0 to 15,
+// UnpackW4AMX is UnpackW4VNNI but for codes of ZeroConstant, from which it takes c.Zero, 0 to 128,
 // so that sums of them need no correction.
 //
 //go:noescape
