@@ -26,6 +26,11 @@ const (
 	callSoon     = 136
 	callSoonStep = 144
 	callShare    = 152
+	callTiles    = 160
+
+	callTileFeatures = 168
+	callFirst        = 176
+	callSegments     = 184
 )
 
 // Offsets of the fields of asm.Block, and its size.

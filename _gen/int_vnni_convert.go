@@ -15,7 +15,7 @@ func (k *intVNNI) convert() {
 		})
 	}
 	scale := k.spare()[:k.tiles]
-	k.loadScales(scale)
+	k.loadScales("", vnniScale, scale)
 	k.each(func(r, t int) { k.VCVTDQ2PS(k.sum(r, t, 0), k.sum(r, t, 0)) })
 	k.TESTL(operand.U32(vnniScaled), k.scalar(vnniForm))
 	k.JNE(operand.LabelRef("scaled"))
@@ -74,27 +74,27 @@ func (k *intVNNI) scaledToMemory() {
 	k.MOVQ(k.scalar(vnniKept), p)
 }
 
-// loadScales widens the segment's scales to float32.
-func (k *intVNNI) loadScales(scale []reg.VecPhysical) {
+// loadScales widens a segment's scales to float32. The labels in it begin with name.
+func (k *intVNNI) loadScales(name string, from reg.Register, scale []reg.VecPhysical) {
 	k.TESTB(operand.Imm(formF16), k.scalar(vnniForm))
-	k.JEQ(operand.LabelRef("not_f16"))
+	k.JEQ(operand.LabelRef(name + "not_f16"))
 	for t, s := range scale {
-		k.VCVTPH2PS(inTile(t, vnniScale, 0), s)
+		k.VCVTPH2PS(inTile(t, from, 0), s)
 	}
-	k.Label("scales")
+	k.Label(name + "scales")
 	k.later(func() {
-		k.Label("not_f16")
+		k.Label(name + "not_f16")
 		k.TESTB(operand.Imm(formBF16), k.scalar(vnniForm))
-		k.JNE(operand.LabelRef("bf16"))
+		k.JNE(operand.LabelRef(name + "bf16"))
 		for t, s := range scale {
-			k.VMOVUPS(inTile(t, vnniScale, 0), s)
+			k.VMOVUPS(inTile(t, from, 0), s)
 		}
-		k.JMP(operand.LabelRef("scales"))
-		k.Label("bf16")
+		k.JMP(operand.LabelRef(name + "scales"))
+		k.Label(name + "bf16")
 		for t, s := range scale {
-			k.VPMOVZXWD(inTile(t, vnniScale, 0), s)
+			k.VPMOVZXWD(inTile(t, from, 0), s)
 			k.VPSLLD(operand.Imm(16), s, s)
 		}
-		k.JMP(operand.LabelRef("scales"))
+		k.JMP(operand.LabelRef(name + "scales"))
 	})
 }

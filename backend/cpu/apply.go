@@ -66,8 +66,8 @@ func (c *call) Do(worker, chunk int) {
 		m, i := chunk/len(c.l.fronts), chunk%len(c.l.fronts)
 		f, row := c.l.fronts[i], c.prepared[m*c.l.stride+c.l.at[i]:]
 		f.prepare(row, c.x[m*c.xStep:], c.scratchOf(worker))
-		if f.tiled && c.rows >= leastTiled {
-			toTiles(c.tiles[c.tilesAt(i):], row[:f.width], m)
+		if f.tileFeatures > 0 && c.rows >= leastTiled {
+			toTiles(c.tiles[c.tilesAt(i):], row[:f.width], m, f.tileFeatures)
 		}
 		return
 	}

@@ -14,7 +14,7 @@ func spanOf(w []byte) span { return span{uintptr(unsafe.Pointer(unsafe.SliceData
 // run of the first. Its packed weights are fetched while the units are busy, at
 // least a share with each step, and are in the second cache when they are unpacked.
 // Tiles are counted in the portion; so many go together.
-func (b *block) soon(tile, together, i, rows int) {
+func (b *block) soon(tile, together, i, steps int) {
 	b.coming, b.share = [2]span{}, 0
 	if tile == b.tiles {
 		if tile, i = 0, i+1; i == len(b.runs) {
@@ -22,10 +22,6 @@ func (b *block) soon(tile, together, i, rows int) {
 		}
 	}
 	r := b.runs[i]
-	steps := 1 // on tiles, where kernels have shares of their own
-	if rows != anyRows {
-		steps = (b.rows + rows - 1) / rows
-	}
 	bytes := 0
 	for i := range min(together, b.tiles-tile) {
 		w := b.packed(tile+i, r)

@@ -26,14 +26,14 @@ type front struct {
 // rowShape is the size of a prepared row and of its parts, in bytes but for
 // the counts.
 type rowShape struct {
-	width    int // values
-	segments int
-	sideAt   int // to the corrections; 0: none
-	scalesAt int
-	scales   int  // how many: none, one, or one for each segment
-	perRow   bool // there is one, which the sums of the row are multiplied with
-	row      int  // of all
-	tiled    bool // the values stand in tiles, too
+	width        int // values
+	segments     int
+	sideAt       int // to the corrections; 0: none
+	scalesAt     int
+	scales       int  // how many: none, one, or one for each segment
+	perRow       bool // there is one, which the sums of the row are multiplied with
+	row          int  // of all
+	tileFeatures int  // of the tiles in which the values stand, too; 0: none
 }
 
 // shapeOfRow is the rowShape for a Spec and a panel, or nil for the kernels in
@@ -56,7 +56,9 @@ func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
 		}
 		return r
 	}
-	r.tiled = p != nil && p.tiled
+	if p != nil {
+		r.tileFeatures = p.tileFeatures
+	}
 	if p != nil && p.kind == bytePanel {
 		r.sideAt = r.row
 		r.row += align(r.segments * 4)
@@ -72,7 +74,7 @@ func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
 
 // tiles is the bytes of a row's values in tiles.
 func (r *rowShape) tiles() int {
-	if !r.tiled {
+	if r.tileFeatures == 0 {
 		return 0
 	}
 	return r.width

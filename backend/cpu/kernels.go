@@ -196,7 +196,9 @@ func (k *kernel) panel(s *backend.Spec) *panel {
 		kind = k.unit.four.kind
 	}
 	p := newPanel(kind, s)
-	p.tiled = k.unit.tiles && p.canTile()
+	if k.unit.tiles {
+		p.tileFeatures = p.canTile()
+	}
 	return p
 }
 

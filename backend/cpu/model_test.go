@@ -41,29 +41,53 @@ func model(kind panelKind) *unit {
 func modelOfTiles() *unit {
 	u := model(bytePanel)
 	u.exact, u.tiles = false, true
-	u.functions.codes4.tilesOne = []step{{anyRows, func(c *asm.Call) { modelTiles(c, 4) }}}
-	u.functions.codes8.tilesOne = []step{{anyRows, func(c *asm.Call) { modelTiles(c, 8) }}}
+	u.functions.codes4.tiles = func(c *asm.Call) { modelTiles(c, 4) }
+	u.functions.codes8.tiles = func(c *asm.Call) { modelTiles(c, 8) }
 	return u
 }
 
-// modelTiles multiplies rows that are in tiles, a copy of which it makes.
+// modelTiles multiplies rows that are in tiles, a copy of which it makes. Segments that
+// the call does not name it multiplies by 0.
 func modelTiles(c *asm.Call, bits int) {
-	features := 0
+	features, segments, before, tile := 0, 0, 0, int(c.TileFeatures)
 	for _, b := range unsafe.Slice(c.Blocks, c.Count) {
 		features += int(b.Segments) * int(b.Features)
+		segments += int(b.Segments)
+	}
+	named := features
+	if c.Segments > 0 {
+		before, named = int(c.First)*int(c.Blocks.Features), int(c.Segments)*int(c.Blocks.Features)
 	}
 	rows := make([]byte, int(c.Rows)*features)
+	sides, scales := make([]uint32, int(c.Rows)*segments), make([]uint32, int(c.Rows)*segments)
 	for m := range int(c.Rows) {
 		from := unsafe.Add(c.X, m/asm.TileRows*asm.TileRows*int(c.XStep))
-		for k := range features {
-			at := k/asm.TileFeatures*asm.TileFeatures*asm.TileRows + m%asm.TileRows*asm.TileFeatures + k%asm.TileFeatures
-			rows[m*features+k] = *(*byte)(unsafe.Add(from, at))
+		for k := range named {
+			at := k/tile*tile*asm.TileRows + m%asm.TileRows*tile + k%tile
+			rows[m*features+before+k] = *(*byte)(unsafe.Add(from, at))
+		}
+		for s := range segments {
+			if c.Segments > 0 && s >= int(c.Segments) {
+				break
+			}
+			sides[m*segments+int(c.First)+s] = at[uint32](unsafe.Add(c.Side, m*int(c.SStep)), s)
+			if c.Scales != nil {
+				scales[m*segments+int(c.First)+s] = at[uint32](unsafe.Add(c.Scales, m*int(c.SStep)), s)
+			}
 		}
 	}
-	clear(unsafe.Slice((*byte)(c.Spare), asm.TileSpare))
+	clear(unsafe.Slice((*byte)(c.Spare), asm.TileSpare(int(c.Tiles), segments)))
 	apart := *c
 	apart.X, apart.XStep = unsafe.Pointer(&rows[0]), uintptr(features)
-	modelIntegers(&apart, bytePanel, bits, int(c.Rows))
+	apart.Side, apart.SStep = unsafe.Pointer(&sides[0]), uintptr(segments*4)
+	if c.Scales != nil {
+		apart.Scales = unsafe.Pointer(&scales[0])
+	}
+	for t := range c.Tiles {
+		apart.W = unsafe.Add(c.W, t*c.WStep)
+		apart.Y = (*float32)(unsafe.Add(unsafe.Pointer(c.Y), t*tileColumns*4))
+		modelIntegers(&apart, bytePanel, bits, int(c.Rows))
+	}
 }
 
 // reader walks the blocks of a call.

@@ -70,12 +70,12 @@ type panel struct {
 	zero    int // the zero point, where form says that it is one
 	perLine int // features in a line
 
-	pieces []piece
-	blocks []asm.Block
-	first  []int32 // each block's first piece, and the number of pieces
-	offset []int   // each block's first byte in a tile, and the bytes of a tile
-	padded int     // features of a prepared row
-	tiled  bool    // many rows are multiplied on AMX's tiles
+	pieces       []piece
+	blocks       []asm.Block
+	first        []int32 // each block's first piece, and the number of pieces
+	offset       []int   // each block's first byte in a tile, and the bytes of a tile
+	padded       int     // features of a prepared row
+	tileFeatures int     // features of the tiles on which AMX multiplies many rows; 0: it does not
 }
 
 func newPanel(kind panelKind, s *backend.Spec) *panel {

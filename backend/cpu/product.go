@@ -125,8 +125,8 @@ func productScratch(p *panel, f functions) int {
 		unpacks = f.codes8.unpack != nil || f.codes8.tilesUnpack != nil
 	}
 	n := sumsBytes
-	if p.tiled {
-		n += align(asm.TileSpare)
+	if p.tileFeatures > 0 {
+		n += p.tileSpare()
 	}
 	if unpacks {
 		n += 2 * p.unpackedBytes()
@@ -144,8 +144,7 @@ func (w *product) grid(rows, threads int) (g grid) {
 	least, pairs := rowsLeast, false // rows of a portion; kernels take two tiles
 	if from := w.from(); from <= rowsTogether && rows >= from {
 		g.tiles, least = tilesTogether, max(least, from)
-		_, two, _ := w.wide()
-		pairs = two != nil
+		pairs = w.together() > 1
 	}
 	up := func(a, b int) int { return (a + b - 1) / b }
 	tiles := w.panel.tiles()
@@ -167,7 +166,7 @@ func (w *product) grid(rows, threads int) (g grid) {
 		divide(threads, rowsLeast)
 	}
 	g.rows = up(rows, g.rowGroups)
-	if w.tiled {
+	if w.tileFeatures > 0 {
 		g.rows = min(tiledRows(g.rows), rowsTogether)
 	}
 	g.rowGroups = up(rows, g.rows)
@@ -235,7 +234,7 @@ func (w *product) from() int {
 		return e.unpackFrom[w.weights()]
 	}
 	switch k := w.integers(); {
-	case w.tiled:
+	case w.tileFeatures > 0:
 		return leastTiled
 	case k.wideFrom > 0:
 		return k.wideFrom
@@ -271,32 +270,23 @@ func (b *block) straight() {
 // all rows, two tiles at a time where kernels take two.
 func (b *block) runByRun() {
 	one, two, unpack := b.wide()
+	together := b.together()
 	b.height = b.rows
 	unpacked := b.scratch[sumsBytes:]
-	if b.tiled {
+	if b.tileFeatures > 0 {
 		b.height = tiledRows(b.rows)
 		b.call.Spare = unsafe.Pointer(&unpacked[0])
-		unpacked = unpacked[align(asm.TileSpare):]
+		unpacked = unpacked[b.tileSpare():]
 	}
 	sums := view[float32](b.scratch, sumsBytes/4)[:b.height*b.tiles*tileColumns]
 	clear(sums)
-	together := 1
-	if two != nil {
-		together = 2
-	}
-	each := func(f func(tile, tiles int, steps []step, sums []float32)) {
-		for i := 0; i < b.tiles; {
-			tiles, steps := min(together, b.tiles-i), one
+	for i, r := range b.runs {
+		for tile := 0; tile < b.tiles; tile += together {
+			tiles, steps := min(together, b.tiles-tile), one
 			if tiles == 2 {
 				steps = two
 			}
-			f(i, tiles, steps, sums[b.height*i*tileColumns:][:b.height*tiles*tileColumns])
-			i += tiles
-		}
-	}
-	for i, r := range b.runs {
-		each(func(tile, tiles int, steps []step, sums []float32) {
-			b.soon(tile+tiles, together, i, steps[0].rows)
+			sums := sums[b.height*tile*tileColumns:][:b.height*tiles*tileColumns]
 			w, step := unsafe.Pointer(unsafe.SliceData(b.packed(tile, r))), b.tileBytes()
 			if unpack != nil {
 				b.call.Blocks, b.call.Count = &b.blocks[r.from], uintptr(r.to-r.from)
@@ -306,8 +296,14 @@ func (b *block) runByRun() {
 				}
 				w, step = unsafe.Pointer(unsafe.SliceData(unpacked)), b.second
 			}
+			if b.tileFeatures > 0 {
+				b.soon(tile+tiles, together, i, 1) // its kernels have shares of their own
+				b.sweepOnTiles(r, w, step, sums, b.tile+tile, tiles)
+				continue
+			}
+			b.soon(tile+tiles, together, i, (b.rows+steps[0].rows-1)/steps[0].rows)
 			b.sweep(steps, r, w, step, sums, b.tile+tile, tiles)
-		})
+		}
 	}
 	b.finish(b.tile, b.tiles, together, sums)
 }
@@ -319,16 +315,27 @@ func (b *block) direct() []step {
 	return b.integers().direct
 }
 
-// wide returns the kernels of one tile and of two for many rows, and what unpacks
-// for them.
+// together is how many tiles go together where there are many rows.
+func (w *product) together() int {
+	if w.tileFeatures > 0 {
+		return tilesOfAMX
+	}
+	if _, two, _ := w.wide(); two != nil {
+		return 2
+	}
+	return 1
+}
+
+// wide returns the kernels of one tile and of two for many rows, none on tiles of AMX,
+// and what unpacks for them.
 func (w *product) wide() (one, two []step, unpack func(unsafe.Pointer, *asm.Call)) {
 	if w.kind.exact() {
 		e := &w.f.exact
 		return e.gemm, e.wider, e.unpack[w.weights()]
 	}
 	k := w.integers()
-	if w.tiled {
-		return k.tilesOne, k.tilesTwo, k.tilesUnpack
+	if w.tileFeatures > 0 {
+		return nil, nil, k.tilesUnpack
 	}
 	two = k.wider
 	if w.short && k.inRegisters > 0 {
@@ -342,9 +349,6 @@ func (w *product) wide() (one, two []step, unpack func(unsafe.Pointer, *asm.Call
 // and three take less time than six and one.
 func pick(steps []step, left int) (s *step, rows, times int) {
 	most := steps[0].rows
-	if most == anyRows {
-		return &steps[0], min(tiledRows(left), asm.MostTileRows), 1
-	}
 	calls := (left + most - 1) / most
 	even, times := left/calls, left%calls
 	if times == 0 {
@@ -373,20 +377,13 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 	// What the kernels read of a row is stride bytes behind that of the row before.
 	prepared := b.c.row(b.p, b.row)
 	x := int(first.at) * f.values.Size()
-	onTiles := steps[0].rows == anyRows
 	side, scales := f.sideAt+4*int(b.first[r.from]), f.scalesAt+4*int(b.first[r.from])
-	if onTiles {
-		c.XStep = uintptr(f.width)
-	}
 	for m := 0; m < b.rows; {
 		s, rows, times := pick(steps, b.rows-m)
 		c.Rows = uintptr(rows)
 		for range times {
 			at := m * l.stride
 			c.X = unsafe.Pointer(&prepared[at+x])
-			if onTiles {
-				c.X = b.c.tilesOf(b.p, b.row+m, int(first.at))
-			}
 			if f.sideAt > 0 {
 				c.Side = unsafe.Pointer(&prepared[at+side])
 			}
@@ -397,15 +394,10 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 			if r.to == len(b.blocks) {
 				b.fetchOutputs(tile, tiles, m, min(rows, b.rows-m))
 			}
-			if onTiles {
-				b.fetchOnTiles(r, rows)
-				s.run(c)
-			} else {
-				next := b.next(w)
-				c.Next = next
-				s.run(c)
-				b.fetch(int(c.Next - next))
-			}
+			next := b.next(w)
+			c.Next = next
+			s.run(c)
+			b.fetch(int(c.Next - next))
 			m += rows
 		}
 	}

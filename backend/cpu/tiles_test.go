@@ -8,28 +8,31 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/backend"
-	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
 
 func TestToTiles(t *testing.T) {
-	const width = 2 * asm.TileFeatures
 	for rows, tiled := range map[int]int{0: 0, 1: 16, 16: 16, 17: 32, 240: 240} {
 		require.Equal(t, tiled, tiledRows(rows))
 	}
-	tiles := make([]byte, tiledRows(20)*width)
-	for m := range 20 {
-		row := make([]byte, width)
-		for k := range row {
-			row[k] = byte(m*7 + k)
-		}
-		toTiles(tiles, row, m)
-	}
-	for i, c := range []struct{ m, k, at int }{
-		{0, 0, 0}, {0, 63, 63}, {1, 0, 64}, {15, 1, 15*64 + 1}, {0, 64, 1024}, {3, 127, 1024 + 3*64 + 63}, {16, 0, 2048}, {19, 65, 3072 + 3*64 + 1},
+	type cell struct{ m, k, at int }
+	for features, cells := range map[int][]cell{
+		64: {{0, 0, 0}, {0, 63, 63}, {1, 0, 64}, {15, 1, 15*64 + 1}, {0, 64, 1024}, {3, 127, 1024 + 3*64 + 63}, {16, 0, 2048}, {19, 65, 3072 + 3*64 + 1}},
+		32: {{0, 0, 0}, {0, 31, 31}, {1, 0, 32}, {15, 1, 15*32 + 1}, {0, 32, 512}, {3, 127, 1536 + 3*32 + 31}, {16, 0, 2048}, {19, 65, 3072 + 3*32 + 1}},
 	} {
-		require.Equal(t, byte(c.m*7+c.k), tiles[c.at], "case %d: row %d, feature %d", i, c.m, c.k)
+		const width = 128
+		tiles := make([]byte, tiledRows(20)*width)
+		for m := range 20 {
+			row := make([]byte, width)
+			for k := range row {
+				row[k] = byte(m*7 + k)
+			}
+			toTiles(tiles, row, m, features)
+		}
+		for i, c := range cells {
+			require.Equal(t, byte(c.m*7+c.k), tiles[c.at], "%d features, case %d: row %d, feature %d", features, i, c.m, c.k)
+		}
 	}
 }
 
@@ -39,26 +42,28 @@ func TestWhatIsTiled(t *testing.T) {
 	for _, c := range []struct {
 		bits, zero int
 		groups     backend.GroupSpec
-		want       bool
+		want       int
 	}{
-		{4, 8, backend.GroupSpec{Count: 32, Longest: 128}, true},
-		{4, 8, backend.GroupSpec{Count: 64, Longest: 64}, true},
-		{4, 8, backend.GroupSpec{Count: 1, Longest: 4096}, true},
-		{8, 128, backend.GroupSpec{Count: 32, Longest: 128}, true},
-		{8, 200, backend.GroupSpec{Count: 32, Longest: 128}, true},
-		{4, 128, backend.GroupSpec{Count: 32, Longest: 128}, true},
-		{4, 129, backend.GroupSpec{Count: 32, Longest: 128}, false}, // 0 less it is no signed byte
-		{4, 200, backend.GroupSpec{Count: 32, Longest: 128}, false},
-		{4, 8, backend.GroupSpec{Count: 128, Longest: 32}, false},
-		{4, 8, backend.GroupSpec{Count: 43, Longest: 96}, false},
+		{4, 8, backend.GroupSpec{Count: 32, Longest: 128}, 64},
+		{4, 8, backend.GroupSpec{Count: 64, Longest: 64}, 64},
+		{4, 8, backend.GroupSpec{Count: 1, Longest: 4096}, 64},
+		{8, 128, backend.GroupSpec{Count: 32, Longest: 128}, 64},
+		{8, 200, backend.GroupSpec{Count: 32, Longest: 128}, 64},
+		{4, 128, backend.GroupSpec{Count: 32, Longest: 128}, 64},
+		{4, 129, backend.GroupSpec{Count: 32, Longest: 128}, 0}, // 0 less it is no signed byte
+		{4, 200, backend.GroupSpec{Count: 32, Longest: 128}, 0},
+		{4, 8, backend.GroupSpec{Count: 128, Longest: 32}, 32},
+		{4, 8, backend.GroupSpec{Count: 43, Longest: 96}, 32},
+		{4, 8, backend.GroupSpec{Count: 256, Longest: 16}, 0},
+		{4, 8, backend.GroupSpec{Count: 103, Longest: 40}, 0},
 	} {
 		s := backend.Spec{N: 64, K: 4096, Bits: c.bits, Scales: dtype.F16, Symmetric: true, Groups: c.groups, ZeroMin: c.zero, ZeroMax: c.zero,
 			Recipe: quant.Recipe{Kind: quant.Int8Token}}
 		require.Equal(t, c.want, newPanel(bytePanel, &s).canTile(), "%d bits, zero %d, %+v", c.bits, c.zero, c.groups)
 		k := &kernel{act: int8Codes, least: 2, most: c.bits, unit: modelOfTiles()}
-		require.Equal(t, c.want, k.panel(&s).tiled)
+		require.Equal(t, c.want, k.panel(&s).tileFeatures)
 		k.unit = model(bytePanel)
-		require.False(t, k.panel(&s).tiled, "a unit without tiles")
+		require.Zero(t, k.panel(&s).tileFeatures, "a unit without tiles")
 	}
 }
 
@@ -101,7 +106,8 @@ func TestTilesEqualVectors(t *testing.T) {
 		{n: 16, bits: 4, groups: quant.OneGroup(k)}, {n: 33, bits: 4, groups: quant.OneGroup(k), zeros: true},
 		{n: 48, bits: 8, groups: uniform(t, k, 64)}, {n: 17, bits: 8, groups: quant.OneGroup(k), zeros: true},
 		{n: 40, bits: 3, groups: uniform(t, k, 192)}, {n: 40, bits: 8, groups: quant.OneGroup(k)},
-		{n: 40, bits: 4, groups: uniform(t, k, 32)}, // on vectors in both
+		{n: 40, bits: 4, groups: uniform(t, k, 32)}, {n: 33, bits: 4, groups: uniform(t, k, 96), zeros: true},
+		{n: 24, bits: 8, groups: uniform(t, k, 32)}, {n: 40, bits: 4, groups: uniform(t, k, 40)}, // this on vectors in both
 	} {
 		s.k, s.scales = k, dtype.F16
 		for _, recipe := range []quant.RecipeKind{quant.Int8Token, quant.Int8TokenAsym, quant.Int8Group} {

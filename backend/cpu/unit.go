@@ -56,10 +56,6 @@ type step struct {
 	run  func(*asm.Call)
 }
 
-// anyRows, of a step, stands for any multiple of asm.TileRows up to
-// asm.MostTileRows.
-const anyRows = -1
-
 // integerKernels multiply codes. The zero value offers nothing.
 type integerKernels struct {
 	direct []step // from packed weights, most rows first, the last for one
@@ -78,8 +74,7 @@ type integerKernels struct {
 
 	// The same on tiles, where the panel has such.
 	tilesUnpack func(dst unsafe.Pointer, c *asm.Call)
-	tilesOne    []step
-	tilesTwo    []step
+	tiles       func(*asm.Call)
 }
 
 // exactKernels multiply rows of float32, or of pairs of bfloat16. The arrays are

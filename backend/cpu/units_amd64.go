@@ -89,14 +89,14 @@ func vnniCodes8() integerKernels {
 func amxCodes4() integerKernels {
 	k := vnniCodes4()
 	k.tilesUnpack = asm.UnpackW4AMX
-	k.tilesOne, k.tilesTwo = []step{{anyRows, asm.DotP4AMX}}, []step{{anyRows, asm.DotP4AMXx2}}
+	k.tiles = asm.DotP4AMX
 	return k
 }
 
 //asmcheck:needs AVX2,FMA3,F16C,AVX512F,AVX512BW,AVX512DQ,AVX512VL,AVX512VNNI,AMXTILE,AMXINT8
 func amxCodes8() integerKernels {
 	k := vnniCodes8()
-	k.tilesOne, k.tilesTwo = []step{{anyRows, asm.DotW8AMX}}, []step{{anyRows, asm.DotW8AMXx2}}
+	k.tiles = asm.DotW8AMX
 	return k
 }
 

@@ -1,8 +1,10 @@
 package asm
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"github.com/klauspost/cpuid/v2"
 	"github.com/stretchr/testify/require"
@@ -14,12 +16,12 @@ var needsAMX = []cpuid.FeatureID{
 }
 
 func init() {
-	for _, rows := range []int{16, 32, MostTileRows} {
+	for _, s := range []struct{ rows, columns, features int }{
+		{16, 16, 64}, {16, 16, 32}, {32, 16, 64}, {16, 32, 32}, {32, 32, 64}, {16, 48, 64}, {48, 48, 32}, {MostTileRows, 32, 64}, {MostTileRows, 16, 32},
+	} {
 		integerKernels = append(integerKernels,
-			kernel{name: "DotW8AMX", bits: 8, tiles: true, rows: rows, columns: 16, needs: needsAMX, run: DotW8AMX},
-			kernel{name: "DotW8AMXx2", bits: 8, tiles: true, rows: rows, columns: 32, needs: needsAMX, run: DotW8AMXx2},
-			kernel{name: "DotP4AMX", bits: 4, apart: true, less: true, tiles: true, rows: rows, columns: 16, needs: needsAMX, run: DotP4AMX},
-			kernel{name: "DotP4AMXx2", bits: 4, apart: true, less: true, tiles: true, rows: rows, columns: 32, needs: needsAMX, run: DotP4AMXx2},
+			kernel{name: "DotW8AMX", bits: 8, tiles: s.features, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotW8AMX},
+			kernel{name: "DotP4AMX", bits: 4, apart: true, less: true, tiles: s.features, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotP4AMX},
 		)
 	}
 }
@@ -42,5 +44,41 @@ func TestUnpackW4AMX(t *testing.T) {
 		got := m.take("unpacked", len(want), rng.Uint32N(2) == 0)
 		UnpackW4AMX(pointer(got), c)
 		require.Equal(t, want, got, p)
+	}
+}
+
+// Some segments of a block after the other leave what all of them at once do.
+func TestSegmentsOnTilesApart(t *testing.T) {
+	rng, m := rand.New(rand.NewPCG(14, 15)), newMemory(t)
+	for _, k := range integerKernels {
+		if k.tiles == 0 || k.rows > 48 {
+			continue
+		}
+		if !k.runs() {
+			t.Skip("the processor lacks AMX")
+		}
+		for range 40 {
+			segments := 1 + rng.IntN(4)
+			p := randomProblem(rng, k)
+			s := shape{kernel: k, form: p.form, zero: p.zero, scaled: p.sx != nil, blocks: []Block{{
+				Lines: uint32(k.tiles/k.lineFeatures()) * (1 + rng.Uint32N(3)), Segments: uint8(segments), Ends: 1<<segments - 1,
+			}}}
+			p = s.fill(rng)
+			c := m.lay(rng, p, p.whole())
+			y := bytes.Clone(m.y)
+			k.run(c)
+			want := bytes.Clone(m.y)
+			copy(m.y, y)
+			x, side, scales := c.X, c.Side, c.Scales
+			for first := 0; first < segments; first += int(c.Segments) {
+				c.First, c.Segments = uintptr(first), uintptr(1+rng.IntN(segments-first))
+				c.X, c.Side = unsafe.Add(x, p.starts[first]*TileRows), unsafe.Add(side, 4*first)
+				if scales != nil {
+					c.Scales = unsafe.Add(scales, 4*first)
+				}
+				k.run(c)
+			}
+			require.Equal(t, want, m.y, "%s of %s", k, p)
+		}
 	}
 }

@@ -72,23 +72,35 @@ type Call struct {
 	Next   uintptr // kernels of 512 bits for two tiles, and of VNNI for 4-bit codes and four rows: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
 
 	// Kernels of tiles alone, those with AMX in their names. Their segments are
-	// whole multiples of 64 features. X is in tiles of 16 rows: 64 bytes of each, then
-	// the next features of the same rows; XStep is a 16th of the bytes from 16 rows to
-	// the next. Y, Side and Scales are as for others, but that DotP4AMX does not read
-	// Side of ZeroConstant.
+	// whole multiples of TileFeatures, 64 or 32. X is in tiles of 16 rows: so many bytes
+	// of each, then the next features of the same rows; XStep is a 16th of the bytes from
+	// 16 rows to the next. Y, Side and Scales are as for others, but that there are Tiles
+	// times 16 columns, WStep bytes from one tile of W to the next, and that DotP4AMX does
+	// not read Side of ZeroConstant.
 	Rows  uintptr        // a multiple of 16 up to MostTileRows
-	Spare unsafe.Pointer // TileSpare bytes of the caller's, 64-byte aligned
-	// What is read soon, and SoonStep bytes behind it: Share lines of both are
-	// fetched with each 16 rows of a segment, whether they are there or not.
+	Spare unsafe.Pointer // TileSpare of Tiles and all segments, 64-byte aligned
+	// What is read soon, and SoonStep bytes behind it: Share lines of both are fetched
+	// with each sum of 16 rows by 16 columns, whether they are there or not.
 	Soon, SoonStep, Share uintptr
+
+	Tiles, TileFeatures uintptr
+
+	// The first and the number of segments that are multiplied, of one block whose
+	// segments all end sums. X, Side and Scales are at the first. None: all of all blocks.
+	First, Segments uintptr
 }
 
-// MostTileRows is the most rows of a call of kernels of tiles, TileRows how many
-// and TileFeatures how many features go together, and TileSpare the bytes of
-// Call.Spare.
+// MostTileRows is the most rows of a call of kernels of tiles, TileRows how many go
+// together and TileFeatures the most features that do.
 const (
 	TileRows     = 16
 	TileFeatures = 64
 	MostTileRows = 15 * TileRows
-	TileSpare    = (TileRows+MostTileRows)*2*64 + 64
 )
+
+// TileSpare is the bytes of Call.Spare for so many tiles of W and segments: four tiles of
+// sums and four of corrections, a configuration, and the scales and zeros of each
+// segment.
+func TileSpare(tiles, segments int) int {
+	return 2*4*TileRows*64 + 64 + tiles*segments*128
+}

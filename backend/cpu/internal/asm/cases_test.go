@@ -18,9 +18,9 @@ type kernel struct {
 	apart   bool // 4-bit codes are unpacked: a line of 8 features is two, of a code in each byte
 	less    bool // where one zero point is for all, codes are signed and less it, and Side is not read
 	wide    bool // x is int16 of magnitude up to 255, zero points are subtracted from the codes, Side is not read
-	tiles   bool // the call says how many rows, and has memory; segments are of whole tiles
+	tiles   int  // features of a tile, of which segments have whole ones: the call says how many rows and tiles, and has memory; 0: no kernel of tiles
 	rows    int
-	columns int // 16 or 32
+	columns int // 16, 32 or, of tiles, any multiple
 	needs   []cpuid.FeatureID
 	run     func(*Call)
 }
@@ -30,7 +30,7 @@ type kernel struct {
 var integerKernels []kernel
 
 // runs reports whether the processor and the system run k.
-func (k kernel) runs() bool { return cpuid.CPU.Supports(k.needs...) && (!k.tiles || amx.Allowed()) }
+func (k kernel) runs() bool { return cpuid.CPU.Supports(k.needs...) && (k.tiles == 0 || amx.Allowed()) }
 
 func (k kernel) lineFeatures() int { return 32 / k.bits }
 
@@ -97,8 +97,8 @@ func randomProblem(rng *rand.Rand, k kernel) *problem {
 			full = uint8(1 + rng.Uint32N(4))
 		}
 		lines := uint32(1+rng.Uint32N(uint32(longest))) * uint32(8/k.lineFeatures())
-		if k.tiles {
-			lines = (lines/uint32(TileFeatures/k.lineFeatures()) + 1) * uint32(TileFeatures/k.lineFeatures())
+		if whole := uint32(k.tiles / k.lineFeatures()); whole > 0 {
+			lines = (lines/whole + 1) * whole
 		}
 		s.blocks = append(s.blocks, Block{Lines: lines, Segments: full})
 	}

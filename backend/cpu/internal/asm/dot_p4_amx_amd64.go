@@ -2,12 +2,7 @@
 
 package asm
 
-// DotP4AMX adds the products of Call.Rows rows of int8 and a tile of unpacked 4-bit codes to Y.
+// DotP4AMX adds the products of Call.Rows rows of int8 and Call.Tiles tiles of unpacked 4-bit codes to Y.
 //
 //go:noescape
 func DotP4AMX(c *Call)
-
-// DotP4AMXx2 adds the products of Call.Rows rows of int8 and two tiles of unpacked 4-bit codes to Y.
-//
-//go:noescape
-func DotP4AMXx2(c *Call)

@@ -2,42 +2,55 @@
 
 // 4-bit weights, unpacked by UnpackW4AMX, by int8 x, on tiles: see package asm for the layout and the sums.
 //
-// Maths: TDPBSUD adds to each dword of a tile of sums, [rows][16 columns], four
-// products of signed bytes of x and unsigned codes for each of 16 lines, TDPBSSD of
-// signed ones. The sums are int32 without saturation, as in any other order.
+// Maths: TDPBSUD adds to each dword of a tile of sums, [16 rows][16 columns], four
+// products of signed bytes of x and unsigned codes for each line of a tile of weights,
+// TDPBSSD of signed ones. The sums are int32 without saturation, as in any other order.
 //
 // A tile of weights is 16 lines of 8-bit codes as they lie in the panel, which is 64
-// features; one of x is 64 bytes of 16 rows each. The weights of a segment of 64 or
-// 128 features stay in tiles for all rows:
+// features, or 8 lines, which is 32; one of x is 64 or 32 bytes of 16 rows each. A unit
+// is 16 rows by 16 columns. Its float sums stay in registers while it goes through
+// all segments:
 //
-// 	                   TMM4        TMM6         first 64 features of a segment,
-// 	                   TMM5        TMM7         and the other, of two tiles of W
-// 	TMM2   TMM3      [ TMM0 ]    [ TMM1 ]       16 rows of x, and their sums
+// 	for 16 rows:                          in turn i, at the same time:
+// 	  for each tile of columns:             TMM(i mod 4)     = products of sum i
+// 	    Z16 to Z31 = Y                      Call.Spare(i-1)  = TMM(i-1 mod 4)
+// 	    for each integer sum: ...           Z16 to Z31      += Call.Spare(i-3), scaled
+// 	    Y = Z16 to Z31
 //
-// Sums go to Call.Spare. They are corrected, scaled and added to Y on vector
-// registers while the products of the next 16 rows are made: those are a few long
-// instructions, which come first. Sums of a segment with which they do not end are
-// corrected and wait in Call.Spare for the next.
+// The processor has no other way from tiles to vectors than memory, and storing a tile
+// waits for products in the same one: hence four of them. What waits three turns is
+// there when it is loaded. A turn takes as long as what is in flight lets it, so that
+// there is little in it but that: scales and zeros of all segments are widened before.
 //
-// 	Call.Spare = sums [2 tiles][16 rows][16 columns] of int32
-// 	             sums that wait [15 times 16 rows] of the same
+// What scales follows what multiplies three turns behind, through the same units.
+//
+// The call may name some segments of one block, each of which ends a sum: those that
+// with x of 16 rows stay in the first cache.
+//
+// A segment that ends no sum leaves its products in the tile. What it corrects is
+// added up in Call.Spare and joins the sums when these are scaled; turns of calls with
+// such segments say where their scales are.
+//
+// 	Call.Spare = sums [4 turns][16 rows][16 columns] of int32
+// 	             corrections of segments that ended no sum, the same
 // 	             configuration of tiles, 64 bytes
+// 	             entries [tiles][segments]: scales [16] of float32,
+// 	                                        zeros [16] of uint8 as int32, or of pairs
 //
-// Registers: AX next line, CX bytes to the second tile, BX x of the first 16 rows, DX
-// of those that are next, DI 64, BP Call.Spare, R8 lines left, R9 and R10 scales and
-// zeros, R11 Side of row 0, R13 the step of Side, R14 Block, R15 ends of the segments
-// left, above them a 1; Z0 and Z1 scales, Z2 and Z3 zeros of the segment whose sums
-// are in Call.Spare. In products R9 and R10 are lines of both tiles, R12 is x. While
-// sums are scaled: R8 sums, R9 Y, R10 Side, R12 from there to Scales, BX step of Y; Z4
-// to Z12 sums, Side and Y.
+// Registers: AX next line, CX bytes of a tile of weights, and of x, DX x, SI bytes from
+// row to row in a tile of x, DI 64, BP Call.Spare, R10 segments left in the block, R14
+// Block, 0: none is left; R11 Side of row 0, R12 entry and R15 sums left in the unit of
+// what is scaled, R13 the step of Side; R8, R9 and BX are for a few instructions. Z0
+// scales and Z1 zeros of the sums that are scaled, Z4 to Z15 those. TMM4 and TMM5 x, TMM6
+// and TMM7 weights.
 
 #include "textflag.h"
 
 // func DotP4AMX(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotP4AMX(SB), NOSPLIT, $232-8
-	MOVQ c+0(FP), AX
-	MOVL 88(AX), R8
+TEXT ·DotP4AMX(SB), NOSPLIT, $368-8
+	MOVQ c+0(FP), BX
+	MOVL 88(BX), R8
 
 	// Scales of 4 or 2 bytes, zeros of 0, 1 or 4.
 	MOVL    $0x00000040, R9
@@ -57,132 +70,179 @@ TEXT ·DotP4AMX(SB), NOSPLIT, $232-8
 	SHLL    $0x02, R9
 	MOVQ    R9, 40(SP)
 	XORL    R9, R9
-	CMPQ    56(AX), $0x00
+	CMPQ    56(BX), $0x00
 	SETNE   R9
 	SHLL    $0x08, R9
 	ORL     R9, R8
 	MOVQ    R8, (SP)
-	XORL    R8, R8
-	MOVQ    R8, 184(SP)
-	MOVQ    R8, 200(SP)
-	MOVQ    40(AX), R8
-	MOVQ    R8, 8(SP)
-	MOVQ    136(AX), R8
-	MOVQ    R8, 208(SP)
-	MOVQ    144(AX), R8
-	MOVQ    R8, 216(SP)
-	MOVQ    152(AX), R8
-	MOVQ    R8, 224(SP)
-	MOVQ    72(AX), R8
-	MOVQ    R8, 64(SP)
-	MOVQ    80(AX), R8
-	MOVQ    R8, 72(SP)
-	SHLQ    $0x04, R8
-	MOVQ    R8, 168(SP)
-	MOVQ    16(AX), BX
-	MOVQ    24(AX), R8
-	SHLQ    $0x04, R8
-	MOVQ    R8, 160(SP)
-	MOVQ    48(AX), R11
-	MOVQ    56(AX), R8
-	SUBQ    R11, R8
-	MOVQ    R8, 128(SP)
-	MOVQ    64(AX), R13
-	MOVQ    R13, R8
-	SHLQ    $0x04, R8
-	MOVQ    R8, 176(SP)
-	MOVQ    32(AX), R14
-	MOVQ    128(AX), BP
-	MOVQ    120(AX), R8
+	MOVQ    24(SP), R8
+	ADDQ    40(SP), R8
 	MOVQ    R8, 88(SP)
-	LEAQ    1024(BP), R8
-	MOVQ    R8, 104(SP)
+	MOVQ    136(BX), R8
+	MOVQ    R8, 248(SP)
+	MOVQ    144(BX), R8
+	MOVQ    R8, 256(SP)
+	MOVQ    152(BX), R8
+	MOVQ    R8, 264(SP)
+	MOVQ    80(BX), R8
+	MOVQ    R8, 72(SP)
+	MOVQ    80(BX), R8
+	SHLQ    $0x04, R8
+	MOVQ    R8, 224(SP)
+	MOVQ    24(BX), R8
+	SHLQ    $0x04, R8
+	MOVQ    R8, 216(SP)
+	MOVQ    64(BX), R8
+	SHLQ    $0x04, R8
+	MOVQ    R8, 232(SP)
+	MOVQ    56(BX), R8
+	SUBQ    48(BX), R8
+	MOVQ    R8, 240(SP)
+	MOVQ    64(BX), R13
+	MOVQ    128(BX), BP
+	MOVL    $0x00000040, DI
 
-	// Palette 1.
+	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
+	MOVQ      168(BX), SI
 	VPXORD    Z0, Z0, Z0
-	VMOVDQU64 Z0, 32768(BP)
-	MOVB      $0x01, 32768(BP)
-	MOVW      $0x0040, 32784(BP)
-	MOVB      $0x10, 32816(BP)
-	MOVW      $0x0040, 32786(BP)
-	MOVB      $0x10, 32817(BP)
-	MOVW      $0x0040, 32788(BP)
-	MOVB      $0x10, 32818(BP)
-	MOVW      $0x0040, 32790(BP)
-	MOVB      $0x10, 32819(BP)
-	MOVW      $0x0040, 32792(BP)
-	MOVB      $0x10, 32820(BP)
-	MOVW      $0x0040, 32794(BP)
-	MOVB      $0x10, 32821(BP)
-	MOVW      $0x0040, 32796(BP)
-	MOVB      $0x10, 32822(BP)
-	MOVW      $0x0040, 32798(BP)
-	MOVB      $0x10, 32823(BP)
+	VMOVDQU64 Z0, 8192(BP)
+	MOVB      $0x01, 8192(BP)
+	MOVL      SI, CX
+	SHRL      $0x02, CX
+	MOVW      $0x0040, 8208(BP)
+	MOVB      $0x10, 8240(BP)
+	MOVW      $0x0040, 8210(BP)
+	MOVB      $0x10, 8241(BP)
+	MOVW      $0x0040, 8212(BP)
+	MOVB      $0x10, 8242(BP)
+	MOVW      $0x0040, 8214(BP)
+	MOVB      $0x10, 8243(BP)
+	MOVW      SI, 8216(BP)
+	MOVB      $0x10, 8244(BP)
+	MOVW      SI, 8218(BP)
+	MOVB      $0x10, 8245(BP)
+	MOVW      $0x0040, 8220(BP)
+	MOVB      CL, 8246(BP)
+	MOVW      $0x0040, 8222(BP)
+	MOVB      CL, 8247(BP)
 
-	// LDTILECFG 32768(BP)
+	// LDTILECFG 8192(BP)
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x85
 	BYTE $0x00
-	BYTE $0x80
+	BYTE $0x20
 	BYTE $0x00
 	BYTE $0x00
+	SHLL $0x06, CX
+	LEAQ 8256(BP), R12
+	MOVQ 160(BX), R15
+	MOVQ (BX), DX
+
+widen_tile:
+	MOVQ $+0, 96(SP)
+	MOVQ 32(BX), R14
+	MOVQ 40(BX), R10
+	MOVQ DX, R13
+
+widen_block:
+	MOVQ    R13, AX
+	MOVQ    R13, R11
+	ADDQ    24(SP), R11
+	MOVQ    184(BX), R9
+	TESTQ   R9, R9
+	JNE     widen_chosen
+	MOVBLZX 5(R14), R8
+	MOVBLZX 4(R14), R9
+
+widen_segment:
+	SHRL $0x01, R8
+	JCC  widen_on
+	INCQ 96(SP)
+
+widen_counted:
+	TESTB     $0x01, (SP)
+	JEQ       widen_not_f16
+	VCVTPH2PS (AX), Z0
+
+widen_scales:
+	VMOVUPS Z0, (R12)
+	TESTB   $0x0c, (SP)
+	JNE     widen_zeros
+
+widened:
+	ADDQ    16(SP), AX
+	ADDQ    32(SP), R11
+	ADDQ    $+128, R12
+	DECQ    R9
+	JNE     widen_segment
+	MOVL    (R14), R8
+	MOVBLZX 4(R14), R9
+	IMULQ   R9, R8
+	SHLQ    $0x07, R8
+	ADDQ    88(SP), R13
+	ADDQ    R8, R13
+	ADDQ    $0x08, R14
+	DECQ    R10
+	JNE     widen_block
+	ADDQ    8(BX), DX
+	DECQ    R15
+	JNE     widen_tile
+	MOVQ    32(BX), R14
+	MOVL    (R14), R8
+	IMULQ   176(BX), R8
+	SHLQ    $0x07, R8
+	ADDQ    88(SP), R8
+	MOVQ    R8, 112(SP)
+	MOVQ    184(BX), R9
+	TESTQ   R9, R9
+	JNE     chosen
+	MOVBLZX 4(R14), R9
+
+chosen:
+	MOVQ R9, 104(SP)
+	MOVQ 120(BX), R8
+	MOVQ R8, 136(SP)
+	MOVQ 120(BX), R8
+	MOVQ R8, 208(SP)
+	MOVQ 160(BX), R8
+	MOVQ R8, 128(SP)
+	MOVQ 160(BX), R8
+	MOVQ R8, 200(SP)
+	MOVQ 16(BX), R8
+	MOVQ R8, 144(SP)
+	MOVQ 48(BX), R8
+	MOVQ R8, 160(SP)
+	MOVQ 48(BX), R8
+	MOVQ R8, 192(SP)
+	MOVQ 72(BX), R8
+	MOVQ R8, 184(SP)
+	ORL  $0x00000400, (SP)
 	MOVL $0x00000040, DI
-	MOVQ (AX), AX
+	MOVQ 64(BX), R13
+	LEAQ 8256(BP), R8
+	MOVQ R8, 168(SP)
+	MOVQ $+0, 288(SP)
+	MOVQ $+0, 312(SP)
+	MOVQ $+0, 336(SP)
+	MOVQ $+0, 360(SP)
+	MOVL $0x00000003, R15
+	MOVQ (BX), AX
+	MOVQ AX, 120(SP)
+	ADDQ 112(SP), AX
+	MOVQ 144(SP), DX
+	MOVQ 160(SP), R8
+	MOVQ R8, 152(SP)
+	MOVQ 40(BX), R8
+	MOVQ R8, 8(SP)
+	MOVQ 32(BX), R14
+	MOVQ 104(SP), R10
 
-block:
-	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
-
-segment:
-	MOVQ R9, 80(SP)
-	MOVQ BX, DX
-	MOVQ R11, 144(SP)
-	MOVQ 64(SP), R9
-	MOVQ R9, 136(SP)
-	MOVQ 88(SP), R9
-	MOVQ R9, 96(SP)
-	LEAQ 2048(BP), R9
-	MOVQ R9, 152(SP)
-	MOVL (R14), R8
-	ADDL R8, R8
-	MOVQ R8, 112(SP)
-	CMPQ R8, $0x20
-	JHI  rows
-
-	// TILELOADD (AX)(DI*1), TMM4
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x24
-	BYTE $0x38
-	CMPQ R8, $0x10
-	JEQ  rows
-
-	// TILELOADD 1024(AX)(DI*1), TMM5
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xac
-	BYTE $0x38
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
-
-rows:
-	CMPQ 200(SP), $0x00
-	JNE  begun
+turn0:
+	TESTQ R14, R14
+	JEQ   scale0
 
 	// TILEZERO TMM0
 	BYTE $0xc4
@@ -191,646 +251,145 @@ rows:
 	BYTE $0x49
 	BYTE $0xc0
 
-multiply:
-	MOVQ 112(SP), R8
-	CMPQ R8, $0x20
-	JHI  long
-
-	// TILELOADD (DX)(DI*1), TMM2
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x14
-	BYTE $0x3a
-
-	// TDPBSSD TMM4, TMM2, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x5b
-	BYTE $0x5e
-	BYTE $0xc2
-	JCS  multiplied
-
-	// TILELOADD 1024(DX)(DI*1), TMM3
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x9c
-	BYTE $0x3a
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
-
-	// TDPBSSD TMM5, TMM3, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x53
-	BYTE $0x5e
-	BYTE $0xc3
-
-multiplied:
-	MOVQ  224(SP), R8
-	TESTQ R8, R8
-	JEQ   fetched
-	MOVQ  208(SP), R9
-	MOVQ  216(SP), R10
-
-fetch:
-	PREFETCHT1 (R9)
-	PREFETCHT1 (R9)(R10*1)
-	ADDQ       $0x40, R9
-	DECQ       R8
-	JNE        fetch
-	MOVQ       R9, 208(SP)
-
-fetched:
-	CMPQ  184(SP), $0x00
-	JEQ   keep
-	MOVQ  BX, 120(SP)
-	MOVQ  184(SP), R9
-	MOVQ  192(SP), R10
-	MOVQ  72(SP), BX
-	TESTB $0x0c, (SP)
-	JNE   before_zeros
-	TESTL $0x00000100, (SP)
-	JNE   before_constant_scaled
-	MOVQ  BP, R8
-
-before_constant_two:
-	VMOVDQA64   (R8), Z5
-	VCVTDQ2PS   Z5, Z5
-	VFMADD213PS (R9), Z0, Z5
-	VMOVUPS     Z5, (R9)
-	ADDQ        R13, R10
-	VMOVDQA64   64(R8), Z7
-	VCVTDQ2PS   Z7, Z7
-	VFMADD213PS (R9)(BX*1), Z0, Z7
-	VMOVUPS     Z7, (R9)(BX*1)
-	ADDQ        R13, R10
-	ADDQ        $0x00000080, R8
-	LEAQ        (R9)(BX*2), R9
-	CMPQ        R8, 104(SP)
-	JNE         before_constant_two
-
-before_converted:
-	MOVQ 120(SP), BX
-
-keep:
-	// TILESTORED TMM0, (BP)(DI*1)
-	BYTE      $0xc4
-	BYTE      $0xe2
-	BYTE      $0x7a
-	BYTE      $0x4b
-	BYTE      $0x44
-	BYTE      $0x3d
-	BYTE      $0x00
-	TESTL     $0x00000001, R15
-	JEQ       goes_on
-	MOVQ      144(SP), R8
-	MOVQ      R8, 192(SP)
-	MOVQ      136(SP), R8
-	MOVQ      R8, 184(SP)
-	CMPQ      R8, 64(SP)
-	JNE       next_rows
-	MOVQ      80(SP), R9
-	TESTB     $0x01, (SP)
-	JEQ       not_f16
-	VCVTPH2PS (R9), Z0
-
-scales:
-	TESTB $0x0c, (SP)
-	JNE   zeros
-
-next_rows:
-	ADDQ  160(SP), DX
-	MOVQ  168(SP), R8
-	ADDQ  R8, 136(SP)
-	MOVQ  176(SP), R8
-	ADDQ  R8, 144(SP)
-	ADDQ  $+2048, 152(SP)
-	SUBQ  $0x10, 96(SP)
-	JHI   rows
-	MOVQ  80(SP), R9
-	MOVQ  112(SP), R8
-	SHLQ  $0x06, R8
-	ADDQ  R8, BX
-	ADDQ  R8, AX
-	XORL  R8, R8
-	SHRL  $0x01, R15
-	SETCC R8
-	MOVQ  R8, 200(SP)
-	ADDQ  16(SP), R9
-	MOVQ  32(SP), R8
-	ADDQ  R8, 48(SP)
-	ADDQ  $0x04, R11
-	CMPL  R15, $0x01
-	JNE   segment
-	ADDQ  $0x08, R14
-	DECQ  8(SP)
-	JNE   block
-	MOVQ  BX, 120(SP)
-	MOVQ  184(SP), R9
-	MOVQ  192(SP), R10
-	MOVQ  72(SP), BX
-	TESTB $0x0c, (SP)
-	JNE   last_zeros
-	TESTL $0x00000100, (SP)
-	JNE   last_constant_scaled
-	MOVQ  BP, R8
-
-last_constant_two:
-	VMOVDQA64   (R8), Z5
-	VCVTDQ2PS   Z5, Z5
-	VFMADD213PS (R9), Z0, Z5
-	VMOVUPS     Z5, (R9)
-	ADDQ        R13, R10
-	VMOVDQA64   64(R8), Z7
-	VCVTDQ2PS   Z7, Z7
-	VFMADD213PS (R9)(BX*1), Z0, Z7
-	VMOVUPS     Z7, (R9)(BX*1)
-	ADDQ        R13, R10
-	ADDQ        $0x00000080, R8
-	LEAQ        (R9)(BX*2), R9
-	CMPQ        R8, 104(SP)
-	JNE         last_constant_two
-
-last_converted:
-	MOVQ 120(SP), BX
-
-	// TILERELEASE
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x78
-	BYTE $0x49
-	BYTE $0xc0
-	VZEROUPPER
-	RET
-
-goes_on:
-	XORL  R8, R8
-	MOVQ  R8, 184(SP)
-	TESTB $0x0c, (SP)
-	JNE   wait_zeros
-
-wait_zeros_loaded:
-	MOVQ  BX, 120(SP)
-	MOVQ  152(SP), R9
-	MOVQ  144(SP), R10
-	MOVL  $0x00000040, BX
-	TESTB $0x0c, (SP)
-	JNE   wait_bytes
-	MOVQ  BP, R8
-
-wait_constant_two:
-	VMOVDQA64 (R8), Z5
-	VMOVDQA64 Z5, (R9)
-	ADDQ      R13, R10
-	VMOVDQA64 64(R8), Z7
-	VMOVDQA64 Z7, (R9)(BX*1)
-	ADDQ      R13, R10
-	ADDQ      $0x00000080, R8
-	LEAQ      (R9)(BX*2), R9
-	CMPQ      R8, 104(SP)
-	JNE       wait_constant_two
-
-waiting:
-	MOVQ 120(SP), BX
-	JMP  next_rows
-
-begun:
-	MOVQ 152(SP), R8
-
-	// TILELOADD (R8)(DI*1), TMM0
-	BYTE $0xc4
-	BYTE $0xc2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x04
-	BYTE $0x38
-	JMP  multiply
-
-long:
-	MOVQ DX, R12
-	MOVQ AX, R9
-
-tile:
-	// TILELOADD (R9)(DI*1), TMM4
-	BYTE $0xc4
-	BYTE $0xc2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x24
-	BYTE $0x39
-
-	// TILELOADD (R12)(DI*1), TMM2
-	BYTE $0xc4
-	BYTE $0xc2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x14
-	BYTE $0x3c
-
-	// TDPBSSD TMM4, TMM2, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x5b
-	BYTE $0x5e
-	BYTE $0xc2
-	ADDQ $0x00000400, R12
-	ADDQ $0x00000400, R9
-	SUBQ $0x10, R8
-	JNE  tile
-	JMP  multiplied
-
-before_constant_scaled:
-	MOVQ 128(SP), R12
-	MOVQ BP, R8
-
-before_constant_scaled_two:
-	VMOVDQA64        (R8), Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-	ADDQ             R13, R10
-	VMOVDQA64        64(R8), Z7
-	VCVTDQ2PS        Z7, Z7
-	VMULPS           Z0, Z7, Z7
-	VMOVUPS          (R9)(BX*1), Z11
-	VFMADD231PS.BCST (R10)(R12*1), Z7, Z11
-	VMOVUPS          Z11, (R9)(BX*1)
-	ADDQ             R13, R10
-	ADDQ             $0x00000080, R8
-	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JNE              before_constant_scaled_two
-	JMP              before_converted
-
-before_zeros:
-	TESTL $0x00000100, (SP)
-	JNE   before_bytes_scaled
-	MOVQ  BP, R8
-
-before_bytes_two:
-	VMOVDQA64     (R8), Z5
-	VPDPWSSD.BCST (R10), Z2, Z5
-	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   (R9), Z0, Z5
-	VMOVUPS       Z5, (R9)
-	ADDQ          R13, R10
-	VMOVDQA64     64(R8), Z7
-	VPDPWSSD.BCST (R10), Z2, Z7
-	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   (R9)(BX*1), Z0, Z7
-	VMOVUPS       Z7, (R9)(BX*1)
-	ADDQ          R13, R10
-	ADDQ          $0x00000080, R8
-	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 104(SP)
-	JNE           before_bytes_two
-	JMP           before_converted
-
-not_f16:
-	TESTB   $0x02, (SP)
-	JNE     bf16
-	VMOVUPS (R9), Z0
-	JMP     scales
-
-bf16:
-	VPMOVZXWD (R9), Z0
-	VPSLLD    $0x10, Z0, Z0
-	JMP       scales
-
-zeros:
-	MOVQ      48(SP), R10
-	TESTB     $0x08, (SP)
-	JNE       pairs
-	VPMOVZXBD (R10), Z2
-
-pairs_loaded:
-	JMP next_rows
-
-last_constant_scaled:
-	MOVQ 128(SP), R12
-	MOVQ BP, R8
-
-last_constant_scaled_two:
-	VMOVDQA64        (R8), Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-	ADDQ             R13, R10
-	VMOVDQA64        64(R8), Z7
-	VCVTDQ2PS        Z7, Z7
-	VMULPS           Z0, Z7, Z7
-	VMOVUPS          (R9)(BX*1), Z11
-	VFMADD231PS.BCST (R10)(R12*1), Z7, Z11
-	VMOVUPS          Z11, (R9)(BX*1)
-	ADDQ             R13, R10
-	ADDQ             $0x00000080, R8
-	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JNE              last_constant_scaled_two
-	JMP              last_converted
-
-last_zeros:
-	TESTL $0x00000100, (SP)
-	JNE   last_bytes_scaled
-	MOVQ  BP, R8
-
-last_bytes_two:
-	VMOVDQA64     (R8), Z5
-	VPDPWSSD.BCST (R10), Z2, Z5
-	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   (R9), Z0, Z5
-	VMOVUPS       Z5, (R9)
-	ADDQ          R13, R10
-	VMOVDQA64     64(R8), Z7
-	VPDPWSSD.BCST (R10), Z2, Z7
-	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   (R9)(BX*1), Z0, Z7
-	VMOVUPS       Z7, (R9)(BX*1)
-	ADDQ          R13, R10
-	ADDQ          $0x00000080, R8
-	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 104(SP)
-	JNE           last_bytes_two
-	JMP           last_converted
-
-wait_zeros:
-	MOVQ      48(SP), R10
-	TESTB     $0x08, (SP)
-	JNE       wait_pairs
-	VPMOVZXBD (R10), Z2
-
-wait_pairs_loaded:
-	JMP wait_zeros_loaded
-
-wait_bytes:
-	MOVQ BP, R8
-
-wait_bytes_row_two:
-	VMOVDQA64     (R8), Z5
-	VPDPWSSD.BCST (R10), Z2, Z5
-	VMOVDQA64     Z5, (R9)
-	ADDQ          R13, R10
-	VMOVDQA64     64(R8), Z7
-	VPDPWSSD.BCST (R10), Z2, Z7
-	VMOVDQA64     Z7, (R9)(BX*1)
-	ADDQ          R13, R10
-	ADDQ          $0x00000080, R8
-	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 104(SP)
-	JNE           wait_bytes_row_two
-	JMP           waiting
-
-before_bytes_scaled:
-	MOVQ 128(SP), R12
-	MOVQ BP, R8
-
-before_bytes_scaled_two:
-	VMOVDQA64        (R8), Z5
-	VPDPWSSD.BCST    (R10), Z2, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-	ADDQ             R13, R10
-	VMOVDQA64        64(R8), Z7
-	VPDPWSSD.BCST    (R10), Z2, Z7
-	VCVTDQ2PS        Z7, Z7
-	VMULPS           Z0, Z7, Z7
-	VMOVUPS          (R9)(BX*1), Z11
-	VFMADD231PS.BCST (R10)(R12*1), Z7, Z11
-	VMOVUPS          Z11, (R9)(BX*1)
-	ADDQ             R13, R10
-	ADDQ             $0x00000080, R8
-	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JNE              before_bytes_scaled_two
-	JMP              before_converted
-
-pairs:
-	VMOVDQU32 (R10), Z2
-	JMP       pairs_loaded
-
-last_bytes_scaled:
-	MOVQ 128(SP), R12
-	MOVQ BP, R8
-
-last_bytes_scaled_two:
-	VMOVDQA64        (R8), Z5
-	VPDPWSSD.BCST    (R10), Z2, Z5
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-	ADDQ             R13, R10
-	VMOVDQA64        64(R8), Z7
-	VPDPWSSD.BCST    (R10), Z2, Z7
-	VCVTDQ2PS        Z7, Z7
-	VMULPS           Z0, Z7, Z7
-	VMOVUPS          (R9)(BX*1), Z11
-	VFMADD231PS.BCST (R10)(R12*1), Z7, Z11
-	VMOVUPS          Z11, (R9)(BX*1)
-	ADDQ             R13, R10
-	ADDQ             $0x00000080, R8
-	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JNE              last_bytes_scaled_two
-	JMP              last_converted
-
-wait_pairs:
-	VMOVDQU32 (R10), Z2
-	JMP       wait_pairs_loaded
-
-// func DotP4AMXx2(c *Call)
-// Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotP4AMXx2(SB), NOSPLIT, $232-8
-	MOVQ c+0(FP), AX
-	MOVL 88(AX), R8
-
-	// Scales of 4 or 2 bytes, zeros of 0, 1 or 4.
-	MOVL    $0x00000040, R9
-	MOVL    $0x00000020, R10
-	TESTL   $0x00000003, R8
-	CMOVLNE R10, R9
-	MOVQ    R9, 16(SP)
-	SHLL    $0x02, R9
-	MOVQ    R9, 24(SP)
-	MOVL    R8, R9
-	ANDL    $0x0000000c, R9
-	SHLL    $0x02, R9
-	MOVL    $0x00000040, R10
-	CMPL    R9, $0x00000010
-	CMOVLHI R10, R9
-	MOVQ    R9, 32(SP)
-	SHLL    $0x02, R9
-	MOVQ    R9, 40(SP)
-	XORL    R9, R9
-	CMPQ    56(AX), $0x00
-	SETNE   R9
-	SHLL    $0x08, R9
-	ORL     R9, R8
-	MOVQ    R8, (SP)
-	XORL    R8, R8
-	MOVQ    R8, 184(SP)
-	MOVQ    R8, 200(SP)
-	MOVQ    40(AX), R8
-	MOVQ    R8, 8(SP)
-	MOVQ    136(AX), R8
-	MOVQ    R8, 208(SP)
-	MOVQ    144(AX), R8
-	MOVQ    R8, 216(SP)
-	MOVQ    152(AX), R8
-	MOVQ    R8, 224(SP)
-	MOVQ    72(AX), R8
-	MOVQ    R8, 64(SP)
-	MOVQ    80(AX), R8
-	MOVQ    R8, 72(SP)
-	SHLQ    $0x04, R8
-	MOVQ    R8, 168(SP)
-	MOVQ    16(AX), BX
-	MOVQ    24(AX), R8
-	SHLQ    $0x04, R8
-	MOVQ    R8, 160(SP)
-	MOVQ    48(AX), R11
-	MOVQ    56(AX), R8
-	SUBQ    R11, R8
-	MOVQ    R8, 128(SP)
-	MOVQ    64(AX), R13
-	MOVQ    R13, R8
-	SHLQ    $0x04, R8
-	MOVQ    R8, 176(SP)
-	MOVQ    32(AX), R14
-	MOVQ    128(AX), BP
-	MOVQ    120(AX), R8
-	MOVQ    R8, 88(SP)
-	LEAQ    1024(BP), R8
-	MOVQ    R8, 104(SP)
-
-	// Palette 1.
-	VPXORD    Z0, Z0, Z0
-	VMOVDQU64 Z0, 32768(BP)
-	MOVB      $0x01, 32768(BP)
-	MOVW      $0x0040, 32784(BP)
-	MOVB      $0x10, 32816(BP)
-	MOVW      $0x0040, 32786(BP)
-	MOVB      $0x10, 32817(BP)
-	MOVW      $0x0040, 32788(BP)
-	MOVB      $0x10, 32818(BP)
-	MOVW      $0x0040, 32790(BP)
-	MOVB      $0x10, 32819(BP)
-	MOVW      $0x0040, 32792(BP)
-	MOVB      $0x10, 32820(BP)
-	MOVW      $0x0040, 32794(BP)
-	MOVB      $0x10, 32821(BP)
-	MOVW      $0x0040, 32796(BP)
-	MOVB      $0x10, 32822(BP)
-	MOVW      $0x0040, 32798(BP)
-	MOVB      $0x10, 32823(BP)
-
-	// LDTILECFG 32768(BP)
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x78
-	BYTE $0x49
-	BYTE $0x85
-	BYTE $0x00
-	BYTE $0x80
-	BYTE $0x00
-	BYTE $0x00
-	MOVL $0x00000040, DI
-	MOVQ 8(AX), CX
-	MOVQ (AX), AX
-
-block:
-	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
-
-segment:
-	MOVQ R9, 80(SP)
-	MOVQ BX, DX
-	MOVQ R11, 144(SP)
-	MOVQ 64(SP), R9
-	MOVQ R9, 136(SP)
-	MOVQ 88(SP), R9
-	MOVQ R9, 96(SP)
-	LEAQ 2048(BP), R9
-	MOVQ R9, 152(SP)
+segment0:
 	MOVL (R14), R8
-	ADDL R8, R8
-	MOVQ R8, 112(SP)
-	CMPQ R8, $0x20
-	JHI  rows
-	LEAQ (AX)(CX*1), R9
+	SHLQ $0x07, R8
 
-	// TILELOADD (AX)(DI*1), TMM4
+tile0:
+	// TILELOADD (DX)(SI*1), TMM4
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0x24
-	BYTE $0x38
+	BYTE $0x32
 
-	// TILELOADD (R9)(DI*1), TMM6
+	// TILELOADD (AX)(DI*1), TMM6
 	BYTE $0xc4
-	BYTE $0xc2
+	BYTE $0xe2
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0x34
-	BYTE $0x39
-	CMPQ R8, $0x10
-	JEQ  rows
-
-	// TILELOADD 1024(AX)(DI*1), TMM5
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0xac
 	BYTE $0x38
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
 
-	// TILELOADD 1024(R9)(DI*1), TMM7
+	// TDPBSSD TMM6, TMM4, TMM0
 	BYTE $0xc4
-	BYTE $0xc2
-	BYTE $0x7b
+	BYTE $0xe2
 	BYTE $0x4b
-	BYTE $0xbc
-	BYTE $0x39
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE $0x5e
+	BYTE $0xc4
+	ADDQ CX, DX
+	ADDQ CX, AX
+	SUBQ CX, R8
+	JEQ  multiplied0
 
-rows:
-	CMPQ 200(SP), $0x00
-	JNE  begun
-
-	// TILEZERO TMM0
+	// TILELOADD (DX)(SI*1), TMM5
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
-	BYTE $0x49
-	BYTE $0xc0
+	BYTE $0x4b
+	BYTE $0x2c
+	BYTE $0x32
+
+	// TILELOADD (AX)(DI*1), TMM7
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x3c
+	BYTE $0x38
+
+	// TDPBSSD TMM7, TMM5, TMM0
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x43
+	BYTE $0x5e
+	BYTE $0xc5
+	ADDQ CX, DX
+	ADDQ CX, AX
+	SUBQ CX, R8
+	JNE  tile0
+
+multiplied0:
+	TESTL $0x00000200, (SP)
+	JNE   check0
+
+ends0:
+	MOVQ  264(SP), R8
+	TESTQ R8, R8
+	JEQ   fetched0
+	MOVQ  248(SP), R9
+	MOVQ  256(SP), BX
+
+fetch0:
+	PREFETCHT1 (R9)
+	PREFETCHT1 (R9)(BX*1)
+	ADDQ       $0x40, R9
+	DECQ       R8
+	JNE        fetch0
+	MOVQ       R9, 248(SP)
+
+fetched0:
+	DECL R10
+	JEQ  block0
+
+scale0:
+	TESTL       $0x0000070c, (SP)
+	JNE         scale_other0
+	VMOVUPS     (R12), Z0
+	VCVTDQ2PS   1024(BP), Z4
+	VFMADD231PS Z4, Z0, Z16
+	VCVTDQ2PS   1088(BP), Z5
+	VFMADD231PS Z5, Z0, Z17
+	VCVTDQ2PS   1152(BP), Z6
+	VFMADD231PS Z6, Z0, Z18
+	VCVTDQ2PS   1216(BP), Z7
+	VFMADD231PS Z7, Z0, Z19
+	VCVTDQ2PS   1280(BP), Z8
+	VFMADD231PS Z8, Z0, Z20
+	VCVTDQ2PS   1344(BP), Z9
+	VFMADD231PS Z9, Z0, Z21
+	VCVTDQ2PS   1408(BP), Z10
+	VFMADD231PS Z10, Z0, Z22
+	VCVTDQ2PS   1472(BP), Z11
+	VFMADD231PS Z11, Z0, Z23
+	VCVTDQ2PS   1536(BP), Z12
+	VFMADD231PS Z12, Z0, Z24
+	VCVTDQ2PS   1600(BP), Z13
+	VFMADD231PS Z13, Z0, Z25
+	VCVTDQ2PS   1664(BP), Z14
+	VFMADD231PS Z14, Z0, Z26
+	VCVTDQ2PS   1728(BP), Z15
+	VFMADD231PS Z15, Z0, Z27
+	VCVTDQ2PS   1792(BP), Z4
+	VFMADD231PS Z4, Z0, Z28
+	VCVTDQ2PS   1856(BP), Z5
+	VFMADD231PS Z5, Z0, Z29
+	VCVTDQ2PS   1920(BP), Z6
+	VFMADD231PS Z6, Z0, Z30
+	VCVTDQ2PS   1984(BP), Z7
+	VFMADD231PS Z7, Z0, Z31
+
+scale_added0:
+	ADDQ $+128, R12
+	ADDQ $0x04, R11
+	DECQ R15
+	JEQ  scale_unit0
+
+scale_on0:
+	// TILESTORED TMM3, 3072(BP)(DI*1)
+	BYTE  $0xc4
+	BYTE  $0xe2
+	BYTE  $0x7a
+	BYTE  $0x4b
+	BYTE  $0x9c
+	BYTE  $0x3d
+	BYTE  $0x00
+	BYTE  $0x0c
+	BYTE  $0x00
+	BYTE  $0x00
+	TESTQ R14, R14
+	JEQ   scale1
 
 	// TILEZERO TMM1
 	BYTE $0xc4
@@ -839,218 +398,437 @@ rows:
 	BYTE $0x49
 	BYTE $0xc8
 
-multiply:
-	MOVQ 112(SP), R8
-	CMPQ R8, $0x20
-	JHI  long
+segment1:
+	MOVL (R14), R8
+	SHLQ $0x07, R8
 
-	// TILELOADD (DX)(DI*1), TMM2
+tile1:
+	// TILELOADD (DX)(SI*1), TMM4
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
 	BYTE $0x4b
-	BYTE $0x14
-	BYTE $0x3a
+	BYTE $0x24
+	BYTE $0x32
 
-	// TDPBSSD TMM4, TMM2, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x5b
-	BYTE $0x5e
-	BYTE $0xc2
-
-	// TDPBSSD TMM6, TMM2, TMM1
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4b
-	BYTE $0x5e
-	BYTE $0xca
-	JCS  multiplied
-
-	// TILELOADD 1024(DX)(DI*1), TMM3
+	// TILELOADD (AX)(DI*1), TMM6
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
 	BYTE $0x4b
-	BYTE $0x9c
-	BYTE $0x3a
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
+	BYTE $0x34
+	BYTE $0x38
 
-	// TDPBSSD TMM5, TMM3, TMM0
+	// TDPBSSD TMM6, TMM4, TMM1
 	BYTE $0xc4
 	BYTE $0xe2
-	BYTE $0x53
+	BYTE $0x4b
 	BYTE $0x5e
-	BYTE $0xc3
+	BYTE $0xcc
+	ADDQ CX, DX
+	ADDQ CX, AX
+	SUBQ CX, R8
+	JEQ  multiplied1
 
-	// TDPBSSD TMM7, TMM3, TMM1
+	// TILELOADD (DX)(SI*1), TMM5
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x2c
+	BYTE $0x32
+
+	// TILELOADD (AX)(DI*1), TMM7
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x3c
+	BYTE $0x38
+
+	// TDPBSSD TMM7, TMM5, TMM1
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x43
 	BYTE $0x5e
-	BYTE $0xcb
+	BYTE $0xcd
+	ADDQ CX, DX
+	ADDQ CX, AX
+	SUBQ CX, R8
+	JNE  tile1
 
-multiplied:
-	MOVQ  224(SP), R8
+multiplied1:
+	TESTL $0x00000200, (SP)
+	JNE   check1
+
+ends1:
+	MOVQ  264(SP), R8
 	TESTQ R8, R8
-	JEQ   fetched
-	MOVQ  208(SP), R9
-	MOVQ  216(SP), R10
+	JEQ   fetched1
+	MOVQ  248(SP), R9
+	MOVQ  256(SP), BX
 
-fetch:
+fetch1:
 	PREFETCHT1 (R9)
-	PREFETCHT1 (R9)(R10*1)
+	PREFETCHT1 (R9)(BX*1)
 	ADDQ       $0x40, R9
 	DECQ       R8
-	JNE        fetch
-	MOVQ       R9, 208(SP)
+	JNE        fetch1
+	MOVQ       R9, 248(SP)
 
-fetched:
-	CMPQ  184(SP), $0x00
-	JEQ   keep
-	MOVQ  BX, 120(SP)
-	MOVQ  184(SP), R9
-	MOVQ  192(SP), R10
-	MOVQ  72(SP), BX
-	TESTB $0x0c, (SP)
-	JNE   before_zeros
-	TESTL $0x00000100, (SP)
-	JNE   before_constant_scaled
-	MOVQ  BP, R8
+fetched1:
+	DECL R10
+	JEQ  block1
 
-before_constant_two:
-	VMOVDQA64   (R8), Z5
-	VMOVDQA64   1024(R8), Z6
-	VCVTDQ2PS   Z5, Z5
-	VFMADD213PS (R9), Z0, Z5
-	VMOVUPS     Z5, (R9)
-	VCVTDQ2PS   Z6, Z6
-	VFMADD213PS 64(R9), Z1, Z6
-	VMOVUPS     Z6, 64(R9)
-	ADDQ        R13, R10
-	VMOVDQA64   64(R8), Z7
-	VMOVDQA64   1088(R8), Z8
-	VCVTDQ2PS   Z7, Z7
-	VFMADD213PS (R9)(BX*1), Z0, Z7
-	VMOVUPS     Z7, (R9)(BX*1)
-	VCVTDQ2PS   Z8, Z8
-	VFMADD213PS 64(R9)(BX*1), Z1, Z8
-	VMOVUPS     Z8, 64(R9)(BX*1)
-	ADDQ        R13, R10
-	ADDQ        $0x00000080, R8
-	LEAQ        (R9)(BX*2), R9
-	CMPQ        R8, 104(SP)
-	JNE         before_constant_two
+scale1:
+	TESTL       $0x0000070c, (SP)
+	JNE         scale_other1
+	VMOVUPS     (R12), Z0
+	VCVTDQ2PS   2048(BP), Z4
+	VFMADD231PS Z4, Z0, Z16
+	VCVTDQ2PS   2112(BP), Z5
+	VFMADD231PS Z5, Z0, Z17
+	VCVTDQ2PS   2176(BP), Z6
+	VFMADD231PS Z6, Z0, Z18
+	VCVTDQ2PS   2240(BP), Z7
+	VFMADD231PS Z7, Z0, Z19
+	VCVTDQ2PS   2304(BP), Z8
+	VFMADD231PS Z8, Z0, Z20
+	VCVTDQ2PS   2368(BP), Z9
+	VFMADD231PS Z9, Z0, Z21
+	VCVTDQ2PS   2432(BP), Z10
+	VFMADD231PS Z10, Z0, Z22
+	VCVTDQ2PS   2496(BP), Z11
+	VFMADD231PS Z11, Z0, Z23
+	VCVTDQ2PS   2560(BP), Z12
+	VFMADD231PS Z12, Z0, Z24
+	VCVTDQ2PS   2624(BP), Z13
+	VFMADD231PS Z13, Z0, Z25
+	VCVTDQ2PS   2688(BP), Z14
+	VFMADD231PS Z14, Z0, Z26
+	VCVTDQ2PS   2752(BP), Z15
+	VFMADD231PS Z15, Z0, Z27
+	VCVTDQ2PS   2816(BP), Z4
+	VFMADD231PS Z4, Z0, Z28
+	VCVTDQ2PS   2880(BP), Z5
+	VFMADD231PS Z5, Z0, Z29
+	VCVTDQ2PS   2944(BP), Z6
+	VFMADD231PS Z6, Z0, Z30
+	VCVTDQ2PS   3008(BP), Z7
+	VFMADD231PS Z7, Z0, Z31
 
-before_converted:
-	MOVQ 120(SP), BX
+scale_added1:
+	ADDQ $+128, R12
+	ADDQ $0x04, R11
+	DECQ R15
+	JEQ  scale_unit1
 
-keep:
+scale_on1:
 	// TILESTORED TMM0, (BP)(DI*1)
+	BYTE  $0xc4
+	BYTE  $0xe2
+	BYTE  $0x7a
+	BYTE  $0x4b
+	BYTE  $0x44
+	BYTE  $0x3d
+	BYTE  $0x00
+	TESTQ R14, R14
+	JEQ   scale2
+
+	// TILEZERO TMM2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xd0
+
+segment2:
+	MOVL (R14), R8
+	SHLQ $0x07, R8
+
+tile2:
+	// TILELOADD (DX)(SI*1), TMM4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x24
+	BYTE $0x32
+
+	// TILELOADD (AX)(DI*1), TMM6
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x34
+	BYTE $0x38
+
+	// TDPBSSD TMM6, TMM4, TMM2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4b
+	BYTE $0x5e
+	BYTE $0xd4
+	ADDQ CX, DX
+	ADDQ CX, AX
+	SUBQ CX, R8
+	JEQ  multiplied2
+
+	// TILELOADD (DX)(SI*1), TMM5
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x2c
+	BYTE $0x32
+
+	// TILELOADD (AX)(DI*1), TMM7
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x3c
+	BYTE $0x38
+
+	// TDPBSSD TMM7, TMM5, TMM2
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x43
+	BYTE $0x5e
+	BYTE $0xd5
+	ADDQ CX, DX
+	ADDQ CX, AX
+	SUBQ CX, R8
+	JNE  tile2
+
+multiplied2:
+	TESTL $0x00000200, (SP)
+	JNE   check2
+
+ends2:
+	MOVQ  264(SP), R8
+	TESTQ R8, R8
+	JEQ   fetched2
+	MOVQ  248(SP), R9
+	MOVQ  256(SP), BX
+
+fetch2:
+	PREFETCHT1 (R9)
+	PREFETCHT1 (R9)(BX*1)
+	ADDQ       $0x40, R9
+	DECQ       R8
+	JNE        fetch2
+	MOVQ       R9, 248(SP)
+
+fetched2:
+	DECL R10
+	JEQ  block2
+
+scale2:
+	TESTL       $0x0000070c, (SP)
+	JNE         scale_other2
+	VMOVUPS     (R12), Z0
+	VCVTDQ2PS   3072(BP), Z4
+	VFMADD231PS Z4, Z0, Z16
+	VCVTDQ2PS   3136(BP), Z5
+	VFMADD231PS Z5, Z0, Z17
+	VCVTDQ2PS   3200(BP), Z6
+	VFMADD231PS Z6, Z0, Z18
+	VCVTDQ2PS   3264(BP), Z7
+	VFMADD231PS Z7, Z0, Z19
+	VCVTDQ2PS   3328(BP), Z8
+	VFMADD231PS Z8, Z0, Z20
+	VCVTDQ2PS   3392(BP), Z9
+	VFMADD231PS Z9, Z0, Z21
+	VCVTDQ2PS   3456(BP), Z10
+	VFMADD231PS Z10, Z0, Z22
+	VCVTDQ2PS   3520(BP), Z11
+	VFMADD231PS Z11, Z0, Z23
+	VCVTDQ2PS   3584(BP), Z12
+	VFMADD231PS Z12, Z0, Z24
+	VCVTDQ2PS   3648(BP), Z13
+	VFMADD231PS Z13, Z0, Z25
+	VCVTDQ2PS   3712(BP), Z14
+	VFMADD231PS Z14, Z0, Z26
+	VCVTDQ2PS   3776(BP), Z15
+	VFMADD231PS Z15, Z0, Z27
+	VCVTDQ2PS   3840(BP), Z4
+	VFMADD231PS Z4, Z0, Z28
+	VCVTDQ2PS   3904(BP), Z5
+	VFMADD231PS Z5, Z0, Z29
+	VCVTDQ2PS   3968(BP), Z6
+	VFMADD231PS Z6, Z0, Z30
+	VCVTDQ2PS   4032(BP), Z7
+	VFMADD231PS Z7, Z0, Z31
+
+scale_added2:
+	ADDQ $+128, R12
+	ADDQ $0x04, R11
+	DECQ R15
+	JEQ  scale_unit2
+
+scale_on2:
+	// TILESTORED TMM1, 1024(BP)(DI*1)
+	BYTE  $0xc4
+	BYTE  $0xe2
+	BYTE  $0x7a
+	BYTE  $0x4b
+	BYTE  $0x8c
+	BYTE  $0x3d
+	BYTE  $0x00
+	BYTE  $0x04
+	BYTE  $0x00
+	BYTE  $0x00
+	TESTQ R14, R14
+	JEQ   scale3
+
+	// TILEZERO TMM3
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x49
+	BYTE $0xd8
+
+segment3:
+	MOVL (R14), R8
+	SHLQ $0x07, R8
+
+tile3:
+	// TILELOADD (DX)(SI*1), TMM4
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x24
+	BYTE $0x32
+
+	// TILELOADD (AX)(DI*1), TMM6
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x34
+	BYTE $0x38
+
+	// TDPBSSD TMM6, TMM4, TMM3
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x4b
+	BYTE $0x5e
+	BYTE $0xdc
+	ADDQ CX, DX
+	ADDQ CX, AX
+	SUBQ CX, R8
+	JEQ  multiplied3
+
+	// TILELOADD (DX)(SI*1), TMM5
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x2c
+	BYTE $0x32
+
+	// TILELOADD (AX)(DI*1), TMM7
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x3c
+	BYTE $0x38
+
+	// TDPBSSD TMM7, TMM5, TMM3
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x43
+	BYTE $0x5e
+	BYTE $0xdd
+	ADDQ CX, DX
+	ADDQ CX, AX
+	SUBQ CX, R8
+	JNE  tile3
+
+multiplied3:
+	TESTL $0x00000200, (SP)
+	JNE   check3
+
+ends3:
+	MOVQ  264(SP), R8
+	TESTQ R8, R8
+	JEQ   fetched3
+	MOVQ  248(SP), R9
+	MOVQ  256(SP), BX
+
+fetch3:
+	PREFETCHT1 (R9)
+	PREFETCHT1 (R9)(BX*1)
+	ADDQ       $0x40, R9
+	DECQ       R8
+	JNE        fetch3
+	MOVQ       R9, 248(SP)
+
+fetched3:
+	DECL R10
+	JEQ  block3
+
+scale3:
+	TESTL       $0x0000070c, (SP)
+	JNE         scale_other3
+	VMOVUPS     (R12), Z0
+	VCVTDQ2PS   (BP), Z4
+	VFMADD231PS Z4, Z0, Z16
+	VCVTDQ2PS   64(BP), Z5
+	VFMADD231PS Z5, Z0, Z17
+	VCVTDQ2PS   128(BP), Z6
+	VFMADD231PS Z6, Z0, Z18
+	VCVTDQ2PS   192(BP), Z7
+	VFMADD231PS Z7, Z0, Z19
+	VCVTDQ2PS   256(BP), Z8
+	VFMADD231PS Z8, Z0, Z20
+	VCVTDQ2PS   320(BP), Z9
+	VFMADD231PS Z9, Z0, Z21
+	VCVTDQ2PS   384(BP), Z10
+	VFMADD231PS Z10, Z0, Z22
+	VCVTDQ2PS   448(BP), Z11
+	VFMADD231PS Z11, Z0, Z23
+	VCVTDQ2PS   512(BP), Z12
+	VFMADD231PS Z12, Z0, Z24
+	VCVTDQ2PS   576(BP), Z13
+	VFMADD231PS Z13, Z0, Z25
+	VCVTDQ2PS   640(BP), Z14
+	VFMADD231PS Z14, Z0, Z26
+	VCVTDQ2PS   704(BP), Z15
+	VFMADD231PS Z15, Z0, Z27
+	VCVTDQ2PS   768(BP), Z4
+	VFMADD231PS Z4, Z0, Z28
+	VCVTDQ2PS   832(BP), Z5
+	VFMADD231PS Z5, Z0, Z29
+	VCVTDQ2PS   896(BP), Z6
+	VFMADD231PS Z6, Z0, Z30
+	VCVTDQ2PS   960(BP), Z7
+	VFMADD231PS Z7, Z0, Z31
+
+scale_added3:
+	ADDQ $+128, R12
+	ADDQ $0x04, R11
+	DECQ R15
+	JEQ  scale_unit3
+
+scale_on3:
+	// TILESTORED TMM2, 2048(BP)(DI*1)
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7a
 	BYTE $0x4b
-	BYTE $0x44
+	BYTE $0x94
 	BYTE $0x3d
 	BYTE $0x00
+	BYTE $0x08
+	BYTE $0x00
+	BYTE $0x00
+	JMP  turn0
 
-	// TILESTORED TMM1, 1024(BP)(DI*1)
-	BYTE      $0xc4
-	BYTE      $0xe2
-	BYTE      $0x7a
-	BYTE      $0x4b
-	BYTE      $0x8c
-	BYTE      $0x3d
-	BYTE      $0x00
-	BYTE      $0x04
-	BYTE      $0x00
-	BYTE      $0x00
-	TESTL     $0x00000001, R15
-	JEQ       goes_on
-	MOVQ      144(SP), R8
-	MOVQ      R8, 192(SP)
-	MOVQ      136(SP), R8
-	MOVQ      R8, 184(SP)
-	CMPQ      R8, 64(SP)
-	JNE       next_rows
-	MOVQ      80(SP), R9
-	TESTB     $0x01, (SP)
-	JEQ       not_f16
-	VCVTPH2PS (R9), Z0
-	VCVTPH2PS (R9)(CX*1), Z1
-
-scales:
-	TESTB $0x0c, (SP)
-	JNE   zeros
-
-next_rows:
-	ADDQ  160(SP), DX
-	MOVQ  168(SP), R8
-	ADDQ  R8, 136(SP)
-	MOVQ  176(SP), R8
-	ADDQ  R8, 144(SP)
-	ADDQ  $+2048, 152(SP)
-	SUBQ  $0x10, 96(SP)
-	JHI   rows
-	MOVQ  80(SP), R9
-	MOVQ  112(SP), R8
-	SHLQ  $0x06, R8
-	ADDQ  R8, BX
-	ADDQ  R8, AX
-	XORL  R8, R8
-	SHRL  $0x01, R15
-	SETCC R8
-	MOVQ  R8, 200(SP)
-	ADDQ  16(SP), R9
-	MOVQ  32(SP), R8
-	ADDQ  R8, 48(SP)
-	ADDQ  $0x04, R11
-	CMPL  R15, $0x01
-	JNE   segment
-	ADDQ  $0x08, R14
-	DECQ  8(SP)
-	JNE   block
-	MOVQ  BX, 120(SP)
-	MOVQ  184(SP), R9
-	MOVQ  192(SP), R10
-	MOVQ  72(SP), BX
-	TESTB $0x0c, (SP)
-	JNE   last_zeros
-	TESTL $0x00000100, (SP)
-	JNE   last_constant_scaled
-	MOVQ  BP, R8
-
-last_constant_two:
-	VMOVDQA64   (R8), Z5
-	VMOVDQA64   1024(R8), Z6
-	VCVTDQ2PS   Z5, Z5
-	VFMADD213PS (R9), Z0, Z5
-	VMOVUPS     Z5, (R9)
-	VCVTDQ2PS   Z6, Z6
-	VFMADD213PS 64(R9), Z1, Z6
-	VMOVUPS     Z6, 64(R9)
-	ADDQ        R13, R10
-	VMOVDQA64   64(R8), Z7
-	VMOVDQA64   1088(R8), Z8
-	VCVTDQ2PS   Z7, Z7
-	VFMADD213PS (R9)(BX*1), Z0, Z7
-	VMOVUPS     Z7, (R9)(BX*1)
-	VCVTDQ2PS   Z8, Z8
-	VFMADD213PS 64(R9)(BX*1), Z1, Z8
-	VMOVUPS     Z8, 64(R9)(BX*1)
-	ADDQ        R13, R10
-	ADDQ        $0x00000080, R8
-	LEAQ        (R9)(BX*2), R9
-	CMPQ        R8, 104(SP)
-	JNE         last_constant_two
-
-last_converted:
-	MOVQ 120(SP), BX
-
+done:
 	// TILERELEASE
 	BYTE $0xc4
 	BYTE $0xe2
@@ -1060,403 +838,2071 @@ last_converted:
 	VZEROUPPER
 	RET
 
-goes_on:
-	XORL  R8, R8
-	MOVQ  R8, 184(SP)
-	TESTB $0x0c, (SP)
-	JNE   wait_zeros
-
-wait_zeros_loaded:
-	MOVQ  BX, 120(SP)
-	MOVQ  152(SP), R9
-	MOVQ  144(SP), R10
-	MOVL  $0x00000040, BX
-	TESTB $0x0c, (SP)
-	JNE   wait_bytes
-	MOVQ  BP, R8
-
-wait_constant_two:
-	VMOVDQA64 (R8), Z5
-	VMOVDQA64 1024(R8), Z6
-	VMOVDQA64 Z5, (R9)
-	VMOVDQA64 Z6, 1024(R9)
-	ADDQ      R13, R10
-	VMOVDQA64 64(R8), Z7
-	VMOVDQA64 1088(R8), Z8
-	VMOVDQA64 Z7, (R9)(BX*1)
-	VMOVDQA64 Z8, 1024(R9)(BX*1)
-	ADDQ      R13, R10
-	ADDQ      $0x00000080, R8
-	LEAQ      (R9)(BX*2), R9
-	CMPQ      R8, 104(SP)
-	JNE       wait_constant_two
-
-waiting:
-	MOVQ 120(SP), BX
-	JMP  next_rows
-
-begun:
-	MOVQ 152(SP), R8
-
-	// TILELOADD (R8)(DI*1), TMM0
-	BYTE $0xc4
-	BYTE $0xc2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x04
-	BYTE $0x38
-
-	// TILELOADD 1024(R8)(DI*1), TMM1
-	BYTE $0xc4
-	BYTE $0xc2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x8c
-	BYTE $0x38
-	BYTE $0x00
-	BYTE $0x04
-	BYTE $0x00
-	BYTE $0x00
-	JMP  multiply
-
-long:
-	MOVQ DX, R12
-	MOVQ AX, R9
-	LEAQ (AX)(CX*1), R10
-
-tile:
-	// TILELOADD (R9)(DI*1), TMM4
-	BYTE $0xc4
-	BYTE $0xc2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x24
-	BYTE $0x39
-
-	// TILELOADD (R10)(DI*1), TMM6
-	BYTE $0xc4
-	BYTE $0xc2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x34
-	BYTE $0x3a
-
-	// TILELOADD (R12)(DI*1), TMM2
-	BYTE $0xc4
-	BYTE $0xc2
-	BYTE $0x7b
-	BYTE $0x4b
-	BYTE $0x14
-	BYTE $0x3c
-
-	// TDPBSSD TMM4, TMM2, TMM0
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x5b
-	BYTE $0x5e
-	BYTE $0xc2
-
-	// TDPBSSD TMM6, TMM2, TMM1
-	BYTE $0xc4
-	BYTE $0xe2
-	BYTE $0x4b
-	BYTE $0x5e
-	BYTE $0xca
-	ADDQ $0x00000400, R12
-	ADDQ $0x00000400, R9
-	ADDQ $0x00000400, R10
-	SUBQ $0x10, R8
-	JNE  tile
-	JMP  multiplied
-
-before_constant_scaled:
-	MOVQ 128(SP), R12
-	MOVQ BP, R8
-
-before_constant_scaled_two:
-	VMOVDQA64        (R8), Z5
-	VMOVDQA64        1024(R8), Z6
-	VCVTDQ2PS        Z5, Z5
-	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-	VCVTDQ2PS        Z6, Z6
-	VMULPS           Z1, Z6, Z6
-	VMOVUPS          64(R9), Z10
-	VFMADD231PS.BCST (R10)(R12*1), Z6, Z10
-	VMOVUPS          Z10, 64(R9)
-	ADDQ             R13, R10
-	VMOVDQA64        64(R8), Z7
-	VMOVDQA64        1088(R8), Z8
-	VCVTDQ2PS        Z7, Z7
-	VMULPS           Z0, Z7, Z7
-	VMOVUPS          (R9)(BX*1), Z11
-	VFMADD231PS.BCST (R10)(R12*1), Z7, Z11
-	VMOVUPS          Z11, (R9)(BX*1)
-	VCVTDQ2PS        Z8, Z8
-	VMULPS           Z1, Z8, Z8
-	VMOVUPS          64(R9)(BX*1), Z12
-	VFMADD231PS.BCST (R10)(R12*1), Z8, Z12
-	VMOVUPS          Z12, 64(R9)(BX*1)
-	ADDQ             R13, R10
-	ADDQ             $0x00000080, R8
-	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JNE              before_constant_scaled_two
-	JMP              before_converted
-
-before_zeros:
-	TESTL $0x00000100, (SP)
-	JNE   before_bytes_scaled
-	MOVQ  BP, R8
-
-before_bytes_two:
-	VMOVDQA64     (R8), Z5
-	VMOVDQA64     1024(R8), Z6
-	VPDPWSSD.BCST (R10), Z2, Z5
-	VPDPWSSD.BCST (R10), Z3, Z6
-	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   (R9), Z0, Z5
-	VMOVUPS       Z5, (R9)
-	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   64(R9), Z1, Z6
-	VMOVUPS       Z6, 64(R9)
-	ADDQ          R13, R10
-	VMOVDQA64     64(R8), Z7
-	VMOVDQA64     1088(R8), Z8
-	VPDPWSSD.BCST (R10), Z2, Z7
-	VPDPWSSD.BCST (R10), Z3, Z8
-	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   (R9)(BX*1), Z0, Z7
-	VMOVUPS       Z7, (R9)(BX*1)
-	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   64(R9)(BX*1), Z1, Z8
-	VMOVUPS       Z8, 64(R9)(BX*1)
-	ADDQ          R13, R10
-	ADDQ          $0x00000080, R8
-	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 104(SP)
-	JNE           before_bytes_two
-	JMP           before_converted
-
-not_f16:
+widen_not_f16:
 	TESTB   $0x02, (SP)
-	JNE     bf16
-	VMOVUPS (R9), Z0
-	VMOVUPS (R9)(CX*1), Z1
-	JMP     scales
+	JNE     widen_bf16
+	VMOVUPS (AX), Z0
+	JMP     widen_scales
 
-bf16:
-	VPMOVZXWD (R9), Z0
+widen_bf16:
+	VPMOVZXWD (AX), Z0
 	VPSLLD    $0x10, Z0, Z0
-	VPMOVZXWD (R9)(CX*1), Z1
-	VPSLLD    $0x10, Z1, Z1
-	JMP       scales
+	JMP       widen_scales
 
-zeros:
-	MOVQ      48(SP), R10
+widen_chosen:
+	MOVQ  16(SP), R8
+	IMULQ 176(BX), R8
+	ADDQ  R8, AX
+	MOVQ  32(SP), R8
+	IMULQ 176(BX), R8
+	ADDQ  R8, R11
+	MOVL  $0x0000000f, R8
+	JMP   widen_segment
+
+widen_on:
+	ORL $0x00000200, (SP)
+	JMP widen_counted
+
+widen_zeros:
 	TESTB     $0x08, (SP)
-	JNE       pairs
-	VPMOVZXBD (R10), Z2
-	VPMOVZXBD (R10)(CX*1), Z3
+	JNE       widen_pairs
+	VPMOVZXBD (R11), Z1
+	VMOVDQA64 Z1, 64(R12)
+	JMP       widened
 
-pairs_loaded:
-	JMP next_rows
+widen_pairs:
+	VMOVDQU32 (R11), Z1
+	VMOVDQA64 Z1, 64(R12)
+	JMP       widened
 
-last_constant_scaled:
-	MOVQ 128(SP), R12
-	MOVQ BP, R8
+block0:
+	ADDQ    $0x08, R14
+	DECQ    8(SP)
+	JEQ     unit0
+	ADDQ    88(SP), AX
+	MOVBLZX 4(R14), R10
+	JMP     scale0
 
-last_constant_scaled_two:
-	VMOVDQA64        (R8), Z5
-	VMOVDQA64        1024(R8), Z6
-	VCVTDQ2PS        Z5, Z5
+unit0:
+	MOVQ c+0(FP), BX
+	MOVQ 120(SP), AX
+	ADDQ 8(BX), AX
+	DECQ 128(SP)
+	JNE  begin0
+	XORL R14, R14
+	SUBQ $0x10, 136(SP)
+	JEQ  scale0
+	MOVQ 216(SP), R8
+	ADDQ R8, 144(SP)
+	MOVQ 232(SP), R8
+	ADDQ R8, 160(SP)
+	MOVQ 160(BX), R8
+	MOVQ R8, 128(SP)
+	LEAQ 8256(BP), R8
+	MOVQ R8, 168(SP)
+	MOVQ (BX), AX
+
+begin0:
+	MOVQ AX, 120(SP)
+	ADDQ 112(SP), AX
+	MOVQ 144(SP), DX
+	MOVQ 160(SP), R8
+	MOVQ R8, 152(SP)
+	MOVQ 40(BX), R8
+	MOVQ R8, 8(SP)
+	MOVQ 32(BX), R14
+	MOVQ 104(SP), R10
+	JMP  scale0
+
+check0:
+	MOVBLZX 4(R14), R8
+	SUBL    R10, R8
+	MOVBLZX 5(R14), R9
+	BTL     R8, R9
+	MOVQ    168(SP), R8
+	MOVQ    152(SP), BX
+	JCC     check_on0
+	MOVQ    R8, 272(SP)
+	MOVQ    BX, 280(SP)
+	ADDQ    $+128, 168(SP)
+	ADDQ    $0x04, 152(SP)
+	JMP     ends0
+
+check_on0:
+	TESTB     $0x0c, (SP)
+	JEQ       check_added0
+	VMOVDQA64 64(R8), Z1
+	CMPQ      288(SP), $0x00
+	JNE       check_begun0
+	VPXOR     X4, X4, X4
+	VMOVDQA64 Z4, 4096(BP)
+	VMOVDQA64 Z4, 4160(BP)
+	VMOVDQA64 Z4, 4224(BP)
+	VMOVDQA64 Z4, 4288(BP)
+	VMOVDQA64 Z4, 4352(BP)
+	VMOVDQA64 Z4, 4416(BP)
+	VMOVDQA64 Z4, 4480(BP)
+	VMOVDQA64 Z4, 4544(BP)
+	VMOVDQA64 Z4, 4608(BP)
+	VMOVDQA64 Z4, 4672(BP)
+	VMOVDQA64 Z4, 4736(BP)
+	VMOVDQA64 Z4, 4800(BP)
+	VMOVDQA64 Z4, 4864(BP)
+	VMOVDQA64 Z4, 4928(BP)
+	VMOVDQA64 Z4, 4992(BP)
+	VMOVDQA64 Z4, 5056(BP)
+	MOVQ      $+1, 288(SP)
+
+check_begun0:
+	LEAQ 4096(BP), R9
+	MOVL $0x00000010, R8
+
+check_add0:
+	VMOVDQA64     (R9), Z4
+	VPDPWSSD.BCST (BX), Z1, Z4
+	VMOVDQA64     Z4, (R9)
+	ADDQ          R13, BX
+	ADDQ          $0x40, R9
+	DECL          R8
+	JNE           check_add0
+
+check_added0:
+	ADDQ    $+128, 168(SP)
+	ADDQ    $0x04, 152(SP)
+	DECL    R10
+	JNE     segment0
+	ADDQ    $0x08, R14
+	DECQ    8(SP)
+	ADDQ    88(SP), AX
+	MOVBLZX 4(R14), R10
+	JMP     segment0
+
+scale_other0:
+	TESTL $0x00000400, (SP)
+	JNE   scale_fill0
+	TESTL $0x00000200, (SP)
+	JNE   scale_slot0
+
+scale_found0:
+	VMOVUPS     (R12), Z0
+	VMOVDQU32   64(R12), Z1
+	TESTB       $0x0c, (SP)
+	JNE         scale_zeros0
+	TESTL       $0x00000100, (SP)
+	JNE         scale_scaled0
+	VCVTDQ2PS   1024(BP), Z4
+	VFMADD231PS Z4, Z0, Z16
+	VCVTDQ2PS   1088(BP), Z5
+	VFMADD231PS Z5, Z0, Z17
+	VCVTDQ2PS   1152(BP), Z6
+	VFMADD231PS Z6, Z0, Z18
+	VCVTDQ2PS   1216(BP), Z7
+	VFMADD231PS Z7, Z0, Z19
+	VCVTDQ2PS   1280(BP), Z8
+	VFMADD231PS Z8, Z0, Z20
+	VCVTDQ2PS   1344(BP), Z9
+	VFMADD231PS Z9, Z0, Z21
+	VCVTDQ2PS   1408(BP), Z10
+	VFMADD231PS Z10, Z0, Z22
+	VCVTDQ2PS   1472(BP), Z11
+	VFMADD231PS Z11, Z0, Z23
+	VCVTDQ2PS   1536(BP), Z12
+	VFMADD231PS Z12, Z0, Z24
+	VCVTDQ2PS   1600(BP), Z13
+	VFMADD231PS Z13, Z0, Z25
+	VCVTDQ2PS   1664(BP), Z14
+	VFMADD231PS Z14, Z0, Z26
+	VCVTDQ2PS   1728(BP), Z15
+	VFMADD231PS Z15, Z0, Z27
+	VCVTDQ2PS   1792(BP), Z4
+	VFMADD231PS Z4, Z0, Z28
+	VCVTDQ2PS   1856(BP), Z5
+	VFMADD231PS Z5, Z0, Z29
+	VCVTDQ2PS   1920(BP), Z6
+	VFMADD231PS Z6, Z0, Z30
+	VCVTDQ2PS   1984(BP), Z7
+	VFMADD231PS Z7, Z0, Z31
+	JMP         scale_added0
+
+scale_scaled0:
+	MOVQ             R11, BX
+	MOVQ             R11, R9
+	ADDQ             240(SP), R9
+	LEAQ             (R13)(R13*2), R8
+	VCVTDQ2PS        1024(BP), Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z16
+	VCVTDQ2PS        1088(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
-	VCVTDQ2PS        Z6, Z6
-	VMULPS           Z1, Z6, Z6
-	VMOVUPS          64(R9), Z10
-	VFMADD231PS.BCST (R10)(R12*1), Z6, Z10
-	VMOVUPS          Z10, 64(R9)
-	ADDQ             R13, R10
-	VMOVDQA64        64(R8), Z7
-	VMOVDQA64        1088(R8), Z8
-	VCVTDQ2PS        Z7, Z7
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z17
+	VCVTDQ2PS        1152(BP), Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z18
+	VCVTDQ2PS        1216(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          (R9)(BX*1), Z11
-	VFMADD231PS.BCST (R10)(R12*1), Z7, Z11
-	VMOVUPS          Z11, (R9)(BX*1)
-	VCVTDQ2PS        Z8, Z8
-	VMULPS           Z1, Z8, Z8
-	VMOVUPS          64(R9)(BX*1), Z12
-	VFMADD231PS.BCST (R10)(R12*1), Z8, Z12
-	VMOVUPS          Z12, 64(R9)(BX*1)
-	ADDQ             R13, R10
-	ADDQ             $0x00000080, R8
-	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JNE              last_constant_scaled_two
-	JMP              last_converted
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VCVTDQ2PS        1280(BP), Z8
+	VMULPS           Z0, Z8, Z8
+	VFMADD231PS.BCST (R9), Z8, Z20
+	VCVTDQ2PS        1344(BP), Z9
+	VMULPS           Z0, Z9, Z9
+	VFMADD231PS.BCST (R9)(R13*1), Z9, Z21
+	VCVTDQ2PS        1408(BP), Z10
+	VMULPS           Z0, Z10, Z10
+	VFMADD231PS.BCST (R9)(R13*2), Z10, Z22
+	VCVTDQ2PS        1472(BP), Z11
+	VMULPS           Z0, Z11, Z11
+	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VCVTDQ2PS        1536(BP), Z12
+	VMULPS           Z0, Z12, Z12
+	VFMADD231PS.BCST (R9), Z12, Z24
+	VCVTDQ2PS        1600(BP), Z13
+	VMULPS           Z0, Z13, Z13
+	VFMADD231PS.BCST (R9)(R13*1), Z13, Z25
+	VCVTDQ2PS        1664(BP), Z14
+	VMULPS           Z0, Z14, Z14
+	VFMADD231PS.BCST (R9)(R13*2), Z14, Z26
+	VCVTDQ2PS        1728(BP), Z15
+	VMULPS           Z0, Z15, Z15
+	VFMADD231PS.BCST (R9)(R8*1), Z15, Z27
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VCVTDQ2PS        1792(BP), Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z28
+	VCVTDQ2PS        1856(BP), Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z29
+	VCVTDQ2PS        1920(BP), Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z30
+	VCVTDQ2PS        1984(BP), Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
+	JMP              scale_added0
 
-last_zeros:
-	TESTL $0x00000100, (SP)
-	JNE   last_bytes_scaled
-	MOVQ  BP, R8
-
-last_bytes_two:
-	VMOVDQA64     (R8), Z5
-	VMOVDQA64     1024(R8), Z6
-	VPDPWSSD.BCST (R10), Z2, Z5
-	VPDPWSSD.BCST (R10), Z3, Z6
+scale_zeros0:
+	TESTL         $0x00000100, (SP)
+	JNE           scale_zeros_scaled0
+	MOVQ          R11, BX
+	LEAQ          (R13)(R13*2), R8
+	VMOVDQA64     1024(BP), Z4
+	VPDPWSSD.BCST (BX), Z1, Z4
+	VCVTDQ2PS     Z4, Z4
+	VFMADD231PS   Z4, Z0, Z16
+	VMOVDQA64     1088(BP), Z5
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   (R9), Z0, Z5
-	VMOVUPS       Z5, (R9)
+	VFMADD231PS   Z5, Z0, Z17
+	VMOVDQA64     1152(BP), Z6
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   64(R9), Z1, Z6
-	VMOVUPS       Z6, 64(R9)
-	ADDQ          R13, R10
-	VMOVDQA64     64(R8), Z7
-	VMOVDQA64     1088(R8), Z8
-	VPDPWSSD.BCST (R10), Z2, Z7
-	VPDPWSSD.BCST (R10), Z3, Z8
+	VFMADD231PS   Z6, Z0, Z18
+	VMOVDQA64     1216(BP), Z7
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   (R9)(BX*1), Z0, Z7
-	VMOVUPS       Z7, (R9)(BX*1)
+	VFMADD231PS   Z7, Z0, Z19
+	LEAQ          (BX)(R13*4), BX
+	VMOVDQA64     1280(BP), Z8
+	VPDPWSSD.BCST (BX), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   64(R9)(BX*1), Z1, Z8
-	VMOVUPS       Z8, 64(R9)(BX*1)
-	ADDQ          R13, R10
-	ADDQ          $0x00000080, R8
-	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 104(SP)
-	JNE           last_bytes_two
-	JMP           last_converted
+	VFMADD231PS   Z8, Z0, Z20
+	VMOVDQA64     1344(BP), Z9
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z9
+	VCVTDQ2PS     Z9, Z9
+	VFMADD231PS   Z9, Z0, Z21
+	VMOVDQA64     1408(BP), Z10
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z10
+	VCVTDQ2PS     Z10, Z10
+	VFMADD231PS   Z10, Z0, Z22
+	VMOVDQA64     1472(BP), Z11
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z11
+	VCVTDQ2PS     Z11, Z11
+	VFMADD231PS   Z11, Z0, Z23
+	LEAQ          (BX)(R13*4), BX
+	VMOVDQA64     1536(BP), Z12
+	VPDPWSSD.BCST (BX), Z1, Z12
+	VCVTDQ2PS     Z12, Z12
+	VFMADD231PS   Z12, Z0, Z24
+	VMOVDQA64     1600(BP), Z13
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z13
+	VCVTDQ2PS     Z13, Z13
+	VFMADD231PS   Z13, Z0, Z25
+	VMOVDQA64     1664(BP), Z14
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z14
+	VCVTDQ2PS     Z14, Z14
+	VFMADD231PS   Z14, Z0, Z26
+	VMOVDQA64     1728(BP), Z15
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z15
+	VCVTDQ2PS     Z15, Z15
+	VFMADD231PS   Z15, Z0, Z27
+	LEAQ          (BX)(R13*4), BX
+	VMOVDQA64     1792(BP), Z4
+	VPDPWSSD.BCST (BX), Z1, Z4
+	VCVTDQ2PS     Z4, Z4
+	VFMADD231PS   Z4, Z0, Z28
+	VMOVDQA64     1856(BP), Z5
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS     Z5, Z5
+	VFMADD231PS   Z5, Z0, Z29
+	VMOVDQA64     1920(BP), Z6
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS     Z6, Z6
+	VFMADD231PS   Z6, Z0, Z30
+	VMOVDQA64     1984(BP), Z7
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS     Z7, Z7
+	VFMADD231PS   Z7, Z0, Z31
+	JMP           scale_added0
 
-wait_zeros:
-	MOVQ      48(SP), R10
-	TESTB     $0x08, (SP)
-	JNE       wait_pairs
-	VPMOVZXBD (R10), Z2
-	VPMOVZXBD (R10)(CX*1), Z3
-
-wait_pairs_loaded:
-	JMP wait_zeros_loaded
-
-wait_bytes:
-	MOVQ BP, R8
-
-wait_bytes_row_two:
-	VMOVDQA64     (R8), Z5
-	VMOVDQA64     1024(R8), Z6
-	VPDPWSSD.BCST (R10), Z2, Z5
-	VPDPWSSD.BCST (R10), Z3, Z6
-	VMOVDQA64     Z5, (R9)
-	VMOVDQA64     Z6, 1024(R9)
-	ADDQ          R13, R10
-	VMOVDQA64     64(R8), Z7
-	VMOVDQA64     1088(R8), Z8
-	VPDPWSSD.BCST (R10), Z2, Z7
-	VPDPWSSD.BCST (R10), Z3, Z8
-	VMOVDQA64     Z7, (R9)(BX*1)
-	VMOVDQA64     Z8, 1024(R9)(BX*1)
-	ADDQ          R13, R10
-	ADDQ          $0x00000080, R8
-	LEAQ          (R9)(BX*2), R9
-	CMPQ          R8, 104(SP)
-	JNE           wait_bytes_row_two
-	JMP           waiting
-
-before_bytes_scaled:
-	MOVQ 128(SP), R12
-	MOVQ BP, R8
-
-before_bytes_scaled_two:
-	VMOVDQA64        (R8), Z5
-	VMOVDQA64        1024(R8), Z6
-	VPDPWSSD.BCST    (R10), Z2, Z5
-	VPDPWSSD.BCST    (R10), Z3, Z6
+scale_zeros_scaled0:
+	MOVQ             R11, BX
+	MOVQ             R11, R9
+	ADDQ             240(SP), R9
+	LEAQ             (R13)(R13*2), R8
+	VMOVDQA64        1024(BP), Z4
+	VPDPWSSD.BCST    (BX), Z1, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z16
+	VMOVDQA64        1088(BP), Z5
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z17
+	VMOVDQA64        1152(BP), Z6
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
-	VMULPS           Z1, Z6, Z6
-	VMOVUPS          64(R9), Z10
-	VFMADD231PS.BCST (R10)(R12*1), Z6, Z10
-	VMOVUPS          Z10, 64(R9)
-	ADDQ             R13, R10
-	VMOVDQA64        64(R8), Z7
-	VMOVDQA64        1088(R8), Z8
-	VPDPWSSD.BCST    (R10), Z2, Z7
-	VPDPWSSD.BCST    (R10), Z3, Z8
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z18
+	VMOVDQA64        1216(BP), Z7
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          (R9)(BX*1), Z11
-	VFMADD231PS.BCST (R10)(R12*1), Z7, Z11
-	VMOVUPS          Z11, (R9)(BX*1)
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VMOVDQA64        1280(BP), Z8
+	VPDPWSSD.BCST    (BX), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
-	VMULPS           Z1, Z8, Z8
-	VMOVUPS          64(R9)(BX*1), Z12
-	VFMADD231PS.BCST (R10)(R12*1), Z8, Z12
-	VMOVUPS          Z12, 64(R9)(BX*1)
-	ADDQ             R13, R10
-	ADDQ             $0x00000080, R8
-	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JNE              before_bytes_scaled_two
-	JMP              before_converted
-
-pairs:
-	VMOVDQU32 (R10), Z2
-	VMOVDQU32 (R10)(CX*1), Z3
-	JMP       pairs_loaded
-
-last_bytes_scaled:
-	MOVQ 128(SP), R12
-	MOVQ BP, R8
-
-last_bytes_scaled_two:
-	VMOVDQA64        (R8), Z5
-	VMOVDQA64        1024(R8), Z6
-	VPDPWSSD.BCST    (R10), Z2, Z5
-	VPDPWSSD.BCST    (R10), Z3, Z6
+	VMULPS           Z0, Z8, Z8
+	VFMADD231PS.BCST (R9), Z8, Z20
+	VMOVDQA64        1344(BP), Z9
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z9
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z0, Z9, Z9
+	VFMADD231PS.BCST (R9)(R13*1), Z9, Z21
+	VMOVDQA64        1408(BP), Z10
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z0, Z10, Z10
+	VFMADD231PS.BCST (R9)(R13*2), Z10, Z22
+	VMOVDQA64        1472(BP), Z11
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z0, Z11, Z11
+	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VMOVDQA64        1536(BP), Z12
+	VPDPWSSD.BCST    (BX), Z1, Z12
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z0, Z12, Z12
+	VFMADD231PS.BCST (R9), Z12, Z24
+	VMOVDQA64        1600(BP), Z13
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z13
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z0, Z13, Z13
+	VFMADD231PS.BCST (R9)(R13*1), Z13, Z25
+	VMOVDQA64        1664(BP), Z14
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z14
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z0, Z14, Z14
+	VFMADD231PS.BCST (R9)(R13*2), Z14, Z26
+	VMOVDQA64        1728(BP), Z15
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z15
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z0, Z15, Z15
+	VFMADD231PS.BCST (R9)(R8*1), Z15, Z27
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VMOVDQA64        1792(BP), Z4
+	VPDPWSSD.BCST    (BX), Z1, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z28
+	VMOVDQA64        1856(BP), Z5
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          (R9), Z9
-	VFMADD231PS.BCST (R10)(R12*1), Z5, Z9
-	VMOVUPS          Z9, (R9)
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z29
+	VMOVDQA64        1920(BP), Z6
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
-	VMULPS           Z1, Z6, Z6
-	VMOVUPS          64(R9), Z10
-	VFMADD231PS.BCST (R10)(R12*1), Z6, Z10
-	VMOVUPS          Z10, 64(R9)
-	ADDQ             R13, R10
-	VMOVDQA64        64(R8), Z7
-	VMOVDQA64        1088(R8), Z8
-	VPDPWSSD.BCST    (R10), Z2, Z7
-	VPDPWSSD.BCST    (R10), Z3, Z8
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z30
+	VMOVDQA64        1984(BP), Z7
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          (R9)(BX*1), Z11
-	VFMADD231PS.BCST (R10)(R12*1), Z7, Z11
-	VMOVUPS          Z11, (R9)(BX*1)
-	VCVTDQ2PS        Z8, Z8
-	VMULPS           Z1, Z8, Z8
-	VMOVUPS          64(R9)(BX*1), Z12
-	VFMADD231PS.BCST (R10)(R12*1), Z8, Z12
-	VMOVUPS          Z12, 64(R9)(BX*1)
-	ADDQ             R13, R10
-	ADDQ             $0x00000080, R8
-	LEAQ             (R9)(BX*2), R9
-	CMPQ             R8, 104(SP)
-	JNE              last_bytes_scaled_two
-	JMP              last_converted
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
+	JMP              scale_added0
 
-wait_pairs:
-	VMOVDQU32 (R10), Z2
-	VMOVDQU32 (R10)(CX*1), Z3
-	JMP       wait_pairs_loaded
+scale_slot0:
+	MOVQ      296(SP), R12
+	MOVQ      304(SP), R11
+	CMPQ      312(SP), $0x00
+	JEQ       scale_found0
+	MOVQ      $+0, 312(SP)
+	VMOVDQA64 1024(BP), Z4
+	VPADDD    5120(BP), Z4, Z4
+	VMOVDQA64 Z4, 1024(BP)
+	VMOVDQA64 1088(BP), Z5
+	VPADDD    5184(BP), Z5, Z5
+	VMOVDQA64 Z5, 1088(BP)
+	VMOVDQA64 1152(BP), Z6
+	VPADDD    5248(BP), Z6, Z6
+	VMOVDQA64 Z6, 1152(BP)
+	VMOVDQA64 1216(BP), Z7
+	VPADDD    5312(BP), Z7, Z7
+	VMOVDQA64 Z7, 1216(BP)
+	VMOVDQA64 1280(BP), Z8
+	VPADDD    5376(BP), Z8, Z8
+	VMOVDQA64 Z8, 1280(BP)
+	VMOVDQA64 1344(BP), Z9
+	VPADDD    5440(BP), Z9, Z9
+	VMOVDQA64 Z9, 1344(BP)
+	VMOVDQA64 1408(BP), Z10
+	VPADDD    5504(BP), Z10, Z10
+	VMOVDQA64 Z10, 1408(BP)
+	VMOVDQA64 1472(BP), Z11
+	VPADDD    5568(BP), Z11, Z11
+	VMOVDQA64 Z11, 1472(BP)
+	VMOVDQA64 1536(BP), Z12
+	VPADDD    5632(BP), Z12, Z12
+	VMOVDQA64 Z12, 1536(BP)
+	VMOVDQA64 1600(BP), Z13
+	VPADDD    5696(BP), Z13, Z13
+	VMOVDQA64 Z13, 1600(BP)
+	VMOVDQA64 1664(BP), Z14
+	VPADDD    5760(BP), Z14, Z14
+	VMOVDQA64 Z14, 1664(BP)
+	VMOVDQA64 1728(BP), Z15
+	VPADDD    5824(BP), Z15, Z15
+	VMOVDQA64 Z15, 1728(BP)
+	VMOVDQA64 1792(BP), Z4
+	VPADDD    5888(BP), Z4, Z4
+	VMOVDQA64 Z4, 1792(BP)
+	VMOVDQA64 1856(BP), Z5
+	VPADDD    5952(BP), Z5, Z5
+	VMOVDQA64 Z5, 1856(BP)
+	VMOVDQA64 1920(BP), Z6
+	VPADDD    6016(BP), Z6, Z6
+	VMOVDQA64 Z6, 1920(BP)
+	VMOVDQA64 1984(BP), Z7
+	VPADDD    6080(BP), Z7, Z7
+	VMOVDQA64 Z7, 1984(BP)
+	JMP       scale_found0
+
+scale_fill0:
+	DECQ R15
+	JNE  scale_on0
+	XORL $0x00000400, (SP)
+	MOVQ 72(SP), R8
+	JMP  scale_first0
+
+scale_unit0:
+	MOVQ    176(SP), BX
+	MOVQ    72(SP), R8
+	LEAQ    (R8)(R8*2), R9
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, (BX)(R8*1)
+	VMOVUPS Z18, (BX)(R8*2)
+	VMOVUPS Z19, (BX)(R9*1)
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS Z20, (BX)
+	VMOVUPS Z21, (BX)(R8*1)
+	VMOVUPS Z22, (BX)(R8*2)
+	VMOVUPS Z23, (BX)(R9*1)
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS Z24, (BX)
+	VMOVUPS Z25, (BX)(R8*1)
+	VMOVUPS Z26, (BX)(R8*2)
+	VMOVUPS Z27, (BX)(R9*1)
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS Z28, (BX)
+	VMOVUPS Z29, (BX)(R8*1)
+	VMOVUPS Z30, (BX)(R8*2)
+	VMOVUPS Z31, (BX)(R9*1)
+	ADDQ    $0x40, 176(SP)
+	MOVQ    192(SP), R11
+	DECQ    200(SP)
+	JNE     scale_next0
+	SUBQ    $0x10, 208(SP)
+	JEQ     done
+	MOVQ    224(SP), BX
+	ADDQ    BX, 184(SP)
+	MOVQ    232(SP), BX
+	ADDQ    BX, 192(SP)
+	MOVQ    c+0(FP), R9
+	MOVQ    160(R9), BX
+	MOVQ    BX, 200(SP)
+
+scale_first0:
+	MOVQ 184(SP), BX
+	MOVQ BX, 176(SP)
+	MOVQ 192(SP), R11
+	LEAQ 8256(BP), R12
+
+scale_next0:
+	MOVQ    176(SP), BX
+	MOVQ    96(SP), R15
+	LEAQ    (R8)(R8*2), R9
+	VMOVUPS (BX), Z16
+	VMOVUPS (BX)(R8*1), Z17
+	VMOVUPS (BX)(R8*2), Z18
+	VMOVUPS (BX)(R9*1), Z19
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS (BX), Z20
+	VMOVUPS (BX)(R8*1), Z21
+	VMOVUPS (BX)(R8*2), Z22
+	VMOVUPS (BX)(R9*1), Z23
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS (BX), Z24
+	VMOVUPS (BX)(R8*1), Z25
+	VMOVUPS (BX)(R8*2), Z26
+	VMOVUPS (BX)(R9*1), Z27
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS (BX), Z28
+	VMOVUPS (BX)(R8*1), Z29
+	VMOVUPS (BX)(R8*2), Z30
+	VMOVUPS (BX)(R9*1), Z31
+	JMP     scale_on0
+
+block1:
+	ADDQ    $0x08, R14
+	DECQ    8(SP)
+	JEQ     unit1
+	ADDQ    88(SP), AX
+	MOVBLZX 4(R14), R10
+	JMP     scale1
+
+unit1:
+	MOVQ c+0(FP), BX
+	MOVQ 120(SP), AX
+	ADDQ 8(BX), AX
+	DECQ 128(SP)
+	JNE  begin1
+	XORL R14, R14
+	SUBQ $0x10, 136(SP)
+	JEQ  scale1
+	MOVQ 216(SP), R8
+	ADDQ R8, 144(SP)
+	MOVQ 232(SP), R8
+	ADDQ R8, 160(SP)
+	MOVQ 160(BX), R8
+	MOVQ R8, 128(SP)
+	LEAQ 8256(BP), R8
+	MOVQ R8, 168(SP)
+	MOVQ (BX), AX
+
+begin1:
+	MOVQ AX, 120(SP)
+	ADDQ 112(SP), AX
+	MOVQ 144(SP), DX
+	MOVQ 160(SP), R8
+	MOVQ R8, 152(SP)
+	MOVQ 40(BX), R8
+	MOVQ R8, 8(SP)
+	MOVQ 32(BX), R14
+	MOVQ 104(SP), R10
+	JMP  scale1
+
+check1:
+	MOVBLZX 4(R14), R8
+	SUBL    R10, R8
+	MOVBLZX 5(R14), R9
+	BTL     R8, R9
+	MOVQ    168(SP), R8
+	MOVQ    152(SP), BX
+	JCC     check_on1
+	MOVQ    R8, 296(SP)
+	MOVQ    BX, 304(SP)
+	ADDQ    $+128, 168(SP)
+	ADDQ    $0x04, 152(SP)
+	JMP     ends1
+
+check_on1:
+	TESTB     $0x0c, (SP)
+	JEQ       check_added1
+	VMOVDQA64 64(R8), Z1
+	CMPQ      312(SP), $0x00
+	JNE       check_begun1
+	VPXOR     X4, X4, X4
+	VMOVDQA64 Z4, 5120(BP)
+	VMOVDQA64 Z4, 5184(BP)
+	VMOVDQA64 Z4, 5248(BP)
+	VMOVDQA64 Z4, 5312(BP)
+	VMOVDQA64 Z4, 5376(BP)
+	VMOVDQA64 Z4, 5440(BP)
+	VMOVDQA64 Z4, 5504(BP)
+	VMOVDQA64 Z4, 5568(BP)
+	VMOVDQA64 Z4, 5632(BP)
+	VMOVDQA64 Z4, 5696(BP)
+	VMOVDQA64 Z4, 5760(BP)
+	VMOVDQA64 Z4, 5824(BP)
+	VMOVDQA64 Z4, 5888(BP)
+	VMOVDQA64 Z4, 5952(BP)
+	VMOVDQA64 Z4, 6016(BP)
+	VMOVDQA64 Z4, 6080(BP)
+	MOVQ      $+1, 312(SP)
+
+check_begun1:
+	LEAQ 5120(BP), R9
+	MOVL $0x00000010, R8
+
+check_add1:
+	VMOVDQA64     (R9), Z4
+	VPDPWSSD.BCST (BX), Z1, Z4
+	VMOVDQA64     Z4, (R9)
+	ADDQ          R13, BX
+	ADDQ          $0x40, R9
+	DECL          R8
+	JNE           check_add1
+
+check_added1:
+	ADDQ    $+128, 168(SP)
+	ADDQ    $0x04, 152(SP)
+	DECL    R10
+	JNE     segment1
+	ADDQ    $0x08, R14
+	DECQ    8(SP)
+	ADDQ    88(SP), AX
+	MOVBLZX 4(R14), R10
+	JMP     segment1
+
+scale_other1:
+	TESTL $0x00000400, (SP)
+	JNE   scale_fill1
+	TESTL $0x00000200, (SP)
+	JNE   scale_slot1
+
+scale_found1:
+	VMOVUPS     (R12), Z0
+	VMOVDQU32   64(R12), Z1
+	TESTB       $0x0c, (SP)
+	JNE         scale_zeros1
+	TESTL       $0x00000100, (SP)
+	JNE         scale_scaled1
+	VCVTDQ2PS   2048(BP), Z4
+	VFMADD231PS Z4, Z0, Z16
+	VCVTDQ2PS   2112(BP), Z5
+	VFMADD231PS Z5, Z0, Z17
+	VCVTDQ2PS   2176(BP), Z6
+	VFMADD231PS Z6, Z0, Z18
+	VCVTDQ2PS   2240(BP), Z7
+	VFMADD231PS Z7, Z0, Z19
+	VCVTDQ2PS   2304(BP), Z8
+	VFMADD231PS Z8, Z0, Z20
+	VCVTDQ2PS   2368(BP), Z9
+	VFMADD231PS Z9, Z0, Z21
+	VCVTDQ2PS   2432(BP), Z10
+	VFMADD231PS Z10, Z0, Z22
+	VCVTDQ2PS   2496(BP), Z11
+	VFMADD231PS Z11, Z0, Z23
+	VCVTDQ2PS   2560(BP), Z12
+	VFMADD231PS Z12, Z0, Z24
+	VCVTDQ2PS   2624(BP), Z13
+	VFMADD231PS Z13, Z0, Z25
+	VCVTDQ2PS   2688(BP), Z14
+	VFMADD231PS Z14, Z0, Z26
+	VCVTDQ2PS   2752(BP), Z15
+	VFMADD231PS Z15, Z0, Z27
+	VCVTDQ2PS   2816(BP), Z4
+	VFMADD231PS Z4, Z0, Z28
+	VCVTDQ2PS   2880(BP), Z5
+	VFMADD231PS Z5, Z0, Z29
+	VCVTDQ2PS   2944(BP), Z6
+	VFMADD231PS Z6, Z0, Z30
+	VCVTDQ2PS   3008(BP), Z7
+	VFMADD231PS Z7, Z0, Z31
+	JMP         scale_added1
+
+scale_scaled1:
+	MOVQ             R11, BX
+	MOVQ             R11, R9
+	ADDQ             240(SP), R9
+	LEAQ             (R13)(R13*2), R8
+	VCVTDQ2PS        2048(BP), Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z16
+	VCVTDQ2PS        2112(BP), Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z17
+	VCVTDQ2PS        2176(BP), Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z18
+	VCVTDQ2PS        2240(BP), Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VCVTDQ2PS        2304(BP), Z8
+	VMULPS           Z0, Z8, Z8
+	VFMADD231PS.BCST (R9), Z8, Z20
+	VCVTDQ2PS        2368(BP), Z9
+	VMULPS           Z0, Z9, Z9
+	VFMADD231PS.BCST (R9)(R13*1), Z9, Z21
+	VCVTDQ2PS        2432(BP), Z10
+	VMULPS           Z0, Z10, Z10
+	VFMADD231PS.BCST (R9)(R13*2), Z10, Z22
+	VCVTDQ2PS        2496(BP), Z11
+	VMULPS           Z0, Z11, Z11
+	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VCVTDQ2PS        2560(BP), Z12
+	VMULPS           Z0, Z12, Z12
+	VFMADD231PS.BCST (R9), Z12, Z24
+	VCVTDQ2PS        2624(BP), Z13
+	VMULPS           Z0, Z13, Z13
+	VFMADD231PS.BCST (R9)(R13*1), Z13, Z25
+	VCVTDQ2PS        2688(BP), Z14
+	VMULPS           Z0, Z14, Z14
+	VFMADD231PS.BCST (R9)(R13*2), Z14, Z26
+	VCVTDQ2PS        2752(BP), Z15
+	VMULPS           Z0, Z15, Z15
+	VFMADD231PS.BCST (R9)(R8*1), Z15, Z27
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VCVTDQ2PS        2816(BP), Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z28
+	VCVTDQ2PS        2880(BP), Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z29
+	VCVTDQ2PS        2944(BP), Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z30
+	VCVTDQ2PS        3008(BP), Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
+	JMP              scale_added1
+
+scale_zeros1:
+	TESTL         $0x00000100, (SP)
+	JNE           scale_zeros_scaled1
+	MOVQ          R11, BX
+	LEAQ          (R13)(R13*2), R8
+	VMOVDQA64     2048(BP), Z4
+	VPDPWSSD.BCST (BX), Z1, Z4
+	VCVTDQ2PS     Z4, Z4
+	VFMADD231PS   Z4, Z0, Z16
+	VMOVDQA64     2112(BP), Z5
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS     Z5, Z5
+	VFMADD231PS   Z5, Z0, Z17
+	VMOVDQA64     2176(BP), Z6
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS     Z6, Z6
+	VFMADD231PS   Z6, Z0, Z18
+	VMOVDQA64     2240(BP), Z7
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS     Z7, Z7
+	VFMADD231PS   Z7, Z0, Z19
+	LEAQ          (BX)(R13*4), BX
+	VMOVDQA64     2304(BP), Z8
+	VPDPWSSD.BCST (BX), Z1, Z8
+	VCVTDQ2PS     Z8, Z8
+	VFMADD231PS   Z8, Z0, Z20
+	VMOVDQA64     2368(BP), Z9
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z9
+	VCVTDQ2PS     Z9, Z9
+	VFMADD231PS   Z9, Z0, Z21
+	VMOVDQA64     2432(BP), Z10
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z10
+	VCVTDQ2PS     Z10, Z10
+	VFMADD231PS   Z10, Z0, Z22
+	VMOVDQA64     2496(BP), Z11
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z11
+	VCVTDQ2PS     Z11, Z11
+	VFMADD231PS   Z11, Z0, Z23
+	LEAQ          (BX)(R13*4), BX
+	VMOVDQA64     2560(BP), Z12
+	VPDPWSSD.BCST (BX), Z1, Z12
+	VCVTDQ2PS     Z12, Z12
+	VFMADD231PS   Z12, Z0, Z24
+	VMOVDQA64     2624(BP), Z13
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z13
+	VCVTDQ2PS     Z13, Z13
+	VFMADD231PS   Z13, Z0, Z25
+	VMOVDQA64     2688(BP), Z14
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z14
+	VCVTDQ2PS     Z14, Z14
+	VFMADD231PS   Z14, Z0, Z26
+	VMOVDQA64     2752(BP), Z15
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z15
+	VCVTDQ2PS     Z15, Z15
+	VFMADD231PS   Z15, Z0, Z27
+	LEAQ          (BX)(R13*4), BX
+	VMOVDQA64     2816(BP), Z4
+	VPDPWSSD.BCST (BX), Z1, Z4
+	VCVTDQ2PS     Z4, Z4
+	VFMADD231PS   Z4, Z0, Z28
+	VMOVDQA64     2880(BP), Z5
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS     Z5, Z5
+	VFMADD231PS   Z5, Z0, Z29
+	VMOVDQA64     2944(BP), Z6
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS     Z6, Z6
+	VFMADD231PS   Z6, Z0, Z30
+	VMOVDQA64     3008(BP), Z7
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS     Z7, Z7
+	VFMADD231PS   Z7, Z0, Z31
+	JMP           scale_added1
+
+scale_zeros_scaled1:
+	MOVQ             R11, BX
+	MOVQ             R11, R9
+	ADDQ             240(SP), R9
+	LEAQ             (R13)(R13*2), R8
+	VMOVDQA64        2048(BP), Z4
+	VPDPWSSD.BCST    (BX), Z1, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z16
+	VMOVDQA64        2112(BP), Z5
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z17
+	VMOVDQA64        2176(BP), Z6
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z18
+	VMOVDQA64        2240(BP), Z7
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VMOVDQA64        2304(BP), Z8
+	VPDPWSSD.BCST    (BX), Z1, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z0, Z8, Z8
+	VFMADD231PS.BCST (R9), Z8, Z20
+	VMOVDQA64        2368(BP), Z9
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z9
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z0, Z9, Z9
+	VFMADD231PS.BCST (R9)(R13*1), Z9, Z21
+	VMOVDQA64        2432(BP), Z10
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z0, Z10, Z10
+	VFMADD231PS.BCST (R9)(R13*2), Z10, Z22
+	VMOVDQA64        2496(BP), Z11
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z0, Z11, Z11
+	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VMOVDQA64        2560(BP), Z12
+	VPDPWSSD.BCST    (BX), Z1, Z12
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z0, Z12, Z12
+	VFMADD231PS.BCST (R9), Z12, Z24
+	VMOVDQA64        2624(BP), Z13
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z13
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z0, Z13, Z13
+	VFMADD231PS.BCST (R9)(R13*1), Z13, Z25
+	VMOVDQA64        2688(BP), Z14
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z14
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z0, Z14, Z14
+	VFMADD231PS.BCST (R9)(R13*2), Z14, Z26
+	VMOVDQA64        2752(BP), Z15
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z15
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z0, Z15, Z15
+	VFMADD231PS.BCST (R9)(R8*1), Z15, Z27
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VMOVDQA64        2816(BP), Z4
+	VPDPWSSD.BCST    (BX), Z1, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z28
+	VMOVDQA64        2880(BP), Z5
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z29
+	VMOVDQA64        2944(BP), Z6
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z30
+	VMOVDQA64        3008(BP), Z7
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
+	JMP              scale_added1
+
+scale_slot1:
+	MOVQ      320(SP), R12
+	MOVQ      328(SP), R11
+	CMPQ      336(SP), $0x00
+	JEQ       scale_found1
+	MOVQ      $+0, 336(SP)
+	VMOVDQA64 2048(BP), Z4
+	VPADDD    6144(BP), Z4, Z4
+	VMOVDQA64 Z4, 2048(BP)
+	VMOVDQA64 2112(BP), Z5
+	VPADDD    6208(BP), Z5, Z5
+	VMOVDQA64 Z5, 2112(BP)
+	VMOVDQA64 2176(BP), Z6
+	VPADDD    6272(BP), Z6, Z6
+	VMOVDQA64 Z6, 2176(BP)
+	VMOVDQA64 2240(BP), Z7
+	VPADDD    6336(BP), Z7, Z7
+	VMOVDQA64 Z7, 2240(BP)
+	VMOVDQA64 2304(BP), Z8
+	VPADDD    6400(BP), Z8, Z8
+	VMOVDQA64 Z8, 2304(BP)
+	VMOVDQA64 2368(BP), Z9
+	VPADDD    6464(BP), Z9, Z9
+	VMOVDQA64 Z9, 2368(BP)
+	VMOVDQA64 2432(BP), Z10
+	VPADDD    6528(BP), Z10, Z10
+	VMOVDQA64 Z10, 2432(BP)
+	VMOVDQA64 2496(BP), Z11
+	VPADDD    6592(BP), Z11, Z11
+	VMOVDQA64 Z11, 2496(BP)
+	VMOVDQA64 2560(BP), Z12
+	VPADDD    6656(BP), Z12, Z12
+	VMOVDQA64 Z12, 2560(BP)
+	VMOVDQA64 2624(BP), Z13
+	VPADDD    6720(BP), Z13, Z13
+	VMOVDQA64 Z13, 2624(BP)
+	VMOVDQA64 2688(BP), Z14
+	VPADDD    6784(BP), Z14, Z14
+	VMOVDQA64 Z14, 2688(BP)
+	VMOVDQA64 2752(BP), Z15
+	VPADDD    6848(BP), Z15, Z15
+	VMOVDQA64 Z15, 2752(BP)
+	VMOVDQA64 2816(BP), Z4
+	VPADDD    6912(BP), Z4, Z4
+	VMOVDQA64 Z4, 2816(BP)
+	VMOVDQA64 2880(BP), Z5
+	VPADDD    6976(BP), Z5, Z5
+	VMOVDQA64 Z5, 2880(BP)
+	VMOVDQA64 2944(BP), Z6
+	VPADDD    7040(BP), Z6, Z6
+	VMOVDQA64 Z6, 2944(BP)
+	VMOVDQA64 3008(BP), Z7
+	VPADDD    7104(BP), Z7, Z7
+	VMOVDQA64 Z7, 3008(BP)
+	JMP       scale_found1
+
+scale_fill1:
+	DECQ R15
+	JNE  scale_on1
+	XORL $0x00000400, (SP)
+	MOVQ 72(SP), R8
+	JMP  scale_first1
+
+scale_unit1:
+	MOVQ    176(SP), BX
+	MOVQ    72(SP), R8
+	LEAQ    (R8)(R8*2), R9
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, (BX)(R8*1)
+	VMOVUPS Z18, (BX)(R8*2)
+	VMOVUPS Z19, (BX)(R9*1)
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS Z20, (BX)
+	VMOVUPS Z21, (BX)(R8*1)
+	VMOVUPS Z22, (BX)(R8*2)
+	VMOVUPS Z23, (BX)(R9*1)
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS Z24, (BX)
+	VMOVUPS Z25, (BX)(R8*1)
+	VMOVUPS Z26, (BX)(R8*2)
+	VMOVUPS Z27, (BX)(R9*1)
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS Z28, (BX)
+	VMOVUPS Z29, (BX)(R8*1)
+	VMOVUPS Z30, (BX)(R8*2)
+	VMOVUPS Z31, (BX)(R9*1)
+	ADDQ    $0x40, 176(SP)
+	MOVQ    192(SP), R11
+	DECQ    200(SP)
+	JNE     scale_next1
+	SUBQ    $0x10, 208(SP)
+	JEQ     done
+	MOVQ    224(SP), BX
+	ADDQ    BX, 184(SP)
+	MOVQ    232(SP), BX
+	ADDQ    BX, 192(SP)
+	MOVQ    c+0(FP), R9
+	MOVQ    160(R9), BX
+	MOVQ    BX, 200(SP)
+
+scale_first1:
+	MOVQ 184(SP), BX
+	MOVQ BX, 176(SP)
+	MOVQ 192(SP), R11
+	LEAQ 8256(BP), R12
+
+scale_next1:
+	MOVQ    176(SP), BX
+	MOVQ    96(SP), R15
+	LEAQ    (R8)(R8*2), R9
+	VMOVUPS (BX), Z16
+	VMOVUPS (BX)(R8*1), Z17
+	VMOVUPS (BX)(R8*2), Z18
+	VMOVUPS (BX)(R9*1), Z19
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS (BX), Z20
+	VMOVUPS (BX)(R8*1), Z21
+	VMOVUPS (BX)(R8*2), Z22
+	VMOVUPS (BX)(R9*1), Z23
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS (BX), Z24
+	VMOVUPS (BX)(R8*1), Z25
+	VMOVUPS (BX)(R8*2), Z26
+	VMOVUPS (BX)(R9*1), Z27
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS (BX), Z28
+	VMOVUPS (BX)(R8*1), Z29
+	VMOVUPS (BX)(R8*2), Z30
+	VMOVUPS (BX)(R9*1), Z31
+	JMP     scale_on1
+
+block2:
+	ADDQ    $0x08, R14
+	DECQ    8(SP)
+	JEQ     unit2
+	ADDQ    88(SP), AX
+	MOVBLZX 4(R14), R10
+	JMP     scale2
+
+unit2:
+	MOVQ c+0(FP), BX
+	MOVQ 120(SP), AX
+	ADDQ 8(BX), AX
+	DECQ 128(SP)
+	JNE  begin2
+	XORL R14, R14
+	SUBQ $0x10, 136(SP)
+	JEQ  scale2
+	MOVQ 216(SP), R8
+	ADDQ R8, 144(SP)
+	MOVQ 232(SP), R8
+	ADDQ R8, 160(SP)
+	MOVQ 160(BX), R8
+	MOVQ R8, 128(SP)
+	LEAQ 8256(BP), R8
+	MOVQ R8, 168(SP)
+	MOVQ (BX), AX
+
+begin2:
+	MOVQ AX, 120(SP)
+	ADDQ 112(SP), AX
+	MOVQ 144(SP), DX
+	MOVQ 160(SP), R8
+	MOVQ R8, 152(SP)
+	MOVQ 40(BX), R8
+	MOVQ R8, 8(SP)
+	MOVQ 32(BX), R14
+	MOVQ 104(SP), R10
+	JMP  scale2
+
+check2:
+	MOVBLZX 4(R14), R8
+	SUBL    R10, R8
+	MOVBLZX 5(R14), R9
+	BTL     R8, R9
+	MOVQ    168(SP), R8
+	MOVQ    152(SP), BX
+	JCC     check_on2
+	MOVQ    R8, 320(SP)
+	MOVQ    BX, 328(SP)
+	ADDQ    $+128, 168(SP)
+	ADDQ    $0x04, 152(SP)
+	JMP     ends2
+
+check_on2:
+	TESTB     $0x0c, (SP)
+	JEQ       check_added2
+	VMOVDQA64 64(R8), Z1
+	CMPQ      336(SP), $0x00
+	JNE       check_begun2
+	VPXOR     X4, X4, X4
+	VMOVDQA64 Z4, 6144(BP)
+	VMOVDQA64 Z4, 6208(BP)
+	VMOVDQA64 Z4, 6272(BP)
+	VMOVDQA64 Z4, 6336(BP)
+	VMOVDQA64 Z4, 6400(BP)
+	VMOVDQA64 Z4, 6464(BP)
+	VMOVDQA64 Z4, 6528(BP)
+	VMOVDQA64 Z4, 6592(BP)
+	VMOVDQA64 Z4, 6656(BP)
+	VMOVDQA64 Z4, 6720(BP)
+	VMOVDQA64 Z4, 6784(BP)
+	VMOVDQA64 Z4, 6848(BP)
+	VMOVDQA64 Z4, 6912(BP)
+	VMOVDQA64 Z4, 6976(BP)
+	VMOVDQA64 Z4, 7040(BP)
+	VMOVDQA64 Z4, 7104(BP)
+	MOVQ      $+1, 336(SP)
+
+check_begun2:
+	LEAQ 6144(BP), R9
+	MOVL $0x00000010, R8
+
+check_add2:
+	VMOVDQA64     (R9), Z4
+	VPDPWSSD.BCST (BX), Z1, Z4
+	VMOVDQA64     Z4, (R9)
+	ADDQ          R13, BX
+	ADDQ          $0x40, R9
+	DECL          R8
+	JNE           check_add2
+
+check_added2:
+	ADDQ    $+128, 168(SP)
+	ADDQ    $0x04, 152(SP)
+	DECL    R10
+	JNE     segment2
+	ADDQ    $0x08, R14
+	DECQ    8(SP)
+	ADDQ    88(SP), AX
+	MOVBLZX 4(R14), R10
+	JMP     segment2
+
+scale_other2:
+	TESTL $0x00000400, (SP)
+	JNE   scale_fill2
+	TESTL $0x00000200, (SP)
+	JNE   scale_slot2
+
+scale_found2:
+	VMOVUPS     (R12), Z0
+	VMOVDQU32   64(R12), Z1
+	TESTB       $0x0c, (SP)
+	JNE         scale_zeros2
+	TESTL       $0x00000100, (SP)
+	JNE         scale_scaled2
+	VCVTDQ2PS   3072(BP), Z4
+	VFMADD231PS Z4, Z0, Z16
+	VCVTDQ2PS   3136(BP), Z5
+	VFMADD231PS Z5, Z0, Z17
+	VCVTDQ2PS   3200(BP), Z6
+	VFMADD231PS Z6, Z0, Z18
+	VCVTDQ2PS   3264(BP), Z7
+	VFMADD231PS Z7, Z0, Z19
+	VCVTDQ2PS   3328(BP), Z8
+	VFMADD231PS Z8, Z0, Z20
+	VCVTDQ2PS   3392(BP), Z9
+	VFMADD231PS Z9, Z0, Z21
+	VCVTDQ2PS   3456(BP), Z10
+	VFMADD231PS Z10, Z0, Z22
+	VCVTDQ2PS   3520(BP), Z11
+	VFMADD231PS Z11, Z0, Z23
+	VCVTDQ2PS   3584(BP), Z12
+	VFMADD231PS Z12, Z0, Z24
+	VCVTDQ2PS   3648(BP), Z13
+	VFMADD231PS Z13, Z0, Z25
+	VCVTDQ2PS   3712(BP), Z14
+	VFMADD231PS Z14, Z0, Z26
+	VCVTDQ2PS   3776(BP), Z15
+	VFMADD231PS Z15, Z0, Z27
+	VCVTDQ2PS   3840(BP), Z4
+	VFMADD231PS Z4, Z0, Z28
+	VCVTDQ2PS   3904(BP), Z5
+	VFMADD231PS Z5, Z0, Z29
+	VCVTDQ2PS   3968(BP), Z6
+	VFMADD231PS Z6, Z0, Z30
+	VCVTDQ2PS   4032(BP), Z7
+	VFMADD231PS Z7, Z0, Z31
+	JMP         scale_added2
+
+scale_scaled2:
+	MOVQ             R11, BX
+	MOVQ             R11, R9
+	ADDQ             240(SP), R9
+	LEAQ             (R13)(R13*2), R8
+	VCVTDQ2PS        3072(BP), Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z16
+	VCVTDQ2PS        3136(BP), Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z17
+	VCVTDQ2PS        3200(BP), Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z18
+	VCVTDQ2PS        3264(BP), Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VCVTDQ2PS        3328(BP), Z8
+	VMULPS           Z0, Z8, Z8
+	VFMADD231PS.BCST (R9), Z8, Z20
+	VCVTDQ2PS        3392(BP), Z9
+	VMULPS           Z0, Z9, Z9
+	VFMADD231PS.BCST (R9)(R13*1), Z9, Z21
+	VCVTDQ2PS        3456(BP), Z10
+	VMULPS           Z0, Z10, Z10
+	VFMADD231PS.BCST (R9)(R13*2), Z10, Z22
+	VCVTDQ2PS        3520(BP), Z11
+	VMULPS           Z0, Z11, Z11
+	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VCVTDQ2PS        3584(BP), Z12
+	VMULPS           Z0, Z12, Z12
+	VFMADD231PS.BCST (R9), Z12, Z24
+	VCVTDQ2PS        3648(BP), Z13
+	VMULPS           Z0, Z13, Z13
+	VFMADD231PS.BCST (R9)(R13*1), Z13, Z25
+	VCVTDQ2PS        3712(BP), Z14
+	VMULPS           Z0, Z14, Z14
+	VFMADD231PS.BCST (R9)(R13*2), Z14, Z26
+	VCVTDQ2PS        3776(BP), Z15
+	VMULPS           Z0, Z15, Z15
+	VFMADD231PS.BCST (R9)(R8*1), Z15, Z27
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VCVTDQ2PS        3840(BP), Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z28
+	VCVTDQ2PS        3904(BP), Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z29
+	VCVTDQ2PS        3968(BP), Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z30
+	VCVTDQ2PS        4032(BP), Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
+	JMP              scale_added2
+
+scale_zeros2:
+	TESTL         $0x00000100, (SP)
+	JNE           scale_zeros_scaled2
+	MOVQ          R11, BX
+	LEAQ          (R13)(R13*2), R8
+	VMOVDQA64     3072(BP), Z4
+	VPDPWSSD.BCST (BX), Z1, Z4
+	VCVTDQ2PS     Z4, Z4
+	VFMADD231PS   Z4, Z0, Z16
+	VMOVDQA64     3136(BP), Z5
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS     Z5, Z5
+	VFMADD231PS   Z5, Z0, Z17
+	VMOVDQA64     3200(BP), Z6
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS     Z6, Z6
+	VFMADD231PS   Z6, Z0, Z18
+	VMOVDQA64     3264(BP), Z7
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS     Z7, Z7
+	VFMADD231PS   Z7, Z0, Z19
+	LEAQ          (BX)(R13*4), BX
+	VMOVDQA64     3328(BP), Z8
+	VPDPWSSD.BCST (BX), Z1, Z8
+	VCVTDQ2PS     Z8, Z8
+	VFMADD231PS   Z8, Z0, Z20
+	VMOVDQA64     3392(BP), Z9
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z9
+	VCVTDQ2PS     Z9, Z9
+	VFMADD231PS   Z9, Z0, Z21
+	VMOVDQA64     3456(BP), Z10
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z10
+	VCVTDQ2PS     Z10, Z10
+	VFMADD231PS   Z10, Z0, Z22
+	VMOVDQA64     3520(BP), Z11
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z11
+	VCVTDQ2PS     Z11, Z11
+	VFMADD231PS   Z11, Z0, Z23
+	LEAQ          (BX)(R13*4), BX
+	VMOVDQA64     3584(BP), Z12
+	VPDPWSSD.BCST (BX), Z1, Z12
+	VCVTDQ2PS     Z12, Z12
+	VFMADD231PS   Z12, Z0, Z24
+	VMOVDQA64     3648(BP), Z13
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z13
+	VCVTDQ2PS     Z13, Z13
+	VFMADD231PS   Z13, Z0, Z25
+	VMOVDQA64     3712(BP), Z14
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z14
+	VCVTDQ2PS     Z14, Z14
+	VFMADD231PS   Z14, Z0, Z26
+	VMOVDQA64     3776(BP), Z15
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z15
+	VCVTDQ2PS     Z15, Z15
+	VFMADD231PS   Z15, Z0, Z27
+	LEAQ          (BX)(R13*4), BX
+	VMOVDQA64     3840(BP), Z4
+	VPDPWSSD.BCST (BX), Z1, Z4
+	VCVTDQ2PS     Z4, Z4
+	VFMADD231PS   Z4, Z0, Z28
+	VMOVDQA64     3904(BP), Z5
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS     Z5, Z5
+	VFMADD231PS   Z5, Z0, Z29
+	VMOVDQA64     3968(BP), Z6
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS     Z6, Z6
+	VFMADD231PS   Z6, Z0, Z30
+	VMOVDQA64     4032(BP), Z7
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS     Z7, Z7
+	VFMADD231PS   Z7, Z0, Z31
+	JMP           scale_added2
+
+scale_zeros_scaled2:
+	MOVQ             R11, BX
+	MOVQ             R11, R9
+	ADDQ             240(SP), R9
+	LEAQ             (R13)(R13*2), R8
+	VMOVDQA64        3072(BP), Z4
+	VPDPWSSD.BCST    (BX), Z1, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z16
+	VMOVDQA64        3136(BP), Z5
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z17
+	VMOVDQA64        3200(BP), Z6
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z18
+	VMOVDQA64        3264(BP), Z7
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VMOVDQA64        3328(BP), Z8
+	VPDPWSSD.BCST    (BX), Z1, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z0, Z8, Z8
+	VFMADD231PS.BCST (R9), Z8, Z20
+	VMOVDQA64        3392(BP), Z9
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z9
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z0, Z9, Z9
+	VFMADD231PS.BCST (R9)(R13*1), Z9, Z21
+	VMOVDQA64        3456(BP), Z10
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z0, Z10, Z10
+	VFMADD231PS.BCST (R9)(R13*2), Z10, Z22
+	VMOVDQA64        3520(BP), Z11
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z0, Z11, Z11
+	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VMOVDQA64        3584(BP), Z12
+	VPDPWSSD.BCST    (BX), Z1, Z12
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z0, Z12, Z12
+	VFMADD231PS.BCST (R9), Z12, Z24
+	VMOVDQA64        3648(BP), Z13
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z13
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z0, Z13, Z13
+	VFMADD231PS.BCST (R9)(R13*1), Z13, Z25
+	VMOVDQA64        3712(BP), Z14
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z14
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z0, Z14, Z14
+	VFMADD231PS.BCST (R9)(R13*2), Z14, Z26
+	VMOVDQA64        3776(BP), Z15
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z15
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z0, Z15, Z15
+	VFMADD231PS.BCST (R9)(R8*1), Z15, Z27
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VMOVDQA64        3840(BP), Z4
+	VPDPWSSD.BCST    (BX), Z1, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z28
+	VMOVDQA64        3904(BP), Z5
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z29
+	VMOVDQA64        3968(BP), Z6
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z30
+	VMOVDQA64        4032(BP), Z7
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
+	JMP              scale_added2
+
+scale_slot2:
+	MOVQ      344(SP), R12
+	MOVQ      352(SP), R11
+	CMPQ      360(SP), $0x00
+	JEQ       scale_found2
+	MOVQ      $+0, 360(SP)
+	VMOVDQA64 3072(BP), Z4
+	VPADDD    7168(BP), Z4, Z4
+	VMOVDQA64 Z4, 3072(BP)
+	VMOVDQA64 3136(BP), Z5
+	VPADDD    7232(BP), Z5, Z5
+	VMOVDQA64 Z5, 3136(BP)
+	VMOVDQA64 3200(BP), Z6
+	VPADDD    7296(BP), Z6, Z6
+	VMOVDQA64 Z6, 3200(BP)
+	VMOVDQA64 3264(BP), Z7
+	VPADDD    7360(BP), Z7, Z7
+	VMOVDQA64 Z7, 3264(BP)
+	VMOVDQA64 3328(BP), Z8
+	VPADDD    7424(BP), Z8, Z8
+	VMOVDQA64 Z8, 3328(BP)
+	VMOVDQA64 3392(BP), Z9
+	VPADDD    7488(BP), Z9, Z9
+	VMOVDQA64 Z9, 3392(BP)
+	VMOVDQA64 3456(BP), Z10
+	VPADDD    7552(BP), Z10, Z10
+	VMOVDQA64 Z10, 3456(BP)
+	VMOVDQA64 3520(BP), Z11
+	VPADDD    7616(BP), Z11, Z11
+	VMOVDQA64 Z11, 3520(BP)
+	VMOVDQA64 3584(BP), Z12
+	VPADDD    7680(BP), Z12, Z12
+	VMOVDQA64 Z12, 3584(BP)
+	VMOVDQA64 3648(BP), Z13
+	VPADDD    7744(BP), Z13, Z13
+	VMOVDQA64 Z13, 3648(BP)
+	VMOVDQA64 3712(BP), Z14
+	VPADDD    7808(BP), Z14, Z14
+	VMOVDQA64 Z14, 3712(BP)
+	VMOVDQA64 3776(BP), Z15
+	VPADDD    7872(BP), Z15, Z15
+	VMOVDQA64 Z15, 3776(BP)
+	VMOVDQA64 3840(BP), Z4
+	VPADDD    7936(BP), Z4, Z4
+	VMOVDQA64 Z4, 3840(BP)
+	VMOVDQA64 3904(BP), Z5
+	VPADDD    8000(BP), Z5, Z5
+	VMOVDQA64 Z5, 3904(BP)
+	VMOVDQA64 3968(BP), Z6
+	VPADDD    8064(BP), Z6, Z6
+	VMOVDQA64 Z6, 3968(BP)
+	VMOVDQA64 4032(BP), Z7
+	VPADDD    8128(BP), Z7, Z7
+	VMOVDQA64 Z7, 4032(BP)
+	JMP       scale_found2
+
+scale_fill2:
+	DECQ R15
+	JNE  scale_on2
+	XORL $0x00000400, (SP)
+	MOVQ 72(SP), R8
+	JMP  scale_first2
+
+scale_unit2:
+	MOVQ    176(SP), BX
+	MOVQ    72(SP), R8
+	LEAQ    (R8)(R8*2), R9
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, (BX)(R8*1)
+	VMOVUPS Z18, (BX)(R8*2)
+	VMOVUPS Z19, (BX)(R9*1)
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS Z20, (BX)
+	VMOVUPS Z21, (BX)(R8*1)
+	VMOVUPS Z22, (BX)(R8*2)
+	VMOVUPS Z23, (BX)(R9*1)
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS Z24, (BX)
+	VMOVUPS Z25, (BX)(R8*1)
+	VMOVUPS Z26, (BX)(R8*2)
+	VMOVUPS Z27, (BX)(R9*1)
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS Z28, (BX)
+	VMOVUPS Z29, (BX)(R8*1)
+	VMOVUPS Z30, (BX)(R8*2)
+	VMOVUPS Z31, (BX)(R9*1)
+	ADDQ    $0x40, 176(SP)
+	MOVQ    192(SP), R11
+	DECQ    200(SP)
+	JNE     scale_next2
+	SUBQ    $0x10, 208(SP)
+	JEQ     done
+	MOVQ    224(SP), BX
+	ADDQ    BX, 184(SP)
+	MOVQ    232(SP), BX
+	ADDQ    BX, 192(SP)
+	MOVQ    c+0(FP), R9
+	MOVQ    160(R9), BX
+	MOVQ    BX, 200(SP)
+
+scale_first2:
+	MOVQ 184(SP), BX
+	MOVQ BX, 176(SP)
+	MOVQ 192(SP), R11
+	LEAQ 8256(BP), R12
+
+scale_next2:
+	MOVQ    176(SP), BX
+	MOVQ    96(SP), R15
+	LEAQ    (R8)(R8*2), R9
+	VMOVUPS (BX), Z16
+	VMOVUPS (BX)(R8*1), Z17
+	VMOVUPS (BX)(R8*2), Z18
+	VMOVUPS (BX)(R9*1), Z19
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS (BX), Z20
+	VMOVUPS (BX)(R8*1), Z21
+	VMOVUPS (BX)(R8*2), Z22
+	VMOVUPS (BX)(R9*1), Z23
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS (BX), Z24
+	VMOVUPS (BX)(R8*1), Z25
+	VMOVUPS (BX)(R8*2), Z26
+	VMOVUPS (BX)(R9*1), Z27
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS (BX), Z28
+	VMOVUPS (BX)(R8*1), Z29
+	VMOVUPS (BX)(R8*2), Z30
+	VMOVUPS (BX)(R9*1), Z31
+	JMP     scale_on2
+
+block3:
+	ADDQ    $0x08, R14
+	DECQ    8(SP)
+	JEQ     unit3
+	ADDQ    88(SP), AX
+	MOVBLZX 4(R14), R10
+	JMP     scale3
+
+unit3:
+	MOVQ c+0(FP), BX
+	MOVQ 120(SP), AX
+	ADDQ 8(BX), AX
+	DECQ 128(SP)
+	JNE  begin3
+	XORL R14, R14
+	SUBQ $0x10, 136(SP)
+	JEQ  scale3
+	MOVQ 216(SP), R8
+	ADDQ R8, 144(SP)
+	MOVQ 232(SP), R8
+	ADDQ R8, 160(SP)
+	MOVQ 160(BX), R8
+	MOVQ R8, 128(SP)
+	LEAQ 8256(BP), R8
+	MOVQ R8, 168(SP)
+	MOVQ (BX), AX
+
+begin3:
+	MOVQ AX, 120(SP)
+	ADDQ 112(SP), AX
+	MOVQ 144(SP), DX
+	MOVQ 160(SP), R8
+	MOVQ R8, 152(SP)
+	MOVQ 40(BX), R8
+	MOVQ R8, 8(SP)
+	MOVQ 32(BX), R14
+	MOVQ 104(SP), R10
+	JMP  scale3
+
+check3:
+	MOVBLZX 4(R14), R8
+	SUBL    R10, R8
+	MOVBLZX 5(R14), R9
+	BTL     R8, R9
+	MOVQ    168(SP), R8
+	MOVQ    152(SP), BX
+	JCC     check_on3
+	MOVQ    R8, 344(SP)
+	MOVQ    BX, 352(SP)
+	ADDQ    $+128, 168(SP)
+	ADDQ    $0x04, 152(SP)
+	JMP     ends3
+
+check_on3:
+	TESTB     $0x0c, (SP)
+	JEQ       check_added3
+	VMOVDQA64 64(R8), Z1
+	CMPQ      360(SP), $0x00
+	JNE       check_begun3
+	VPXOR     X4, X4, X4
+	VMOVDQA64 Z4, 7168(BP)
+	VMOVDQA64 Z4, 7232(BP)
+	VMOVDQA64 Z4, 7296(BP)
+	VMOVDQA64 Z4, 7360(BP)
+	VMOVDQA64 Z4, 7424(BP)
+	VMOVDQA64 Z4, 7488(BP)
+	VMOVDQA64 Z4, 7552(BP)
+	VMOVDQA64 Z4, 7616(BP)
+	VMOVDQA64 Z4, 7680(BP)
+	VMOVDQA64 Z4, 7744(BP)
+	VMOVDQA64 Z4, 7808(BP)
+	VMOVDQA64 Z4, 7872(BP)
+	VMOVDQA64 Z4, 7936(BP)
+	VMOVDQA64 Z4, 8000(BP)
+	VMOVDQA64 Z4, 8064(BP)
+	VMOVDQA64 Z4, 8128(BP)
+	MOVQ      $+1, 360(SP)
+
+check_begun3:
+	LEAQ 7168(BP), R9
+	MOVL $0x00000010, R8
+
+check_add3:
+	VMOVDQA64     (R9), Z4
+	VPDPWSSD.BCST (BX), Z1, Z4
+	VMOVDQA64     Z4, (R9)
+	ADDQ          R13, BX
+	ADDQ          $0x40, R9
+	DECL          R8
+	JNE           check_add3
+
+check_added3:
+	ADDQ    $+128, 168(SP)
+	ADDQ    $0x04, 152(SP)
+	DECL    R10
+	JNE     segment3
+	ADDQ    $0x08, R14
+	DECQ    8(SP)
+	ADDQ    88(SP), AX
+	MOVBLZX 4(R14), R10
+	JMP     segment3
+
+scale_other3:
+	TESTL $0x00000400, (SP)
+	JNE   scale_fill3
+	TESTL $0x00000200, (SP)
+	JNE   scale_slot3
+
+scale_found3:
+	VMOVUPS     (R12), Z0
+	VMOVDQU32   64(R12), Z1
+	TESTB       $0x0c, (SP)
+	JNE         scale_zeros3
+	TESTL       $0x00000100, (SP)
+	JNE         scale_scaled3
+	VCVTDQ2PS   (BP), Z4
+	VFMADD231PS Z4, Z0, Z16
+	VCVTDQ2PS   64(BP), Z5
+	VFMADD231PS Z5, Z0, Z17
+	VCVTDQ2PS   128(BP), Z6
+	VFMADD231PS Z6, Z0, Z18
+	VCVTDQ2PS   192(BP), Z7
+	VFMADD231PS Z7, Z0, Z19
+	VCVTDQ2PS   256(BP), Z8
+	VFMADD231PS Z8, Z0, Z20
+	VCVTDQ2PS   320(BP), Z9
+	VFMADD231PS Z9, Z0, Z21
+	VCVTDQ2PS   384(BP), Z10
+	VFMADD231PS Z10, Z0, Z22
+	VCVTDQ2PS   448(BP), Z11
+	VFMADD231PS Z11, Z0, Z23
+	VCVTDQ2PS   512(BP), Z12
+	VFMADD231PS Z12, Z0, Z24
+	VCVTDQ2PS   576(BP), Z13
+	VFMADD231PS Z13, Z0, Z25
+	VCVTDQ2PS   640(BP), Z14
+	VFMADD231PS Z14, Z0, Z26
+	VCVTDQ2PS   704(BP), Z15
+	VFMADD231PS Z15, Z0, Z27
+	VCVTDQ2PS   768(BP), Z4
+	VFMADD231PS Z4, Z0, Z28
+	VCVTDQ2PS   832(BP), Z5
+	VFMADD231PS Z5, Z0, Z29
+	VCVTDQ2PS   896(BP), Z6
+	VFMADD231PS Z6, Z0, Z30
+	VCVTDQ2PS   960(BP), Z7
+	VFMADD231PS Z7, Z0, Z31
+	JMP         scale_added3
+
+scale_scaled3:
+	MOVQ             R11, BX
+	MOVQ             R11, R9
+	ADDQ             240(SP), R9
+	LEAQ             (R13)(R13*2), R8
+	VCVTDQ2PS        (BP), Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z16
+	VCVTDQ2PS        64(BP), Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z17
+	VCVTDQ2PS        128(BP), Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z18
+	VCVTDQ2PS        192(BP), Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VCVTDQ2PS        256(BP), Z8
+	VMULPS           Z0, Z8, Z8
+	VFMADD231PS.BCST (R9), Z8, Z20
+	VCVTDQ2PS        320(BP), Z9
+	VMULPS           Z0, Z9, Z9
+	VFMADD231PS.BCST (R9)(R13*1), Z9, Z21
+	VCVTDQ2PS        384(BP), Z10
+	VMULPS           Z0, Z10, Z10
+	VFMADD231PS.BCST (R9)(R13*2), Z10, Z22
+	VCVTDQ2PS        448(BP), Z11
+	VMULPS           Z0, Z11, Z11
+	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VCVTDQ2PS        512(BP), Z12
+	VMULPS           Z0, Z12, Z12
+	VFMADD231PS.BCST (R9), Z12, Z24
+	VCVTDQ2PS        576(BP), Z13
+	VMULPS           Z0, Z13, Z13
+	VFMADD231PS.BCST (R9)(R13*1), Z13, Z25
+	VCVTDQ2PS        640(BP), Z14
+	VMULPS           Z0, Z14, Z14
+	VFMADD231PS.BCST (R9)(R13*2), Z14, Z26
+	VCVTDQ2PS        704(BP), Z15
+	VMULPS           Z0, Z15, Z15
+	VFMADD231PS.BCST (R9)(R8*1), Z15, Z27
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VCVTDQ2PS        768(BP), Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z28
+	VCVTDQ2PS        832(BP), Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z29
+	VCVTDQ2PS        896(BP), Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z30
+	VCVTDQ2PS        960(BP), Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
+	JMP              scale_added3
+
+scale_zeros3:
+	TESTL         $0x00000100, (SP)
+	JNE           scale_zeros_scaled3
+	MOVQ          R11, BX
+	LEAQ          (R13)(R13*2), R8
+	VMOVDQA64     (BP), Z4
+	VPDPWSSD.BCST (BX), Z1, Z4
+	VCVTDQ2PS     Z4, Z4
+	VFMADD231PS   Z4, Z0, Z16
+	VMOVDQA64     64(BP), Z5
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS     Z5, Z5
+	VFMADD231PS   Z5, Z0, Z17
+	VMOVDQA64     128(BP), Z6
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS     Z6, Z6
+	VFMADD231PS   Z6, Z0, Z18
+	VMOVDQA64     192(BP), Z7
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS     Z7, Z7
+	VFMADD231PS   Z7, Z0, Z19
+	LEAQ          (BX)(R13*4), BX
+	VMOVDQA64     256(BP), Z8
+	VPDPWSSD.BCST (BX), Z1, Z8
+	VCVTDQ2PS     Z8, Z8
+	VFMADD231PS   Z8, Z0, Z20
+	VMOVDQA64     320(BP), Z9
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z9
+	VCVTDQ2PS     Z9, Z9
+	VFMADD231PS   Z9, Z0, Z21
+	VMOVDQA64     384(BP), Z10
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z10
+	VCVTDQ2PS     Z10, Z10
+	VFMADD231PS   Z10, Z0, Z22
+	VMOVDQA64     448(BP), Z11
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z11
+	VCVTDQ2PS     Z11, Z11
+	VFMADD231PS   Z11, Z0, Z23
+	LEAQ          (BX)(R13*4), BX
+	VMOVDQA64     512(BP), Z12
+	VPDPWSSD.BCST (BX), Z1, Z12
+	VCVTDQ2PS     Z12, Z12
+	VFMADD231PS   Z12, Z0, Z24
+	VMOVDQA64     576(BP), Z13
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z13
+	VCVTDQ2PS     Z13, Z13
+	VFMADD231PS   Z13, Z0, Z25
+	VMOVDQA64     640(BP), Z14
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z14
+	VCVTDQ2PS     Z14, Z14
+	VFMADD231PS   Z14, Z0, Z26
+	VMOVDQA64     704(BP), Z15
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z15
+	VCVTDQ2PS     Z15, Z15
+	VFMADD231PS   Z15, Z0, Z27
+	LEAQ          (BX)(R13*4), BX
+	VMOVDQA64     768(BP), Z4
+	VPDPWSSD.BCST (BX), Z1, Z4
+	VCVTDQ2PS     Z4, Z4
+	VFMADD231PS   Z4, Z0, Z28
+	VMOVDQA64     832(BP), Z5
+	VPDPWSSD.BCST (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS     Z5, Z5
+	VFMADD231PS   Z5, Z0, Z29
+	VMOVDQA64     896(BP), Z6
+	VPDPWSSD.BCST (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS     Z6, Z6
+	VFMADD231PS   Z6, Z0, Z30
+	VMOVDQA64     960(BP), Z7
+	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS     Z7, Z7
+	VFMADD231PS   Z7, Z0, Z31
+	JMP           scale_added3
+
+scale_zeros_scaled3:
+	MOVQ             R11, BX
+	MOVQ             R11, R9
+	ADDQ             240(SP), R9
+	LEAQ             (R13)(R13*2), R8
+	VMOVDQA64        (BP), Z4
+	VPDPWSSD.BCST    (BX), Z1, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z16
+	VMOVDQA64        64(BP), Z5
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z17
+	VMOVDQA64        128(BP), Z6
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z18
+	VMOVDQA64        192(BP), Z7
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VMOVDQA64        256(BP), Z8
+	VPDPWSSD.BCST    (BX), Z1, Z8
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z0, Z8, Z8
+	VFMADD231PS.BCST (R9), Z8, Z20
+	VMOVDQA64        320(BP), Z9
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z9
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z0, Z9, Z9
+	VFMADD231PS.BCST (R9)(R13*1), Z9, Z21
+	VMOVDQA64        384(BP), Z10
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z10
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z0, Z10, Z10
+	VFMADD231PS.BCST (R9)(R13*2), Z10, Z22
+	VMOVDQA64        448(BP), Z11
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z11
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z0, Z11, Z11
+	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VMOVDQA64        512(BP), Z12
+	VPDPWSSD.BCST    (BX), Z1, Z12
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z0, Z12, Z12
+	VFMADD231PS.BCST (R9), Z12, Z24
+	VMOVDQA64        576(BP), Z13
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z13
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z0, Z13, Z13
+	VFMADD231PS.BCST (R9)(R13*1), Z13, Z25
+	VMOVDQA64        640(BP), Z14
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z14
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z0, Z14, Z14
+	VFMADD231PS.BCST (R9)(R13*2), Z14, Z26
+	VMOVDQA64        704(BP), Z15
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z15
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z0, Z15, Z15
+	VFMADD231PS.BCST (R9)(R8*1), Z15, Z27
+	LEAQ             (BX)(R13*4), BX
+	LEAQ             (R9)(R13*4), R9
+	VMOVDQA64        768(BP), Z4
+	VPDPWSSD.BCST    (BX), Z1, Z4
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z0, Z4, Z4
+	VFMADD231PS.BCST (R9), Z4, Z28
+	VMOVDQA64        832(BP), Z5
+	VPDPWSSD.BCST    (BX)(R13*1), Z1, Z5
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z0, Z5, Z5
+	VFMADD231PS.BCST (R9)(R13*1), Z5, Z29
+	VMOVDQA64        896(BP), Z6
+	VPDPWSSD.BCST    (BX)(R13*2), Z1, Z6
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z0, Z6, Z6
+	VFMADD231PS.BCST (R9)(R13*2), Z6, Z30
+	VMOVDQA64        960(BP), Z7
+	VPDPWSSD.BCST    (BX)(R8*1), Z1, Z7
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z0, Z7, Z7
+	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
+	JMP              scale_added3
+
+scale_slot3:
+	MOVQ      272(SP), R12
+	MOVQ      280(SP), R11
+	CMPQ      288(SP), $0x00
+	JEQ       scale_found3
+	MOVQ      $+0, 288(SP)
+	VMOVDQA64 (BP), Z4
+	VPADDD    4096(BP), Z4, Z4
+	VMOVDQA64 Z4, (BP)
+	VMOVDQA64 64(BP), Z5
+	VPADDD    4160(BP), Z5, Z5
+	VMOVDQA64 Z5, 64(BP)
+	VMOVDQA64 128(BP), Z6
+	VPADDD    4224(BP), Z6, Z6
+	VMOVDQA64 Z6, 128(BP)
+	VMOVDQA64 192(BP), Z7
+	VPADDD    4288(BP), Z7, Z7
+	VMOVDQA64 Z7, 192(BP)
+	VMOVDQA64 256(BP), Z8
+	VPADDD    4352(BP), Z8, Z8
+	VMOVDQA64 Z8, 256(BP)
+	VMOVDQA64 320(BP), Z9
+	VPADDD    4416(BP), Z9, Z9
+	VMOVDQA64 Z9, 320(BP)
+	VMOVDQA64 384(BP), Z10
+	VPADDD    4480(BP), Z10, Z10
+	VMOVDQA64 Z10, 384(BP)
+	VMOVDQA64 448(BP), Z11
+	VPADDD    4544(BP), Z11, Z11
+	VMOVDQA64 Z11, 448(BP)
+	VMOVDQA64 512(BP), Z12
+	VPADDD    4608(BP), Z12, Z12
+	VMOVDQA64 Z12, 512(BP)
+	VMOVDQA64 576(BP), Z13
+	VPADDD    4672(BP), Z13, Z13
+	VMOVDQA64 Z13, 576(BP)
+	VMOVDQA64 640(BP), Z14
+	VPADDD    4736(BP), Z14, Z14
+	VMOVDQA64 Z14, 640(BP)
+	VMOVDQA64 704(BP), Z15
+	VPADDD    4800(BP), Z15, Z15
+	VMOVDQA64 Z15, 704(BP)
+	VMOVDQA64 768(BP), Z4
+	VPADDD    4864(BP), Z4, Z4
+	VMOVDQA64 Z4, 768(BP)
+	VMOVDQA64 832(BP), Z5
+	VPADDD    4928(BP), Z5, Z5
+	VMOVDQA64 Z5, 832(BP)
+	VMOVDQA64 896(BP), Z6
+	VPADDD    4992(BP), Z6, Z6
+	VMOVDQA64 Z6, 896(BP)
+	VMOVDQA64 960(BP), Z7
+	VPADDD    5056(BP), Z7, Z7
+	VMOVDQA64 Z7, 960(BP)
+	JMP       scale_found3
+
+scale_fill3:
+	DECQ R15
+	JNE  scale_on3
+	XORL $0x00000400, (SP)
+	MOVQ 72(SP), R8
+	JMP  scale_first3
+
+scale_unit3:
+	MOVQ    176(SP), BX
+	MOVQ    72(SP), R8
+	LEAQ    (R8)(R8*2), R9
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, (BX)(R8*1)
+	VMOVUPS Z18, (BX)(R8*2)
+	VMOVUPS Z19, (BX)(R9*1)
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS Z20, (BX)
+	VMOVUPS Z21, (BX)(R8*1)
+	VMOVUPS Z22, (BX)(R8*2)
+	VMOVUPS Z23, (BX)(R9*1)
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS Z24, (BX)
+	VMOVUPS Z25, (BX)(R8*1)
+	VMOVUPS Z26, (BX)(R8*2)
+	VMOVUPS Z27, (BX)(R9*1)
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS Z28, (BX)
+	VMOVUPS Z29, (BX)(R8*1)
+	VMOVUPS Z30, (BX)(R8*2)
+	VMOVUPS Z31, (BX)(R9*1)
+	ADDQ    $0x40, 176(SP)
+	MOVQ    192(SP), R11
+	DECQ    200(SP)
+	JNE     scale_next3
+	SUBQ    $0x10, 208(SP)
+	JEQ     done
+	MOVQ    224(SP), BX
+	ADDQ    BX, 184(SP)
+	MOVQ    232(SP), BX
+	ADDQ    BX, 192(SP)
+	MOVQ    c+0(FP), R9
+	MOVQ    160(R9), BX
+	MOVQ    BX, 200(SP)
+
+scale_first3:
+	MOVQ 184(SP), BX
+	MOVQ BX, 176(SP)
+	MOVQ 192(SP), R11
+	LEAQ 8256(BP), R12
+
+scale_next3:
+	MOVQ    176(SP), BX
+	MOVQ    96(SP), R15
+	LEAQ    (R8)(R8*2), R9
+	VMOVUPS (BX), Z16
+	VMOVUPS (BX)(R8*1), Z17
+	VMOVUPS (BX)(R8*2), Z18
+	VMOVUPS (BX)(R9*1), Z19
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS (BX), Z20
+	VMOVUPS (BX)(R8*1), Z21
+	VMOVUPS (BX)(R8*2), Z22
+	VMOVUPS (BX)(R9*1), Z23
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS (BX), Z24
+	VMOVUPS (BX)(R8*1), Z25
+	VMOVUPS (BX)(R8*2), Z26
+	VMOVUPS (BX)(R9*1), Z27
+	LEAQ    (BX)(R8*4), BX
+	VMOVUPS (BX), Z28
+	VMOVUPS (BX)(R8*1), Z29
+	VMOVUPS (BX)(R8*2), Z30
+	VMOVUPS (BX)(R9*1), Z31
+	JMP     scale_on3

@@ -11,17 +11,17 @@ var casesFlag = flag.Int("cases", 0, "random problems for each integer kernel, a
 
 // family is what kernels have in common that can be given the same problems.
 type family struct {
-	bits        int
-	wide        bool
-	less, tiles bool
+	bits       int
+	wide, less bool
+	tiles      int
 }
 
 func (k kernel) family() family { return family{k.bits, k.wide, k.less, k.tiles} }
 
 // String names k, with its rows where its name does not.
 func (k kernel) String() string {
-	if k.tiles {
-		return fmt.Sprintf("%s/rows=%d", k.name, k.rows)
+	if k.tiles > 0 {
+		return fmt.Sprintf("%s/rows=%d,columns=%d,features=%d", k.name, k.rows, k.columns, k.tiles)
 	}
 	return k.name
 }
@@ -91,7 +91,7 @@ func TestIntegerKernels(t *testing.T) {
 // channel, and per channel in pieces whose integer sums go on.
 func longShapes(k kernel) (shapes []shape) {
 	for _, features := range []int{32, 64, 128} {
-		if k.tiles && features < TileFeatures {
+		if features < k.tiles {
 			continue
 		}
 		for _, form := range []Form{ScalesF16 | ZeroConstant, ScalesBF16 | ZeroBytes} {
@@ -103,7 +103,7 @@ func longShapes(k kernel) (shapes []shape) {
 		}
 	}
 	lines := uint32(1000 / k.lineFeatures() &^ 1)
-	if k.tiles {
+	if k.tiles > 0 {
 		lines = uint32(1024 / k.lineFeatures())
 	}
 	return append(shapes,
@@ -115,8 +115,8 @@ func longShapes(k kernel) (shapes []shape) {
 // extremes are problems with the largest products there are, all of one sign.
 func extremes(rng *rand.Rand, k kernel) (problems []*problem) {
 	eight := uint32(8 / k.lineFeatures()) // lines of eight features
-	if k.tiles {
-		eight *= TileFeatures / 8
+	if k.tiles > 0 {
+		eight *= uint32(k.tiles / 8)
 	}
 	s := shape{kernel: k, blocks: []Block{{Lines: 9 * eight, Segments: 3, Ends: 5}, {Lines: 4 * eight, Segments: 1, Ends: 1}}}
 	least, largest := k.rangeOfX()

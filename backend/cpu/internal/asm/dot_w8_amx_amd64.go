@@ -2,12 +2,7 @@
 
 package asm
 
-// DotW8AMX adds the products of Call.Rows rows of int8 and a tile of 8-bit codes to Y.
+// DotW8AMX adds the products of Call.Rows rows of int8 and Call.Tiles tiles of 8-bit codes to Y.
 //
 //go:noescape
 func DotW8AMX(c *Call)
-
-// DotW8AMXx2 adds the products of Call.Rows rows of int8 and two tiles of 8-bit codes to Y.
-//
-//go:noescape
-func DotW8AMXx2(c *Call)

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// begin reads the Call and configures the tiles.
+func (k *amx) begin() {
+	k.frame = k.AllocLocal(amxFrame)
+	c, r := reg.RBX, reg.R8
+	k.Load(k.Param("c"), c)
+	k.form(c)
+	k.MOVQ(k.scalar(vnniScaleBytes), r)
+	k.ADDQ(k.scalar(vnniZeroBytes), r)
+	k.MOVQ(r, k.scalar(amxHeader))
+	for _, s := range []struct{ field, at int }{
+		{callSoon, amxSoon}, {callSoonStep, amxSoonStep}, {callShare, amxShare}, {callYStep, vnniYStep},
+	} {
+		k.move(at(c, s.field), s.at)
+	}
+	for _, s := range []struct{ field, at int }{{callYStep, amxBlockY}, {callXStep, amxBlockX}, {callSStep, amxBlockSide}} {
+		k.MOVQ(at(c, s.field), r)
+		k.SHLQ(operand.Imm(4), r)
+		k.MOVQ(r, k.scalar(s.at))
+	}
+	k.MOVQ(at(c, callScales), r)
+	k.SUBQ(at(c, callSide), r)
+	k.MOVQ(r, k.scalar(amxToScales))
+	k.MOVQ(at(c, callSStep), vnniSideStep)
+	k.MOVQ(at(c, callSpare), reg.RBP)
+	k.MOVL(operand.U32(64), reg.EDI)
+
+	k.Comment("Palette 1. Tiles of weights have a line for four bytes of a row of x.")
+	k.MOVQ(at(c, callTileFeatures), reg.RSI)
+	k.VPXORD(zmm[0], zmm[0], zmm[0])
+	k.VMOVDQU64(zmm[0], at(reg.RBP, amxConfig))
+	k.MOVB(operand.Imm(1), at(reg.RBP, amxConfig))
+	k.MOVL(reg.ESI, reg.ECX)
+	k.SHRL(operand.Imm(2), reg.ECX)
+	for n := range 8 {
+		row, rows := operand.Op(operand.U16(64)), operand.Op(operand.Imm(16))
+		switch n {
+		case 4, 5:
+			row = reg.SI
+		case 6, 7:
+			rows = reg.CL
+		}
+		k.MOVW(row, at(reg.RBP, configBytes+2*n))
+		k.MOVB(rows, at(reg.RBP, configRows+n))
+	}
+	k.loadTileConfig(at(reg.RBP, amxConfig))
+	k.SHLL(operand.Imm(6), reg.ECX)
+}
+
+// widen writes the entries of all segments, and counts the sums of a unit.
+func (k *amx) widen() {
+	c, entry, tile, tiles := reg.RBX, reg.R12, reg.RDX, reg.R15
+	start, scale, zero, segments, blocks, ends := reg.R13, reg.RAX, reg.R11, reg.R9, reg.R10, reg.R8L
+	k.LEAQ(at(reg.RBP, amxEntries), entry)
+	k.MOVQ(at(c, callTiles), tiles)
+	k.MOVQ(at(c, callW), tile)
+	k.Label("widen_tile")
+	k.MOVQ(operand.I32(0), k.scalar(amxSums))
+	k.MOVQ(at(c, callBlocks), vnniBlock)
+	k.MOVQ(at(c, callCount), blocks)
+	k.MOVQ(tile, start)
+	k.Label("widen_block")
+	k.MOVQ(start, scale)
+	k.MOVQ(start, zero)
+	k.ADDQ(k.scalar(vnniScaleBytes), zero)
+	k.MOVQ(at(c, callSegments), segments)
+	k.TESTQ(segments, segments)
+	k.JNE(operand.LabelRef("widen_chosen"))
+	k.MOVBLZX(at(vnniBlock, blockEnds), ends)
+	k.MOVBLZX(at(vnniBlock, blockSegments), segments.As32())
+	k.Label("widen_segment")
+	k.SHRL(operand.Imm(1), ends)
+	k.JCC(operand.LabelRef("widen_on"))
+	k.INCQ(k.scalar(amxSums))
+	k.Label("widen_counted")
+	k.loadScales("widen_", scale, zmm[:1])
+	k.VMOVUPS(zmm[0], at(entry, 0))
+	k.TESTB(operand.Imm(formZeroMask), k.scalar(vnniForm))
+	k.JNE(operand.LabelRef("widen_zeros"))
+	k.Label("widened")
+	k.ADDQ(k.scalar(vnniScaleStep), scale)
+	k.ADDQ(k.scalar(vnniZeroStep), zero)
+	k.ADDQ(operand.I32(entryBytes), entry)
+	k.DECQ(segments)
+	k.JNE(operand.LabelRef("widen_segment"))
+	k.MOVL(at(vnniBlock, blockLines), reg.R8L)
+	k.MOVBLZX(at(vnniBlock, blockSegments), segments.As32())
+	k.IMULQ(segments, reg.R8)
+	k.SHLQ(operand.Imm(uint64(5+k.lines)), reg.R8)
+	k.ADDQ(k.scalar(amxHeader), start)
+	k.ADDQ(reg.R8, start)
+	k.ADDQ(operand.Imm(blockSize), vnniBlock)
+	k.DECQ(blocks)
+	k.JNE(operand.LabelRef("widen_block"))
+	k.ADDQ(at(c, callWStep), tile)
+	k.DECQ(tiles)
+	k.JNE(operand.LabelRef("widen_tile"))
+	k.later(func() {
+		k.Label("widen_chosen")
+		for _, s := range []struct {
+			step int
+			at   reg.Register
+		}{{vnniScaleStep, scale}, {vnniZeroStep, zero}} {
+			k.MOVQ(k.scalar(s.step), reg.R8)
+			k.IMULQ(at(c, callFirst), reg.R8)
+			k.ADDQ(reg.R8, s.at)
+		}
+		k.MOVL(operand.U32(15), ends)
+		k.JMP(operand.LabelRef("widen_segment"))
+		k.Label("widen_on")
+		k.ORL(operand.U32(amxGoesOn), k.scalar(vnniForm))
+		k.JMP(operand.LabelRef("widen_counted"))
+		k.Label("widen_zeros")
+		k.TESTB(operand.Imm(formPairs), k.scalar(vnniForm))
+		k.JNE(operand.LabelRef("widen_pairs"))
+		k.VPMOVZXBD(at(zero, 0), zmm[1])
+		k.VMOVDQA64(zmm[1], at(entry, entryZeros))
+		k.JMP(operand.LabelRef("widened"))
+		k.Label("widen_pairs")
+		k.VMOVDQU32(at(zero, 0), zmm[1])
+		k.VMOVDQA64(zmm[1], at(entry, entryZeros))
+		k.JMP(operand.LabelRef("widened"))
+	})
+}
+
+// firstSegment finds where a unit begins.
+func (k *amx) firstSegment() {
+	c, first, segments := reg.RBX, reg.R8, reg.R9
+	k.MOVQ(at(c, callBlocks), vnniBlock)
+	k.MOVL(at(vnniBlock, blockLines), first.As32())
+	k.IMULQ(at(c, callFirst), first)
+	k.SHLQ(operand.Imm(uint64(5+k.lines)), first)
+	k.ADDQ(k.scalar(amxHeader), first)
+	k.MOVQ(first, k.scalar(amxFirst))
+	k.MOVQ(at(c, callSegments), segments)
+	k.TESTQ(segments, segments)
+	k.JNE(operand.LabelRef("chosen"))
+	k.MOVBLZX(at(vnniBlock, blockSegments), segments.As32())
+	k.Label("chosen")
+	k.MOVQ(segments, k.scalar(amxSegments))
+}
+
+// beginWalks goes to the first unit with what multiplies; what scales does so in three
+// turns.
+func (k *amx) beginWalks() {
+	c := reg.RBX
+	for _, s := range []struct{ field, at int }{
+		{callRows, amxLeft}, {callRows, amxScaleLeft}, {callTiles, amxTiles}, {callTiles, amxScaleTiles},
+		{callX, amxRowX}, {callSide, amxRowSide}, {callSide, amxScaleSide}, {callY, amxRowY},
+	} {
+		k.move(at(c, s.field), s.at)
+	}
+	k.ORL(operand.U32(amxFilling), k.scalar(vnniForm))
+	k.MOVL(operand.U32(64), reg.EDI)
+	k.MOVQ(at(c, callSStep), vnniSideStep)
+	k.LEAQ(at(reg.RBP, amxEntries), reg.R8)
+	k.MOVQ(reg.R8, k.scalar(amxEntry))
+	for turn := range amxSlots {
+		k.MOVQ(operand.I32(0), k.slot(turn, slotFix))
+	}
+	k.MOVL(operand.U32(amxSlots-1), reg.R15L)
+	k.MOVQ(at(c, callW), vnniW)
+	k.beginUnit()
+}
