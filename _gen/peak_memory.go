@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -11,7 +13,7 @@ const peakRead, peakBuffer = 512, 8192
 
 const (
 	peakReading = `
-Reading memory in ascending order with plain vector loads.
+Reading memory in ascending order with plain vector loads%s.
 
 Maths: none; what is read is dropped.
 Registers: SI address, CX bytes left, 0 to 7 what was read.
@@ -31,9 +33,10 @@ Registers: BX memory, DX offset in it, SI both, CX turns left, 0 to 11 sums,
 )
 
 func init() {
-	peakReadLoop("scan", "Scan", peakX, 16, func(f *file, m operand.Mem, r reg.VecPhysical) { f.MOVUPS(m, r) })
-	peakReadLoop("scan_avx2", "ScanAVX2", peakY, 32, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU(m, r) })
-	peakReadLoop("scan_avx512", "ScanAVX512", peakZ, 64, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU64(m, r) })
+	peakReadLoop("scan", "Scan", peakX, 16, 0, func(f *file, m operand.Mem, r reg.VecPhysical) { f.MOVUPS(m, r) })
+	peakReadLoop("scan_avx2", "ScanAVX2", peakY, 32, 0, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU(m, r) })
+	peakReadLoop("scan_avx512", "ScanAVX512", peakZ, 64, 0, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU64(m, r) })
+	peakReadLoop("scan_ahead_avx512", "ScanAheadAVX512", peakZ, 64, 2048, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU64(m, r) })
 	peakProbe("busy", "Busy", peakX, 16, false, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.ADDPS(m, sum) })
 	peakProbe("busy_fma", "BusyFMA", peakX, 16, true, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.VFMADD231PS(m, reg.X12, sum) })
 	peakProbe("busy_avx512", "BusyAVX512", peakZ, 64, true, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.VFMADD231PS(m, reg.Z12, sum) })
@@ -75,13 +78,22 @@ func peakChain(name, symbol, what string, beside func(f *file, i int)) {
 	})
 }
 
-func peakReadLoop(name, symbol string, regs []reg.VecPhysical, size int, load func(*file, operand.Mem, reg.VecPhysical)) {
-	register(peakDir, name, peakReading, func(f *file) {
-		f.function(symbol, "p *byte, n uintptr", symbol+" reads n bytes, n a multiple of 512 and above 0.")
+// peakReadLoop fetches each line so many bytes ahead; 0: that is left to the
+// processor.
+func peakReadLoop(name, symbol string, regs []reg.VecPhysical, size, ahead int, load func(*file, operand.Mem, reg.VecPhysical)) {
+	what, fetches := "", ""
+	if ahead > 0 {
+		what, fetches = fmt.Sprintf(", each line fetched\n%d bytes ahead", ahead), fmt.Sprintf(", and fetches %d beyond, whether there or not", ahead)
+	}
+	register(peakDir, name, fmt.Sprintf(peakReading, what), func(f *file) {
+		f.function(symbol, "p *byte, n uintptr", symbol+" reads n bytes, n a multiple of 512 and above 0"+fetches+".")
 		f.Load(f.Param("p"), reg.RSI)
 		f.Load(f.Param("n"), reg.RCX)
 		f.Label("turn")
 		for i := range peakRead / size {
+			if ahead > 0 {
+				f.PREFETCHT0(at(reg.RSI, i*size+ahead))
+			}
 			load(f, at(reg.RSI, i*size), regs[i%8])
 		}
 		f.ADDQ(operand.I32(peakRead), reg.RSI)

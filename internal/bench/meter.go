@@ -47,7 +47,7 @@ func (m *meter) run(ctx context.Context, works []work, budget time.Duration) (*t
 	// A collection in a sample is nobody's speed.
 	runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	start := m.now()
+	start, look := m.now(), 0
 	for len(t.rounds) < mostRounds {
 		r := round{probes: make([]probing, 0, len(works)+1), samples: make([]sample, 0, len(works))}
 		r.probes = append(r.probes, m.probe(wide))
@@ -64,9 +64,17 @@ func (m *meter) run(ctx context.Context, works []work, budget time.Duration) (*t
 		}
 		t.rounds = append(t.rounds, r)
 		if spent := m.now() - start; len(t.rounds) >= leastRounds && spent >= budget {
-			if spent >= patience*budget || t.enough() {
+			if spent >= patience*budget {
 				break
 			}
+			if len(t.rounds) < look {
+				continue // a round brings a pair at most
+			}
+			missing := t.missing()
+			if missing == 0 {
+				break
+			}
+			look = len(t.rounds) + missing
 		}
 	}
 	if busy := t.busy(); t.steady(busy) && (clock.least == 0 || busy < clock.least) {
@@ -75,13 +83,10 @@ func (m *meter) run(ctx context.Context, works []work, budget time.Duration) (*t
 	return t, nil
 }
 
-// enough reports whether every work has enough samples that count.
-func (t *trial) enough() bool {
-	o := t.reduce()
-	for i := range o.works {
-		if len(o.pairs[i]) < wantedPairs {
-			return false
-		}
+// missing is how many samples that count the work with the fewest lacks.
+func (t *trial) missing() (most int) {
+	for _, pairs := range t.reduce().pairs {
+		most = max(most, wantedPairs-len(pairs))
 	}
-	return true
+	return most
 }

@@ -6,6 +6,7 @@ import "github.com/klauspost/cpuid/v2"
 // could lack.
 var (
 	readers = []loop{
+		{name: "64-byte loads, fetched ahead", needs: []cpuid.FeatureID{cpuid.AVX512F, cpuid.AMXTILE}, run: ScanAheadAVX512}, // see docs/measurements/README.md
 		{name: "64-byte loads", needs: []cpuid.FeatureID{cpuid.AVX512F}, run: ScanAVX512},
 		{name: "32-byte loads", needs: []cpuid.FeatureID{cpuid.AVX2}, run: ScanAVX2},
 		{name: "16-byte loads", needs: []cpuid.FeatureID{}, run: Scan},
