@@ -22,10 +22,11 @@ func init() {
 			"It reads W, Blocks, Count and Form of c.")
 		unpackW4(f, false)
 	})
-	register(asmDir, "unpack_w4_amx", unpackVNNIMaths+",\nboth less the zero point where that is one for all"+unpackVNNIRegisters+", Z3 zero points.", func(f *file) {
+	register(asmDir, "unpack_w4_amx", unpackVNNIMaths+",\nboth less the zero point where that is one for all"+unpackVNNIRegisters+", Z3 zero points;\nR9 what is fetched.", func(f *file) {
 		f.function("UnpackW4AMX", "dst unsafe.Pointer, c *Call",
 			"UnpackW4AMX is UnpackW4VNNI but for codes of ZeroConstant, from which it takes c.Zero, 0 to 128,",
-			"so that sums of them need no correction.")
+			"so that sums of them need no correction, and for even numbers of lines. From Soon on it fetches",
+			"half as many as it unpacks, whether they are there or not.")
 		unpackW4(f, true)
 	})
 }
@@ -34,6 +35,10 @@ func init() {
 func unpackW4(f *file, zero bool) {
 	from, to, blocks, block, header, left, lines := reg.RAX, reg.RBX, reg.RCX, reg.RDX, reg.RSI, reg.RDI, reg.R8
 	low, high, mask, zeros := reg.Z0, reg.Z1, reg.Z2, reg.Z3
+	soon, together := reg.R9, 1
+	if zero {
+		together = 2
+	}
 	f.MOVQ(operand.NewParamAddr("dst", 0), to)
 	f.Load(f.Param("c"), from)
 	f.MOVQ(at(from, callCount), blocks)
@@ -46,6 +51,7 @@ func unpackW4(f *file, zero bool) {
 		f.MOVL(at(from, callZero), lines.As32())
 		f.CMOVLEQ(lines.As32(), left.As32())
 		f.VPBROADCASTB(left.As32(), zeros)
+		f.MOVQ(at(from, callSoon), soon)
 	}
 	f.MOVQ(at(from, callW), from)
 	f.MOVL(operand.U32(0x0f0f0f0f), left.As32())
@@ -65,19 +71,25 @@ func unpackW4(f *file, zero bool) {
 	f.MOVBQZX(at(block, blockSegments), left)
 	f.IMULQ(left, lines)
 	f.Label("line")
-	f.VMOVDQA64(at(from, 0), low)
-	f.VPSRLW(operand.Imm(4), low, high)
-	f.VPANDD(mask, low, low)
-	f.VPANDD(mask, high, high)
 	if zero {
-		f.VPSUBB(zeros, low, low)
-		f.VPSUBB(zeros, high, high)
+		f.PREFETCHT1(at(soon, 0))
+		f.ADDQ(operand.Imm(64), soon)
 	}
-	f.VMOVDQA64(low, at(to, 0))
-	f.VMOVDQA64(high, at(to, 64))
-	f.ADDQ(operand.Imm(64), from)
-	f.SUBQ(operand.I8(-128), to)
-	f.DECQ(lines)
+	for i := range together {
+		f.VMOVDQA64(at(from, 64*i), low)
+		f.VPSRLW(operand.Imm(4), low, high)
+		f.VPANDD(mask, low, low)
+		f.VPANDD(mask, high, high)
+		if zero {
+			f.VPSUBB(zeros, low, low)
+			f.VPSUBB(zeros, high, high)
+		}
+		f.VMOVDQA64(low, at(to, 128*i))
+		f.VMOVDQA64(high, at(to, 128*i+64))
+	}
+	f.ADDQ(operand.I32(64*together), from)
+	f.ADDQ(operand.I32(128*together), to)
+	f.SUBQ(operand.Imm(uint64(together)), lines)
 	f.JNE(operand.LabelRef("line"))
 	f.ADDQ(operand.Imm(blockSize), block)
 	f.DECQ(blocks)

@@ -287,17 +287,21 @@ func (b *block) runByRun() {
 				steps = two
 			}
 			sums := sums[b.height*tile*tileColumns:][:b.height*tiles*tileColumns]
+			if b.tileFeatures > 0 {
+				b.soon(tile+tiles, together, i, 1) // its kernels have shares of their own
+			}
 			w, step := unsafe.Pointer(unsafe.SliceData(b.packed(tile, r))), b.tileBytes()
 			if unpack != nil {
 				b.call.Blocks, b.call.Count = &b.blocks[r.from], uintptr(r.to-r.from)
 				for t := range tiles {
-					b.call.W = unsafe.Pointer(unsafe.SliceData(b.packed(tile+t, r)))
+					w := b.packed(tile+t, r)
+					b.call.W = unsafe.Pointer(unsafe.SliceData(w))
+					b.call.Soon = b.halfOf(t, len(w))
 					unpack(unsafe.Pointer(unsafe.SliceData(unpacked[t*b.second:])), b.call)
 				}
 				w, step = unsafe.Pointer(unsafe.SliceData(unpacked)), b.second
 			}
 			if b.tileFeatures > 0 {
-				b.soon(tile+tiles, together, i, 1) // its kernels have shares of their own
 				b.sweepOnTiles(r, w, step, sums, b.tile+tile, tiles)
 				continue
 			}

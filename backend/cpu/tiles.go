@@ -96,6 +96,17 @@ func (b *block) sweepOnTiles(r run, w unsafe.Pointer, wStep int, sums []float32,
 	}
 }
 
+// halfOf is what the unpacking of so many bytes of a tile fetches of what comes: as many
+// lines as half of them, so that memory is not idle meanwhile, and no more, as it
+// would wait.
+func (b *block) halfOf(tile, bytes int) uintptr {
+	w := &b.coming[tile]
+	at, half := w.at, bytes/2/lineBytes*lineBytes
+	n := min(half, w.bytes)
+	w.at, w.bytes = w.at+uintptr(n), w.bytes-n
+	return at
+}
+
 // soonOnTiles divides two spans of about the same length among so many turns, each
 // of which fetches share lines of both.
 func soonOnTiles(coming [2]span, turns int) (at, step, share uintptr) {

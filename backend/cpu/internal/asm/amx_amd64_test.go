@@ -34,14 +34,15 @@ func TestUnpackW4AMX(t *testing.T) {
 	}
 	rng, m := rand.New(rand.NewPCG(12, 13)), newMemory(t)
 	for range 300 {
-		p := randomProblem(rng, kernel{bits: 4, less: true, rows: 1, columns: 16})
+		p := randomProblem(rng, kernel{bits: 4, less: true, tiles: 32, rows: 16, columns: 16})
 		part := p.whole()
-		part.less = false // codes as they are packed
+		part.less, part.tiles = false, 0 // codes as they are packed
 		c := m.lay(rng, p, part)
 		p.kernel.apart = true
 		want := make([]byte, p.tileBytes())
 		p.pack(want, 0)
 		got := m.take("unpacked", len(want), rng.Uint32N(2) == 0)
+		c.Soon = uintptr(rng.Uint64N(1 << 47))
 		UnpackW4AMX(pointer(got), c)
 		require.Equal(t, want, got, p)
 	}

@@ -80,7 +80,8 @@ type Call struct {
 	Rows  uintptr        // a multiple of 16 up to MostTileRows
 	Spare unsafe.Pointer // TileSpare of Tiles and all segments, 64-byte aligned
 	// What is read soon, and SoonStep bytes behind it: Share lines of both are fetched
-	// with each sum of 16 rows by 16 columns, whether they are there or not.
+	// with each sum of 16 rows by 16 columns, whether they are there or not. UnpackW4AMX
+	// fetches from Soon on, too.
 	Soon, SoonStep, Share uintptr
 
 	Tiles, TileFeatures uintptr

@@ -5,12 +5,13 @@
 // Maths: line 2i holds the low halves of line i's bytes, line 2i+1 the high halves,
 // both less the zero point where that is one for all.
 // Registers: AX packed, BX unpacked, CX blocks left, DX next Block, SI and DI bytes
-// of a header, R8 lines left; Z0 packed, Z1 high halves, Z2 mask, Z3 zero points.
+// of a header, R8 lines left; Z0 packed, Z1 high halves, Z2 mask, Z3 zero points;
+// R9 what is fetched.
 
 #include "textflag.h"
 
 // func UnpackW4AMX(dst unsafe.Pointer, c *Call)
-// Requires: AVX, AVX512BW, AVX512F, CMOV
+// Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
 TEXT ·UnpackW4AMX(SB), NOSPLIT, $0-16
 	MOVQ dst+0(FP), BX
 	MOVQ c+8(FP), AX
@@ -24,6 +25,7 @@ TEXT ·UnpackW4AMX(SB), NOSPLIT, $0-16
 	MOVL         96(AX), R8
 	CMOVLEQ      R8, DI
 	VPBROADCASTB DI, Z3
+	MOVQ         136(AX), R9
 	MOVQ         (AX), AX
 	MOVL         $0x0f0f0f0f, DI
 	VPBROADCASTD DI, Z2
@@ -56,20 +58,30 @@ header:
 	IMULQ     DI, R8
 
 line:
-	VMOVDQA64 (AX), Z0
-	VPSRLW    $0x04, Z0, Z1
-	VPANDD    Z2, Z0, Z0
-	VPANDD    Z2, Z1, Z1
-	VPSUBB    Z3, Z0, Z0
-	VPSUBB    Z3, Z1, Z1
-	VMOVDQA64 Z0, (BX)
-	VMOVDQA64 Z1, 64(BX)
-	ADDQ      $0x40, AX
-	SUBQ      $-128, BX
-	DECQ      R8
-	JNE       line
-	ADDQ      $0x08, DX
-	DECQ      CX
-	JNE       block
+	PREFETCHT1 (R9)
+	ADDQ       $0x40, R9
+	VMOVDQA64  (AX), Z0
+	VPSRLW     $0x04, Z0, Z1
+	VPANDD     Z2, Z0, Z0
+	VPANDD     Z2, Z1, Z1
+	VPSUBB     Z3, Z0, Z0
+	VPSUBB     Z3, Z1, Z1
+	VMOVDQA64  Z0, (BX)
+	VMOVDQA64  Z1, 64(BX)
+	VMOVDQA64  64(AX), Z0
+	VPSRLW     $0x04, Z0, Z1
+	VPANDD     Z2, Z0, Z0
+	VPANDD     Z2, Z1, Z1
+	VPSUBB     Z3, Z0, Z0
+	VPSUBB     Z3, Z1, Z1
+	VMOVDQA64  Z0, 128(BX)
+	VMOVDQA64  Z1, 192(BX)
+	ADDQ       $+128, AX
+	ADDQ       $+256, BX
+	SUBQ       $0x02, R8
+	JNE        line
+	ADDQ       $0x08, DX
+	DECQ       CX
+	JNE        block
 	VZEROUPPER
 	RET

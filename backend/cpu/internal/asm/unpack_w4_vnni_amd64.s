@@ -54,9 +54,9 @@ line:
 	VPANDD    Z2, Z1, Z1
 	VMOVDQA64 Z0, (BX)
 	VMOVDQA64 Z1, 64(BX)
-	ADDQ      $0x40, AX
-	SUBQ      $-128, BX
-	DECQ      R8
+	ADDQ      $+64, AX
+	ADDQ      $+128, BX
+	SUBQ      $0x01, R8
 	JNE       line
 	ADDQ      $0x08, DX
 	DECQ      CX
