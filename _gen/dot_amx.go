@@ -130,7 +130,7 @@ func init() {
 type amx struct {
 	*intVNNI
 	lines int  // of 8-bit codes, for each of the panel
-	less  bool // where one zero point is for all, codes are signed and less it: Side is not read
+	less  bool // codes are signed and less their zero point, but for pairs: Side is not read
 }
 
 func dotAMX(f *file, name, what string, k *amx) {
@@ -151,6 +151,14 @@ func dotAMX(f *file, name, what string, k *amx) {
 	for i := 0; i < len(k.aside); i++ { // which may put more aside
 		k.aside[i]()
 	}
+}
+
+// zeros is the kinds of zero points that sums are corrected by, in the form.
+func (k *amx) zeros() uint64 {
+	if k.less {
+		return formPairs
+	}
+	return formZeroMask
 }
 
 // of is a label of a turn.
@@ -310,7 +318,7 @@ func (k *amx) check(turn int) {
 	k.JMP(operand.LabelRef(of(turn, "ends")))
 
 	k.Label(label("on"))
-	k.TESTB(operand.Imm(formZeroMask), k.scalar(vnniForm))
+	k.TESTB(operand.Imm(k.zeros()), k.scalar(vnniForm))
 	if k.less {
 		k.JEQ(operand.LabelRef(label("added")))
 	}
@@ -326,7 +334,7 @@ func (k *amx) check(turn int) {
 	k.LEAQ(k.fixes(turn, 0), fix)
 	k.MOVL(operand.U32(16), reg.R8L)
 	if !k.less {
-		k.TESTB(operand.Imm(formZeroMask), k.scalar(vnniForm))
+		k.TESTB(operand.Imm(k.zeros()), k.scalar(vnniForm))
 		k.JEQ(operand.LabelRef(label("constant")))
 	}
 	each := func(name string, correct func()) {

@@ -81,7 +81,7 @@ func (k *amx) widen() {
 	k.Label("widen_counted")
 	k.loadScales("widen_", scale, zmm[:1])
 	k.VMOVUPS(zmm[0], at(entry, 0))
-	k.TESTB(operand.Imm(formZeroMask), k.scalar(vnniForm))
+	k.TESTB(operand.Imm(k.zeros()), k.scalar(vnniForm))
 	k.JNE(operand.LabelRef("widen_zeros"))
 	k.Label("widened")
 	k.ADDQ(k.scalar(vnniScaleStep), scale)

@@ -29,7 +29,7 @@ func (k *amx) rowsOf(base, step, three reg.GPPhysical, f func(row int, m operand
 func (k *amx) convert(turn int) {
 	s := (turn + 1) % amxSlots // three turns before, and the one that comes next
 	label := func(name string) string { return of(turn, "scale_"+name) }
-	const other = formZeroMask | vnniScaled | amxGoesOn | amxFilling
+	other := uint32(k.zeros()) | vnniScaled | amxGoesOn | amxFilling
 	k.TESTL(operand.U32(other), k.scalar(vnniForm))
 	k.JNE(operand.LabelRef(label("other")))
 	k.VMOVUPS(at(reg.R12, 0), zmm[0])
@@ -49,7 +49,7 @@ func (k *amx) convert(turn int) {
 		k.Label(label("found"))
 		k.VMOVUPS(at(reg.R12, 0), zmm[0])
 		k.VMOVDQU32(at(reg.R12, entryZeros), zmm[1])
-		k.TESTB(operand.Imm(formZeroMask), k.scalar(vnniForm))
+		k.TESTB(operand.Imm(k.zeros()), k.scalar(vnniForm))
 		k.JNE(operand.LabelRef(label("zeros")))
 		k.TESTL(operand.U32(vnniScaled), k.scalar(vnniForm))
 		k.JNE(operand.LabelRef(label("scaled")))

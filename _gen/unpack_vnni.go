@@ -22,11 +22,11 @@ func init() {
 			"It reads W, Blocks, Count and Form of c.")
 		unpackW4(f, false)
 	})
-	register(asmDir, "unpack_w4_amx", unpackVNNIMaths+",\nboth less the zero point where that is one for all"+unpackVNNIRegisters+", Z3 zero points;\nR9 what is fetched.", func(f *file) {
+	register(asmDir, "unpack_w4_amx", unpackVNNIMaths+",\nboth less the zero point where that is one for all or a byte for each column"+unpackVNNIRegisters+", Z3 zero points,\nZ4 a 1 in each byte; R9 what is fetched, R10 0: zero points are bytes, those at R11.", func(f *file) {
 		f.function("UnpackW4AMX", "dst unsafe.Pointer, c *Call",
-			"UnpackW4AMX is UnpackW4VNNI but for codes of ZeroConstant, from which it takes c.Zero, 0 to 128,",
-			"so that sums of them need no correction, and for even numbers of lines. From Soon on it fetches",
-			"half as many as it unpacks, whether they are there or not.")
+			"UnpackW4AMX is UnpackW4VNNI but for codes of ZeroConstant and ZeroBytes, from which it takes the zero",
+			"point, 0 to 128, so that sums of them need no correction, and for even numbers of lines. From Soon on",
+			"it fetches half as many as it unpacks, whether they are there or not.")
 		unpackW4(f, true)
 	})
 }
@@ -36,6 +36,7 @@ func unpackW4(f *file, zero bool) {
 	from, to, blocks, block, header, left, lines := reg.RAX, reg.RBX, reg.RCX, reg.RDX, reg.RSI, reg.RDI, reg.R8
 	low, high, mask, zeros := reg.Z0, reg.Z1, reg.Z2, reg.Z3
 	soon, together := reg.R9, 1
+	each, zero16, ones := reg.R10L, reg.R11, reg.Z4
 	if zero {
 		together = 2
 	}
@@ -52,6 +53,12 @@ func unpackW4(f *file, zero bool) {
 		f.CMOVLEQ(lines.As32(), left.As32())
 		f.VPBROADCASTB(left.As32(), zeros)
 		f.MOVQ(at(from, callSoon), soon)
+		f.Comment("Whether there is one for each column.")
+		f.MOVL(header.As32(), each)
+		f.ANDL(operand.U32(formZeroMask), each)
+		f.SUBL(operand.Imm(formBytes), each)
+		f.MOVL(operand.U32(0x01010101), left.As32())
+		f.VPBROADCASTD(left.As32(), ones)
 	}
 	f.MOVQ(at(from, callW), from)
 	f.MOVL(operand.U32(0x0f0f0f0f), left.As32())
@@ -67,9 +74,21 @@ func unpackW4(f *file, zero bool) {
 	f.ADDQ(operand.Imm(64), to)
 	f.SUBQ(operand.Imm(64), left)
 	f.JNE(operand.LabelRef("header"))
-	f.MOVL(at(block, blockLines), lines.As32())
 	f.MOVBQZX(at(block, blockSegments), left)
-	f.IMULQ(left, lines)
+	if zero {
+		f.LEAQ(at(from, -64), zero16)
+		f.Label("segment")
+		f.TESTL(each, each)
+		f.JNE(operand.LabelRef("constant"))
+		f.VPMOVZXBD(at(zero16, 0), zeros)
+		f.VPMULLD(ones, zeros, zeros)
+		f.ADDQ(operand.Imm(16), zero16)
+		f.Label("constant")
+	}
+	f.MOVL(at(block, blockLines), lines.As32())
+	if !zero {
+		f.IMULQ(left, lines)
+	}
 	f.Label("line")
 	if zero {
 		f.PREFETCHT1(at(soon, 0))
@@ -91,6 +110,10 @@ func unpackW4(f *file, zero bool) {
 	f.ADDQ(operand.I32(128*together), to)
 	f.SUBQ(operand.Imm(uint64(together)), lines)
 	f.JNE(operand.LabelRef("line"))
+	if zero {
+		f.DECQ(left)
+		f.JNE(operand.LabelRef("segment"))
+	}
 	f.ADDQ(operand.Imm(blockSize), block)
 	f.DECQ(blocks)
 	f.JNE(operand.LabelRef("block"))

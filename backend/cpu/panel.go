@@ -62,13 +62,14 @@ type piece struct {
 // panel places the packed weights of a Spec as the assembly kernels read them;
 // package asm has the picture. It depends on the Spec alone.
 type panel struct {
-	kind    panelKind
-	n, k    int
-	bits    int         // of a code in a line, 4 or 8; 0: plain
-	plain   dtype.DType // of plain weights
-	form    asm.Form
-	zero    int // the zero point, where form says that it is one
-	perLine int // features in a line
+	kind     panelKind
+	n, k     int
+	bits     int         // of a code in a line, 4 or 8; 0: plain
+	plain    dtype.DType // of plain weights
+	form     asm.Form
+	zero     int // the zero point, where form says that it is one
+	zeroMost int // the largest
+	perLine  int // features in a line
 
 	pieces       []piece
 	blocks       []asm.Block
@@ -79,7 +80,7 @@ type panel struct {
 }
 
 func newPanel(kind panelKind, s *backend.Spec) *panel {
-	p := &panel{kind: kind, n: s.N, k: s.K, plain: s.Plain, form: panelForm(kind, s), zero: s.ZeroMin}
+	p := &panel{kind: kind, n: s.N, k: s.K, plain: s.Plain, form: panelForm(kind, s), zero: s.ZeroMin, zeroMost: s.ZeroMax}
 	switch {
 	case s.Plain.Valid():
 		p.perLine = 4 / s.Plain.Size()

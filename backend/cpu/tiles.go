@@ -18,15 +18,14 @@ const leastTiled = 13
 // with their weights that stays in the first cache.
 const tilesOfAMX = 2
 
-// mostZero is the largest zero point for all that leaves signed bytes of 4-bit
-// codes.
+// mostZero is the largest zero point that leaves signed bytes of 4-bit codes.
 const mostZero = 128
 
 // canTile returns the features of the tiles on which a panel of int8 x can be
 // multiplied: every segment has whole ones, as parts of a tile would take as long as
 // all of it. 0: on none.
 func (p *panel) canTile() int {
-	if p.zero > mostZero && p.bits == 4 {
+	if p.bits == 4 && p.form.Zeros() != asm.ZeroPairs && p.zeroMost > mostZero {
 		return 0
 	}
 	tile := asm.TileFeatures

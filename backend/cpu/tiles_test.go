@@ -67,6 +67,31 @@ func TestWhatIsTiled(t *testing.T) {
 	}
 }
 
+// Zero points of their own are taken from 4-bit codes, too, but where rows of x have
+// some and sums of codes are needed.
+func TestZerosOfTiles(t *testing.T) {
+	for _, c := range []struct {
+		bits, most int
+		recipe     quant.RecipeKind
+		want       int
+	}{{4, 15, quant.Int8Token, 64}, {4, 128, quant.Int8Token, 64}, {4, 129, quant.Int8Group, 0}, {4, 255, quant.Int8TokenAsym, 64}, {8, 255, quant.Int8Token, 64}} {
+		s := backend.Spec{N: 64, K: 4096, Bits: c.bits, Scales: dtype.F16, Groups: backend.GroupSpec{Count: 32, Longest: 128}, ZeroMax: c.most,
+			Recipe: quant.Recipe{Kind: c.recipe}}
+		require.Equal(t, c.want, newPanel(bytePanel, &s).canTile(), "%+v", c)
+	}
+}
+
+// Unpacking fetches half as many lines as it reads, and the product the rest.
+func TestHalfOfWhatComes(t *testing.T) {
+	b := &block{coming: [2]span{{0x1000, 4 * lineBytes}, {0x9000, 0}}}
+	require.Equal(t, uintptr(0x1000), b.halfOf(0, 7*lineBytes))
+	require.Equal(t, span{0x1000 + 3*lineBytes, lineBytes}, b.coming[0])
+	require.Equal(t, uintptr(0x1000+3*lineBytes), b.halfOf(0, 7*lineBytes))
+	require.Equal(t, span{0x1000 + 4*lineBytes, 0}, b.coming[0])
+	require.Equal(t, uintptr(0x9000), b.halfOf(1, 7*lineBytes))
+	require.Equal(t, span{0x9000, 0}, b.coming[1])
+}
+
 // All of what comes is fetched, and little more.
 func TestSoonOnTiles(t *testing.T) {
 	a, b := span{0x1000, 130 * lineBytes}, span{0x9000, 130 * lineBytes}

@@ -75,8 +75,8 @@ type Call struct {
 	// whole multiples of TileFeatures, 64 or 32. X is in tiles of 16 rows: so many bytes
 	// of each, then the next features of the same rows; XStep is a 16th of the bytes from
 	// 16 rows to the next. Y, Side and Scales are as for others, but that there are Tiles
-	// times 16 columns, WStep bytes from one tile of W to the next, and that DotP4AMX does
-	// not read Side of ZeroConstant.
+	// times 16 columns, WStep bytes from one tile of W to the next, and that DotP4AMX reads
+	// Side of ZeroPairs alone.
 	Rows  uintptr        // a multiple of 16 up to MostTileRows
 	Spare unsafe.Pointer // TileSpare of Tiles and all segments, 64-byte aligned
 	// What is read soon, and SoonStep bytes behind it: Share lines of both are fetched

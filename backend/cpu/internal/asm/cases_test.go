@@ -16,7 +16,7 @@ type kernel struct {
 	name    string
 	bits    int  // of the lines: 4 or 8
 	apart   bool // 4-bit codes are unpacked: a line of 8 features is two, of a code in each byte
-	less    bool // where one zero point is for all, codes are signed and less it, and Side is not read
+	less    bool // codes are signed and less their zero point, and Side is not read, but for ZeroPairs
 	wide    bool // x is int16 of magnitude up to 255, zero points are subtracted from the codes, Side is not read
 	tiles   int  // features of a tile, of which segments have whole ones: the call says how many rows and tiles, and has memory; 0: no kernel of tiles
 	rows    int
@@ -157,6 +157,9 @@ func (s shape) fill(rng *rand.Rand) *problem {
 	for i := range p.scales {
 		p.scales[i] = anyScale()
 		p.zeros[i] = int16(rng.Uint32N(256))
+		if k.less && s.form.Zeros() == ZeroBytes {
+			p.zeros[i] = int16(rng.Uint32N(129))
+		}
 		p.codeSums[i] = int16(rng.Uint32())
 	}
 	p.side, p.y = make([]uint32, k.rows*segments), make([]float32, k.rows*n)
@@ -176,10 +179,10 @@ func (s shape) fill(rng *rand.Rand) *problem {
 	return p
 }
 
-// sideOfZero makes Side what follows from the one zero point, where kernels may
-// not read it.
+// sideOfZero makes Side what follows from the zero points, where kernels may not
+// read it.
 func (p *problem) sideOfZero() {
-	if !p.kernel.less || p.form.Zeros() != ZeroConstant {
+	if !p.kernel.less || p.form.Zeros() == ZeroPairs {
 		return
 	}
 	for i := range p.side {
@@ -187,7 +190,9 @@ func (p *problem) sideOfZero() {
 		for _, v := range p.x[r*p.features()+p.starts[s] : r*p.features()+p.starts[s+1]] {
 			sum += v
 		}
-		p.side[i] = uint32(int32(-p.zero) * sum)
+		if p.side[i] = uint32(int32(-p.zero) * sum); p.form.Zeros() == ZeroBytes {
+			p.side[i] = uint32(uint16(-sum))
+		}
 	}
 }
 

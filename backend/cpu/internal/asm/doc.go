@@ -24,7 +24,7 @@
 //	    └──┴──┴──┴──┴──┴──┴──┴──┴─ … ─┴──┴──┴──┴──┘
 //
 //	line of 8-bit codes: 16 columns × 4 features; byte t of dword c is u[t], and
-//	u[t]−z, signed, where UnpackW4AMX makes it of 4-bit codes with one z for all
+//	u[t]−z, signed, where UnpackW4AMX makes it of 4-bit codes, but for ZeroPairs
 //	line of 16-bit weights: 16 columns × 2 features; half t of dword c is w[t]
 //	line of float32 weights: 16 columns × 1 feature
 //

@@ -169,7 +169,7 @@ widen_counted:
 
 widen_scales:
 	VMOVUPS Z0, (R12)
-	TESTB   $0x0c, (SP)
+	TESTB   $0x08, (SP)
 	JNE     widen_zeros
 
 widened:
@@ -334,7 +334,7 @@ fetched0:
 	JEQ  block0
 
 scale0:
-	TESTL       $0x0000070c, (SP)
+	TESTL       $0x00000708, (SP)
 	JNE         scale_other0
 	VMOVUPS     (R12), Z0
 	VCVTDQ2PS   1024(BP), Z4
@@ -481,7 +481,7 @@ fetched1:
 	JEQ  block1
 
 scale1:
-	TESTL       $0x0000070c, (SP)
+	TESTL       $0x00000708, (SP)
 	JNE         scale_other1
 	VMOVUPS     (R12), Z0
 	VCVTDQ2PS   2048(BP), Z4
@@ -625,7 +625,7 @@ fetched2:
 	JEQ  block2
 
 scale2:
-	TESTL       $0x0000070c, (SP)
+	TESTL       $0x00000708, (SP)
 	JNE         scale_other2
 	VMOVUPS     (R12), Z0
 	VCVTDQ2PS   3072(BP), Z4
@@ -772,7 +772,7 @@ fetched3:
 	JEQ  block3
 
 scale3:
-	TESTL       $0x0000070c, (SP)
+	TESTL       $0x00000708, (SP)
 	JNE         scale_other3
 	VMOVUPS     (R12), Z0
 	VCVTDQ2PS   (BP), Z4
@@ -929,7 +929,7 @@ check0:
 	JMP     ends0
 
 check_on0:
-	TESTB     $0x0c, (SP)
+	TESTB     $0x08, (SP)
 	JEQ       check_added0
 	VMOVDQA64 64(R8), Z1
 	CMPQ      288(SP), $0x00
@@ -986,7 +986,7 @@ scale_other0:
 scale_found0:
 	VMOVUPS     (R12), Z0
 	VMOVDQU32   64(R12), Z1
-	TESTB       $0x0c, (SP)
+	TESTB       $0x08, (SP)
 	JNE         scale_zeros0
 	TESTL       $0x00000100, (SP)
 	JNE         scale_scaled0
@@ -1437,7 +1437,7 @@ check1:
 	JMP     ends1
 
 check_on1:
-	TESTB     $0x0c, (SP)
+	TESTB     $0x08, (SP)
 	JEQ       check_added1
 	VMOVDQA64 64(R8), Z1
 	CMPQ      312(SP), $0x00
@@ -1494,7 +1494,7 @@ scale_other1:
 scale_found1:
 	VMOVUPS     (R12), Z0
 	VMOVDQU32   64(R12), Z1
-	TESTB       $0x0c, (SP)
+	TESTB       $0x08, (SP)
 	JNE         scale_zeros1
 	TESTL       $0x00000100, (SP)
 	JNE         scale_scaled1
@@ -1945,7 +1945,7 @@ check2:
 	JMP     ends2
 
 check_on2:
-	TESTB     $0x0c, (SP)
+	TESTB     $0x08, (SP)
 	JEQ       check_added2
 	VMOVDQA64 64(R8), Z1
 	CMPQ      336(SP), $0x00
@@ -2002,7 +2002,7 @@ scale_other2:
 scale_found2:
 	VMOVUPS     (R12), Z0
 	VMOVDQU32   64(R12), Z1
-	TESTB       $0x0c, (SP)
+	TESTB       $0x08, (SP)
 	JNE         scale_zeros2
 	TESTL       $0x00000100, (SP)
 	JNE         scale_scaled2
@@ -2453,7 +2453,7 @@ check3:
 	JMP     ends3
 
 check_on3:
-	TESTB     $0x0c, (SP)
+	TESTB     $0x08, (SP)
 	JEQ       check_added3
 	VMOVDQA64 64(R8), Z1
 	CMPQ      360(SP), $0x00
@@ -2510,7 +2510,7 @@ scale_other3:
 scale_found3:
 	VMOVUPS     (R12), Z0
 	VMOVDQU32   64(R12), Z1
-	TESTB       $0x0c, (SP)
+	TESTB       $0x08, (SP)
 	JNE         scale_zeros3
 	TESTL       $0x00000100, (SP)
 	JNE         scale_scaled3

@@ -286,8 +286,8 @@ func (p *problem) packLines(dst []byte, s, tile int) {
 		j, t := (k-from)/line, (k-from)%line
 		for c := range 16 {
 			u := p.codes[k*n+tile*16+c]
-			if p.kernel.less && p.form.Zeros() == ZeroConstant {
-				u -= uint8(p.zero)
+			if p.kernel.less && p.form.Zeros() != ZeroPairs {
+				u -= uint8(p.zeroOf(s, tile*16+c))
 			}
 			switch i := p.kernel.lineBytes()*j + 4*c + t%4; {
 			case p.kernel.apart && p.kernel.wide:

@@ -4,9 +4,9 @@ package asm
 
 import "unsafe"
 
-// UnpackW4AMX is UnpackW4VNNI but for codes of ZeroConstant, from which it takes c.Zero, 0 to 128,
-// so that sums of them need no correction, and for even numbers of lines. From Soon on it fetches
-// half as many as it unpacks, whether they are there or not.
+// UnpackW4AMX is UnpackW4VNNI but for codes of ZeroConstant and ZeroBytes, from which it takes the zero
+// point, 0 to 128, so that sums of them need no correction, and for even numbers of lines. From Soon on
+// it fetches half as many as it unpacks, whether they are there or not.
 //
 //go:noescape
 func UnpackW4AMX(dst unsafe.Pointer, c *Call)

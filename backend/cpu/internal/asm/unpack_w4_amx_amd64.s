@@ -3,10 +3,10 @@
 // Unpacks tiles of 4-bit weights for kernels that read a code from each byte.
 //
 // Maths: line 2i holds the low halves of line i's bytes, line 2i+1 the high halves,
-// both less the zero point where that is one for all.
+// both less the zero point where that is one for all or a byte for each column.
 // Registers: AX packed, BX unpacked, CX blocks left, DX next Block, SI and DI bytes
-// of a header, R8 lines left; Z0 packed, Z1 high halves, Z2 mask, Z3 zero points;
-// R9 what is fetched.
+// of a header, R8 lines left; Z0 packed, Z1 high halves, Z2 mask, Z3 zero points,
+// Z4 a 1 in each byte; R9 what is fetched, R10 0: zero points are bytes, those at R11.
 
 #include "textflag.h"
 
@@ -26,6 +26,13 @@ TEXT ·UnpackW4AMX(SB), NOSPLIT, $0-16
 	CMOVLEQ      R8, DI
 	VPBROADCASTB DI, Z3
 	MOVQ         136(AX), R9
+
+	// Whether there is one for each column.
+	MOVL         SI, R10
+	ANDL         $0x0000000c, R10
+	SUBL         $0x04, R10
+	MOVL         $0x01010101, DI
+	VPBROADCASTD DI, Z4
 	MOVQ         (AX), AX
 	MOVL         $0x0f0f0f0f, DI
 	VPBROADCASTD DI, Z2
@@ -53,9 +60,18 @@ header:
 	ADDQ      $0x40, BX
 	SUBQ      $0x40, DI
 	JNE       header
-	MOVL      (DX), R8
 	MOVBQZX   4(DX), DI
-	IMULQ     DI, R8
+	LEAQ      -64(AX), R11
+
+segment:
+	TESTL     R10, R10
+	JNE       constant
+	VPMOVZXBD (R11), Z3
+	VPMULLD   Z4, Z3, Z3
+	ADDQ      $0x10, R11
+
+constant:
+	MOVL (DX), R8
 
 line:
 	PREFETCHT1 (R9)
@@ -80,6 +96,8 @@ line:
 	ADDQ       $+256, BX
 	SUBQ       $0x02, R8
 	JNE        line
+	DECQ       DI
+	JNE        segment
 	ADDQ       $0x08, DX
 	DECQ       CX
 	JNE        block

@@ -43,8 +43,8 @@ header:
 	ADDQ      $0x40, BX
 	SUBQ      $0x40, DI
 	JNE       header
-	MOVL      (DX), R8
 	MOVBQZX   4(DX), DI
+	MOVL      (DX), R8
 	IMULQ     DI, R8
 
 line:
