@@ -27,9 +27,7 @@ func (k *amx) begin() {
 	k.MOVQ(at(c, callScales), r)
 	k.SUBQ(at(c, callSide), r)
 	k.MOVQ(r, k.scalar(amxToScales))
-	k.MOVQ(at(c, callSStep), vnniSideStep)
 	k.MOVQ(at(c, callSpare), reg.RBP)
-	k.MOVL(operand.U32(64), reg.EDI)
 
 	k.Comment("Palette 1. Tiles of weights have a line for four bytes of a row of x.")
 	k.MOVQ(at(c, callTileFeatures), reg.RSI)

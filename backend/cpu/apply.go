@@ -66,7 +66,7 @@ func (c *call) Do(worker, chunk int) {
 		m, i := chunk/len(c.l.fronts), chunk%len(c.l.fronts)
 		f, row := c.l.fronts[i], c.prepared[m*c.l.stride+c.l.at[i]:]
 		f.prepare(row, c.x[m*c.xStep:], c.scratchOf(worker))
-		if f.tileFeatures > 0 && c.rows >= leastTiled {
+		if f.tileFeatures > 0 && c.rows >= leastTiled(f.tileFeatures) {
 			toTiles(c.tiles[c.tilesAt(i):], row[:f.width], m, f.tileFeatures)
 		}
 		return

@@ -202,12 +202,25 @@ func TestNothingIsKept(t *testing.T) {
 }
 
 func TestApplyAllocatesNothing(t *testing.T) {
-	b := open(t, backend.OpenOptions{Threads: 2})
+	t.Run("go", func(t *testing.T) { testAllocations(t, open(t, backend.OpenOptions{Threads: 2})) })
+	for _, u := range units {
+		t.Run(u.name, func(t *testing.T) {
+			b := open(t, backend.OpenOptions{Threads: 2})
+			if missing := u.missing(b.dev.Info().Features); missing != nil {
+				t.Skipf("the processor lacks %v", missing)
+			}
+			b.table = tableOf([]*unit{u})
+			testAllocations(t, b)
+		})
+	}
+}
+
+func testAllocations(t *testing.T, b *bench) {
 	rng := rand.New(rand.NewPCG(3, 9))
 	for _, kind := range quant.Recipes() {
-		s := shape{n: 64, k: 256, bits: 4, groups: uniform(t, 256, 128), scales: dtype.F16, flat: kind == quant.Int4FlatQuant}
-		layer, _ := b.prepare(s.linear(t, rng), backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: dtype.BF16, MaxRows: 16})
-		for _, m := range []int{1, 16} {
+		s := shape{n: 64, k: 1024, bits: 4, groups: uniform(t, 1024, 128), scales: dtype.F16, flat: kind == quant.Int4FlatQuant}
+		layer, _ := b.prepare(s.linear(t, rng), backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: dtype.BF16, MaxRows: 64})
+		for _, m := range []int{1, 5, 16, 64} {
 			a := b.args(layer, input(rng, dtype.BF16, m, s.k), m)
 			require.Zero(t, testing.AllocsPerRun(10, func() {
 				if err := layer.Apply(b.st, a.y, a.x, a.ws); err != nil {

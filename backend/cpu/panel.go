@@ -238,9 +238,11 @@ func (p *panel) depth() int {
 	return p.sums() + 4
 }
 
-// sums is the integer sums of a column.
-func (p *panel) sums() (n int) {
-	for _, s := range p.pieces {
+// sums is the integer sums of a column, sumsOf those of some of its pieces.
+func (p *panel) sums() int { return p.sumsOf(0, len(p.pieces)) }
+
+func (p *panel) sumsOf(from, to int) (n int) {
+	for _, s := range p.pieces[from:to] {
 		if s.ends {
 			n++
 		}

@@ -37,6 +37,7 @@ type product struct {
 	spread *asm.Spread // of the source's codes, for f.pack
 
 	second int     // bytes to the second tile that is unpacked
+	spare  int     // bytes of Call.Spare
 	ahead  uintptr // how far ahead weights are fetched, in bytes
 	short  bool    // integer sums are short: see tuned.shortSum
 }
@@ -49,6 +50,9 @@ var _ packable = (*product)(nil)
 func newProduct(p *panel, u *unit, mem []byte, at *layout, s *backend.Spec) *product {
 	w := &product{panel: p, f: u.kernels(), data: mem[at.rows:][:p.tiles()*p.tileBytes()], runs: p.divide(), second: p.unpackedBytes()}
 	w.spread = w.f.pack.spreadOf(s.Bits)
+	if p.tileFeatures > 0 {
+		w.spare = p.tileSpare()
+	}
 	w.tune(tuningOf(peak.ThisCore()))
 	if s.Bias {
 		w.bias = view[float32](mem[at.bias:], p.tiles()*tileColumns)
@@ -235,7 +239,7 @@ func (w *product) from() int {
 	}
 	switch k := w.integers(); {
 	case w.tileFeatures > 0:
-		return leastTiled
+		return leastTiled(w.tileFeatures)
 	case k.wideFrom > 0:
 		return k.wideFrom
 	}
@@ -276,7 +280,7 @@ func (b *block) runByRun() {
 	if b.tileFeatures > 0 {
 		b.height = tiledRows(b.rows)
 		b.call.Spare = unsafe.Pointer(&unpacked[0])
-		unpacked = unpacked[b.tileSpare():]
+		unpacked = unpacked[b.spare:]
 	}
 	sums := view[float32](b.scratch, sumsBytes/4)[:b.height*b.tiles*tileColumns]
 	clear(sums)

@@ -92,6 +92,17 @@ func TestHalfOfWhatComes(t *testing.T) {
 	require.Equal(t, span{0x9000, 0}, b.coming[1])
 }
 
+// What comes is fetched with sums, of which there are fewer than segments where one
+// zero point is not for all.
+func TestSumsOfRuns(t *testing.T) {
+	for recipe, sums := range map[quant.RecipeKind]int{quant.Int8Token: 4, quant.Int8TokenAsym: 4} {
+		s := backend.Spec{N: 64, K: 2048, Bits: 4, Scales: dtype.F16, Groups: backend.GroupSpec{Count: 1, Longest: 2048}, Recipe: quant.Recipe{Kind: recipe}}
+		p := newPanel(bytePanel, &s)
+		require.Equal(t, sums, p.sumsOf(0, len(p.pieces)), recipe)
+		require.Equal(t, 1, p.sumsOf(0, len(p.pieces)/4), "%v: 512 features", recipe)
+	}
+}
+
 // All of what comes is fetched, and little more.
 func TestSoonOnTiles(t *testing.T) {
 	a, b := span{0x1000, 130 * lineBytes}, span{0x9000, 130 * lineBytes}

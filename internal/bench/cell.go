@@ -141,6 +141,7 @@ func (m *machine) cell(ctx context.Context, st *Stack, c *Caller, info backend.D
 	}
 	o := t.reduce()
 	cell.fill(&o, works, ops)
+	m.read.hold(cell.Read)
 	return cell, nil
 }
 

@@ -155,3 +155,19 @@ func TestUnitOf(t *testing.T) {
 		require.Equal(t, c.want, unitOf(c.kernel, quant.Recipe{Kind: c.kind}, c.bits, c.tier, units), "%+v", c)
 	}
 }
+
+// Reading that was much slower than in another trial is no limit.
+func TestReadingThatFellBack(t *testing.T) {
+	var r reached
+	r.raise(17)
+	r.hold(nil)
+	quick, slow, other := Share{Speed: 14, State: StateOK}, Share{Speed: 9, State: StateOK}, Share{Speed: 9, State: StateUnstable, Why: "few"}
+	for _, s := range []*Share{&quick, &slow, &other} {
+		r.hold(s)
+	}
+	require.Equal(t, Share{Speed: 14, State: StateOK}, quick)
+	require.Equal(t, Share{Speed: 9, State: StateUnstable, Why: "9 GB/s were read, 17 in other trials"}, slow)
+	require.Equal(t, "few", other.Why)
+	r.hold(&Share{Speed: 20, State: StateOK})
+	require.Equal(t, reached(20), r)
+}

@@ -79,6 +79,9 @@ func (m *machine) limits(ctx context.Context, budget time.Duration) ([]Limit, er
 		o := t.reduce()
 		for i, at := range of.limits {
 			list[at].set(&of.works[i], &o.works[i], o.clock)
+			if l := &list[at]; l.Name == readLimit && l.State == StateOK {
+				m.read.raise(l.P50)
+			}
 		}
 	}
 	return list, nil
@@ -109,6 +112,22 @@ func (l *Limit) set(w *work, o *workOutcome, clock float64) {
 		}
 	}
 	l.State, l.Why = judge(o)
+}
+
+// reached is the fastest that reading was in a trial of this run, in GB/s.
+type reached float64
+
+func (r *reached) raise(speed float64) { *r = max(*r, reached(speed)) }
+
+// hold says of reading that was a quarter slower than in another trial that it is no
+// limit: other work took the memory, which probes in the first cache do not see.
+func (r *reached) hold(s *Share) {
+	if s == nil {
+		return
+	}
+	if r.raise(s.Speed); s.State == StateOK && s.Speed < 0.75*float64(*r) {
+		s.State, s.Why = StateUnstable, fmt.Sprintf("%.3g GB/s were read, %.3g in other trials", s.Speed, float64(*r))
+	}
 }
 
 // judge says whether enough samples of a limit count for it to be one.

@@ -30,6 +30,7 @@ type machine struct {
 	probes [2]probes      // narrow and wide
 	each   []probing      // of each thread, in the run that goes on
 	length map[string]int // instructions of a unit, or bytes of memory, in a sample of one thread
+	read   reached        // by reading
 }
 
 // probes are those of all threads, and how long they run.

@@ -68,7 +68,7 @@ func (m *meter) run(ctx context.Context, works []work, budget time.Duration) (*t
 				break
 			}
 			if len(t.rounds) < look {
-				continue // a round brings a pair at most
+				continue // a round brings one pair, but where a quicker probe says that others count
 			}
 			missing := t.missing()
 			if missing == 0 {

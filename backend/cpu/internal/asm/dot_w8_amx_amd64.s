@@ -98,9 +98,7 @@ TEXT ·DotW8AMX(SB), NOSPLIT, $368-8
 	MOVQ    56(BX), R8
 	SUBQ    48(BX), R8
 	MOVQ    R8, 240(SP)
-	MOVQ    64(BX), R13
 	MOVQ    128(BX), BP
-	MOVL    $0x00000040, DI
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
