@@ -300,7 +300,9 @@ func (b *block) runByRun() {
 				for t := range tiles {
 					w := b.packed(tile+t, r)
 					b.call.W = unsafe.Pointer(unsafe.SliceData(w))
-					b.call.Soon = b.halfOf(t, len(w))
+					if b.tileFeatures > 0 {
+						b.call.Soon = b.halfOf(t, w)
+					}
 					unpack(unsafe.Pointer(unsafe.SliceData(unpacked[t*b.second:])), b.call)
 				}
 				w, step = unsafe.Pointer(unsafe.SliceData(unpacked)), b.second

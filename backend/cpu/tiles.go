@@ -101,14 +101,16 @@ func (b *block) sweepOnTiles(r run, w unsafe.Pointer, wStep int, sums []float32,
 	}
 }
 
-// halfOf is what the unpacking of so many bytes of a tile fetches of what comes: as many
-// lines as half of them, so that memory is not idle meanwhile, and no more, as it
-// would wait.
-func (b *block) halfOf(tile, bytes int) uintptr {
-	w := &b.coming[tile]
-	at, half := w.at, bytes/2/lineBytes*lineBytes
-	n := min(half, w.bytes)
-	w.at, w.bytes = w.at+uintptr(n), w.bytes-n
+// halfOf is what the unpacking of a tile's packed weights fetches of what comes: as
+// many lines as half of them, so that memory is not idle meanwhile, and no more, as it
+// would wait. If nothing comes, weights that are there.
+func (b *block) halfOf(tile int, packed []byte) uintptr {
+	coming := &b.coming[tile]
+	if coming.bytes == 0 {
+		return spanOf(packed).at
+	}
+	at, n := coming.at, min(len(packed)/2/lineBytes*lineBytes, coming.bytes)
+	coming.at, coming.bytes = at+uintptr(n), coming.bytes-n
 	return at
 }
 

@@ -83,13 +83,14 @@ func TestZerosOfTiles(t *testing.T) {
 
 // Unpacking fetches half as many lines as it reads, and the product the rest.
 func TestHalfOfWhatComes(t *testing.T) {
-	b := &block{coming: [2]span{{0x1000, 4 * lineBytes}, {0x9000, 0}}}
-	require.Equal(t, uintptr(0x1000), b.halfOf(0, 7*lineBytes))
+	b, packed := &block{coming: [2]span{{0x1000, 4 * lineBytes}, {0x9000, 0}}}, make([]byte, 7*lineBytes)
+	require.Equal(t, uintptr(0x1000), b.halfOf(0, packed))
 	require.Equal(t, span{0x1000 + 3*lineBytes, lineBytes}, b.coming[0])
-	require.Equal(t, uintptr(0x1000+3*lineBytes), b.halfOf(0, 7*lineBytes))
+	require.Equal(t, uintptr(0x1000+3*lineBytes), b.halfOf(0, packed))
 	require.Equal(t, span{0x1000 + 4*lineBytes, 0}, b.coming[0])
-	require.Equal(t, uintptr(0x9000), b.halfOf(1, 7*lineBytes))
-	require.Equal(t, span{0x9000, 0}, b.coming[1])
+	for tile := range 2 {
+		require.Equal(t, spanOf(packed).at, b.halfOf(tile, packed), "nothing comes")
+	}
 }
 
 // What comes is fetched with sums, of which there are fewer than segments where one
