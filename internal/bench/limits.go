@@ -120,7 +120,7 @@ type reached float64
 func (r *reached) raise(speed float64) { *r = max(*r, reached(speed)) }
 
 // hold says of reading that was a quarter slower than in another trial that it is no
-// limit: other work took the memory, which probes in the first cache do not see.
+// limit: probes are in the first cache and do not see what slows memory.
 func (r *reached) hold(s *Share) {
 	if s == nil {
 		return
