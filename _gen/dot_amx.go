@@ -302,7 +302,11 @@ func (k *amx) fetchSoon(turn int) {
 // it adds up what that corrects, and goes to the next one.
 func (k *amx) check(turn int) {
 	label := func(name string) string { return of(turn, "check_"+name) }
-	fix, add := reg.R9, "add"
+	fix := reg.R9
+	next := func() {
+		k.ADDQ(operand.I32(entryBytes), k.scalar(amxEntry))
+		k.ADDQ(operand.Imm(4), k.scalar(amxSide))
+	}
 	k.Label(of(turn, "check"))
 	k.MOVBLZX(at(vnniBlock, blockSegments), reg.R8L)
 	k.SUBL(reg.R10L, reg.R8L)
@@ -313,13 +317,12 @@ func (k *amx) check(turn int) {
 	k.JCC(operand.LabelRef(label("on")))
 	k.MOVQ(reg.R8, k.slot(turn, slotEntry))
 	k.MOVQ(reg.RBX, k.slot(turn, slotSide))
-	k.ADDQ(operand.I32(entryBytes), k.scalar(amxEntry))
-	k.ADDQ(operand.Imm(4), k.scalar(amxSide))
+	next()
 	k.JMP(operand.LabelRef(of(turn, "ends")))
 
 	k.Label(label("on"))
-	k.TESTB(operand.Imm(k.zeros()), k.scalar(vnniForm))
 	if k.less {
+		k.TESTB(operand.Imm(k.zeros()), k.scalar(vnniForm))
 		k.JEQ(operand.LabelRef(label("added")))
 	}
 	k.VMOVDQA64(at(reg.R8, entryZeros), zmm[1])
@@ -347,10 +350,9 @@ func (k *amx) check(turn int) {
 		k.DECL(reg.R8L)
 		k.JNE(operand.LabelRef(label(name)))
 	}
-	each(add, func() { k.VPDPWSSD_BCST(at(reg.RBX, 0), zmm[1], zmm[4]) })
+	each("add", func() { k.VPDPWSSD_BCST(at(reg.RBX, 0), zmm[1], zmm[4]) })
 	k.Label(label("added"))
-	k.ADDQ(operand.I32(entryBytes), k.scalar(amxEntry))
-	k.ADDQ(operand.Imm(4), k.scalar(amxSide))
+	next()
 	k.DECL(reg.R10L)
 	k.JNE(operand.LabelRef(of(turn, "segment")))
 	k.ADDQ(operand.Imm(blockSize), vnniBlock)

@@ -35,8 +35,9 @@ Registers: BX memory, DX offset in it, SI both, CX turns left, 0 to 11 sums,
 func init() {
 	peakReadLoop("scan", "Scan", peakX, 16, 0, func(f *file, m operand.Mem, r reg.VecPhysical) { f.MOVUPS(m, r) })
 	peakReadLoop("scan_avx2", "ScanAVX2", peakY, 32, 0, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU(m, r) })
-	peakReadLoop("scan_avx512", "ScanAVX512", peakZ, 64, 0, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU64(m, r) })
-	peakReadLoop("scan_ahead_avx512", "ScanAheadAVX512", peakZ, 64, 2048, func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU64(m, r) })
+	load512 := func(f *file, m operand.Mem, r reg.VecPhysical) { f.VMOVDQU64(m, r) }
+	peakReadLoop("scan_avx512", "ScanAVX512", peakZ, 64, 0, load512)
+	peakReadLoop("scan_ahead_avx512", "ScanAheadAVX512", peakZ, 64, 2048, load512)
 	peakProbe("busy", "Busy", peakX, 16, false, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.ADDPS(m, sum) })
 	peakProbe("busy_fma", "BusyFMA", peakX, 16, true, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.VFMADD231PS(m, reg.X12, sum) })
 	peakProbe("busy_avx512", "BusyAVX512", peakZ, 64, true, func(f *file, m operand.Mem, sum reg.VecPhysical) { f.VFMADD231PS(m, reg.Z12, sum) })

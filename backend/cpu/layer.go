@@ -74,18 +74,8 @@ func (l *layer) Workspace(rows int) int {
 	if rows <= 0 {
 		return 0
 	}
-	rows = l.preparedRows(min(rows, l.maxRows))
+	rows = preparedRows(min(rows, l.maxRows), l.tiles)
 	return rows*(l.stride+l.tiles) + l.dev.pool.Threads()*l.scratch
-}
-
-// preparedRows is the prepared rows that a workspace has room for: with tiles, whole
-// ones. What there is beyond the last row is multiplied, whatever it is, and the
-// sums are dropped.
-func (l *layer) preparedRows(rows int) int {
-	if l.tiles > 0 {
-		return tiledRows(rows)
-	}
-	return rows
 }
 
 // Apply implements backend.Layer. It is complete on return.
@@ -106,7 +96,7 @@ func (l *layer) Apply(s backend.Stream, dst, x backend.Tensor, ws backend.Span) 
 	if c.x == nil || c.y == nil || work == nil { // closed since Enter looked
 		return quant.Errorf(backend.ErrClosed, "x, dst or workspace", "", "open buffers", "closed")
 	}
-	rows := l.preparedRows(x.Rows)
+	rows := preparedRows(x.Rows, l.tiles)
 	c.prepared, work = work[:rows*l.stride], work[rows*l.stride:]
 	c.tiles, c.scratch = work[:rows*l.tiles], work[rows*l.tiles:]
 	c.do()

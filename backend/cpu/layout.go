@@ -145,9 +145,7 @@ func (n needs) workspace(s *backend.Spec, threads, rows int) int {
 	if rows <= 0 {
 		return 0
 	}
-	if rows = min(rows, s.MaxRows); n.tiles > 0 {
-		rows = tiledRows(rows)
-	}
+	rows = preparedRows(min(rows, s.MaxRows), n.tiles)
 	return rows*(rowStride(n.row)+n.tiles) + max(threads, 1)*n.scratch
 }
 

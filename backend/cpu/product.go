@@ -291,9 +291,11 @@ func (b *block) runByRun() {
 				steps = two
 			}
 			sums := sums[b.height*tile*tileColumns:][:b.height*tiles*tileColumns]
-			if b.tileFeatures > 0 {
-				b.soon(tile+tiles, together, i, 1) // its kernels have shares of their own
+			calls := 1 // on tiles, whose kernels have shares of their own
+			if b.tileFeatures == 0 {
+				calls = (b.rows + steps[0].rows - 1) / steps[0].rows
 			}
+			b.soon(tile+tiles, together, i, calls)
 			w, step := unsafe.Pointer(unsafe.SliceData(b.packed(tile, r))), b.tileBytes()
 			if unpack != nil {
 				b.call.Blocks, b.call.Count = &b.blocks[r.from], uintptr(r.to-r.from)
@@ -309,10 +311,9 @@ func (b *block) runByRun() {
 			}
 			if b.tileFeatures > 0 {
 				b.sweepOnTiles(r, w, step, sums, b.tile+tile, tiles)
-				continue
+			} else {
+				b.sweep(steps, r, w, step, sums, b.tile+tile, tiles)
 			}
-			b.soon(tile+tiles, together, i, (b.rows+steps[0].rows-1)/steps[0].rows)
-			b.sweep(steps, r, w, step, sums, b.tile+tile, tiles)
 		}
 	}
 	b.finish(b.tile, b.tiles, together, sums)

@@ -57,6 +57,16 @@ func (p *panel) tileSpare() int {
 // tiledRows is rows of x with those that fill their last tiles.
 func tiledRows(rows int) int { return (rows + asm.TileRows - 1) / asm.TileRows * asm.TileRows }
 
+// preparedRows is the prepared rows that a workspace has room for: where a row has
+// bytes in tiles, whole ones. What there is beyond the last row is multiplied, whatever
+// it is, and the sums are dropped.
+func preparedRows(rows, tiles int) int {
+	if tiles > 0 {
+		return tiledRows(rows)
+	}
+	return rows
+}
+
 // toTiles copies the values of prepared row m, one byte each, to tiles of so many
 // features.
 func toTiles(tiles, row []byte, m, features int) {

@@ -30,6 +30,16 @@ func packAVX2() packFunctions {
 	}
 }
 
+// withRest adds to a unit's products what is the same for all of amd64.
+//
+//asmcheck:needs AVX2,FMA3,F16C
+func withRest(f functions) functions {
+	f.finish = [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2}
+	f.pack = packAVX2()
+	f.fetch, f.fetchRows = asm.Fetch, asm.FetchRows
+	return f
+}
+
 // vnniCodes4 are the kernels of 4-bit codes for vpdpbusd.
 //
 //asmcheck:needs AVX2,FMA3,F16C,AVX512F,AVX512BW,AVX512DQ,AVX512VL,AVX512VNNI
@@ -60,18 +70,15 @@ func vnniCodes4() integerKernels {
 //
 //asmcheck:needs AVX2,FMA3,F16C,AVX512F,AVX512BW,AVX512DQ,AVX512VL,AVX512VNNI
 func vnniCodes8() integerKernels {
+	one := []step{
+		{12, asm.DotW8VNNIx12}, {11, asm.DotW8VNNIx11}, {10, asm.DotW8VNNIx10}, {9, asm.DotW8VNNIx9},
+		{8, asm.DotW8VNNIx8}, {7, asm.DotW8VNNIx7}, {6, asm.DotW8VNNIx6}, {5, asm.DotW8VNNIx5},
+		{4, asm.DotW8VNNIx4}, {3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
+	}
 	return integerKernels{
-		direct: []step{
-			{12, asm.DotW8VNNIx12}, {11, asm.DotW8VNNIx11}, {10, asm.DotW8VNNIx10}, {9, asm.DotW8VNNIx9},
-			{8, asm.DotW8VNNIx8}, {7, asm.DotW8VNNIx7}, {6, asm.DotW8VNNIx6}, {5, asm.DotW8VNNIx5},
-			{4, asm.DotW8VNNIx4}, {3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
-		},
+		direct:   one,
 		wideFrom: 24,
-		wide: []step{
-			{12, asm.DotW8VNNIx12}, {11, asm.DotW8VNNIx11}, {10, asm.DotW8VNNIx10}, {9, asm.DotW8VNNIx9},
-			{8, asm.DotW8VNNIx8}, {7, asm.DotW8VNNIx7}, {6, asm.DotW8VNNIx6}, {5, asm.DotW8VNNIx5},
-			{4, asm.DotW8VNNIx4}, {3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
-		},
+		wide:     one,
 		wider: []step{
 			{12, asm.DotW8VNNIx12x2}, {11, asm.DotW8VNNIx11x2}, {10, asm.DotW8VNNIx10x2},
 			{9, asm.DotW8VNNIx9x2}, {8, asm.DotW8VNNIx8x2}, {7, asm.DotW8VNNIx7x2},
@@ -112,14 +119,10 @@ var units = []*unit{
 		tiles: true,
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
-		functions: functions{
-			codes4:    amxCodes4(),
-			codes8:    amxCodes8(),
-			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:      packAVX2(),
-			fetch:     asm.Fetch,
-			fetchRows: asm.FetchRows,
-		},
+		functions: withRest(functions{
+			codes4: amxCodes4(),
+			codes8: amxCodes8(),
+		}),
 	},
 	{
 		name: "vnni",
@@ -129,14 +132,10 @@ var units = []*unit{
 		rows:  rows.AVX512,
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
-		functions: functions{
-			codes4:    vnniCodes4(),
-			codes8:    vnniCodes8(),
-			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:      packAVX2(),
-			fetch:     asm.Fetch,
-			fetchRows: asm.FetchRows,
-		},
+		functions: withRest(functions{
+			codes4: vnniCodes4(),
+			codes8: vnniCodes8(),
+		}),
 	},
 	{
 		name:  "avxvnni",
@@ -144,7 +143,7 @@ var units = []*unit{
 		rows:  rows.AVX2,
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
-		functions: functions{
+		functions: withRest(functions{
 			codes4: integerKernels{
 				direct: []step{
 					{6, asm.DotW4AVXVNNIx6}, {5, asm.DotW4AVXVNNIx5}, {4, asm.DotW4AVXVNNIx4},
@@ -168,11 +167,7 @@ var units = []*unit{
 					{3, asm.DotW8AVXVNNIx3}, {2, asm.DotW8AVXVNNIx2}, {1, asm.DotW8AVXVNNIx1},
 				},
 			},
-			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:      packAVX2(),
-			fetch:     asm.Fetch,
-			fetchRows: asm.FetchRows,
-		},
+		}),
 	},
 	{
 		name:  "avx2",
@@ -180,7 +175,7 @@ var units = []*unit{
 		rows:  rows.AVX2,
 		four:  offer{true, bytePanel},
 		eight: offer{true, wordPanel},
-		functions: functions{
+		functions: withRest(functions{
 			codes8: integerKernels{
 				direct: []step{
 					{6, asm.DotW8AVX2x6}, {5, asm.DotW8AVX2x5}, {4, asm.DotW8AVX2x4},
@@ -205,11 +200,7 @@ var units = []*unit{
 					{3, asm.DotP4AVX2x3}, {2, asm.DotP4AVX2x2}, {1, asm.DotP4AVX2x1},
 				},
 			},
-			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:      packAVX2(),
-			fetch:     asm.Fetch,
-			fetchRows: asm.FetchRows,
-		},
+		}),
 	},
 	{
 		name: "bf16",
@@ -219,7 +210,7 @@ var units = []*unit{
 		rows:  rows.AVX512,
 		exact: true,
 		pairs: true,
-		functions: functions{
+		functions: withRest(functions{
 			exact: exactKernels{
 				direct: [weightKinds][]step{
 					weight4: {
@@ -252,11 +243,7 @@ var units = []*unit{
 					{3, asm.GemmDPBF16x3x2}, {2, asm.GemmDPBF16x2x2}, {1, asm.GemmDPBF16x1x2},
 				},
 			},
-			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:      packAVX2(),
-			fetch:     asm.Fetch,
-			fetchRows: asm.FetchRows,
-		},
+		}),
 	},
 	{
 		name: "avx512",
@@ -265,7 +252,7 @@ var units = []*unit{
 		},
 		rows:  rows.AVX512,
 		exact: true,
-		functions: functions{
+		functions: withRest(functions{
 			exact: exactKernels{
 				direct: [weightKinds][]step{
 					weight4: {
@@ -307,18 +294,14 @@ var units = []*unit{
 					{3, asm.GemmAVX512x3x2}, {2, asm.GemmAVX512x2x2}, {1, asm.GemmAVX512x1x2},
 				},
 			},
-			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:      packAVX2(),
-			fetch:     asm.Fetch,
-			fetchRows: asm.FetchRows,
-		},
+		}),
 	},
 	{
 		name:  "fma",
 		needs: []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C},
 		rows:  rows.AVX2,
 		exact: true,
-		functions: functions{
+		functions: withRest(functions{
 			exact: exactKernels{
 				direct: [weightKinds][]step{
 					weight4: {
@@ -352,10 +335,6 @@ var units = []*unit{
 					{3, asm.GemmFMAx3}, {2, asm.GemmFMAx2}, {1, asm.GemmFMAx1},
 				},
 			},
-			finish:    [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX2, dtype.F16: asm.FinishF16AVX2, dtype.BF16: asm.FinishBF16AVX2},
-			pack:      packAVX2(),
-			fetch:     asm.Fetch,
-			fetchRows: asm.FetchRows,
-		},
+		}),
 	},
 }

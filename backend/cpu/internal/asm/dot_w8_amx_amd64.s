@@ -332,8 +332,10 @@ fetched0:
 	JEQ  block0
 
 scale0:
-	TESTL        $0x0000070c, (SP)
-	JNE          scale_other0
+	TESTL $0x0000070c, (SP)
+	JNE   scale_other0
+
+scale_plain0:
 	VMOVUPS      (R12), Z0
 	MOVQ         R11, BX
 	LEAQ         (R13)(R13*2), R8
@@ -516,8 +518,10 @@ fetched1:
 	JEQ  block1
 
 scale1:
-	TESTL        $0x0000070c, (SP)
-	JNE          scale_other1
+	TESTL $0x0000070c, (SP)
+	JNE   scale_other1
+
+scale_plain1:
 	VMOVUPS      (R12), Z0
 	MOVQ         R11, BX
 	LEAQ         (R13)(R13*2), R8
@@ -697,8 +701,10 @@ fetched2:
 	JEQ  block2
 
 scale2:
-	TESTL        $0x0000070c, (SP)
-	JNE          scale_other2
+	TESTL $0x0000070c, (SP)
+	JNE   scale_other2
+
+scale_plain2:
 	VMOVUPS      (R12), Z0
 	MOVQ         R11, BX
 	LEAQ         (R13)(R13*2), R8
@@ -881,8 +887,10 @@ fetched3:
 	JEQ  block3
 
 scale3:
-	TESTL        $0x0000070c, (SP)
-	JNE          scale_other3
+	TESTL $0x0000070c, (SP)
+	JNE   scale_other3
+
+scale_plain3:
 	VMOVUPS      (R12), Z0
 	MOVQ         R11, BX
 	LEAQ         (R13)(R13*2), R8
@@ -1075,7 +1083,6 @@ check0:
 	JMP     ends0
 
 check_on0:
-	TESTB     $0x0c, (SP)
 	VMOVDQA64 64(R8), Z1
 	CMPQ      288(SP), $0x00
 	JNE       check_begun0
@@ -1141,84 +1148,12 @@ scale_other0:
 	JNE   scale_slot0
 
 scale_found0:
-	VMOVUPS      (R12), Z0
-	VMOVDQU32    64(R12), Z1
-	TESTB        $0x0c, (SP)
-	JNE          scale_zeros0
-	TESTL        $0x00000100, (SP)
-	JNE          scale_scaled0
-	MOVQ         R11, BX
-	LEAQ         (R13)(R13*2), R8
-	VPBROADCASTD (BX), Z4
-	VPADDD       1024(BP), Z4, Z4
-	VCVTDQ2PS    Z4, Z4
-	VFMADD231PS  Z4, Z0, Z16
-	VPBROADCASTD (BX)(R13*1), Z5
-	VPADDD       1088(BP), Z5, Z5
-	VCVTDQ2PS    Z5, Z5
-	VFMADD231PS  Z5, Z0, Z17
-	VPBROADCASTD (BX)(R13*2), Z6
-	VPADDD       1152(BP), Z6, Z6
-	VCVTDQ2PS    Z6, Z6
-	VFMADD231PS  Z6, Z0, Z18
-	VPBROADCASTD (BX)(R8*1), Z7
-	VPADDD       1216(BP), Z7, Z7
-	VCVTDQ2PS    Z7, Z7
-	VFMADD231PS  Z7, Z0, Z19
-	LEAQ         (BX)(R13*4), BX
-	VPBROADCASTD (BX), Z8
-	VPADDD       1280(BP), Z8, Z8
-	VCVTDQ2PS    Z8, Z8
-	VFMADD231PS  Z8, Z0, Z20
-	VPBROADCASTD (BX)(R13*1), Z9
-	VPADDD       1344(BP), Z9, Z9
-	VCVTDQ2PS    Z9, Z9
-	VFMADD231PS  Z9, Z0, Z21
-	VPBROADCASTD (BX)(R13*2), Z10
-	VPADDD       1408(BP), Z10, Z10
-	VCVTDQ2PS    Z10, Z10
-	VFMADD231PS  Z10, Z0, Z22
-	VPBROADCASTD (BX)(R8*1), Z11
-	VPADDD       1472(BP), Z11, Z11
-	VCVTDQ2PS    Z11, Z11
-	VFMADD231PS  Z11, Z0, Z23
-	LEAQ         (BX)(R13*4), BX
-	VPBROADCASTD (BX), Z12
-	VPADDD       1536(BP), Z12, Z12
-	VCVTDQ2PS    Z12, Z12
-	VFMADD231PS  Z12, Z0, Z24
-	VPBROADCASTD (BX)(R13*1), Z13
-	VPADDD       1600(BP), Z13, Z13
-	VCVTDQ2PS    Z13, Z13
-	VFMADD231PS  Z13, Z0, Z25
-	VPBROADCASTD (BX)(R13*2), Z14
-	VPADDD       1664(BP), Z14, Z14
-	VCVTDQ2PS    Z14, Z14
-	VFMADD231PS  Z14, Z0, Z26
-	VPBROADCASTD (BX)(R8*1), Z15
-	VPADDD       1728(BP), Z15, Z15
-	VCVTDQ2PS    Z15, Z15
-	VFMADD231PS  Z15, Z0, Z27
-	LEAQ         (BX)(R13*4), BX
-	VPBROADCASTD (BX), Z4
-	VPADDD       1792(BP), Z4, Z4
-	VCVTDQ2PS    Z4, Z4
-	VFMADD231PS  Z4, Z0, Z28
-	VPBROADCASTD (BX)(R13*1), Z5
-	VPADDD       1856(BP), Z5, Z5
-	VCVTDQ2PS    Z5, Z5
-	VFMADD231PS  Z5, Z0, Z29
-	VPBROADCASTD (BX)(R13*2), Z6
-	VPADDD       1920(BP), Z6, Z6
-	VCVTDQ2PS    Z6, Z6
-	VFMADD231PS  Z6, Z0, Z30
-	VPBROADCASTD (BX)(R8*1), Z7
-	VPADDD       1984(BP), Z7, Z7
-	VCVTDQ2PS    Z7, Z7
-	VFMADD231PS  Z7, Z0, Z31
-	JMP          scale_added0
-
-scale_scaled0:
+	VMOVUPS          (R12), Z0
+	VMOVDQU32        64(R12), Z1
+	TESTB            $0x0c, (SP)
+	JNE              scale_zeros0
+	TESTL            $0x00000100, (SP)
+	JEQ              scale_plain0
 	MOVQ             R11, BX
 	MOVQ             R11, R9
 	ADDQ             240(SP), R9
@@ -1663,7 +1598,6 @@ check1:
 	JMP     ends1
 
 check_on1:
-	TESTB     $0x0c, (SP)
 	VMOVDQA64 64(R8), Z1
 	CMPQ      312(SP), $0x00
 	JNE       check_begun1
@@ -1729,84 +1663,12 @@ scale_other1:
 	JNE   scale_slot1
 
 scale_found1:
-	VMOVUPS      (R12), Z0
-	VMOVDQU32    64(R12), Z1
-	TESTB        $0x0c, (SP)
-	JNE          scale_zeros1
-	TESTL        $0x00000100, (SP)
-	JNE          scale_scaled1
-	MOVQ         R11, BX
-	LEAQ         (R13)(R13*2), R8
-	VPBROADCASTD (BX), Z4
-	VPADDD       2048(BP), Z4, Z4
-	VCVTDQ2PS    Z4, Z4
-	VFMADD231PS  Z4, Z0, Z16
-	VPBROADCASTD (BX)(R13*1), Z5
-	VPADDD       2112(BP), Z5, Z5
-	VCVTDQ2PS    Z5, Z5
-	VFMADD231PS  Z5, Z0, Z17
-	VPBROADCASTD (BX)(R13*2), Z6
-	VPADDD       2176(BP), Z6, Z6
-	VCVTDQ2PS    Z6, Z6
-	VFMADD231PS  Z6, Z0, Z18
-	VPBROADCASTD (BX)(R8*1), Z7
-	VPADDD       2240(BP), Z7, Z7
-	VCVTDQ2PS    Z7, Z7
-	VFMADD231PS  Z7, Z0, Z19
-	LEAQ         (BX)(R13*4), BX
-	VPBROADCASTD (BX), Z8
-	VPADDD       2304(BP), Z8, Z8
-	VCVTDQ2PS    Z8, Z8
-	VFMADD231PS  Z8, Z0, Z20
-	VPBROADCASTD (BX)(R13*1), Z9
-	VPADDD       2368(BP), Z9, Z9
-	VCVTDQ2PS    Z9, Z9
-	VFMADD231PS  Z9, Z0, Z21
-	VPBROADCASTD (BX)(R13*2), Z10
-	VPADDD       2432(BP), Z10, Z10
-	VCVTDQ2PS    Z10, Z10
-	VFMADD231PS  Z10, Z0, Z22
-	VPBROADCASTD (BX)(R8*1), Z11
-	VPADDD       2496(BP), Z11, Z11
-	VCVTDQ2PS    Z11, Z11
-	VFMADD231PS  Z11, Z0, Z23
-	LEAQ         (BX)(R13*4), BX
-	VPBROADCASTD (BX), Z12
-	VPADDD       2560(BP), Z12, Z12
-	VCVTDQ2PS    Z12, Z12
-	VFMADD231PS  Z12, Z0, Z24
-	VPBROADCASTD (BX)(R13*1), Z13
-	VPADDD       2624(BP), Z13, Z13
-	VCVTDQ2PS    Z13, Z13
-	VFMADD231PS  Z13, Z0, Z25
-	VPBROADCASTD (BX)(R13*2), Z14
-	VPADDD       2688(BP), Z14, Z14
-	VCVTDQ2PS    Z14, Z14
-	VFMADD231PS  Z14, Z0, Z26
-	VPBROADCASTD (BX)(R8*1), Z15
-	VPADDD       2752(BP), Z15, Z15
-	VCVTDQ2PS    Z15, Z15
-	VFMADD231PS  Z15, Z0, Z27
-	LEAQ         (BX)(R13*4), BX
-	VPBROADCASTD (BX), Z4
-	VPADDD       2816(BP), Z4, Z4
-	VCVTDQ2PS    Z4, Z4
-	VFMADD231PS  Z4, Z0, Z28
-	VPBROADCASTD (BX)(R13*1), Z5
-	VPADDD       2880(BP), Z5, Z5
-	VCVTDQ2PS    Z5, Z5
-	VFMADD231PS  Z5, Z0, Z29
-	VPBROADCASTD (BX)(R13*2), Z6
-	VPADDD       2944(BP), Z6, Z6
-	VCVTDQ2PS    Z6, Z6
-	VFMADD231PS  Z6, Z0, Z30
-	VPBROADCASTD (BX)(R8*1), Z7
-	VPADDD       3008(BP), Z7, Z7
-	VCVTDQ2PS    Z7, Z7
-	VFMADD231PS  Z7, Z0, Z31
-	JMP          scale_added1
-
-scale_scaled1:
+	VMOVUPS          (R12), Z0
+	VMOVDQU32        64(R12), Z1
+	TESTB            $0x0c, (SP)
+	JNE              scale_zeros1
+	TESTL            $0x00000100, (SP)
+	JEQ              scale_plain1
 	MOVQ             R11, BX
 	MOVQ             R11, R9
 	ADDQ             240(SP), R9
@@ -2251,7 +2113,6 @@ check2:
 	JMP     ends2
 
 check_on2:
-	TESTB     $0x0c, (SP)
 	VMOVDQA64 64(R8), Z1
 	CMPQ      336(SP), $0x00
 	JNE       check_begun2
@@ -2317,84 +2178,12 @@ scale_other2:
 	JNE   scale_slot2
 
 scale_found2:
-	VMOVUPS      (R12), Z0
-	VMOVDQU32    64(R12), Z1
-	TESTB        $0x0c, (SP)
-	JNE          scale_zeros2
-	TESTL        $0x00000100, (SP)
-	JNE          scale_scaled2
-	MOVQ         R11, BX
-	LEAQ         (R13)(R13*2), R8
-	VPBROADCASTD (BX), Z4
-	VPADDD       3072(BP), Z4, Z4
-	VCVTDQ2PS    Z4, Z4
-	VFMADD231PS  Z4, Z0, Z16
-	VPBROADCASTD (BX)(R13*1), Z5
-	VPADDD       3136(BP), Z5, Z5
-	VCVTDQ2PS    Z5, Z5
-	VFMADD231PS  Z5, Z0, Z17
-	VPBROADCASTD (BX)(R13*2), Z6
-	VPADDD       3200(BP), Z6, Z6
-	VCVTDQ2PS    Z6, Z6
-	VFMADD231PS  Z6, Z0, Z18
-	VPBROADCASTD (BX)(R8*1), Z7
-	VPADDD       3264(BP), Z7, Z7
-	VCVTDQ2PS    Z7, Z7
-	VFMADD231PS  Z7, Z0, Z19
-	LEAQ         (BX)(R13*4), BX
-	VPBROADCASTD (BX), Z8
-	VPADDD       3328(BP), Z8, Z8
-	VCVTDQ2PS    Z8, Z8
-	VFMADD231PS  Z8, Z0, Z20
-	VPBROADCASTD (BX)(R13*1), Z9
-	VPADDD       3392(BP), Z9, Z9
-	VCVTDQ2PS    Z9, Z9
-	VFMADD231PS  Z9, Z0, Z21
-	VPBROADCASTD (BX)(R13*2), Z10
-	VPADDD       3456(BP), Z10, Z10
-	VCVTDQ2PS    Z10, Z10
-	VFMADD231PS  Z10, Z0, Z22
-	VPBROADCASTD (BX)(R8*1), Z11
-	VPADDD       3520(BP), Z11, Z11
-	VCVTDQ2PS    Z11, Z11
-	VFMADD231PS  Z11, Z0, Z23
-	LEAQ         (BX)(R13*4), BX
-	VPBROADCASTD (BX), Z12
-	VPADDD       3584(BP), Z12, Z12
-	VCVTDQ2PS    Z12, Z12
-	VFMADD231PS  Z12, Z0, Z24
-	VPBROADCASTD (BX)(R13*1), Z13
-	VPADDD       3648(BP), Z13, Z13
-	VCVTDQ2PS    Z13, Z13
-	VFMADD231PS  Z13, Z0, Z25
-	VPBROADCASTD (BX)(R13*2), Z14
-	VPADDD       3712(BP), Z14, Z14
-	VCVTDQ2PS    Z14, Z14
-	VFMADD231PS  Z14, Z0, Z26
-	VPBROADCASTD (BX)(R8*1), Z15
-	VPADDD       3776(BP), Z15, Z15
-	VCVTDQ2PS    Z15, Z15
-	VFMADD231PS  Z15, Z0, Z27
-	LEAQ         (BX)(R13*4), BX
-	VPBROADCASTD (BX), Z4
-	VPADDD       3840(BP), Z4, Z4
-	VCVTDQ2PS    Z4, Z4
-	VFMADD231PS  Z4, Z0, Z28
-	VPBROADCASTD (BX)(R13*1), Z5
-	VPADDD       3904(BP), Z5, Z5
-	VCVTDQ2PS    Z5, Z5
-	VFMADD231PS  Z5, Z0, Z29
-	VPBROADCASTD (BX)(R13*2), Z6
-	VPADDD       3968(BP), Z6, Z6
-	VCVTDQ2PS    Z6, Z6
-	VFMADD231PS  Z6, Z0, Z30
-	VPBROADCASTD (BX)(R8*1), Z7
-	VPADDD       4032(BP), Z7, Z7
-	VCVTDQ2PS    Z7, Z7
-	VFMADD231PS  Z7, Z0, Z31
-	JMP          scale_added2
-
-scale_scaled2:
+	VMOVUPS          (R12), Z0
+	VMOVDQU32        64(R12), Z1
+	TESTB            $0x0c, (SP)
+	JNE              scale_zeros2
+	TESTL            $0x00000100, (SP)
+	JEQ              scale_plain2
 	MOVQ             R11, BX
 	MOVQ             R11, R9
 	ADDQ             240(SP), R9
@@ -2839,7 +2628,6 @@ check3:
 	JMP     ends3
 
 check_on3:
-	TESTB     $0x0c, (SP)
 	VMOVDQA64 64(R8), Z1
 	CMPQ      360(SP), $0x00
 	JNE       check_begun3
@@ -2905,84 +2693,12 @@ scale_other3:
 	JNE   scale_slot3
 
 scale_found3:
-	VMOVUPS      (R12), Z0
-	VMOVDQU32    64(R12), Z1
-	TESTB        $0x0c, (SP)
-	JNE          scale_zeros3
-	TESTL        $0x00000100, (SP)
-	JNE          scale_scaled3
-	MOVQ         R11, BX
-	LEAQ         (R13)(R13*2), R8
-	VPBROADCASTD (BX), Z4
-	VPADDD       (BP), Z4, Z4
-	VCVTDQ2PS    Z4, Z4
-	VFMADD231PS  Z4, Z0, Z16
-	VPBROADCASTD (BX)(R13*1), Z5
-	VPADDD       64(BP), Z5, Z5
-	VCVTDQ2PS    Z5, Z5
-	VFMADD231PS  Z5, Z0, Z17
-	VPBROADCASTD (BX)(R13*2), Z6
-	VPADDD       128(BP), Z6, Z6
-	VCVTDQ2PS    Z6, Z6
-	VFMADD231PS  Z6, Z0, Z18
-	VPBROADCASTD (BX)(R8*1), Z7
-	VPADDD       192(BP), Z7, Z7
-	VCVTDQ2PS    Z7, Z7
-	VFMADD231PS  Z7, Z0, Z19
-	LEAQ         (BX)(R13*4), BX
-	VPBROADCASTD (BX), Z8
-	VPADDD       256(BP), Z8, Z8
-	VCVTDQ2PS    Z8, Z8
-	VFMADD231PS  Z8, Z0, Z20
-	VPBROADCASTD (BX)(R13*1), Z9
-	VPADDD       320(BP), Z9, Z9
-	VCVTDQ2PS    Z9, Z9
-	VFMADD231PS  Z9, Z0, Z21
-	VPBROADCASTD (BX)(R13*2), Z10
-	VPADDD       384(BP), Z10, Z10
-	VCVTDQ2PS    Z10, Z10
-	VFMADD231PS  Z10, Z0, Z22
-	VPBROADCASTD (BX)(R8*1), Z11
-	VPADDD       448(BP), Z11, Z11
-	VCVTDQ2PS    Z11, Z11
-	VFMADD231PS  Z11, Z0, Z23
-	LEAQ         (BX)(R13*4), BX
-	VPBROADCASTD (BX), Z12
-	VPADDD       512(BP), Z12, Z12
-	VCVTDQ2PS    Z12, Z12
-	VFMADD231PS  Z12, Z0, Z24
-	VPBROADCASTD (BX)(R13*1), Z13
-	VPADDD       576(BP), Z13, Z13
-	VCVTDQ2PS    Z13, Z13
-	VFMADD231PS  Z13, Z0, Z25
-	VPBROADCASTD (BX)(R13*2), Z14
-	VPADDD       640(BP), Z14, Z14
-	VCVTDQ2PS    Z14, Z14
-	VFMADD231PS  Z14, Z0, Z26
-	VPBROADCASTD (BX)(R8*1), Z15
-	VPADDD       704(BP), Z15, Z15
-	VCVTDQ2PS    Z15, Z15
-	VFMADD231PS  Z15, Z0, Z27
-	LEAQ         (BX)(R13*4), BX
-	VPBROADCASTD (BX), Z4
-	VPADDD       768(BP), Z4, Z4
-	VCVTDQ2PS    Z4, Z4
-	VFMADD231PS  Z4, Z0, Z28
-	VPBROADCASTD (BX)(R13*1), Z5
-	VPADDD       832(BP), Z5, Z5
-	VCVTDQ2PS    Z5, Z5
-	VFMADD231PS  Z5, Z0, Z29
-	VPBROADCASTD (BX)(R13*2), Z6
-	VPADDD       896(BP), Z6, Z6
-	VCVTDQ2PS    Z6, Z6
-	VFMADD231PS  Z6, Z0, Z30
-	VPBROADCASTD (BX)(R8*1), Z7
-	VPADDD       960(BP), Z7, Z7
-	VCVTDQ2PS    Z7, Z7
-	VFMADD231PS  Z7, Z0, Z31
-	JMP          scale_added3
-
-scale_scaled3:
+	VMOVUPS          (R12), Z0
+	VMOVDQU32        64(R12), Z1
+	TESTB            $0x0c, (SP)
+	JNE              scale_zeros3
+	TESTL            $0x00000100, (SP)
+	JEQ              scale_plain3
 	MOVQ             R11, BX
 	MOVQ             R11, R9
 	ADDQ             240(SP), R9
