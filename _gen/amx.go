@@ -75,12 +75,20 @@ func displaced(r, rm, disp int) []byte {
 	}
 }
 
-// multiplyTiles adds the products of signed bytes of a and bytes of b, signed or
-// not, to sum.
-func (f *file) multiplyTiles(signed bool, b, a, sum int) {
-	name, pp := "TDPBSUD", vexF3
-	if signed {
-		name, pp = "TDPBSSD", vexF2
-	}
-	f.bytes(fmt.Sprintf("%s TMM%d, TMM%d, TMM%d", name, b, a, sum), nil, nil, append(vexTile(0, 0, b, pp, 0x5e), byte(3<<6|sum<<3|a))...)
+// tileProduct is what tiles hold.
+type tileProduct struct {
+	name   string
+	pp     int
+	opcode byte
+}
+
+var (
+	signedBytes   = tileProduct{"TDPBSSD", vexF2, 0x5e}
+	unsignedBytes = tileProduct{"TDPBSUD", vexF3, 0x5e} // of b
+	bfloat16Pairs = tileProduct{"TDPBF16PS", vexF3, 0x5c}
+)
+
+// multiplyTiles adds the products of a and b to sum.
+func (f *file) multiplyTiles(p tileProduct, b, a, sum int) {
+	f.bytes(fmt.Sprintf("%s TMM%d, TMM%d, TMM%d", p.name, b, a, sum), nil, nil, append(vexTile(0, 0, b, p.pp, p.opcode), byte(3<<6|sum<<3|a))...)
 }

@@ -28,9 +28,9 @@ const (
 	callShare    = 152
 	callTiles    = 160
 
-	callTileFeatures = 168
-	callFirst        = 176
-	callSegments     = 184
+	callTileBytes = 168
+	callFirst     = 176
+	callSegments  = 184
 )
 
 // Offsets of the fields of asm.Block, and its size.

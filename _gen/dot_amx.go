@@ -15,8 +15,27 @@ products of signed bytes of x and unsigned codes for each line of a tile of weig
 TDPBSSD of signed ones. The sums are int32 without saturation, as in any other order.
 
 A tile of weights is 16 lines of 8-bit codes as they lie in the panel, which is 64
-features, or 8 lines, which is 32; one of x is 64 or 32 bytes of 16 rows each. A unit
-is 16 rows by 16 columns. Its float sums stay in registers while it goes through
+features, or 8 lines, which is 32; one of x is 64 or 32 bytes of 16 rows each.
+` + amxWalk
+
+const amxPairsHead = `
+by bfloat16 x, on tiles: see package asm for the layout and the sums.
+
+Maths: TDPBF16PS adds to each float of a tile of sums, [16 rows][16 columns], the
+products of 16 pairs of bfloat16, the lower and the upper halves apart.
+
+A tile of weights is 16 lines of pairs, which is 32 features; one of x is 64 bytes of
+16 rows each. All segments end sums, and nothing corrects them: R11 is what is fetched
+soon and R13 the way to another of that.
+` + amxWalk
+
+const amxPlainHead = `
+Lines of a tile of weights are as far apart as a block has segments, DI, and R9 is 16
+times that. Entries have scales of 1. Additions of vectors, too, take subnormal numbers
+for 0, as tiles do.`
+
+const amxWalk = `
+A unit is 16 rows by 16 columns. Its float sums stay in registers while it goes through
 all segments:
 
 	for 16 rows:                          in turn i, at the same time:
@@ -93,9 +112,10 @@ const (
 	amxBlockY                          // and of Y
 	amxBlockSide                       // and of Side
 	amxToScales                        // from Side to Scales
-	amxSoon                            // what is fetched next
-	amxSoonStep                        // to another of that
-	amxShare                           // lines of both fetched with a sum
+	amxSoon                            // what is fetched next; of pairs it is in R11
+	amxSoonStep                        // to another of that; in R13
+	amxShare                           // lines of both fetched with a sum, or of pairs with each tile
+	amxKept                            // MXCSR before the kernel and, in the upper half, while it runs
 	amxQueue                           // slots: what is to be scaled, where segments end no sum
 )
 
@@ -118,24 +138,39 @@ const (
 
 func init() {
 	register(asmDir, "dot_w8_amx", "\n8-bit weights "+amxHead[1:], func(f *file) {
-		dotAMX(f, "DotW8AMX", "8-bit codes", &amx{intVNNI: &intVNNI{tiles: 1}, lines: 1})
+		f.function("DotW8AMX", "c *Call", amxDoc("DotW8AMX", "8-bit codes"))
+		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 1}).write()
 	})
 	register(asmDir, "dot_p4_amx", "\n4-bit weights, unpacked by UnpackW4AMX, "+amxHead[1:], func(f *file) {
-		dotAMX(f, "DotP4AMX", "unpacked 4-bit codes", &amx{intVNNI: &intVNNI{tiles: 1}, lines: 2, less: true})
+		f.function("DotP4AMX", "c *Call", amxDoc("DotP4AMX", "unpacked 4-bit codes"))
+		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 2, less: true}).write()
+	})
+	register(asmDir, "gemm_amx", "\nUnpacked panels of pairs, "+amxPairsHead[1:], func(f *file) {
+		f.function("GemmAMX", "c *Call", "GemmAMX adds the products of Call.Rows rows of bfloat16 and Call.Tiles unpacked panels of pairs to Y.")
+		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, pairs: true}).write()
+	})
+	register(asmDir, "gemm_bf16_amx", "\nPlain bfloat16 weights as they are packed, "+amxPairsHead[1:]+amxPlainHead, func(f *file) {
+		f.function("GemmBF16AMX", "c *Call", "GemmBF16AMX adds the products of Call.Rows rows of bfloat16 and Call.Tiles packed tiles of plain bfloat16 weights to Y.")
+		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, pairs: true, packed: true}).write()
 	})
 }
 
-// amx is an integer kernel of AMX while it is written. The walk over blocks and
-// segments is that of the kernels for VNNI.
+// amx is a kernel of AMX while it is written. The walk over blocks and segments is that
+// of the kernels for VNNI.
 type amx struct {
 	*intVNNI
 	lines int  // of 8-bit codes, for each of the panel
 	less  bool // codes are signed and less their zero point, but for pairs: Side is not read
+	pairs bool // no codes but pairs of bfloat16
+
+	packed bool // with pairs, plain weights whose lines are those of a block's segments in turn
 }
 
-func dotAMX(f *file, name, what string, k *amx) {
-	k.file = f
-	k.function(name, "c *Call", name+" adds the products of Call.Rows rows of int8 and Call.Tiles tiles of "+what+" to Y.")
+func amxDoc(name, what string) string {
+	return name + " adds the products of Call.Rows rows of int8 and Call.Tiles tiles of " + what + " to Y."
+}
+
+func (k *amx) write() {
 	k.begin()
 	k.widen()
 	k.firstSegment()
@@ -145,6 +180,9 @@ func dotAMX(f *file, name, what string, k *amx) {
 	}
 	k.JMP(operand.LabelRef("turn0"))
 	k.Label("done")
+	if k.packed {
+		k.LDMXCSR(k.scalar(amxKept))
+	}
 	k.releaseTiles()
 	k.VZEROUPPER()
 	k.RET()
@@ -155,10 +193,34 @@ func dotAMX(f *file, name, what string, k *amx) {
 
 // zeros is the kinds of zero points that sums are corrected by, in the form.
 func (k *amx) zeros() uint64 {
-	if k.less {
+	switch {
+	case k.pairs:
+		return 0
+	case k.less:
 		return formPairs
 	}
 	return formZeroMask
+}
+
+// segment makes bytes those of a segment of a block.
+func (k *amx) segment(block reg.Register, bytes reg.GPPhysical) {
+	if k.pairs {
+		k.MOVWLZX(at(block, blockFeatures), bytes.As32())
+		k.SHLQ(operand.Imm(5), bytes)
+		return
+	}
+	k.MOVL(at(block, blockLines), bytes.As32())
+	k.SHLQ(operand.Imm(uint64(5+k.lines)), bytes)
+}
+
+func (k *amx) product() tileProduct {
+	switch {
+	case k.pairs:
+		return bfloat16Pairs
+	case k.less:
+		return signedBytes
+	}
+	return unsignedBytes
 }
 
 // of is a label of a turn.
@@ -193,6 +255,23 @@ func (k *amx) beginUnit() {
 	k.move(at(c, callCount), vnniCount)
 	k.MOVQ(at(c, callBlocks), vnniBlock)
 	k.MOVQ(k.scalar(amxSegments), reg.R10)
+	k.apart()
+}
+
+// apart makes DI the distance of lines in a tile of packed weights.
+func (k *amx) apart() {
+	if k.packed {
+		k.MOVBLZX(at(vnniBlock, blockSegments), reg.EDI)
+		k.SHLL(operand.Imm(6), reg.EDI)
+	}
+}
+
+// stored is 64 in a register: the distance of rows in a tile of sums.
+func (k *amx) stored() reg.Register {
+	if k.pairs {
+		return reg.RSI
+	}
+	return reg.RDI
 }
 
 // turn makes a sum of products, scales that of three turns before, and stores that
@@ -205,7 +284,7 @@ func (k *amx) turn(turn int) {
 	k.Label(of(turn, "scale"))
 	k.convert(turn)
 	before := (turn + amxSlots - 1) % amxSlots
-	k.storeTile(before, indexed(reg.RBP, reg.RDI, 1, before*amxTile))
+	k.storeTile(before, indexed(reg.RBP, k.stored(), 1, before*amxTile))
 }
 
 // products adds those of a segment, and of further ones until a sum ends, to the
@@ -214,16 +293,24 @@ func (k *amx) products(turn int) {
 	k.zeroTile(turn)
 	k.Label(of(turn, "segment"))
 	left := reg.R8
-	k.MOVL(at(vnniBlock, blockLines), left.As32())
-	k.SHLQ(operand.Imm(uint64(5+k.lines)), left)
+	k.segment(vnniBlock, left)
+	tile := reg.RCX
+	if k.packed {
+		tile = reg.R9
+		k.MOVQ(reg.RDI, tile)
+		k.SHLQ(operand.Imm(4), tile)
+	}
 	k.Label(of(turn, "tile"))
 	for i := range 2 {
 		x, w := 4+i, 6+i
 		k.loadTile(indexed(reg.RDX, reg.RSI, 1, 0), x)
 		k.loadTile(indexed(vnniW, reg.RDI, 1, 0), w)
-		k.multiplyTiles(k.less, w, x, turn)
+		k.multiplyTiles(k.product(), w, x, turn)
+		if k.pairs {
+			k.fetchLines(of(turn, fmt.Sprintf("lines%d", i)), reg.R11, reg.R13, reg.RBX)
+		}
 		k.ADDQ(reg.RCX, reg.RDX)
-		k.ADDQ(reg.RCX, vnniW)
+		k.ADDQ(tile, vnniW)
 		k.SUBQ(reg.RCX, left)
 		if i == 0 {
 			k.JEQ(operand.LabelRef(of(turn, "multiplied")))
@@ -231,21 +318,39 @@ func (k *amx) products(turn int) {
 	}
 	k.JNE(operand.LabelRef(of(turn, "tile")))
 	k.Label(of(turn, "multiplied"))
-	k.TESTL(operand.U32(amxGoesOn), k.scalar(vnniForm))
-	k.JNE(operand.LabelRef(of(turn, "check")))
+	if !k.pairs {
+		k.TESTL(operand.U32(amxGoesOn), k.scalar(vnniForm))
+		k.JNE(operand.LabelRef(of(turn, "check")))
+	}
 	k.Label(of(turn, "ends"))
-	k.fetchSoon(turn)
+	if !k.pairs {
+		k.fetchSoon(turn)
+	}
 	k.DECL(reg.R10L)
 	k.JEQ(operand.LabelRef(of(turn, "block")))
+	if k.packed {
+		k.Comment("Back to the next segment's first line.")
+		k.MOVWLZX(at(vnniBlock, blockFeatures), reg.R8L)
+		k.IMULQ(reg.RDI, reg.R8)
+		k.SHRQ(operand.Imm(1), reg.R8)
+		k.SUBQ(reg.R8, vnniW)
+		k.ADDQ(operand.Imm(64), vnniW)
+	}
 	k.later(func() {
 		k.Label(of(turn, "block"))
+		if k.packed { // its last line
+			k.SUBQ(reg.RDI, vnniW)
+			k.ADDQ(operand.Imm(64), vnniW)
+		}
 		k.ADDQ(operand.Imm(blockSize), vnniBlock)
 		k.DECQ(k.scalar(vnniCount))
 		k.JEQ(operand.LabelRef(of(turn, "unit")))
 		k.header()
 		k.JMP(operand.LabelRef(of(turn, "scale")))
 		k.nextUnit(turn)
-		k.check(turn)
+		if !k.pairs {
+			k.check(turn)
+		}
 	})
 }
 
@@ -253,6 +358,7 @@ func (k *amx) products(turn int) {
 func (k *amx) header() {
 	k.ADDQ(k.scalar(amxHeader), vnniW)
 	k.MOVBLZX(at(vnniBlock, blockSegments), reg.R10L)
+	k.apart()
 }
 
 // nextUnit goes to the rows' next tile, or to the next rows, if there are any.
@@ -283,19 +389,24 @@ func (k *amx) nextUnit(turn int) {
 // fetchSoon asks for some lines of what is unpacked next, while products are made:
 // all at once would keep the core waiting.
 func (k *amx) fetchSoon(turn int) {
-	k.MOVQ(k.scalar(amxShare), reg.R8)
-	k.TESTQ(reg.R8, reg.R8)
-	k.JEQ(operand.LabelRef(of(turn, "fetched")))
 	k.MOVQ(k.scalar(amxSoon), reg.R9)
 	k.MOVQ(k.scalar(amxSoonStep), reg.RBX)
-	k.Label(of(turn, "fetch"))
-	k.PREFETCHT1(at(reg.R9, 0))
-	k.PREFETCHT1(indexed(reg.R9, reg.RBX, 1, 0))
-	k.ADDQ(operand.Imm(64), reg.R9)
-	k.DECQ(reg.R8)
-	k.JNE(operand.LabelRef(of(turn, "fetch")))
+	k.fetchLines(of(turn, "fetch"), reg.R9, reg.RBX, reg.R8)
 	k.MOVQ(reg.R9, k.scalar(amxSoon))
-	k.Label(of(turn, "fetched"))
+}
+
+// fetchLines asks for a share of lines from soon on, and step behind.
+func (k *amx) fetchLines(label string, soon, step, left reg.GPPhysical) {
+	k.MOVQ(k.scalar(amxShare), left)
+	k.TESTQ(left, left)
+	k.JEQ(operand.LabelRef(label + "_done"))
+	k.Label(label)
+	k.PREFETCHT1(at(soon, 0))
+	k.PREFETCHT1(indexed(soon, step, 1, 0))
+	k.ADDQ(operand.Imm(64), soon)
+	k.DECQ(left)
+	k.JNE(operand.LabelRef(label))
+	k.Label(label + "_done")
 }
 
 // check notes where the scales of a sum that ends are; of a segment that ends none

@@ -10,7 +10,11 @@ func (k *amx) begin() {
 	k.frame = k.AllocLocal(amxFrame)
 	c, r := reg.RBX, reg.R8
 	k.Load(k.Param("c"), c)
-	k.form(c)
+	if k.pairs {
+		k.unscaled()
+	} else {
+		k.form(c)
+	}
 	k.MOVQ(k.scalar(vnniScaleBytes), r)
 	k.ADDQ(k.scalar(vnniZeroBytes), r)
 	k.MOVQ(r, k.scalar(amxHeader))
@@ -24,13 +28,15 @@ func (k *amx) begin() {
 		k.SHLQ(operand.Imm(4), r)
 		k.MOVQ(r, k.scalar(s.at))
 	}
-	k.MOVQ(at(c, callScales), r)
-	k.SUBQ(at(c, callSide), r)
-	k.MOVQ(r, k.scalar(amxToScales))
+	if !k.pairs {
+		k.MOVQ(at(c, callScales), r)
+		k.SUBQ(at(c, callSide), r)
+		k.MOVQ(r, k.scalar(amxToScales))
+	}
 	k.MOVQ(at(c, callSpare), reg.RBP)
 
 	k.Comment("Palette 1. Tiles of weights have a line for four bytes of a row of x.")
-	k.MOVQ(at(c, callTileFeatures), reg.RSI)
+	k.MOVQ(at(c, callTileBytes), reg.RSI)
 	k.VPXORD(zmm[0], zmm[0], zmm[0])
 	k.VMOVDQU64(zmm[0], at(reg.RBP, amxConfig))
 	k.MOVB(operand.Imm(1), at(reg.RBP, amxConfig))
@@ -49,6 +55,22 @@ func (k *amx) begin() {
 	}
 	k.loadTileConfig(at(reg.RBP, amxConfig))
 	k.SHLL(operand.Imm(6), reg.ECX)
+}
+
+// unscaled is form for pairs: headers have scales of float32 or, with packed lines, nothing.
+func (k *amx) unscaled() {
+	k.MOVQ(operand.I32(0), k.scalar(vnniForm))
+	k.MOVQ(operand.I32(0), k.scalar(vnniZeroBytes))
+	k.MOVQ(operand.I32(0), k.scalar(vnniZeroStep))
+	header := uint64(4 * 64)
+	if k.packed {
+		header = 0
+	}
+	k.MOVQ(operand.I32(64), k.scalar(vnniScaleStep))
+	k.MOVQ(operand.I32(header), k.scalar(vnniScaleBytes))
+	if k.packed {
+		k.withoutSubnormals(k.scalar(amxKept), k.scalar(amxKept).Offset(4), reg.R8)
+	}
 }
 
 // widen writes the entries of all segments, and counts the sums of a unit.
@@ -73,24 +95,32 @@ func (k *amx) widen() {
 	k.MOVBLZX(at(vnniBlock, blockEnds), ends)
 	k.MOVBLZX(at(vnniBlock, blockSegments), segments.As32())
 	k.Label("widen_segment")
-	k.SHRL(operand.Imm(1), ends)
-	k.JCC(operand.LabelRef("widen_on"))
+	if !k.pairs {
+		k.SHRL(operand.Imm(1), ends)
+		k.JCC(operand.LabelRef("widen_on"))
+	}
 	k.INCQ(k.scalar(amxSums))
 	k.Label("widen_counted")
-	k.loadScales("widen_", scale, zmm[:1])
+	if k.packed {
+		k.MOVL(operand.U32(0x3f800000), reg.R8L)
+		k.VPBROADCASTD(reg.R8L, zmm[0])
+	} else {
+		k.loadScales("widen_", scale, zmm[:1])
+	}
 	k.VMOVUPS(zmm[0], at(entry, 0))
-	k.TESTB(operand.Imm(k.zeros()), k.scalar(vnniForm))
-	k.JNE(operand.LabelRef("widen_zeros"))
+	if !k.pairs {
+		k.TESTB(operand.Imm(k.zeros()), k.scalar(vnniForm))
+		k.JNE(operand.LabelRef("widen_zeros"))
+	}
 	k.Label("widened")
 	k.ADDQ(k.scalar(vnniScaleStep), scale)
 	k.ADDQ(k.scalar(vnniZeroStep), zero)
 	k.ADDQ(operand.I32(entryBytes), entry)
 	k.DECQ(segments)
 	k.JNE(operand.LabelRef("widen_segment"))
-	k.MOVL(at(vnniBlock, blockLines), reg.R8L)
+	k.segment(vnniBlock, reg.R8)
 	k.MOVBLZX(at(vnniBlock, blockSegments), segments.As32())
 	k.IMULQ(segments, reg.R8)
-	k.SHLQ(operand.Imm(uint64(5+k.lines)), reg.R8)
 	k.ADDQ(k.scalar(amxHeader), start)
 	k.ADDQ(reg.R8, start)
 	k.ADDQ(operand.Imm(blockSize), vnniBlock)
@@ -111,6 +141,9 @@ func (k *amx) widen() {
 		}
 		k.MOVL(operand.U32(15), ends)
 		k.JMP(operand.LabelRef("widen_segment"))
+		if k.pairs {
+			return
+		}
 		k.Label("widen_on")
 		k.ORL(operand.U32(amxGoesOn), k.scalar(vnniForm))
 		k.JMP(operand.LabelRef("widen_counted"))
@@ -131,9 +164,13 @@ func (k *amx) widen() {
 func (k *amx) firstSegment() {
 	c, first, segments := reg.RBX, reg.R8, reg.R9
 	k.MOVQ(at(c, callBlocks), vnniBlock)
-	k.MOVL(at(vnniBlock, blockLines), first.As32())
-	k.IMULQ(at(c, callFirst), first)
-	k.SHLQ(operand.Imm(uint64(5+k.lines)), first)
+	if k.packed {
+		k.MOVQ(at(c, callFirst), first)
+		k.SHLQ(operand.Imm(6), first)
+	} else {
+		k.segment(vnniBlock, first)
+		k.IMULQ(at(c, callFirst), first)
+	}
 	k.ADDQ(k.scalar(amxHeader), first)
 	k.MOVQ(first, k.scalar(amxFirst))
 	k.MOVQ(at(c, callSegments), segments)
@@ -155,8 +192,15 @@ func (k *amx) beginWalks() {
 		k.move(at(c, s.field), s.at)
 	}
 	k.ORL(operand.U32(amxFilling), k.scalar(vnniForm))
-	k.MOVL(operand.U32(64), reg.EDI)
-	k.MOVQ(at(c, callSStep), vnniSideStep)
+	if !k.packed {
+		k.MOVL(operand.U32(64), reg.EDI)
+	}
+	if k.pairs {
+		k.MOVQ(at(c, callSoon), reg.R11)
+		k.MOVQ(at(c, callSoonStep), reg.R13)
+	} else {
+		k.MOVQ(at(c, callSStep), vnniSideStep)
+	}
 	k.LEAQ(at(reg.RBP, amxEntries), reg.R8)
 	k.MOVQ(reg.R8, k.scalar(amxEntry))
 	for turn := range amxSlots {

@@ -30,6 +30,9 @@ func (k *amx) convert(turn int) {
 	s := (turn + 1) % amxSlots // three turns before, and the one that comes next
 	label := func(name string) string { return of(turn, "scale_"+name) }
 	other := uint32(k.zeros()) | vnniScaled | amxGoesOn | amxFilling
+	if k.pairs {
+		other = amxFilling
+	}
 	k.TESTL(operand.U32(other), k.scalar(vnniForm))
 	k.JNE(operand.LabelRef(label("other")))
 	k.Label(label("plain"))
@@ -37,7 +40,9 @@ func (k *amx) convert(turn int) {
 	k.add(s, false, false)
 	k.Label(label("added"))
 	k.ADDQ(operand.I32(entryBytes), reg.R12)
-	k.ADDQ(operand.Imm(4), vnniSide)
+	if !k.pairs {
+		k.ADDQ(operand.Imm(4), vnniSide)
+	}
 	k.DECQ(reg.R15)
 	k.JEQ(operand.LabelRef(label("unit")))
 	k.Label(label("on"))
@@ -45,6 +50,10 @@ func (k *amx) convert(turn int) {
 		k.Label(label("other"))
 		k.TESTL(operand.U32(amxFilling), k.scalar(vnniForm))
 		k.JNE(operand.LabelRef(label("fill")))
+		if k.pairs {
+			k.nextScaled(label)
+			return
+		}
 		k.TESTL(operand.U32(amxGoesOn), k.scalar(vnniForm))
 		k.JNE(operand.LabelRef(label("slot")))
 		k.Label(label("found"))
@@ -97,7 +106,7 @@ func (k *amx) nextScaled(label func(string) string) {
 	k.MOVQ(k.scalar(vnniYStep), reg.R8)
 	k.rowsOf(y, reg.R8, c, func(row int, m operand.Mem) { k.VMOVUPS(zmm[16+row], m) })
 	k.ADDQ(operand.Imm(64), k.scalar(amxY))
-	k.MOVQ(k.scalar(amxScaleSide), vnniSide)
+	k.firstSide()
 	k.DECQ(k.scalar(amxScaleTiles))
 	k.JNE(operand.LabelRef(label("next")))
 	k.SUBQ(operand.Imm(16), k.scalar(amxScaleLeft))
@@ -112,13 +121,20 @@ func (k *amx) nextScaled(label func(string) string) {
 	k.Label(label("first"))
 	k.MOVQ(k.scalar(amxRowY), y)
 	k.MOVQ(y, k.scalar(amxY))
-	k.MOVQ(k.scalar(amxScaleSide), vnniSide)
+	k.firstSide()
 	k.LEAQ(at(reg.RBP, amxEntries), reg.R12)
 	k.Label(label("next"))
 	k.MOVQ(k.scalar(amxY), y)
 	k.MOVQ(k.scalar(amxSums), reg.R15)
 	k.rowsOf(y, reg.R8, c, func(row int, m operand.Mem) { k.VMOVUPS(m, zmm[16+row]) })
 	k.JMP(operand.LabelRef(label("on")))
+}
+
+// firstSide goes back to Side of the first segment.
+func (k *amx) firstSide() {
+	if !k.pairs {
+		k.MOVQ(k.scalar(amxScaleSide), vnniSide)
+	}
 }
 
 // add corrects the sums of a turn, with the zeros in Z1 where they are not one for all,
@@ -131,6 +147,12 @@ func (k *amx) add(s int, zeros, scaled bool) {
 	if scaled {
 		k.MOVQ(vnniSide, scale)
 		k.ADDQ(k.scalar(amxToScales), scale)
+	}
+	if k.pairs {
+		for row := range 16 {
+			k.VFMADD231PS(k.sums(s, row), zmm[0], zmm[16+row])
+		}
+		return
 	}
 	one := func(row int, m, toScale operand.Mem) {
 		z := zmm[4+row%12]

@@ -13,29 +13,32 @@ type gemvFMA struct {
 	exactFMA
 	perLine  int // features
 	scaled   bool
-	together int // segments of four whose sums run at once: 4 or 2
+	together int  // segments of four whose sums run at once: 4 or 2
+	turn     int  // lines of a segment that four and one add
+	between  bool // four fetches, a line before it adds one: many at once keep others waiting
 
 	once   func()                                                 // constants; exAny points at the Call
 	block  func()                                                 // what each block's header gives; exW points at it
 	ahead  func() reg.Register                                    // holds Call.Ahead while four segments are added
 	clear  func()                                                 // the sums of segments that run at once
-	four   func(x func(s, i int) operand.Mem)                     // adds line s, at exW + 64s, to sum s
+	four   func(x func(s, i int) operand.Mem)                     // adds lines of each segment s, the first at exW + 64s, to sum s
 	rest   func()                                                 // before those of four segments that do not run with the first ones; exAny is free
 	sum    func(s, h int) reg.VecPhysical                         // one of these sums; the first three vectors are taken
 	fewer  func()                                                 // before fewer segments; exXBytes is free from here on
 	begin1 func()                                                 // before one of fewer segments
-	one    func(x func(i int) operand.Mem, sum []reg.VecPhysical) // adds the line at exW; exAny is taken
+	one    func(x func(i int) operand.Mem, sum []reg.VecPhysical) // adds the line at exW, and further ones, which lie exAny bytes apart; exW goes to the last
 	single []reg.VecPhysical                                      // the sum of one
 	end1   func()                                                 // after one of fewer segments; exAny is free
 	last   func()                                                 // after the last of them, and of those after rest
 	fix    func(y reg.VecPhysical)                                // puts the columns of a sum in order
+	end    func()                                                 // before the kernel returns
 }
 
 // gemv is a kernel with what most have.
 func gemv(f *file, vectors []reg.VecPhysical, perLine int) *gemvFMA {
-	k := &gemvFMA{exactFMA: exactFMA{f, vectors}, perLine: perLine, together: 4}
+	k := &gemvFMA{exactFMA: exactFMA{f, vectors}, perLine: perLine, together: 4, turn: 1}
 	nothing := func() {}
-	k.once, k.block, k.rest, k.fewer, k.begin1, k.end1, k.last = nothing, nothing, nothing, nothing, nothing, nothing, nothing
+	k.once, k.block, k.rest, k.fewer, k.begin1, k.end1, k.last, k.end = nothing, nothing, nothing, nothing, nothing, nothing, nothing, nothing
 	k.fix = func(reg.VecPhysical) {}
 	sums := vectors[len(vectors)-4*len(k.parts()):]
 	k.clear = func() {
@@ -74,7 +77,7 @@ func (k *gemvFMA) aheadIn(r reg.GPPhysical) {
 	k.ahead = func() reg.Register { return r }
 }
 
-func (k gemvFMA) write(name string, doc ...string) {
+func (k *gemvFMA) write(name string, doc ...string) {
 	k.function(name, "c *Call", doc...)
 	k.begin()
 	k.Label("block")
@@ -94,6 +97,7 @@ func (k gemvFMA) write(name string, doc ...string) {
 	k.ADDQ(operand.Imm(blockSize), exBlock)
 	k.DECQ(exCount)
 	k.JNE(operand.LabelRef("block"))
+	k.end()
 	k.VZEROUPPER()
 	k.RET()
 	k.fewerSegments()
@@ -107,7 +111,7 @@ func log2(n int) uint64 {
 	return l
 }
 
-func (k gemvFMA) begin() {
+func (k *gemvFMA) begin() {
 	k.Load(k.Param("c"), exAny)
 	k.MOVQ(at(exAny, callW), exW)
 	k.MOVQ(at(exAny, callX), exX)
@@ -126,7 +130,9 @@ func (k gemvFMA) fourSegments() {
 	ahead := k.ahead()
 	k.fourLines("four", func() {
 		for s := range 4 {
-			k.PREFETCHT0(indexed(exW, ahead, 1, 64*s))
+			if !k.between {
+				k.PREFETCHT0(indexed(exW, ahead, 1, 64*s))
+			}
 		}
 	})
 	if k.together == 4 {
@@ -164,10 +170,24 @@ func (k gemvFMA) fourLines(label string, fetch func()) {
 		}
 		return indexed(exX, exXBytes, s, 4*i)
 	})
-	k.ADDQ(operand.I32(256), exW)
-	k.ADDQ(operand.Imm(uint64(4*k.perLine)), exX)
-	k.DECQ(exLines)
+	k.ADDQ(operand.I32(uint64(256*k.turn)), exW)
+	k.nextLines(label)
+}
+
+// nextLines moves x on and goes to label if lines are left.
+func (k gemvFMA) nextLines(label string) {
+	k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), exX)
+	k.lessLines(k.turn)
 	k.JNE(operand.LabelRef(label))
+}
+
+// lessLines counts lines, and leaves the flags of those that are left.
+func (k exactFMA) lessLines(n int) {
+	if n == 1 {
+		k.DECQ(exLines)
+		return
+	}
+	k.SUBQ(operand.Imm(uint64(n)), exLines)
 }
 
 // fourSums adds the sums that ran at once, from those of segment first on, to
@@ -222,9 +242,7 @@ func (k gemvFMA) fewerSegments() {
 	k.Label("one")
 	k.one(func(i int) operand.Mem { return at(exX, 4*i) }, k.single)
 	k.ADDQ(step, exW)
-	k.ADDQ(operand.Imm(uint64(4*k.perLine)), exX)
-	k.DECQ(exLines)
-	k.JNE(operand.LabelRef("one"))
+	k.nextLines("one")
 	add := func(form int) {
 		for _, h := range k.parts() {
 			k.fix(k.single[h])

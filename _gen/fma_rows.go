@@ -15,6 +15,7 @@ type rowsFMA struct {
 	exactFMA
 	rows, together int
 	perLine        int // features
+	turn           int // lines of a segment that line adds
 	scaled         bool
 
 	sums  []reg.VecPhysical // [segments][rows][parts]
@@ -26,18 +27,19 @@ type rowsFMA struct {
 	// row 1, exAny is the bytes of a segment of x, and three is three times that.
 	x2, three reg.GPPhysical
 
-	once    func()                    // constants; exAny points at the Call
-	segment func(label string, s int) // before segment s of those that go together; scaled kernels only
-	line    func(segments []rowsSegment)
-	fix     func(y reg.VecPhysical) // puts the columns of a sum in order
+	once    func()                       // constants; exAny points at the Call
+	segment func(label string, s int)    // before segment s of those that go together; scaled kernels only
+	line    func(segments []rowsSegment) // adds lines of each, the first at exW; of several, exW goes to the last
+	fix     func(y reg.VecPhysical)      // puts the columns of a sum in order
+	end     func()                       // before the kernel returns
 
 	slots operand.Mem // where scaled kernels keep what they have no register for
 }
 
 // rowsKernel is a kernel with what all have.
 func rowsKernel(f *file, vectors []reg.VecPhysical, rows, together, perLine int, scaled bool) *rowsFMA {
-	k := &rowsFMA{exactFMA: exactFMA{f, vectors}, rows: rows, together: max(1, together), perLine: perLine, scaled: scaled}
-	k.fix, k.once = func(reg.VecPhysical) {}, func() {}
+	k := &rowsFMA{exactFMA: exactFMA{f, vectors}, rows: rows, together: max(1, together), perLine: perLine, turn: 1, scaled: scaled}
+	k.fix, k.once, k.end = func(reg.VecPhysical) {}, func() {}, func() {}
 	if k.wide() {
 		k.sums, k.scale, k.three = vectors[20:], vectors[3:4], exFrame
 	} else {
@@ -198,6 +200,7 @@ func (k *rowsFMA) write(name string, doc ...string) {
 	k.ADDQ(operand.Imm(blockSize), exBlock)
 	k.DECQ(exCount)
 	k.JNE(operand.LabelRef("block"))
+	k.end()
 	k.VZEROUPPER()
 	k.RET()
 }
@@ -259,9 +262,11 @@ func (k *rowsFMA) group(label string, n int) {
 	k.Label(label + "_line")
 	var segments []rowsSegment
 	for s := range n {
-		if k.wide() {
+		switch {
+		case k.turn > 1: // line does so
+		case k.wide():
 			k.PREFETCHT1(at(rowsAhead, 64*s))
-		} else {
+		default:
 			k.PREFETCHT0(indexed(exW, rowsAhead, 1, 64*s))
 		}
 		segments = append(segments, rowsSegment{
@@ -272,18 +277,18 @@ func (k *rowsFMA) group(label string, n int) {
 	}
 	k.line(segments)
 	if k.wide() {
-		k.ADDQ(operand.I32(uint64(64*n)), rowsAhead)
+		k.ADDQ(operand.I32(uint64(64*n*k.turn)), rowsAhead)
 	}
 	if n == 4 { // all of the block
 		k.ADDQ(operand.I32(4*64), exW)
 	} else {
 		k.ADDQ(rowsStep, exW)
 	}
-	k.ADDQ(operand.Imm(uint64(4*k.perLine)), exX)
+	k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), exX)
 	if n > 1 || k.rows > k.near() {
-		k.ADDQ(operand.Imm(uint64(4*k.perLine)), x2)
+		k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), x2)
 	}
-	k.DECQ(exLines)
+	k.lessLines(k.turn)
 	k.JNE(operand.LabelRef(label + "_line"))
 	switch n {
 	case 2:

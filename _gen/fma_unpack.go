@@ -15,6 +15,7 @@ var (
 	unpackStep  = reg.RDX // between lines of a segment
 	unpackZero  = reg.R10 // next zero points
 	unpackFirst = reg.R11 // first line of the segment
+	unpackSoon  = reg.RBX // what is fetched next, where the kernel fetches
 )
 
 const unpackRegisters = `
@@ -30,6 +31,21 @@ type unpackFMA struct {
 	once    func()                                              // constants; exAny points at the Call
 	segment func()                                              // before a segment's lines; nil: nothing
 	line    func(h int, w operand.Mem) []func() reg.VecPhysical // weights of half h, one feature after the other
+	tiles   bool                                                // it fetches half as many lines as it unpacks, from Call.Soon on, and takes Call.First and Call.Segments
+}
+
+// some goes to the first of the segments that the Call names, if it names some.
+func (k unpackFMA) some() {
+	k.Load(k.Param("c"), exLines)
+	k.CMPQ(at(exLines, callSegments), operand.Imm(0))
+	k.JEQ(operand.LabelRef("all"))
+	k.MOVQ(at(exLines, callSegments), exLeft)
+	k.MOVQ(at(exLines, callFirst), exLines)
+	k.SHLQ(operand.Imm(4), exLines)
+	k.ADDQ(exLines, unpackZero)
+	k.SHLQ(operand.Imm(2), exLines)
+	k.ADDQ(exLines, unpackFirst)
+	k.Label("all")
 }
 
 func (k unpackFMA) write(name string, doc ...string) {
@@ -43,6 +59,9 @@ func (k unpackFMA) write(name string, doc ...string) {
 	k.MOVQ(at(exAny, callW), exW)
 	k.MOVQ(at(exAny, callBlocks), exBlock)
 	k.MOVQ(at(exAny, callCount), exCount)
+	if k.tiles {
+		k.MOVQ(at(exAny, callSoon), unpackSoon)
+	}
 	if k.scaled {
 		k.header()
 	}
@@ -56,6 +75,12 @@ func (k unpackFMA) write(name string, doc ...string) {
 
 	k.Label("block")
 	scales := func(form int) {
+		if k.tiles {
+			k.Load(k.Param("c"), exAny)
+			k.MOVQ(at(exAny, callFirst), exAny)
+			k.SHLQ(operand.Imm(log2(scaleBytes(form))), exAny)
+			k.ADDQ(exAny, exScale)
+		}
 		for s := range 4 {
 			for _, h := range k.parts() {
 				y := one
@@ -80,6 +105,9 @@ func (k unpackFMA) write(name string, doc ...string) {
 	k.MOVQ(exLeft, unpackStep)
 	k.SHLQ(operand.Imm(6), unpackStep)
 	k.MOVQ(exW, unpackFirst)
+	if k.tiles {
+		k.some()
+	}
 
 	k.Label("segment")
 	k.MOVQ(unpackFirst, exW)
@@ -88,6 +116,10 @@ func (k unpackFMA) write(name string, doc ...string) {
 		k.segment()
 	}
 	k.Label("line")
+	if k.tiles { // each line twice
+		k.PREFETCHT1(at(unpackSoon, 0))
+		k.ADDQ(operand.Imm(32), unpackSoon)
+	}
 	features := 0
 	for _, h := range k.parts() {
 		weights := k.line(h, at(exW, k.part()*h))

@@ -2,7 +2,10 @@ package main
 
 import "github.com/mmcloughlin/avo/reg"
 
-const peakFloat = "float32 and bfloat16 products from registers, as many as a processor does in a\ntime.\n\nMaths: none; every register holds 0.\n"
+const (
+	peakFloat  = peakFloats + "every register holds 0.\n"
+	peakFloats = "float32 and bfloat16 products from registers, as many as a processor does in a\ntime.\n\nMaths: none; "
+)
 
 func init() {
 	peakLoop("float_fma", "FloatFMA", peakFloat, peakY, "vfmadd231ps ymm: 8 products each", func(f *file, sum, a, b reg.VecPhysical) {

@@ -39,10 +39,31 @@ func init() {
 	peakLoop("int8_avx2", "Int8AVX2", peakInt8, peakY, "vpmaddubsw ymm: 32 products each", func(f *file, sum, a, b reg.VecPhysical) {
 		f.VPMADDUBSW(b, a, sum)
 	})
-	register(peakDir, "int8_amx", peakInt8s+`every tile holds 0.
+	peakTiles("int8_amx", "Int8AMX", peakInt8s, "tdpbssd: 16384 products each", signedBytes)
+	peakTiles("float_amx", "FloatAMX", peakFloats, "tdpbf16ps: 8192 products each", bfloat16Pairs)
+	register(peakDir, "int8pair_avx2", peakInt8+peakPairs, func(f *file) {
+		f.function("Int8PairAVX2", "n uintptr", "Int8PairAVX2 does 12n times vpmaddubsw and vpmaddwd ymm: 32 products for each two.")
+		f.peakBegin(peakY)
+		for range peakRounds {
+			for i := range 6 {
+				f.VPMADDUBSW(peakY[12], peakY[13], peakY[i])
+			}
+			for i := range 6 {
+				f.VPMADDWD(peakY[12], peakY[i], peakY[6+i])
+			}
+		}
+		f.peakEnd()
+		f.VZEROUPPER()
+		f.RET()
+	})
+}
+
+// peakTiles makes the file of a function of tiles.
+func peakTiles(name, symbol, head, what string, product tileProduct) {
+	register(peakDir, name, head+`every tile holds 0.
 Registers: TMM0 to TMM3 sums, TMM4 to TMM7 factors, CX turns left, SP the
 configuration of tiles: palette 1, 16 rows of 64 bytes.`, func(f *file) {
-		f.function("Int8AMX", "n uintptr", "Int8AMX does 24n times tdpbssd: 16384 products each.")
+		f.function(symbol, "n uintptr", symbol+" does 24n times "+what+".")
 		config := f.AllocLocal(64)
 		f.Load(f.Param("n"), reg.RCX)
 		f.VPXOR(reg.Y0, reg.Y0, reg.Y0)
@@ -60,25 +81,10 @@ configuration of tiles: palette 1, 16 rows of 64 bytes.`, func(f *file) {
 		}
 		f.Label("turn")
 		for i := range peakRounds * peakChains {
-			f.multiplyTiles(true, 6+i%2, 4+i/2%2, i%4)
+			f.multiplyTiles(product, 6+i%2, 4+i/2%2, i%4)
 		}
 		f.peakEnd()
 		f.releaseTiles()
-		f.VZEROUPPER()
-		f.RET()
-	})
-	register(peakDir, "int8pair_avx2", peakInt8+peakPairs, func(f *file) {
-		f.function("Int8PairAVX2", "n uintptr", "Int8PairAVX2 does 12n times vpmaddubsw and vpmaddwd ymm: 32 products for each two.")
-		f.peakBegin(peakY)
-		for range peakRounds {
-			for i := range 6 {
-				f.VPMADDUBSW(peakY[12], peakY[13], peakY[i])
-			}
-			for i := range 6 {
-				f.VPMADDWD(peakY[12], peakY[i], peakY[6+i])
-			}
-		}
-		f.peakEnd()
 		f.VZEROUPPER()
 		f.RET()
 	})

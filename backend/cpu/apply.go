@@ -32,7 +32,8 @@ type call struct {
 type kernelRun struct {
 	asm.Call
 	asm.Output
-	_ [64]byte
+	asm.Block // some segments of one
+	_         [64]byte
 }
 
 // The least work, in features prepared and in products, that is worth waking
@@ -66,8 +67,8 @@ func (c *call) Do(worker, chunk int) {
 		m, i := chunk/len(c.l.fronts), chunk%len(c.l.fronts)
 		f, row := c.l.fronts[i], c.prepared[m*c.l.stride+c.l.at[i]:]
 		f.prepare(row, c.x[m*c.xStep:], c.scratchOf(worker))
-		if f.tileFeatures > 0 && c.rows >= leastTiled(f.tileFeatures) {
-			toTiles(c.tiles[c.tilesAt(i):], row[:f.width], m, f.tileFeatures)
+		if f.tileFeatures > 0 && c.rows >= f.leastTiled {
+			f.toTiles(c.tiles[c.tilesAt(i):], row, m)
 		}
 		return
 	}
@@ -86,14 +87,15 @@ func (c *call) row(p *part, m int) []byte { return c.prepared[m*c.l.stride+c.l.a
 // tilesAt is where a front's tiles begin.
 func (c *call) tilesAt(front int) (at int) {
 	for _, f := range c.l.fronts[:front] {
-		at += f.tiles()
+		at += f.tiles
 	}
 	return at * tiledRows(c.rows)
 }
 
 // tilesOf is the tiles for a part from row m, the first of a tile, and a feature on.
 func (c *call) tilesOf(p *part, m, feature int) unsafe.Pointer {
-	return unsafe.Pointer(&c.tiles[c.tilesAt(p.front)+m*c.l.fronts[p.front].width+feature*asm.TileRows])
+	f := c.l.fronts[p.front]
+	return unsafe.Pointer(&c.tiles[c.tilesAt(p.front)+m*f.tiles+feature*f.tiles/f.width*asm.TileRows])
 }
 
 // put adds the bias and stores one output, rounded once.

@@ -18,6 +18,7 @@ type front struct {
 	k      int
 	act    int // activation groups, 0 without codes
 	values rows.Values
+	halves *rows.Halves // of exact rows in tiles; nil: those of codes
 
 	order     []int32 // of the features; nil: as x has them
 	transform *quant.Transform
@@ -33,7 +34,9 @@ type rowShape struct {
 	scales       int  // how many: none, one, or one for each segment
 	perRow       bool // there is one, which the sums of the row are multiplied with
 	row          int  // of all
-	tileFeatures int  // of the tiles in which the values stand, too; 0: none
+	leastTiled   int  // rows from which the values stand in tiles, too, of so many features
+	tileFeatures int  // 0: never
+	tiles        int  // of the row's values in tiles
 }
 
 // shapeOfRow is the rowShape for a Spec and a panel, or nil for the kernels in
@@ -49,15 +52,15 @@ func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
 		}
 	}
 	r.row = align(r.width * valuesOf(s, p).Size())
+	if p != nil && p.tileFeatures > 0 {
+		r.leastTiled, r.tileFeatures, r.tiles = p.leastTiled(), p.tileFeatures, r.width*p.tileValue()
+	}
 	if s.Recipe.Kind == quant.Exact {
 		if tamed(s, p) {
 			r.scales, r.scalesAt, r.perRow = 1, r.row, true
 			r.row += align(4)
 		}
 		return r
-	}
-	if p != nil {
-		r.tileFeatures = p.tileFeatures
 	}
 	if p != nil && p.kind == bytePanel {
 		r.sideAt = r.row
@@ -70,14 +73,6 @@ func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
 	r.scalesAt = r.row
 	r.row += align(r.scales * 4)
 	return r
-}
-
-// tiles is the bytes of a row's values in tiles.
-func (r *rowShape) tiles() int {
-	if r.tileFeatures == 0 {
-		return 0
-	}
-	return r.width
 }
 
 func valuesOf(s *backend.Spec, p *panel) rows.Values {
@@ -127,6 +122,10 @@ func newFront(mem []byte, at *layout, s *backend.Spec, p *panel, isa rows.ISA) (
 	} else {
 		form.Zeros, form.Zero = p.form.Zeros(), int32(p.zero)
 		form.Swapped = p.kind == pairPanel && p.bits == 4
+		if p.kind == tilePanel {
+			order := rows.HalvesOf(p.bits)
+			f.halves = &order
+		}
 		for _, e := range p.pieces {
 			form.Segments = append(form.Segments, rows.Segment{Lo: e.lo, Hi: e.hi, At: e.at})
 		}
@@ -159,7 +158,11 @@ func (f *front) prepare(dst, x, scratch []byte) {
 	switch f.values {
 	case rows.Float32:
 		f.plan.Row(to, x, scratch)
-		if f.scales > 0 {
+		switch {
+		case f.scales == 0:
+		case f.halves != nil:
+			f.rowScales(dst)[0] = f.tameTiles(f.floats(dst))
+		default:
 			f.rowScales(dst)[0] = tame(f.floats(dst))
 		}
 		return
@@ -198,7 +201,7 @@ func tame(x []float32) (scale float32) {
 	for _, v := range x {
 		top = max(top, math.Float32bits(v)&^(1<<31))
 	}
-	if top < hugeBits || top >= infBits {
+	if !huge(top) {
 		return 1
 	}
 	for i := range x {
@@ -206,3 +209,6 @@ func tame(x []float32) (scale float32) {
 	}
 	return 1 / shrink
 }
+
+// huge says that a row whose largest magnitude has these bits is to be tamed.
+func huge(top uint32) bool { return top >= hugeBits && top < infBits }

@@ -118,7 +118,7 @@ func TestGoldenBitsOfUnits(t *testing.T) {
 
 func (b *bench) testGoldenBitsOfUnit(u *unit) {
 	b.table = tableOf([]*unit{u})[:len(tableOf([]*unit{u}))-len(plainGo)]
-	if u.pairs {
+	if u.pairsAlone() {
 		testGoldenBits(b, goldenPairs)
 	} else {
 		testGoldenBits(b, goldenPanels)

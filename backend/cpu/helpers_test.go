@@ -73,7 +73,12 @@ func open(t testing.TB, o backend.OpenOptions) *bench {
 }
 
 // pairs says that the kernels under test take bfloat16 x alone.
-func (b *bench) pairs() bool { return b.table[0].unit != nil && b.table[0].unit.pairs }
+func (b *bench) pairs() bool { return b.table[0].unit.pairsAlone() }
+
+// pairsAlone says that a unit does nothing else.
+func (u *unit) pairsAlone() bool {
+	return u != nil && u.exact.kind.pairs() && !u.four.is && !u.eight.is
+}
 
 // x is the type of x of tests that need only one.
 func (b *bench) x() dtype.DType {

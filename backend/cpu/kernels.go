@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/internal/peak"
 	"github.com/bitlane/bitlane/quant"
@@ -23,7 +24,7 @@ var kernels = tableOf(ordered(units, tuningOf(peak.ThisCore())))
 func ordered(units []*unit, t *tuned) []*unit {
 	units = slices.Clone(units)
 	for i := 1; i < len(units) && t.floatsFirst; i++ {
-		if u := units[i]; units[i-1].pairs && u.exact && !u.pairs {
+		if u := units[i]; units[i-1].exact == (offer{true, pairPanel}) && u.exact == (offer{true, floatPanel}) {
 			units[i-1], units[i] = u, units[i-1]
 			break
 		}
@@ -43,9 +44,9 @@ func tableOf(units []*unit) (all []*kernel) {
 		add("w8g_a8", u.eight.is, kernel{act: int8Codes, least: 5, most: 8})
 		add("w4g_a4", u.four.is, kernel{act: int4Codes, least: 2, most: 4})
 		add("w8g_a4", u.eight.is, kernel{act: int4Codes, least: 5, most: 8})
-		add("w4g_a16", u.exact, kernel{act: exact, least: 2, most: 4})
-		add("w8g_a16", u.exact, kernel{act: exact, least: 5, most: 8})
-		add("wx_a16", u.exact, kernel{act: exact, plain: true})
+		add("w4g_a16", u.exact.is, kernel{act: exact, least: 2, most: 4})
+		add("w8g_a16", u.exact.is, kernel{act: exact, least: 5, most: 8})
+		add("wx_a16", u.exact.is, kernel{act: exact, plain: true})
 	}
 	return append(all,
 		&kernel{name: "cpu_wxg_a16_go", act: exact, least: 2, most: 8},
@@ -162,14 +163,18 @@ func (k *kernel) forUnit(r *backend.Refusal, s *backend.Spec) *backend.Refusal {
 	if !k.plain && !zerosFit(s) {
 		r = r.Add(k.name, "zero points", fmt.Sprintf("%d..%d", s.ZeroMin, s.ZeroMax), "0..255", "")
 	}
-	if k.unit.pairs {
+	if k.act == exact && k.unit.exact.kind.pairs() {
 		r = k.forPairs(r, s)
 	}
 	if s.K > widestPanel {
 		return r.Add(k.name, "K", fmt.Sprint(s.K), fmt.Sprintf("at most %d", widestPanel), "")
 	}
+	z := sizesOf(s)
+	if k.act == exact && k.unit.exact.kind == tilePanel && z.tiled > s.K+s.K/paddingOfTiles {
+		r = r.Add(k.name, "groups", fmt.Sprintf("%d features, %d in whole tiles", s.K, z.tiled), fmt.Sprintf("groups of multiples of %d", asm.TilePairs), "")
+	}
 	most := s.K/8 + 32 // roundings of a sum
-	if z := sizesOf(s); z.segments > most {
+	if z.segments > most {
 		return r.Add(k.name, "groups", fmt.Sprintf("%d of %d features", z.segments, s.K), "8 features in each, on average", "")
 	}
 	if r != nil {
@@ -181,18 +186,30 @@ func (k *kernel) forUnit(r *backend.Refusal, s *backend.Spec) *backend.Refusal {
 	return r
 }
 
-// panel is how k lays out the weights, nil in plain Go.
-func (k *kernel) panel(s *backend.Spec) *panel {
+// Unit names the instructions that multiply so many rows of a layer that k supports, as
+// its name ends with some: few rows are not on tiles.
+func (k *kernel) Unit(s backend.Spec, rows int) string {
 	switch {
 	case k.unit == nil:
-		return nil
-	case k.act == exact && k.unit.pairs:
-		return newPanel(pairPanel, s)
+		return "go"
+	case !k.unit.tiles || rows >= k.panel(&s).leastTiled():
+		return k.unit.name
 	case k.act == exact:
-		return newPanel(floatPanel, s)
+		return k.unit.few[1]
+	}
+	return k.unit.few[0]
+}
+
+// panel is how k lays out the weights, nil in plain Go.
+func (k *kernel) panel(s *backend.Spec) *panel {
+	if k.unit == nil {
+		return nil
 	}
 	kind := k.unit.eight.kind
-	if k.most <= 4 {
+	switch {
+	case k.act == exact:
+		kind = k.unit.exact.kind
+	case k.most <= 4:
 		kind = k.unit.four.kind
 	}
 	p := newPanel(kind, s)
@@ -223,6 +240,8 @@ func (k *kernel) Numerics(s backend.Spec) backend.Numerics {
 		p := k.panel(&s)
 		n.Depth = p.depth()
 		switch {
+		case p.kind == tilePanel:
+			n.FlushBelow = p.flushTiles()
 		case tamed(&s, p):
 			n.FlushBelow = flushBelow
 		case p.kind == pairPanel:

@@ -48,7 +48,7 @@ func newLayer(base *hostmem.Layer, dev *Device, mem []byte, fronts []*front, par
 	for _, f := range fronts {
 		l.at = append(l.at, row)
 		row += f.row
-		l.tiles += f.tiles()
+		l.tiles += f.tiles
 	}
 	l.stride = rowStride(row)
 	column := 0

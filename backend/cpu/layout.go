@@ -137,7 +137,7 @@ func needsOf(s *backend.Spec, p *panel, u *unit) needs {
 	} else {
 		own = productScratch(p, u.kernels())
 	}
-	return needs{shape.row, shape.tiles(), align(max(own, frontScratch(s, &shape)))}
+	return needs{shape.row, shape.tiles, align(max(own, frontScratch(s, &shape)))}
 }
 
 // workspace is the prepared rows, their tiles, then each worker's scratch.

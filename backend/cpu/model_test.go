@@ -3,6 +3,7 @@ package cpu
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
@@ -15,7 +16,7 @@ import (
 // Its sums are rounded once more than those of the assembly where that fuses
 // a product and a sum, but for those of pairs, which are the same bits.
 func model(kind panelKind) *unit {
-	u := &unit{name: "model", four: offer{true, kind}, eight: offer{true, kind}, exact: true}
+	u := &unit{name: "model", four: offer{true, kind}, eight: offer{true, kind}, exact: offer{true, floatPanel}}
 	steps := func(bits int) []step {
 		return []step{
 			{3, func(c *asm.Call) { modelIntegers(c, kind, bits, 3) }},
@@ -23,7 +24,7 @@ func model(kind panelKind) *unit {
 		}
 	}
 	if kind == pairPanel {
-		u.four.is, u.eight.is, u.pairs = false, false, true
+		u.four.is, u.eight.is, u.exact.kind = false, false, pairPanel
 		for _, w := range []weightKind{weight4, weight8, weightBF16} {
 			u.functions.exact.direct[w] = []step{{1, func(c *asm.Call) { modelPairs(c, w) }}}
 		}
@@ -37,19 +38,96 @@ func model(kind panelKind) *unit {
 	return u
 }
 
-// modelOfTiles is one of bytes that has many rows of codes in tiles.
+// modelOfTiles is one of bytes that has many rows in tiles, and for exact products sums
+// of tiles. It multiplies all weights as they are packed.
 func modelOfTiles() *unit {
 	u := model(bytePanel)
-	u.exact, u.tiles = false, true
+	u.exact.kind, u.tiles = tilePanel, true
 	u.functions.codes4.tiles = func(c *asm.Call) { modelTiles(c, 4) }
 	u.functions.codes8.tiles = func(c *asm.Call) { modelTiles(c, 8) }
+	u.functions.exact.direct = [weightKinds][]step{}
+	for _, w := range []weightKind{weight4, weight8, weightBF16} {
+		u.functions.exact.direct[w] = []step{{1, func(c *asm.Call) {
+			modelChains(c, w, unsafe.Slice(c.Y, tileColumns), func(i int) float32 { return at[float32](c.X, i) })
+		}}}
+		u.functions.exact.tiles[w] = func(c *asm.Call) { modelPairsOnTiles(c, w) }
+	}
 	return u
+}
+
+// modelPairsOnTiles multiplies rows of pairs that are in tiles.
+func modelPairsOnTiles(c *asm.Call, kind weightKind) {
+	order := pairsOf(kind)
+	for m := range int(c.Rows) {
+		x := unsafe.Add(c.X, m/asm.TileRows*asm.TileRows*int(c.XStep)+m%asm.TileRows*asm.TileBytes)
+		for t := range int(c.Tiles) {
+			of := *c
+			of.W = unsafe.Add(c.W, t*int(c.WStep))
+			y := (*float32)(unsafe.Add(unsafe.Pointer(c.Y), m*int(c.YStep)+t*tileColumns*4))
+			modelChains(&of, kind, unsafe.Slice(y, tileColumns), func(i int) float32 {
+				line, place := i/len(order)*len(order), slices.Index(order, i%len(order))
+				i = line + place
+				return dtype.BF16ToF32(at[uint16](x, i/asm.TilePairs*asm.TilePairs*asm.TileRows+i%asm.TilePairs))
+			})
+		}
+	}
+}
+
+func pairsOf(kind weightKind) []int {
+	return asm.PairsOfLine([...]int{weight4: 4, weight8: 8, weightBF16: 0}[kind])
+}
+
+// modelChains adds the products of a row x and a packed tile to y, with the sums of
+// tiles. c may name some segments of a block, at the first of which x begins.
+func modelChains(c *asm.Call, kind weightKind, y []float32, x func(i int) float32) {
+	order := pairsOf(kind)
+	features := len(order)
+	add := func(a, b float32) float32 { return bf16emu.Step(b, 1, a) }
+	r := reader{c: c}
+	r.each(features, true, func(s, first, step, n int, _ bool) {
+		from := r.at
+		if c.Segments > 0 {
+			if s < int(c.First) || s >= int(c.First+c.Segments) {
+				return
+			}
+			from -= int(c.First) * n
+		}
+		for col := range tileColumns {
+			var a float32
+			var chains [2]float32
+			for i := range n {
+				line, k := first+i/features*step+col*4, order[i%features]
+				w := r.pairOf(kind, line, k, s, col)
+				chains[i%2] = bf16emu.Step(x(from+i/features*features+k), w, chains[i%2])
+				if (i+1)%asm.TilePairs == 0 {
+					a, chains = add(a, add(chains[0], chains[1])), [2]float32{}
+				}
+			}
+			if kind == weightBF16 {
+				y[col] = add(y[col], a)
+			} else {
+				y[col] = bf16emu.Fused(a, r.scale(s, col), y[col])
+			}
+		}
+	})
+}
+
+// pairOf is the weight of feature k of a line, less its zero point.
+func (r *reader) pairOf(kind weightKind, line, k, s, col int) float32 {
+	if kind == weightBF16 {
+		return dtype.BF16.At(r.block[line:], k)
+	}
+	z := int32(r.c.Zero)
+	if r.c.Form.Zeros() == asm.ZeroBytes {
+		z = int32(r.zeros(s, col)[0])
+	}
+	return float32(code(binary.LittleEndian.Uint32(r.block[line:]), len(pairsOf(kind)), k) - z)
 }
 
 // modelTiles multiplies rows that are in tiles, a copy of which it makes. Segments that
 // the call does not name it multiplies by 0.
 func modelTiles(c *asm.Call, bits int) {
-	features, segments, before, tile := 0, 0, 0, int(c.TileFeatures)
+	features, segments, before, tile := 0, 0, 0, int(c.TileBytes)
 	for _, b := range unsafe.Slice(c.Blocks, c.Count) {
 		features += int(b.Segments) * int(b.Features)
 		segments += int(b.Segments)
@@ -190,27 +268,16 @@ func modelIntegers(c *asm.Call, kind panelKind, bits, rows int) {
 }
 
 func modelPairs(c *asm.Call, kind weightKind) {
-	bits := [...]int{weight4: 4, weight8: 8, weightBF16: 0}[kind]
-	order := asm.PairsOfLine(bits)
+	order := pairsOf(kind)
 	features := len(order)
 	y := unsafe.Slice(c.Y, tileColumns)
 	r := reader{c: c}
 	r.each(features, true, func(s, first, step, n int, _ bool) {
 		for col := range tileColumns {
-			z := int32(c.Zero)
-			if c.Form.Zeros() == asm.ZeroBytes {
-				z = int32(r.zeros(s, col)[0])
-			}
 			var a float32
 			for i := range n {
 				i ^= 1 // the upper half of a pair first
-				line, k := first+i/features*step+col*4, order[i%features]
-				var w float32
-				if kind == weightBF16 {
-					w = dtype.BF16.At(r.block[line:], k)
-				} else {
-					w = float32(code(binary.LittleEndian.Uint32(r.block[line:]), features, k) - z)
-				}
+				w := r.pairOf(kind, first+i/features*step+col*4, order[i%features], s, col)
 				a = bf16emu.Step(dtype.BF16ToF32(at[uint16](c.X, r.at+i)), w, a)
 			}
 			if kind == weightBF16 {

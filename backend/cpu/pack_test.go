@@ -122,7 +122,7 @@ func checkTilesOf(t *testing.T, p *panel, l *quant.Linear, f packFunctions) {
 		for c := range tileColumns {
 			n := i*tileColumns + c
 			for at, s := range p.pieces {
-				features, sum := s.padded(), 0
+				features, sum := s.padded(p.kind), 0
 				for f := range features {
 					got := p.element(tile, at, c, f)
 					k := int(s.lo) + f

@@ -9,10 +9,14 @@ import (
 	"github.com/bitlane/bitlane/quant"
 )
 
+// runFeatures is about how many features are unpacked at a time, and multiplied with
+// tiles of AMX.
+func (p *panel) runFeatures() int { return runFeatures / p.tileValue() }
+
 const (
 	tileColumns = 16 // outputs in a tile of a panel
 	lineBytes   = 64 // the unit of a panel
-	lineUnit    = 8  // features that segments are padded to a multiple of
+	lineUnit    = 8  // features that segments are whole multiples of
 	inBlock     = 4  // most segments of a block
 
 	blockFeatures = 2 * runFeatures // most of a block, unless a segment is longer; a run is a block or more
@@ -26,10 +30,22 @@ const (
 	wordPanel                   // x as int16 codes minus zero point
 	floatPanel                  // x as float32
 	pairPanel                   // the same panel, x as pairs of bfloat16
+	tilePanel                   // the same but for segments of whole tiles, x as float32 for one row and on tiles as pairs
 )
 
 // exact says that x is not codes.
-func (k panelKind) exact() bool { return k == floatPanel || k == pairPanel }
+func (k panelKind) exact() bool { return k >= floatPanel }
+
+// pairs says that x is bfloat16, and multiplied as that.
+func (k panelKind) pairs() bool { return k == pairPanel || k == tilePanel }
+
+// unit is the features that segments are padded to a multiple of.
+func (k panelKind) unit() int {
+	if k == tilePanel {
+		return asm.TilePairs
+	}
+	return lineUnit
+}
 
 // Lengths of sums in features. A longer group is several sums, each rounded
 // and scaled: the depth stays small, and a run of blocks fits a cache.
@@ -122,6 +138,8 @@ func panelForm(kind panelKind, s *backend.Spec) asm.Form {
 func (p *panel) cut(s *backend.Spec) {
 	sum, short := longestSum, longestSum
 	switch {
+	case p.kind == tilePanel:
+		sum, short = longestChain, longestChain
 	case p.kind.exact():
 		sum = chainOf(p.k)
 		short = sum
@@ -163,7 +181,7 @@ func (p *panel) stack() {
 	for i := 0; i < len(p.pieces); {
 		longest, n := 0, 0
 		for n < inBlock && i+n < len(p.pieces) {
-			size := p.pieces[i+n].padded()
+			size := p.pieces[i+n].padded(p.kind)
 			most := max(longest, size)
 			if n > 0 && (most*(n+1) > blockFeatures || bytes(most*(n+1)-longest*n-size) > header) {
 				break
@@ -209,7 +227,10 @@ func (p *panel) untilEnd(first, n int) int {
 	return n
 }
 
-func (s *piece) padded() int { return (int(s.hi-s.lo) + lineUnit - 1) / lineUnit * lineUnit }
+func (s *piece) padded(k panelKind) int { return k.padded(int(s.hi - s.lo)) }
+
+// padded is the features of a segment with its padding.
+func (k panelKind) padded(features int) int { return (features + k.unit() - 1) / k.unit() * k.unit() }
 
 // header is the bytes of a block before its lines.
 func (p *panel) header() int {
@@ -231,7 +252,11 @@ func (p *panel) depth() int {
 	if p.kind.exact() {
 		chain := 0
 		for _, s := range p.pieces {
-			chain = max(chain, int(s.hi-s.lo))
+			length := int(s.hi - s.lo)
+			if p.kind == tilePanel { // half a tile in each of two chains, and what is added of each tile
+				length = asm.TilePairs/2 + 1 + s.padded(p.kind)/asm.TilePairs
+			}
+			chain = max(chain, length)
 		}
 		return chain + len(p.pieces) + 1
 	}

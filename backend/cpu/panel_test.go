@@ -60,7 +60,7 @@ func checkPanel(t *testing.T, p *panel, s *backend.Spec, l *quant.Linear) {
 		next = e.hi
 		require.GreaterOrEqual(t, e.at, end)
 		require.Zero(t, e.at%lineUnit)
-		end = e.at + int32(e.padded())
+		end = e.at + int32(e.padded(p.kind))
 		require.LessOrEqual(t, end, int32(p.padded))
 		if groups != nil {
 			require.GreaterOrEqual(t, e.lo, groups[e.group])

@@ -23,8 +23,21 @@ const (
 // one for the last; those of few rows are streams of weights, the better the longer.
 const portionsLeast, portionsMost, portionsByRow = 8, 32, 2
 
+// portion is the most rows and tiles of a portion with unpacked weights. Exact rows on
+// tiles are twice as long as codes: 240 rows in portions of 240 by 4 take 2 to 9 % longer
+// (Granite Rapids, 4096x4096, medians of pairs).
+func (p *panel) portion() (rows, tiles int) {
+	if p.kind == tilePanel {
+		return 128, 8
+	}
+	return rowsTogether, tilesTogether
+}
+
 // sumsBytes is the sums of a portion.
-const sumsBytes = rowsTogether * tilesTogether * tileColumns * 4
+func (p *panel) sumsBytes() int {
+	rows, tiles := p.portion()
+	return rows * tiles * tileColumns * 4
+}
 
 // product is a panel with its weights, multiplied by the kernels of a unit.
 type product struct {
@@ -84,7 +97,7 @@ func (p *panel) divide() (out []run) {
 	features, from := 0, 0
 	for i, b := range p.blocks {
 		features += int(b.Segments) * int(b.Lines) * p.perLine
-		if last := i+1 == len(p.blocks); last || features >= runFeatures && p.pieces[p.first[i+1]-1].ends {
+		if last := i+1 == len(p.blocks); last || features >= p.runFeatures() && p.pieces[p.first[i+1]-1].ends {
 			out = append(out, run{from, i + 1})
 			features, from = 0, i+1
 		}
@@ -101,7 +114,7 @@ func (p *panel) unpackedBytes() int {
 		switch p.kind {
 		case floatPanel:
 			bytes = asm.UnpackedBytes(blocks)
-		case pairPanel:
+		case pairPanel, tilePanel:
 			bytes = asm.UnpackedPairsBytes(blocks)
 		default:
 			for _, b := range blocks {
@@ -120,7 +133,7 @@ func (p *panel) unpackedBytes() int {
 // productScratch is one worker's scratch for products with the functions f:
 // sums, and the weights of two tiles where they are unpacked.
 func productScratch(p *panel, f functions) int {
-	unpacks := f.exact.gemm != nil
+	unpacks := f.exact.gemm != nil || p.tileFeatures > 0
 	switch {
 	case p.kind.exact():
 	case p.bits == 4:
@@ -128,7 +141,7 @@ func productScratch(p *panel, f functions) int {
 	default:
 		unpacks = f.codes8.unpack != nil || f.codes8.tilesUnpack != nil
 	}
-	n := sumsBytes
+	n := p.sumsBytes()
 	if p.tileFeatures > 0 {
 		n += p.tileSpare()
 	}
@@ -144,10 +157,11 @@ func (w *product) outputs() int { return w.n }
 type grid struct{ rows, tiles, rowGroups, tileGroups int }
 
 func (w *product) grid(rows, threads int) (g grid) {
-	g.rows, g.tiles = rowsTogether, tilesStream
+	most, unpacked := w.portion()
+	g.rows, g.tiles = most, tilesStream
 	least, pairs := rowsLeast, false // rows of a portion; kernels take two tiles
-	if from := w.from(); from <= rowsTogether && rows >= from {
-		g.tiles, least = tilesTogether, max(least, from)
+	if from := w.from(); from <= most && rows >= from {
+		g.tiles, least = unpacked, max(least, from)
 		pairs = w.together() > 1
 	}
 	up := func(a, b int) int { return (a + b - 1) / b }
@@ -171,7 +185,7 @@ func (w *product) grid(rows, threads int) (g grid) {
 	}
 	g.rows = up(rows, g.rowGroups)
 	if w.tileFeatures > 0 {
-		g.rows = min(tiledRows(g.rows), rowsTogether)
+		g.rows = min(tiledRows(g.rows), most)
 	}
 	g.rowGroups = up(rows, g.rows)
 	g.tileGroups = up(tiles, g.tiles)
@@ -188,7 +202,7 @@ func (w *product) portions(rows, threads int) int {
 func (w *product) multiply(c *call, p *part, worker, portion int) {
 	g := w.grid(c.rows, c.l.dev.pool.Threads())
 	t := block{
-		product: w, c: c, p: p, call: &c.run[worker].Call, out: &c.run[worker].Output, scratch: c.scratchOf(worker),
+		product: w, c: c, p: p, call: &c.run[worker].Call, out: &c.run[worker].Output, worker: worker, scratch: c.scratchOf(worker),
 		row: portion / g.tileGroups * g.rows, tile: portion % g.tileGroups * g.tiles,
 	}
 	t.rows = min(g.rows, c.rows-t.row)
@@ -209,6 +223,7 @@ type block struct {
 	call *asm.Call
 	out  *asm.Output
 
+	worker      int
 	scratch     []byte
 	row, rows   int
 	height      int // rows of sums: on tiles there are whole ones
@@ -227,6 +242,9 @@ func (b *block) packed(tile int, r run) []byte {
 // from is the number of rows from which weights are unpacked once for all of
 // them.
 func (w *product) from() int {
+	if w.tileFeatures > 0 {
+		return w.leastTiled()
+	}
 	never := rowsTogether + 1
 	if e := &w.f.exact; w.kind.exact() {
 		switch {
@@ -237,10 +255,7 @@ func (w *product) from() int {
 		}
 		return e.unpackFrom[w.weights()]
 	}
-	switch k := w.integers(); {
-	case w.tileFeatures > 0:
-		return leastTiled(w.tileFeatures)
-	case k.wideFrom > 0:
+	if k := w.integers(); k.wideFrom > 0 {
 		return k.wideFrom
 	}
 	return never
@@ -255,7 +270,7 @@ func (w *product) integers() *integerKernels {
 
 // straight computes a tile after the other from packed weights.
 func (b *block) straight() {
-	sums := view[float32](b.scratch, sumsBytes/4)[:b.rows*tileColumns]
+	sums := view[float32](b.scratch, b.rows*tileColumns)
 	all, steps := run{0, len(b.blocks)}, b.direct()
 	for i := range b.tiles {
 		clear(sums)
@@ -276,13 +291,13 @@ func (b *block) runByRun() {
 	one, two, unpack := b.wide()
 	together := b.together()
 	b.height = b.rows
-	unpacked := b.scratch[sumsBytes:]
+	unpacked := b.scratch[b.sumsBytes():]
 	if b.tileFeatures > 0 {
 		b.height = tiledRows(b.rows)
 		b.call.Spare = unsafe.Pointer(&unpacked[0])
 		unpacked = unpacked[b.spare:]
 	}
-	sums := view[float32](b.scratch, sumsBytes/4)[:b.height*b.tiles*tileColumns]
+	sums := view[float32](b.scratch, b.height*b.tiles*tileColumns)
 	clear(sums)
 	for i, r := range b.runs {
 		for tile := 0; tile < b.tiles; tile += together {
@@ -296,6 +311,10 @@ func (b *block) runByRun() {
 				calls = (b.rows + steps[0].rows - 1) / steps[0].rows
 			}
 			b.soon(tile+tiles, together, i, calls)
+			if b.kind == tilePanel {
+				b.sweepPairs(r, unpacked, sums, b.tile+tile, tiles)
+				continue
+			}
 			w, step := unsafe.Pointer(unsafe.SliceData(b.packed(tile, r))), b.tileBytes()
 			if unpack != nil {
 				b.call.Blocks, b.call.Count = &b.blocks[r.from], uintptr(r.to-r.from)

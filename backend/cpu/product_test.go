@@ -33,7 +33,7 @@ func TestGridCoversEverything(t *testing.T) {
 					require.Less(t, g.tiles*(g.tileGroups-1), w.panel.tiles())
 					require.Equal(t, g.rowGroups*g.tileGroups, w.portions(rows, threads))
 					if g.rows >= from {
-						require.LessOrEqual(t, g.rows*g.tiles*tileColumns*4, sumsBytes, what)
+						require.LessOrEqual(t, g.rows*g.tiles*tileColumns*4, w.sumsBytes(), what)
 					}
 					most := w.panel.tiles() * max(1, rows/(2*rowsLeast)) // portions that can be
 					require.GreaterOrEqual(t, w.portions(rows, threads), min(threads, most), what)

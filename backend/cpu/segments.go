@@ -47,6 +47,15 @@ func segments(s *backend.Spec) iter.Seq[segment] {
 type sizes struct {
 	segments int
 	width    int // features, each segment padded to whole rounds of eight lanes
+	tiled    int // and to whole tiles of pairs
+}
+
+// sizesOne is of one segment.
+func sizesOne(features int) sizes { return sizes{1, padded(features), tilePanel.padded(features)} }
+
+// plus is with those of others, so many times.
+func (z sizes) plus(others sizes, times int) sizes {
+	return sizes{z.segments + times*others.segments, z.width + times*others.width, z.tiled + times*others.tiled}
 }
 
 // sizesOf is computed, not counted, where groups are of one length: a Spec
@@ -55,28 +64,25 @@ func sizesOf(s *backend.Spec) (z sizes) {
 	run := s.Recipe.ActGroup()
 	group := func(features int) sizes {
 		if run == 0 || features <= run {
-			return sizes{1, padded(features)}
+			return sizesOne(features)
 		}
-		z := sizes{features / run, features / run * padded(run)}
+		z := sizes{}.plus(sizesOne(run), features/run)
 		if rest := features % run; rest > 0 {
-			z.segments, z.width = z.segments+1, z.width+padded(rest)
+			z = z.plus(sizesOne(rest), 1)
 		}
 		return z
 	}
 	switch g := &s.Groups; {
 	case s.Plain.Valid() || g.Longest < 1:
-		return sizes{1, padded(s.K)}
+		return sizesOne(s.K)
 	case g.Bounds == nil:
-		whole := group(min(g.Longest, s.K))
-		n := s.K / g.Longest
-		z = sizes{n * whole.segments, n * whole.width}
+		z = z.plus(group(min(g.Longest, s.K)), s.K/g.Longest)
 		if rest := s.K % g.Longest; rest > 0 {
-			last := group(rest)
-			z = sizes{z.segments + last.segments, z.width + last.width}
+			z = z.plus(group(rest), 1)
 		}
 	default:
 		for e := range segments(s) {
-			z = sizes{z.segments + 1, z.width + padded(int(e.hi-e.lo))}
+			z = z.plus(sizesOne(int(e.hi-e.lo)), 1)
 		}
 	}
 	return z

@@ -7,14 +7,21 @@ import (
 )
 
 // AMX multiplies tiles: 16 rows of x by 16 lines of 8-bit codes, which is 64
-// features, or half as many of both. Prepared rows stand a second time in such tiles,
-// 16 rows after the other: a tile is then read from one piece of memory.
+// features, or half as many of both, or by 16 lines of pairs of bfloat16, which is 32.
+// Prepared rows stand a second time in such tiles, 16 rows after the other: a tile is
+// then read from one piece of memory.
 
-// leastTiled is the rows from which products are on tiles of so many features.
-// Measured on Granite Rapids, 4096x4096: 13 rows of g128 take 1.05 ms on vectors and
-// 0.99 on tiles, 28 of g32 2.18 and 1.80, but 20 1.55 and 1.75, as tiles have 32.
-func leastTiled(features int) int {
-	if features < asm.TileFeatures {
+// leastTiled is the rows from which products are on tiles. Measured on Granite Rapids,
+// 4096x4096: 13 rows of g128 take 1.05 ms on vectors and 0.99 on tiles, 28 of g32 2.18 and
+// 1.80, but 20 1.55 and 1.75, as tiles have 32. Exact products of 4 rows take 1.1 ms on vectors,
+// of 5 to 16 1.1 to 1.15 on tiles (4 bits).
+func (p *panel) leastTiled() int {
+	switch {
+	case p.tileFeatures == 0:
+		return rowsTogether + 1
+	case p.kind == tilePanel:
+		return 5
+	case p.tileFeatures < asm.TileBytes:
 		return 25
 	}
 	return 13
@@ -27,23 +34,36 @@ const tilesOfAMX = 2
 // mostZero is the largest zero point that leaves signed bytes of 4-bit codes.
 const mostZero = 128
 
-// canTile returns the features of the tiles on which a panel of int8 x can be
-// multiplied: every segment has whole ones, as parts of a tile would take as long as
-// all of it. 0: on none.
+// canTile returns the features of the tiles on which a panel can be multiplied: every
+// segment has whole ones, as parts of a tile would take as long as all of it. 0: on none.
 func (p *panel) canTile() int {
+	if p.kind == tilePanel {
+		return asm.TilePairs
+	}
 	if p.bits == 4 && p.form.Zeros() != asm.ZeroPairs && p.zeroMost > mostZero {
 		return 0
 	}
-	tile := asm.TileFeatures
+	tile := asm.TileBytes
 	for _, b := range p.blocks {
 		for int(b.Features)%tile != 0 {
-			if tile /= 2; tile < asm.TileFeatures/2 {
+			if tile /= 2; tile < asm.TileBytes/2 {
 				return 0
 			}
 		}
 	}
 	return tile
 }
+
+// tileValue is the bytes of a value of x in a tile.
+func (p *panel) tileValue() int {
+	if p.kind == tilePanel {
+		return 2
+	}
+	return 1
+}
+
+// paddingOfTiles is the part of all features that may be there to fill tiles.
+const paddingOfTiles = 8
 
 // tileSpare is the bytes that the kernels of tiles need for a run.
 func (p *panel) tileSpare() int {
@@ -70,35 +90,89 @@ func preparedRows(rows, tiles int) int {
 // toTiles copies the values of prepared row m, one byte each, to tiles of so many
 // features.
 func toTiles(tiles, row []byte, m, features int) {
-	to := tiles[m/asm.TileRows*asm.TileRows*len(row)+m%asm.TileRows*features:]
+	to := rowOfTiles(tiles, m, len(row), features)
 	for at := 0; at < len(row); at += features {
 		copy(to[at*asm.TileRows:][:features], row[at:])
 	}
 }
 
+// rowOfTiles is where row m begins in tiles, of which a row has so many bytes in each and
+// so many in all: the next of them are TileRows times as many behind.
+func rowOfTiles(tiles []byte, m, bytes, tile int) []byte {
+	return tiles[m/asm.TileRows*asm.TileRows*bytes+m%asm.TileRows*tile:]
+}
+
+// Tiles of bfloat16 take subnormal numbers for 0, and vectors must do as they do. With
+// codes they do without being told, as no subnormal number comes about: in x what is
+// smaller than this counts as 0, so that each product with an integer, and each sum of
+// them, is a multiple of the smallest normal float32, or 0.
+const leastInTiles = 0x1p-119
+
+// flushTiles is what exact products on tiles lose (see flushPairs), with codes of rows
+// that are divided by 2¹⁶.
+func (p *panel) flushTiles() float64 {
+	if p.bits > 0 {
+		return leastInTiles / shrink
+	}
+	return 2 * flushPairs // sums of both chains, too
+}
+
+// tameTiles is tame, and drops what is smaller than leastInTiles.
+func (f *front) tameTiles(x []float32) (scale float32) {
+	if !huge(f.plan.DropSmall(x, leastInTiles)) {
+		return 1
+	}
+	for i := range x {
+		x[i] *= shrink
+	}
+	f.plan.DropSmall(x, leastInTiles)
+	return 1 / shrink
+}
+
+// toTiles writes prepared row m to tiles.
+func (f *front) toTiles(tiles, row []byte, m int) {
+	if f.halves == nil {
+		toTiles(tiles, row[:f.width], m, f.tileFeatures)
+		return
+	}
+	f.plan.Tiles(rowOfTiles(tiles, m, f.tiles, asm.TileBytes), f.floats(row), f.halves)
+}
+
+// beginOnTiles makes the call one of all rows by some tiles from one on, over a run. It
+// returns how many segments go at a time, so that there is room in the first cache, of
+// how many.
+func (b *block) beginOnTiles(r run, sums []float32, tile, tiles int) (each, all int) {
+	c, f := b.call, b.c.l.fronts[b.p.front]
+	c.Blocks, c.Count = &b.blocks[r.from], uintptr(r.to-r.from)
+	c.XStep, c.Rows = uintptr(f.tiles), uintptr(b.height)
+	c.Y, c.YStep = &sums[0], uintptr(tiles*tileColumns*4)
+	c.Tiles, c.TileBytes = uintptr(tiles), uintptr(b.tileFeatures*b.tileValue())
+	if r.to == len(b.blocks) {
+		b.fetchOutputs(tile, tiles, 0, b.rows)
+	}
+	all = int(b.first[r.to] - b.first[r.from])
+	most, block := b.runFeatures(), c.Blocks
+	if c.Count > 1 || int(block.Features)*all <= most || int(block.Ends) != 1<<all-1 {
+		return all, all
+	}
+	return max(1, most/int(block.Features)), all
+}
+
+// turns is how many sums of 16 rows by 16 columns there are of each.
+func (b *block) turns(tiles int) int { return b.height / asm.TileRows * tiles }
+
 // sweepOnTiles is sweep on tiles of AMX: one call has all rows. Segments of which
 // several would leave no room in the first cache go some at a time.
 func (b *block) sweepOnTiles(r run, w unsafe.Pointer, wStep int, sums []float32, tile, tiles int) {
 	c, f := b.call, b.c.l.fronts[b.p.front]
+	each, all := b.beginOnTiles(r, sums, tile, tiles)
 	c.W, c.WStep = w, uintptr(wStep)
-	c.Blocks, c.Count = &b.blocks[r.from], uintptr(r.to-r.from)
-	c.XStep, c.Rows = uintptr(f.width), uintptr(b.height)
-	c.Y, c.YStep = &sums[0], uintptr(tiles*tileColumns*4)
-	c.Tiles, c.TileFeatures = uintptr(tiles), uintptr(b.tileFeatures)
-	if r.to == len(b.blocks) {
-		b.fetchOutputs(tile, tiles, 0, b.rows)
-	}
 	from, to := int(b.first[r.from]), int(b.first[r.to])
-	each := to - from
-	if block := c.Blocks; c.Count == 1 && int(block.Features)*each > runFeatures && int(block.Ends) == 1<<each-1 {
-		each = max(1, runFeatures/int(block.Features))
-	}
-	turns := b.height / asm.TileRows * tiles // of a sum
-	c.Soon, c.SoonStep, c.Share = soonOnTiles(b.coming, turns*b.sumsOf(from, to))
+	c.Soon, c.SoonStep, c.Share = soonOnTiles(b.coming, b.turns(tiles)*b.sumsOf(from, to))
 	prepared := b.c.row(b.p, b.row)
 	for first := from; first < to; first += each {
 		c.First, c.Segments = 0, 0
-		if each < to-from {
+		if each < all {
 			c.First, c.Segments = uintptr(first-from), uintptr(min(each, to-first))
 		}
 		c.X = b.c.tilesOf(b.p, b.row, int(b.pieces[first].at))
@@ -107,7 +181,43 @@ func (b *block) sweepOnTiles(r run, w unsafe.Pointer, wStep int, sums []float32,
 			c.Scales = unsafe.Pointer(&prepared[f.scalesAt+4*first])
 		}
 		b.integers().tiles(c)
-		c.Soon += uintptr(turns*each) * c.Share * lineBytes // each ends a sum, or there is one call
+		c.Soon += uintptr(b.turns(tiles)*each) * c.Share * lineBytes // each ends a sum, or there is one call
+	}
+}
+
+// sweepPairs is sweepOnTiles for exact products. It unpacks as many segments as go at a
+// time, to panels, so that these stay in the first cache, too; plain weights are
+// multiplied as they are packed.
+func (b *block) sweepPairs(r run, panels []byte, sums []float32, tile, tiles int) {
+	c, unpack := b.call, b.f.exact.unpack[b.weights()]
+	each, all := b.beginOnTiles(r, sums, tile, tiles)
+	whole, part := c.Blocks, &b.c.run[b.worker].Block
+	for first := 0; first < all; first += each {
+		n := min(each, all-first)
+		c.Blocks, c.First, c.Segments = whole, uintptr(first), uintptr(n)
+		if n == all {
+			c.Segments = 0
+		}
+		packed := b.packed(tile-b.tile, r)
+		bytes := len(packed) * n / all
+		c.W, c.WStep = unsafe.Pointer(unsafe.SliceData(packed)), uintptr(b.tileBytes())
+		if unpack != nil {
+			for t := range tiles {
+				packed := b.packed(tile-b.tile+t, r)
+				c.W = unsafe.Pointer(unsafe.SliceData(packed))
+				c.Soon = b.halfOf(t, packed[:bytes])
+				unpack(unsafe.Pointer(unsafe.SliceData(panels[t*b.second:])), c)
+			}
+			bytes -= bytes / 2 / lineBytes * lineBytes
+			c.W, c.WStep = unsafe.Pointer(unsafe.SliceData(panels)), uintptr(b.second)
+			if n < all { // the panel is of a block of these segments
+				*part = asm.Block{Lines: whole.Lines, Features: whole.Features, Segments: uint8(n), Ends: 1<<n - 1}
+				c.Blocks, c.First, c.Segments = part, 0, 0
+			}
+		}
+		c.X = b.c.tilesOf(b.p, b.row, int(b.pieces[int(b.first[r.from])+first].at))
+		c.Soon, c.SoonStep, c.Share = soonOnTiles(b.rest(bytes), b.turns(tiles)*n*int(whole.Features)/asm.TilePairs)
+		b.f.exact.tiles[b.weights()](c)
 	}
 }
 
@@ -122,6 +232,17 @@ func (b *block) halfOf(tile int, packed []byte) uintptr {
 	at, n := coming.at, min(len(packed)/2/lineBytes*lineBytes, coming.bytes)
 	coming.at, coming.bytes = at+uintptr(n), coming.bytes-n
 	return at
+}
+
+// rest is so many bytes of what comes for each tile, as far as there are so many.
+func (b *block) rest(bytes int) (rest [2]span) {
+	for t := range b.coming {
+		coming := &b.coming[t]
+		n := min(bytes, coming.bytes)
+		rest[t] = span{coming.at, n}
+		coming.at, coming.bytes = coming.at+uintptr(n), coming.bytes-n
+	}
+	return rest
 }
 
 // soonOnTiles divides two spans of about the same length among so many turns, each

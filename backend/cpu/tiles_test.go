@@ -2,12 +2,14 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -166,4 +168,123 @@ func TestTilesEqualVectors(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Exact sums on tiles do not depend on how many rows there are, straight from packed
+// weights, unpacked or whole, nor on the threads; the processor's are the model's.
+func TestExactTiles(t *testing.T) {
+	rng := rand.New(rand.NewPCG(33, 34))
+	const k, most = 288, 131
+	for _, s := range []shape{
+		{n: 37, bits: 4, groups: uniform(t, k, 32)}, {n: 64, bits: 4, groups: uniform(t, k, 96), zeros: true},
+		{n: 16, bits: 8, groups: quant.OneGroup(k)}, {n: 150, bits: 6, groups: uniform(t, k, 64), zeros: true},
+		{n: 33, bits: 3, groups: actOrder(t, rng, k, 4)}, {n: 49, plain: dtype.BF16},
+	} {
+		s.k, s.scales = k, dtype.F16
+		t.Run(s.String(), func(t *testing.T) {
+			l, x := s.linear(t, rng), input(rng, dtype.BF16, most, k)
+			x[5*k+3], x[7*k+1] = 0x1p120, 0x1p-121 // a row that is divided, and a value that is dropped
+			r := backend.Request{Recipe: &quant.Recipe{}, X: dtype.BF16, Y: dtype.F32, MaxRows: most}
+			var want []float32
+			of := func(threads int, u *unit) {
+				b := open(t, backend.OpenOptions{Threads: threads})
+				if u.missing(b.dev.Info().Features) != nil {
+					return
+				}
+				b.table = tableOf([]*unit{u})
+				layer, kernel := b.prepare(l, r)
+				require.NotNil(t, kernel.unit)
+				require.Equal(t, tilePanel, kernel.panel(new(layer.Spec())).kind)
+				if want == nil {
+					want = b.apply(layer, x, most)
+					b.accepted(layer, kernel, l, x, want, most)
+				}
+				for _, m := range []int{1, 2, 3, 4, 5, 15, 16, 17, 31, 33, 64, 127, 128, 129, most} {
+					require.Equal(t, bitsOf(want[:m*s.n]), bitsOf(b.apply(layer, x[:m*k], m)), "%d rows, %d threads, %s", m, threads, u.name)
+				}
+				require.NoError(t, layer.Close())
+			}
+			of(1, modelOfTiles())
+			for _, u := range units {
+				if u.exact.kind == tilePanel {
+					of(1, u)
+					of(3, u)
+				}
+			}
+		})
+	}
+}
+
+// Groups that leave much of a tile empty are refused, others padded.
+func TestPaddingOfTiles(t *testing.T) {
+	dev := open(t, backend.OpenOptions{}).dev
+	for _, c := range []struct {
+		k, group int
+		refused  bool
+	}{{4096, 128, false}, {4096, 32, false}, {4000, 128, false}, {4112, 4112, false}, {96, 96, false}, {4096, 16, true}, {4096, 8, true}, {480, 48, true}, {40, 40, true}, {300, 300, false}, {16, 16, true}} {
+		s := backend.Spec{
+			N: 64, K: c.k, Bits: 4, Scales: dtype.F16, Symmetric: true, ZeroMin: 8, ZeroMax: 8, X: dtype.BF16, Y: dtype.BF16, MaxRows: 1, ScalesFinite: true,
+			Groups: backend.GroupSpec{Kind: quant.Uniform, Size: c.group, Count: (c.k + c.group - 1) / c.group, Longest: c.group, Shortest: min(c.group, (c.k-1)%c.group+1)},
+		}
+		k := &kernel{name: "k", act: exact, least: 2, most: 4, unit: modelOfTiles()}
+		r := k.Supports(dev.Info(), s)
+		if !c.refused {
+			require.NoError(t, r.Err(), "%+v", c)
+			continue
+		}
+		require.ErrorContains(t, r, "groups of multiples of 32", "%+v", c)
+	}
+}
+
+// TestTameTiles compares with tame: the same scale, and the same values but for those
+// that are dropped.
+func TestTameTiles(t *testing.T) {
+	rng := rand.New(rand.NewPCG(35, 36))
+	plan, err := rows.New(rows.Form{ISA: rows.AVX512, X: dtype.BF16, K: 64, Width: 64, Segments: []rows.Segment{{Hi: 64}}})
+	require.NoError(t, err)
+	f := &front{plan: plan}
+	tamed := 0
+	for i := range 2000 {
+		x := make([]float32, 64)
+		for j := range x {
+			x[j] = dtype.BF16.Round(math.Float32frombits(rng.Uint32()&0x807fffff | uint32(rng.IntN(240))<<23))
+		}
+		switch at := rng.IntN(63); i % 4 {
+		case 0:
+			x[at] = -0x1p112
+		case 1:
+			x[at], x[at+1] = 0x1p127, []float32{float32(math.Inf(-1)), float32nan()}[i/4%2]
+		}
+		want := append([]float32(nil), x...)
+		scale := tame(want)
+		for j, v := range want {
+			if math.Abs(float64(v)) < leastInTiles {
+				want[j] = 0
+			}
+		}
+		require.Equal(t, scale, f.tameTiles(x))
+		require.Equal(t, bitsOf(want), bitsOf(x))
+		if scale != 1 {
+			tamed++
+		}
+	}
+	require.Greater(t, tamed, 300)
+}
+
+// A kernel says for how many rows it uses tiles.
+func TestUnitOfRows(t *testing.T) {
+	u := modelOfTiles()
+	u.few = [2]string{"codes", "floats"}
+	s := backend.Spec{N: 64, K: 4096, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 32, Longest: 128}}
+	of := func(act activations, rows int) string {
+		return (&kernel{act: act, least: 2, most: 4, unit: u}).Unit(s, rows)
+	}
+	require.Equal(t, []string{"floats", "floats", "model"}, []string{of(exact, 1), of(exact, 4), of(exact, 5)})
+	s.Recipe.Kind = quant.Int8Token
+	require.Equal(t, []string{"codes", "codes", "model"}, []string{of(int8Codes, 1), of(int8Codes, 12), of(int8Codes, 13)})
+	s.Groups = backend.GroupSpec{Count: 256, Longest: 16}
+	require.Equal(t, "codes", of(int8Codes, 200), "no whole tiles")
+	u.tiles = false
+	require.Equal(t, "model", of(int8Codes, 1))
+	require.Equal(t, "go", (&kernel{act: exact}).Unit(s, 7))
 }

@@ -34,7 +34,7 @@ func TestTunings(t *testing.T) {
 // TestOrderOfUnits is which unit comes first where a processor does few vdpbf16ps, and
 // where it does not.
 func TestOrderOfUnits(t *testing.T) {
-	integers, pairs, floats, last := &unit{name: "a"}, &unit{name: "b", exact: true, pairs: true}, &unit{name: "c", exact: true}, &unit{name: "d", exact: true}
+	integers, pairs, floats, last := &unit{name: "a"}, &unit{name: "b", exact: offer{true, pairPanel}}, &unit{name: "c", exact: offer{true, floatPanel}}, &unit{name: "d", exact: offer{true, floatPanel}}
 	all := []*unit{integers, pairs, floats, last}
 	require.Equal(t, all, ordered(all, &tuned{}))
 	require.Equal(t, []*unit{integers, floats, pairs, last}, ordered(all, &tuned{floatsFirst: true}))

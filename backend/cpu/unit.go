@@ -19,9 +19,9 @@ type unit struct {
 	rows      rows.ISA          // for the rows of x
 	four      offer             // codes of up to 4 bits times codes
 	eight     offer             // codes of up to 8 bits times codes
-	exact     bool              // weights times x as it is
-	pairs     bool              // with exact, x is bfloat16 and nothing else: codes, and plain weights of that type, times pairs
-	tiles     bool              // many rows of codes are multiplied on tiles
+	exact     offer             // weights times x as it is
+	tiles     bool              // many rows are multiplied on tiles
+	few       [2]string         // with tiles, what few rows of codes, and of x as it is, are multiplied with
 	functions functions
 }
 
@@ -87,6 +87,7 @@ type exactKernels struct {
 	unpack     [weightKinds]func(dst unsafe.Pointer, c *asm.Call) // to float32 or to pairs
 	gemm       []step                                             // from unpacked weights of one tile, most rows first, the last for one
 	wider      []step                                             // of two tiles; nil: none
+	tiles      [weightKinds]func(*asm.Call)                       // instead of both, where the panel has tiles; from packed weights where unpack is nil
 }
 
 // weightKind is what lines of a panel hold.

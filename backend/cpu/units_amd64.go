@@ -12,7 +12,7 @@ import (
 
 // tiers are the steps of amd64, best first.
 var tiers = []tier{
-	{"avx512-amx", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512BF16, cpuid.AMXTILE, cpuid.AMXINT8}},
+	{"avx512-amx", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512BF16, cpuid.AMXTILE, cpuid.AMXINT8, cpuid.AMXBF16}},
 	{"avx512-bf16", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512BF16}},
 	{"avx512-vnni", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI}},
 	{"avx512", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL}},
@@ -113,15 +113,28 @@ var units = []*unit{
 		name: "amx",
 		needs: []cpuid.FeatureID{
 			cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI,
-			cpuid.AMXTILE, cpuid.AMXINT8,
+			cpuid.AVX512BF16, cpuid.AMXTILE, cpuid.AMXINT8, cpuid.AMXBF16,
 		},
 		rows:  rows.AVX512,
 		tiles: true,
+		few:   [2]string{"vnni", "avx512"},
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
+		exact: offer{true, tilePanel},
 		functions: withRest(functions{
 			codes4: amxCodes4(),
 			codes8: amxCodes8(),
+			exact: exactKernels{
+				direct: [weightKinds][]step{
+					weight4:    {{4, asm.RowsW4AMXx4}, {3, asm.RowsW4AMXx3}, {2, asm.RowsW4AMXx2}, {1, asm.GemvW4AMX}},
+					weight8:    {{4, asm.RowsW8AMXx4}, {3, asm.RowsW8AMXx3}, {2, asm.RowsW8AMXx2}, {1, asm.GemvW8AMX}},
+					weightBF16: {{4, asm.RowsBF16AMXx4}, {3, asm.RowsBF16AMXx3}, {2, asm.RowsBF16AMXx2}, {1, asm.GemvBF16AMX}},
+				},
+				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
+					weight4: asm.UnpackPairsW4AMX, weight8: asm.UnpackPairsW8AMX,
+				},
+				tiles: [weightKinds]func(*asm.Call){weight4: asm.GemmAMX, weight8: asm.GemmAMX, weightBF16: asm.GemmBF16AMX},
+			},
 		}),
 	},
 	{
@@ -208,8 +221,7 @@ var units = []*unit{
 			cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512BF16,
 		},
 		rows:  rows.AVX512,
-		exact: true,
-		pairs: true,
+		exact: offer{true, pairPanel},
 		functions: withRest(functions{
 			exact: exactKernels{
 				direct: [weightKinds][]step{
@@ -228,7 +240,7 @@ var units = []*unit{
 				},
 				unpackFrom: [weightKinds]int{weight4: 48, weight8: 32, weightBF16: 128}, // estimated for Zen 4
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
-					weight4: asm.UnpackW4DPBF16, weight8: asm.UnpackW8DPBF16, weightBF16: asm.UnpackBF16DPBF16,
+					weight4: asm.UnpackPairsW4DPBF16, weight8: asm.UnpackPairsW8DPBF16, weightBF16: asm.UnpackPairsBF16DPBF16,
 				},
 				gemm: []step{
 					{12, asm.GemmDPBF16x12}, {11, asm.GemmDPBF16x11}, {10, asm.GemmDPBF16x10},
@@ -251,7 +263,7 @@ var units = []*unit{
 			cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL,
 		},
 		rows:  rows.AVX512,
-		exact: true,
+		exact: offer{true, floatPanel},
 		functions: withRest(functions{
 			exact: exactKernels{
 				direct: [weightKinds][]step{
@@ -300,7 +312,7 @@ var units = []*unit{
 		name:  "fma",
 		needs: []cpuid.FeatureID{cpuid.AVX2, cpuid.FMA3, cpuid.F16C},
 		rows:  rows.AVX2,
-		exact: true,
+		exact: offer{true, floatPanel},
 		functions: withRest(functions{
 			exact: exactKernels{
 				direct: [weightKinds][]step{

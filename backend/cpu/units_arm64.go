@@ -64,7 +64,7 @@ var units = []*unit{
 		needs: []cpuid.FeatureID{cpuid.ASIMD},
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
-		exact: true,
+		exact: offer{true, floatPanel},
 		functions: functions{
 			codes4: integerKernels{direct: []step{
 				{4, asm.DotW4NEONx4}, {3, asm.DotW4NEONx3}, {2, asm.DotW4NEONx2}, {1, asm.DotW4NEONx1},

@@ -34,6 +34,7 @@ var decoded = map[string][]struct{ code, text, needs string }{
 		{"c4e27a4b943d00080000", "TILESTORED TMM2, 2048(BP)(DI*1)", "AMXTILE"},
 		{"c4e24a5ec4", "TDPBSUD TMM6, TMM4, TMM0", "AMXINT8"},
 		{"c4e2435edd", "TDPBSSD TMM7, TMM5, TMM3", "AMXINT8"},
+		{"c4e24a5cc4", "TDPBF16PS TMM6, TMM4, TMM0", "AMXBF16"},
 		{"62f27e38725f01", "VCVTNEPS2BF16Y.BCST 4(DI), X3", "AVX512BF16 AVX512VL"},
 	},
 	arm64: {

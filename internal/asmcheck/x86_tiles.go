@@ -9,11 +9,12 @@ const (
 	tileConfigure = 0x49 // LDTILECFG, TILERELEASE, TILEZERO
 	tileMove      = 0x4b // TILELOADD, TILESTORED
 	tileMultiply  = 0x5e // TDPB??D
+	tilePairs     = 0x5c // TDPBF16PS
 )
 
 // isTile reports whether an opcode is one of AMX.
 func isTile(f x86Fields, opcode byte) bool {
-	return !f.evex && f.l == 0 && (opcode == tileConfigure || opcode == tileMove || opcode == tileMultiply)
+	return !f.evex && f.l == 0 && (opcode == tileConfigure || opcode == tileMove || opcode == tileMultiply || opcode == tilePairs)
 }
 
 // x86DecodeTile decodes an instruction of AMX behind its prefix.
@@ -27,7 +28,8 @@ func x86DecodeTile(f x86Fields, opcode byte, rest []byte) (instr, use, error) {
 	if f.r != 0 {
 		return fail("there are eight tiles")
 	}
-	if f.vvvv != 0 && opcode != tileMultiply {
+	multiplies := opcode == tileMultiply || opcode == tilePairs
+	if f.vvvv != 0 && !multiplies {
 		return fail("the unused register field is %d", f.vvvv)
 	}
 	if register && len(rest) != 1 {
@@ -52,13 +54,16 @@ func x86DecodeTile(f x86Fields, opcode byte, rest []byte) (instr, use, error) {
 			return instr{op: "TILELOADD", args: []string{at, tile(reg)}}, needs, err
 		}
 		return instr{op: "TILESTORED", args: []string{tile(reg), at}}, needs, err
-	case opcode == tileMultiply && register && f.x|f.b == 0 && f.vvvv < 8:
-		name := [4]string{"TDPBUUD", "TDPBUSD", "TDPBSUD", "TDPBSSD"}[f.pp]
+	case multiplies && register && f.x|f.b == 0 && f.vvvv < 8 && (opcode == tileMultiply || f.pp == 2):
+		name, feature := [4]string{"TDPBUUD", "TDPBUSD", "TDPBSUD", "TDPBSSD"}[f.pp], "AMXINT8"
+		if opcode == tilePairs {
+			name, feature = "TDPBF16PS", "AMXBF16"
+		}
 		a, b := int(modrm&7), f.vvvv
 		if a == b || a == reg || b == reg {
 			return fail("%s with a tile twice", name)
 		}
-		needs.needs = []string{"AMXINT8"}
+		needs.needs = []string{feature}
 		return instr{op: name, args: []string{tile(b), tile(a), tile(reg)}}, needs, nil
 	}
 	return fail("opcode %#02x with prefix %d is none of AMX in this form", opcode, f.pp)

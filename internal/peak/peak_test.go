@@ -14,7 +14,7 @@ func TestUnits(t *testing.T) {
 	names := map[string]bool{}
 	for _, u := range Units() {
 		require.False(t, names[u.Name], u.Name)
-		wide := slices.Contains([]string{"amx", "vnni", "fma512", "bf16"}, u.Name)
+		wide := slices.Contains([]string{"amx", "amxbf16", "vnni", "fma512", "bf16"}, u.Name)
 		require.Equal(t, wide, u.Wide, "%s: the clock that is its own", u.Name)
 		names[u.Name] = true
 		require.Positive(t, u.Ops, u.Name)
@@ -86,7 +86,7 @@ func TestRates(t *testing.T) {
 	require.Equal(t, unknown, milan.Rate("vnni"), "a unit that the table does not know")
 
 	known := map[string]bool{"i8mm": true, "dotprod": true, "neon": true}
-	for _, c := range []string{"amx", "vnni", "vnni256", "avxvnni", "maddubs", "maddubs-wd", "fma", "fma512", "bf16"} {
+	for _, c := range []string{"amx", "amxbf16", "vnni", "vnni256", "avxvnni", "maddubs", "maddubs-wd", "fma", "fma512", "bf16"} {
 		known[c] = true
 	}
 	for i, d := range designs {

@@ -60,7 +60,7 @@ type design struct {
 // vendors' optimization guides have them. What is left out was not known to us.
 var designs = []design{
 	{"Sapphire Rapids or later", cpuid.Intel, 6, [][2]int{{143, 143}, {173, 174}, {207, 207}}, true, map[string][]float64{
-		"amx": {1.0 / 16}, "fma": {2}, "fma512": {2}, "vnni": {2}, "vnni256": {2}, "avxvnni": {2}, "bf16": {0.5, 1}, "maddubs": {2}, "maddubs-wd": {1},
+		"amx": {1.0 / 16}, "amxbf16": {1.0 / 16}, "fma": {2}, "fma512": {2}, "vnni": {2}, "vnni256": {2}, "avxvnni": {2}, "bf16": {0.5, 1}, "maddubs": {2}, "maddubs-wd": {1},
 	}},
 	{"Zen 2", cpuid.AMD, 23, [][2]int{{0x30, 0xff}}, false, map[string][]float64{"fma": {2}}},
 	{"Zen 3", cpuid.AMD, 25, [][2]int{{0x00, 0x0f}, {0x20, 0x5f}}, false, map[string][]float64{
@@ -91,7 +91,7 @@ func (c Core) Rate(unit string) Rate {
 	if d := c.design(); d != nil && d.rates[unit] != nil {
 		return Rate{d.rates[unit], true}
 	}
-	if unit == "amx" {
+	if unit == "amx" || unit == "amxbf16" {
 		return unknownTiles
 	}
 	return unknown

@@ -13,6 +13,11 @@ var candidates = []candidate{
 		needs:   []cpuid.FeatureID{cpuid.AMXINT8, cpuid.AMXTILE, cpuid.AVX2}, run: Int8AMX, each: 24,
 	},
 	{
+		unit:    Unit{Name: "amxbf16", Instruction: "tdpbf16ps", Type: "bfloat16", Ops: 2 * 16 * 16 * 32, Wide: true},
+		allowed: amx.Allowed,
+		needs:   []cpuid.FeatureID{cpuid.AMXBF16, cpuid.AMXTILE, cpuid.AVX2}, run: FloatAMX, each: 24,
+	},
+	{
 		unit:  Unit{Name: "vnni", Instruction: "vpdpbusd zmm", Type: "int8", Ops: 128, Wide: true},
 		needs: []cpuid.FeatureID{cpuid.AVX512VNNI}, run: Int8VNNI, each: 24,
 	},

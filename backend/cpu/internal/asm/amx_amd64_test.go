@@ -2,12 +2,17 @@ package asm
 
 import (
 	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"unsafe"
 
 	"github.com/klauspost/cpuid/v2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/bitlane/bitlane/internal/amx"
 )
 
 var needsAMX = []cpuid.FeatureID{
@@ -24,6 +29,39 @@ func init() {
 			kernel{name: "DotP4AMX", bits: 4, apart: true, less: true, tiles: s.features, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotP4AMX},
 		)
 	}
+}
+
+var needsAMXBF16 = []cpuid.FeatureID{
+	cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512BF16,
+	cpuid.AMXTILE, cpuid.AMXINT8, cpuid.AMXBF16,
+}
+
+func init() {
+	exactKernels = append(exactKernels,
+		exactKernel{name: "GemvW4AMX", lines: []lineKind{lines4}, tiled: true, rows: 1, tiles: 1, beyond: Beyond, needs: needsAVX512, run: GemvW4AMX},
+		exactKernel{name: "GemvW8AMX", lines: []lineKind{lines8}, tiled: true, rows: 1, tiles: 1, needs: needsAVX512, run: GemvW8AMX},
+		exactKernel{name: "GemvBF16AMX", lines: []lineKind{linesBF16}, tiled: true, rows: 1, tiles: 1, needs: needsAVX512, run: GemvBF16AMX},
+		exactKernel{name: "RowsW4AMXx2", lines: []lineKind{lines4}, tiled: true, rows: 2, tiles: 1, beyond: Beyond, needs: needsAVX512, run: RowsW4AMXx2},
+		exactKernel{name: "RowsW4AMXx3", lines: []lineKind{lines4}, tiled: true, rows: 3, tiles: 1, beyond: Beyond, needs: needsAVX512, run: RowsW4AMXx3},
+		exactKernel{name: "RowsW4AMXx4", lines: []lineKind{lines4}, tiled: true, rows: 4, tiles: 1, beyond: Beyond, needs: needsAVX512, run: RowsW4AMXx4},
+		exactKernel{name: "RowsW8AMXx2", lines: []lineKind{lines8}, tiled: true, rows: 2, tiles: 1, needs: needsAVX512, run: RowsW8AMXx2},
+		exactKernel{name: "RowsW8AMXx3", lines: []lineKind{lines8}, tiled: true, rows: 3, tiles: 1, needs: needsAVX512, run: RowsW8AMXx3},
+		exactKernel{name: "RowsW8AMXx4", lines: []lineKind{lines8}, tiled: true, rows: 4, tiles: 1, needs: needsAVX512, run: RowsW8AMXx4},
+		exactKernel{name: "RowsBF16AMXx2", lines: []lineKind{linesBF16}, tiled: true, rows: 2, tiles: 1, needs: needsAVX512, run: RowsBF16AMXx2},
+		exactKernel{name: "RowsBF16AMXx3", lines: []lineKind{linesBF16}, tiled: true, rows: 3, tiles: 1, needs: needsAVX512, run: RowsBF16AMXx3},
+		exactKernel{name: "RowsBF16AMXx4", lines: []lineKind{linesBF16}, tiled: true, rows: 4, tiles: 1, needs: needsAVX512, run: RowsBF16AMXx4},
+	)
+	for _, s := range []struct{ rows, tiles int }{{16, 1}, {16, 2}, {32, 1}, {48, 3}, {MostTileRows, 2}} {
+		of := fmt.Sprintf("/%dx%d", s.rows, s.tiles)
+		exactKernels = append(exactKernels,
+			exactKernel{name: "GemmAMX" + of, lines: []lineKind{lines4, lines8}, pairs: true, tiled: true, inTiles: true, unpacked: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmAMX},
+			exactKernel{name: "GemmBF16AMX" + of, lines: []lineKind{linesBF16}, pairs: true, tiled: true, inTiles: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmBF16AMX},
+		)
+	}
+	unpackKernels = append(unpackKernels,
+		unpackKernel{name: "UnpackPairsW4AMX", lines: lines4, pairs: true, needs: needsAVX512, run: UnpackPairsW4AMX},
+		unpackKernel{name: "UnpackPairsW8AMX", lines: lines8, pairs: true, needs: needsAVX512, run: UnpackPairsW8AMX},
+	)
 }
 
 // An unpacked tile is the tile that packing codes apart, less their zero point,
@@ -82,4 +120,60 @@ func TestSegmentsOnTilesApart(t *testing.T) {
 			require.Equal(t, want, m.y, "%s of %s", k, p)
 		}
 	}
+}
+
+// Some segments of a block after the other leave what all of them at once do, unpacked
+// and as they are packed.
+func TestPairsOnTilesApart(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AMXTILE, cpuid.AMXBF16) || !amx.Allowed() {
+		t.Skip("the processor lacks AMX")
+	}
+	rng, m := rand.New(rand.NewPCG(16, 17)), newMemory(t)
+	for range 200 {
+		lines := linesOfPairs[rng.IntN(len(linesOfPairs))]
+		forms, segments := lines.forms(), 1+rng.IntN(4)
+		s := exactShape{lines: lines, pairs: true, tiled: true, form: forms[rng.IntN(len(forms))], rows: 16 * (1 + rng.IntN(3)), tiles: 1 + rng.IntN(3)}
+		s.blocks = []Block{s.block(segments, TilePairs/lines.features()*(1+rng.IntN(3)))}
+		p := s.fill(rng)
+		part := p.whole()
+		part.inTiles = true
+		c := m.layExact(p, part, false, 0, rng.IntN(4) != 0, rng.IntN)
+		want, packed, x, step := p.model(), c.W, c.X, c.WStep
+		block := p.blocks[0]
+		panel := UnpackedPairsBytes(p.blocks)
+		for first := 0; first < segments; {
+			n := 1 + rng.IntN(segments-first)
+			c.X = unsafe.Add(x, p.starts[first]*2*TileRows)
+			c.Blocks, c.First, c.Segments = &block, uintptr(first), uintptr(n)
+			if lines == linesBF16 {
+				GemmBF16AMX(c)
+			} else {
+				panels := alignedTo64(s.tiles * panel)
+				for i := range s.tiles {
+					c.W = unsafe.Add(packed, i*int(step))
+					if lines == lines4 {
+						UnpackPairsW4AMX(pointer(panels[i*panel:]), c)
+					} else {
+						UnpackPairsW8AMX(pointer(panels[i*panel:]), c)
+					}
+				}
+				some := Block{Lines: block.Lines, Features: block.Features, Segments: uint8(n), Ends: 1<<n - 1}
+				c.W, c.WStep = pointer(panels), uintptr(panel)
+				c.Blocks, c.First, c.Segments = &some, 0, 0
+				GemmAMX(c)
+			}
+			first += n
+		}
+		for i := range want {
+			row, column := i/p.columns(), i%p.columns()
+			got := math.Float32frombits(binary.LittleEndian.Uint32(m.y[row*m.ys+4*column:]))
+			require.True(t, same(want[i], got), "row %d, column %d of %s: %g, want %g", row, column, p, got, want[i])
+		}
+	}
+}
+
+// alignedTo64 is memory for panels.
+func alignedTo64(n int) []byte {
+	b := make([]byte, n+63)
+	return b[-uintptr(pointer(b))&63:][:n]
 }

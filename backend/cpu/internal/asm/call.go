@@ -71,20 +71,21 @@ type Call struct {
 	Ahead  uintptr // kernels of few rows of packed weights: how far ahead of what they read they fetch, whether it is there or not; 0: they do not
 	Next   uintptr // kernels of 512 bits for two tiles, and of VNNI for 4-bit codes and four rows: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
 
-	// Kernels of tiles alone, those with AMX in their names. Their segments are
-	// whole multiples of TileFeatures, 64 or 32. X is in tiles of 16 rows: so many bytes
+	// Kernels of tiles alone: DotP4AMX, DotW8AMX, GemmAMX and GemmBF16AMX. The x of their
+	// segments is whole multiples of TileBytes, 64 or 32; of the last two 64. X is in tiles of 16 rows: so many bytes
 	// of each, then the next features of the same rows; XStep is a 16th of the bytes from
 	// 16 rows to the next. Y, Side and Scales are as for others, but that there are Tiles
-	// times 16 columns, WStep bytes from one tile of W to the next, and that DotP4AMX reads
-	// Side of ZeroPairs alone.
+	// times 16 columns, WStep bytes from one tile of W to the next, that DotP4AMX reads
+	// Side of ZeroPairs alone, and the others neither Side, Scales nor Form.
 	Rows  uintptr        // a multiple of 16 up to MostTileRows
 	Spare unsafe.Pointer // TileSpare of Tiles and all segments, 64-byte aligned
 	// What is read soon, and SoonStep bytes behind it: Share lines of both are fetched
-	// with each sum of 16 rows by 16 columns, whether they are there or not. UnpackW4AMX
+	// with each sum of 16 rows by 16 columns, with GemmAMX and GemmBF16AMX with each tile of x that is
+	// multiplied, whether they are there or not. UnpackW4AMX
 	// fetches from Soon on, too.
 	Soon, SoonStep, Share uintptr
 
-	Tiles, TileFeatures uintptr
+	Tiles, TileBytes uintptr
 
 	// The first and the number of segments that are multiplied, of one block whose
 	// segments all end sums. X, Side and Scales are at the first. None: all of all blocks.
@@ -92,10 +93,12 @@ type Call struct {
 }
 
 // MostTileRows is the most rows of a call of kernels of tiles, TileRows how many go
-// together and TileFeatures the most features that do.
+// together and TileBytes the most bytes of each of them that do; TilePairs is the features
+// of these where x is bfloat16.
 const (
 	TileRows     = 16
-	TileFeatures = 64
+	TileBytes    = 64
+	TilePairs    = TileBytes / 2
 	MostTileRows = 15 * TileRows
 )
 

@@ -38,12 +38,14 @@
 // columns of code and scale 0. Behind the last tile are at least [Beyond] bytes that
 // can be read, whatever they hold. A prepared row of x has the same order and
 // padding: one byte per feature for integer kernels, float32 for exact ones,
-// bfloat16 for those of pairs, whose dwords PairsOfLine describes.
+// bfloat16 for those of pairs, whose dwords PairsOfLine describes. Panels for sums of
+// tiles have segments padded to a multiple of TilePairs features; x is float32, each a
+// bfloat16, for up to four rows, and in tiles (Call) for many.
 //
 // # Sums
 //
 // Every number of rows gives the same bits, and every tier of processors does
-// that has a kind of sums; those of pairs are of tier DPBF16 alone. u is
+// that has a kind of sums; those of pairs are of tier DPBF16 alone, those of tiles of AMX. u is
 // a code, q an activation code, z a zero point, s a weight scale.
 //
 //	integer  a = Σ q·u + correction, exact in int32 over the segments up to one
@@ -55,12 +57,22 @@
 //	           a = fma(x[1], w[1], a); a = fma(x[0], w[0], a)
 //	         where w = u−z, or the plain weight, as bfloat16, exactly;
 //	         y as for exact sums
+//	tiles    a = 0; for every 32 features:
+//	           b = c = 0; for each dword of x, features of PairsOfLine, ascending:
+//	             b = fma(x[0], w[0], b); c = fma(x[1], w[1], c)
+//	           a = a + (b + c)
+//	         y as for exact sums
 //
 // The fma of pairs are those of the instruction vdpbf16ps (Intel 64 and IA-32
 // Architectures Software Developer's Manual, volume 2): the upper half first,
 // each rounded to nearest even, subnormal operands read as 0, subnormal results
 // made 0, MXCSR without say. So x and a plain weight below 2⁻¹²⁶ count as 0,
 // and a sum that falls below it is lost.
+//
+// Sums of tiles are those of TDPBF16PS (the same manual), which takes subnormal numbers
+// for 0 alike. Kernels for few rows compute them with fma of vectors; those of plain weights
+// tell MXCSR to do so meanwhile, y included. With codes x that is not 0 must be at
+// least 2⁻¹¹⁹: no product or sum is subnormal then.
 //
 // No goroutine may change what a call reads, and none else may use its Y.
 package asm

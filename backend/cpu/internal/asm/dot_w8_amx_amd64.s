@@ -7,8 +7,9 @@
 // TDPBSSD of signed ones. The sums are int32 without saturation, as in any other order.
 //
 // A tile of weights is 16 lines of 8-bit codes as they lie in the panel, which is 64
-// features, or 8 lines, which is 32; one of x is 64 or 32 bytes of 16 rows each. A unit
-// is 16 rows by 16 columns. Its float sums stay in registers while it goes through
+// features, or 8 lines, which is 32; one of x is 64 or 32 bytes of 16 rows each.
+//
+// A unit is 16 rows by 16 columns. Its float sums stay in registers while it goes through
 // all segments:
 //
 // 	for 16 rows:                          in turn i, at the same time:
@@ -48,7 +49,7 @@
 
 // func DotW8AMX(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW8AMX(SB), NOSPLIT, $368-8
+TEXT ·DotW8AMX(SB), NOSPLIT, $376-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -177,9 +178,9 @@ widened:
 	DECQ    R9
 	JNE     widen_segment
 	MOVL    (R14), R8
+	SHLQ    $0x06, R8
 	MOVBLZX 4(R14), R9
 	IMULQ   R9, R8
-	SHLQ    $0x06, R8
 	ADDQ    88(SP), R13
 	ADDQ    R8, R13
 	ADDQ    $0x08, R14
@@ -190,8 +191,8 @@ widened:
 	JNE     widen_tile
 	MOVQ    32(BX), R14
 	MOVL    (R14), R8
-	IMULQ   176(BX), R8
 	SHLQ    $0x06, R8
+	IMULQ   176(BX), R8
 	ADDQ    88(SP), R8
 	MOVQ    R8, 112(SP)
 	MOVQ    184(BX), R9
@@ -222,10 +223,10 @@ chosen:
 	MOVQ 64(BX), R13
 	LEAQ 8256(BP), R8
 	MOVQ R8, 168(SP)
-	MOVQ $+0, 288(SP)
-	MOVQ $+0, 312(SP)
-	MOVQ $+0, 336(SP)
-	MOVQ $+0, 360(SP)
+	MOVQ $+0, 296(SP)
+	MOVQ $+0, 320(SP)
+	MOVQ $+0, 344(SP)
+	MOVQ $+0, 368(SP)
 	MOVL $0x00000003, R15
 	MOVQ (BX), AX
 	MOVQ AX, 120(SP)
@@ -313,11 +314,11 @@ multiplied0:
 	JNE   check0
 
 ends0:
-	MOVQ  264(SP), R8
-	TESTQ R8, R8
-	JEQ   fetched0
 	MOVQ  248(SP), R9
 	MOVQ  256(SP), BX
+	MOVQ  264(SP), R8
+	TESTQ R8, R8
+	JEQ   fetch0_done
 
 fetch0:
 	PREFETCHT1 (R9)
@@ -325,9 +326,9 @@ fetch0:
 	ADDQ       $0x40, R9
 	DECQ       R8
 	JNE        fetch0
-	MOVQ       R9, 248(SP)
 
-fetched0:
+fetch0_done:
+	MOVQ R9, 248(SP)
 	DECL R10
 	JEQ  block0
 
@@ -499,11 +500,11 @@ multiplied1:
 	JNE   check1
 
 ends1:
-	MOVQ  264(SP), R8
-	TESTQ R8, R8
-	JEQ   fetched1
 	MOVQ  248(SP), R9
 	MOVQ  256(SP), BX
+	MOVQ  264(SP), R8
+	TESTQ R8, R8
+	JEQ   fetch1_done
 
 fetch1:
 	PREFETCHT1 (R9)
@@ -511,9 +512,9 @@ fetch1:
 	ADDQ       $0x40, R9
 	DECQ       R8
 	JNE        fetch1
-	MOVQ       R9, 248(SP)
 
-fetched1:
+fetch1_done:
+	MOVQ R9, 248(SP)
 	DECL R10
 	JEQ  block1
 
@@ -682,11 +683,11 @@ multiplied2:
 	JNE   check2
 
 ends2:
-	MOVQ  264(SP), R8
-	TESTQ R8, R8
-	JEQ   fetched2
 	MOVQ  248(SP), R9
 	MOVQ  256(SP), BX
+	MOVQ  264(SP), R8
+	TESTQ R8, R8
+	JEQ   fetch2_done
 
 fetch2:
 	PREFETCHT1 (R9)
@@ -694,9 +695,9 @@ fetch2:
 	ADDQ       $0x40, R9
 	DECQ       R8
 	JNE        fetch2
-	MOVQ       R9, 248(SP)
 
-fetched2:
+fetch2_done:
+	MOVQ R9, 248(SP)
 	DECL R10
 	JEQ  block2
 
@@ -868,11 +869,11 @@ multiplied3:
 	JNE   check3
 
 ends3:
-	MOVQ  264(SP), R8
-	TESTQ R8, R8
-	JEQ   fetched3
 	MOVQ  248(SP), R9
 	MOVQ  256(SP), BX
+	MOVQ  264(SP), R8
+	TESTQ R8, R8
+	JEQ   fetch3_done
 
 fetch3:
 	PREFETCHT1 (R9)
@@ -880,9 +881,9 @@ fetch3:
 	ADDQ       $0x40, R9
 	DECQ       R8
 	JNE        fetch3
-	MOVQ       R9, 248(SP)
 
-fetched3:
+fetch3_done:
+	MOVQ R9, 248(SP)
 	DECL R10
 	JEQ  block3
 
@@ -1076,15 +1077,15 @@ check0:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on0
-	MOVQ    R8, 272(SP)
-	MOVQ    BX, 280(SP)
+	MOVQ    R8, 280(SP)
+	MOVQ    BX, 288(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends0
 
 check_on0:
 	VMOVDQA64 64(R8), Z1
-	CMPQ      288(SP), $0x00
+	CMPQ      296(SP), $0x00
 	JNE       check_begun0
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 4096(BP)
@@ -1103,7 +1104,7 @@ check_on0:
 	VMOVDQA64 Z4, 4928(BP)
 	VMOVDQA64 Z4, 4992(BP)
 	VMOVDQA64 Z4, 5056(BP)
-	MOVQ      $+1, 288(SP)
+	MOVQ      $+1, 296(SP)
 
 check_begun0:
 	LEAQ  4096(BP), R9
@@ -1414,11 +1415,11 @@ scale_zeros_scaled0:
 	JMP              scale_added0
 
 scale_slot0:
-	MOVQ      296(SP), R12
-	MOVQ      304(SP), R11
-	CMPQ      312(SP), $0x00
+	MOVQ      304(SP), R12
+	MOVQ      312(SP), R11
+	CMPQ      320(SP), $0x00
 	JEQ       scale_found0
-	MOVQ      $+0, 312(SP)
+	MOVQ      $+0, 320(SP)
 	VMOVDQA64 1024(BP), Z4
 	VPADDD    5120(BP), Z4, Z4
 	VMOVDQA64 Z4, 1024(BP)
@@ -1591,15 +1592,15 @@ check1:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on1
-	MOVQ    R8, 296(SP)
-	MOVQ    BX, 304(SP)
+	MOVQ    R8, 304(SP)
+	MOVQ    BX, 312(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends1
 
 check_on1:
 	VMOVDQA64 64(R8), Z1
-	CMPQ      312(SP), $0x00
+	CMPQ      320(SP), $0x00
 	JNE       check_begun1
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 5120(BP)
@@ -1618,7 +1619,7 @@ check_on1:
 	VMOVDQA64 Z4, 5952(BP)
 	VMOVDQA64 Z4, 6016(BP)
 	VMOVDQA64 Z4, 6080(BP)
-	MOVQ      $+1, 312(SP)
+	MOVQ      $+1, 320(SP)
 
 check_begun1:
 	LEAQ  5120(BP), R9
@@ -1929,11 +1930,11 @@ scale_zeros_scaled1:
 	JMP              scale_added1
 
 scale_slot1:
-	MOVQ      320(SP), R12
-	MOVQ      328(SP), R11
-	CMPQ      336(SP), $0x00
+	MOVQ      328(SP), R12
+	MOVQ      336(SP), R11
+	CMPQ      344(SP), $0x00
 	JEQ       scale_found1
-	MOVQ      $+0, 336(SP)
+	MOVQ      $+0, 344(SP)
 	VMOVDQA64 2048(BP), Z4
 	VPADDD    6144(BP), Z4, Z4
 	VMOVDQA64 Z4, 2048(BP)
@@ -2106,15 +2107,15 @@ check2:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on2
-	MOVQ    R8, 320(SP)
-	MOVQ    BX, 328(SP)
+	MOVQ    R8, 328(SP)
+	MOVQ    BX, 336(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends2
 
 check_on2:
 	VMOVDQA64 64(R8), Z1
-	CMPQ      336(SP), $0x00
+	CMPQ      344(SP), $0x00
 	JNE       check_begun2
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 6144(BP)
@@ -2133,7 +2134,7 @@ check_on2:
 	VMOVDQA64 Z4, 6976(BP)
 	VMOVDQA64 Z4, 7040(BP)
 	VMOVDQA64 Z4, 7104(BP)
-	MOVQ      $+1, 336(SP)
+	MOVQ      $+1, 344(SP)
 
 check_begun2:
 	LEAQ  6144(BP), R9
@@ -2444,11 +2445,11 @@ scale_zeros_scaled2:
 	JMP              scale_added2
 
 scale_slot2:
-	MOVQ      344(SP), R12
-	MOVQ      352(SP), R11
-	CMPQ      360(SP), $0x00
+	MOVQ      352(SP), R12
+	MOVQ      360(SP), R11
+	CMPQ      368(SP), $0x00
 	JEQ       scale_found2
-	MOVQ      $+0, 360(SP)
+	MOVQ      $+0, 368(SP)
 	VMOVDQA64 3072(BP), Z4
 	VPADDD    7168(BP), Z4, Z4
 	VMOVDQA64 Z4, 3072(BP)
@@ -2621,15 +2622,15 @@ check3:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on3
-	MOVQ    R8, 344(SP)
-	MOVQ    BX, 352(SP)
+	MOVQ    R8, 352(SP)
+	MOVQ    BX, 360(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends3
 
 check_on3:
 	VMOVDQA64 64(R8), Z1
-	CMPQ      360(SP), $0x00
+	CMPQ      368(SP), $0x00
 	JNE       check_begun3
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 7168(BP)
@@ -2648,7 +2649,7 @@ check_on3:
 	VMOVDQA64 Z4, 8000(BP)
 	VMOVDQA64 Z4, 8064(BP)
 	VMOVDQA64 Z4, 8128(BP)
-	MOVQ      $+1, 360(SP)
+	MOVQ      $+1, 368(SP)
 
 check_begun3:
 	LEAQ  7168(BP), R9
@@ -2959,11 +2960,11 @@ scale_zeros_scaled3:
 	JMP              scale_added3
 
 scale_slot3:
-	MOVQ      272(SP), R12
-	MOVQ      280(SP), R11
-	CMPQ      288(SP), $0x00
+	MOVQ      280(SP), R12
+	MOVQ      288(SP), R11
+	CMPQ      296(SP), $0x00
 	JEQ       scale_found3
-	MOVQ      $+0, 288(SP)
+	MOVQ      $+0, 296(SP)
 	VMOVDQA64 (BP), Z4
 	VPADDD    4096(BP), Z4, Z4
 	VMOVDQA64 Z4, (BP)

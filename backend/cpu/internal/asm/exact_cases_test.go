@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/internal/amx"
 )
 
 // exactKernel multiplies float32 rows: with packed lines of one kind, or with
@@ -18,9 +20,11 @@ type exactKernel struct {
 	name     string
 	lines    []lineKind
 	pairs    bool // x is of bfloat16, and sums are of pairs
+	tiled    bool // sums are of tiles
+	inTiles  bool // x is in tiles, too
 	unpacked bool
 	rows     int
-	tiles    int // 1 or 2
+	tiles    int // 1 to 3
 	beyond   int // bytes behind the last line of packed weights that it may read
 	needs    []cpuid.FeatureID
 	run      func(*Call)
@@ -49,6 +53,9 @@ func requireFeatures(t testing.TB, needs []cpuid.FeatureID) {
 			t.Skipf("the processor lacks %s", id)
 		}
 	}
+	if slices.Contains(needs, cpuid.AMXTILE) && !amx.Allowed() {
+		t.Skip("the processor lacks AMX that the system gives")
+	}
 }
 
 func (p *exactProblem) String() string {
@@ -59,6 +66,7 @@ func (p *exactProblem) String() string {
 type exactShape struct {
 	lines       lineKind
 	pairs       bool
+	tiled       bool
 	form        Form
 	rows, tiles int
 	blocks      []Block
@@ -79,7 +87,7 @@ func (l lineKind) forms() []Form {
 // randomExact is a problem of any form and shape, mostly short. Segments are
 // whole lines, and where they are unpacked whole eights of features.
 func randomExact(rng *rand.Rand, k exactKernel) *exactProblem {
-	s := exactShape{lines: k.lines[rng.IntN(len(k.lines))], pairs: k.pairs, rows: k.rows, tiles: k.tiles}
+	s := exactShape{lines: k.lines[rng.IntN(len(k.lines))], pairs: k.pairs, tiled: k.tiled, rows: k.rows, tiles: k.tiles}
 	forms := s.lines.forms()
 	s.form = forms[rng.IntN(len(forms))]
 	longest, unit := 1+rng.IntN(5), 1
@@ -88,6 +96,9 @@ func randomExact(rng *rand.Rand, k exactKernel) *exactProblem {
 	}
 	if k.unpacked {
 		unit = max(1, 8/s.lines.features())
+	}
+	if k.tiled {
+		unit = TilePairs / s.lines.features()
 	}
 	full := 1 + rng.IntN(4)
 	for range 1 + rng.IntN(5) {
@@ -105,7 +116,7 @@ func (s exactShape) block(segments, lines int) Block {
 
 // fill makes a problem of s with random values.
 func (s exactShape) fill(rng *rand.Rand) *exactProblem {
-	p := &exactProblem{lines: s.lines, pairs: s.pairs, rows: s.rows, tiles: s.tiles, form: s.form, blocks: s.blocks, starts: []int{0}, made: &exactMade{}}
+	p := &exactProblem{lines: s.lines, pairs: s.pairs, tiled: s.tiled, rows: s.rows, tiles: s.tiles, form: s.form, blocks: s.blocks, starts: []int{0}, made: &exactMade{}}
 	for _, b := range p.blocks {
 		for range b.Segments {
 			p.starts = append(p.starts, p.features()+int(b.Features))
@@ -115,11 +126,7 @@ func (s exactShape) fill(rng *rand.Rand) *exactProblem {
 	for r := range p.rows {
 		x := anyFloat(rng)
 		for i := range p.features() {
-			v := x()
-			if p.pairs {
-				v = dtype.BF16.Round(v)
-			}
-			p.x[r*p.features()+i] = v
+			p.x[r*p.features()+i] = p.possible(x())
 		}
 	}
 	weight := s.lines.any(rng)
@@ -139,13 +146,24 @@ func (s exactShape) fill(rng *rand.Rand) *exactProblem {
 		p.zero = []int{0, 1 << (s.lines.bits - 1), rng.IntN(256)}[rng.IntN(3)]
 	}
 	p.y = make([]float32, p.rows*p.columns())
-	if p.pairs && rng.IntN(2) == 0 {
+	if (p.pairs || p.tiled) && rng.IntN(2) == 0 {
 		return p // from 0, so that what becomes of tiny sums is seen
 	}
 	for i := range p.y {
 		p.y[i] = float32(rng.NormFloat64() * 1000)
 	}
 	return p
+}
+
+// possible makes a value one that rows of x can have.
+func (p *exactProblem) possible(v float32) float32 {
+	if p.pairs || p.tiled {
+		v = dtype.BF16.Round(v)
+	}
+	if p.tiled && p.lines.bits > 0 && math.Abs(float64(v)) < leastInTiles {
+		return 0
+	}
+	return v
 }
 
 // any returns a source of codes or of bits of plain weights: like those of

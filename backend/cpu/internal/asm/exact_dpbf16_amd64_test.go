@@ -60,8 +60,8 @@ func init() {
 		exactKernel{name: "GemmDPBF16x12x2", lines: linesOfPairs, pairs: true, unpacked: true, rows: 12, tiles: 2, needs: needsDPBF16, run: GemmDPBF16x12x2},
 	)
 	unpackKernels = append(unpackKernels,
-		unpackKernel{name: "UnpackW4DPBF16", lines: lines4, pairs: true, needs: needsDPBF16, run: UnpackW4DPBF16},
-		unpackKernel{name: "UnpackW8DPBF16", lines: lines8, pairs: true, needs: needsDPBF16, run: UnpackW8DPBF16},
-		unpackKernel{name: "UnpackBF16DPBF16", lines: linesBF16, pairs: true, needs: needsDPBF16, run: UnpackBF16DPBF16},
+		unpackKernel{name: "UnpackPairsW4DPBF16", lines: lines4, pairs: true, needs: needsDPBF16, run: UnpackPairsW4DPBF16},
+		unpackKernel{name: "UnpackPairsW8DPBF16", lines: lines8, pairs: true, needs: needsDPBF16, run: UnpackPairsW8DPBF16},
+		unpackKernel{name: "UnpackPairsBF16DPBF16", lines: linesBF16, pairs: true, needs: needsDPBF16, run: UnpackPairsBF16DPBF16},
 	)
 }

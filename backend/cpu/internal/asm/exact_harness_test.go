@@ -30,6 +30,7 @@ const (
 	exactChangesInput
 	exactLowerFirst // of a pair
 	exactKeepsSubnormals
+	exactLongChains // over tiles
 	exactFaults
 )
 
@@ -57,6 +58,9 @@ func (k exactKernel) portableSum(c *Call, lines lineKind, f exactFault, r, colum
 		r = 0
 	}
 	x := unsafe.Add(c.X, r*int(c.XStep))
+	if k.inTiles {
+		x = unsafe.Add(c.X, r/TileRows*TileRows*int(c.XStep)+r%TileRows*TileBytes)
+	}
 	y := load[float32](unsafe.Pointer(c.Y), r*int(c.YStep)+4*column)
 	if f == exactClearsSums {
 		*y = 0
@@ -104,6 +108,20 @@ func (k exactKernel) portableSum(c *Call, lines lineKind, f exactFault, r, colum
 				if k.unpacked {
 					weight = func(j int) float32 { return portablePair(w, s*int(b.Features)+lines.place(j), column) }
 				}
+			}
+			switch {
+			case k.inTiles:
+				lines.portableTiles(f, y, func(j int) float32 {
+					place := lines.place(j)
+					return dtype.BF16ToF32(*load[uint16](x, place/TilePairs*TileRows*TileBytes+2*(place%TilePairs)))
+				}, features, weight, scale)
+				x = unsafe.Add(x, 2*TileRows*int(b.Features))
+				continue
+			case k.tiled:
+				lines.portableTiles(f, y, func(j int) float32 { return *load[float32](x, 4*j) }, features, weight, scale)
+				x = unsafe.Add(x, 4*int(b.Features))
+				continue
+			case k.pairs:
 				lines.portablePairs(f, y, x, features, weight, scale)
 				x = unsafe.Add(x, 2*int(b.Features))
 				continue
@@ -219,12 +237,17 @@ func exactHarnessKernels() (ks []exactKernel) {
 	return append(ks,
 		exactKernel{lines: []lineKind{lines4}, unpacked: true, rows: 2, tiles: 1},
 		exactKernel{lines: []lineKind{linesF16}, unpacked: true, rows: 3, tiles: 2},
-		exactKernel{lines: []lineKind{lines4}, pairs: true, unpacked: true, rows: 3, tiles: 2})
+		exactKernel{lines: []lineKind{lines4}, pairs: true, unpacked: true, rows: 3, tiles: 2},
+		exactKernel{lines: []lineKind{lines4}, tiled: true, rows: 2, tiles: 1},
+		exactKernel{lines: []lineKind{lines8}, tiled: true, rows: 2, tiles: 1},
+		exactKernel{lines: []lineKind{linesBF16}, tiled: true, rows: 2, tiles: 1},
+		exactKernel{lines: []lineKind{lines4}, pairs: true, tiled: true, inTiles: true, unpacked: true, rows: 16, tiles: 2},
+		exactKernel{lines: []lineKind{linesBF16}, pairs: true, tiled: true, inTiles: true, rows: 32, tiles: 1})
 }
 
 // larger is of which k takes a part.
 func (k exactKernel) larger() exactKernel {
-	k.rows, k.tiles = k.rows+1, 2
+	k.rows, k.tiles = k.rows+1, k.tiles+1
 	return k
 }
 
@@ -254,10 +277,13 @@ func TestExactHarnessSeesFaults(t *testing.T) {
 			if (f == exactScalesProducts || f == exactTakesNextScale) && !coded {
 				continue
 			}
-			if ofPairs := f == exactLowerFirst || f == exactKeepsSubnormals; ofPairs && !k.pairs {
+			if f == exactLowerFirst && (!k.pairs || k.tiled) || f == exactLongChains && !k.tiled {
 				continue
 			}
-			if f == exactRoundsProducts && k.pairs {
+			if f == exactKeepsSubnormals && (!k.pairs && !k.tiled || k.tiled && coded) {
+				continue // rows on tiles and codes make none
+			}
+			if f == exactRoundsProducts && (k.pairs || k.tiled) {
 				continue // those of two bfloat16 are exact
 			}
 			t.Run(fmt.Sprint(int(f), "/", i), func(t *testing.T) {

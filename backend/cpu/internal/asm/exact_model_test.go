@@ -44,6 +44,7 @@ func (l lineKind) String() string {
 type exactProblem struct {
 	lines  lineKind
 	pairs  bool // x is of bfloat16, and sums are of pairs
+	tiled  bool // sums are of tiles, and each x is a bfloat16
 	rows   int
 	tiles  int
 	form   Form
@@ -62,18 +63,21 @@ type exactProblem struct {
 // exactMade is what all calls with a problem share: under emulators it takes most of the time.
 type exactMade struct {
 	y             []float32
-	tiles, panels [2][]byte
+	tiles, panels [3][]byte
 	rows          []byte // x as kernels read it
 }
 
 // exactPart is the rows and the tiles of a problem that a kernel is given.
-type exactPart struct{ rows, tiles, row, tile int }
+type exactPart struct {
+	rows, tiles, row, tile int
+	inTiles                bool // x is laid in tiles
+}
 
 func (p *exactProblem) whole() exactPart { return exactPart{rows: p.rows, tiles: p.tiles} }
 
 // anyPart is a part for k.
 func (p *exactProblem) anyPart(rng *rand.Rand, k exactKernel) exactPart {
-	return exactPart{k.rows, k.tiles, rng.IntN(p.rows - k.rows + 1), rng.IntN(p.tiles - k.tiles + 1)}
+	return exactPart{k.rows, k.tiles, rng.IntN(p.rows - k.rows + 1), rng.IntN(p.tiles - k.tiles + 1), k.inTiles}
 }
 
 // of returns row r of the part, of y or of what the model says of it.
@@ -130,16 +134,22 @@ func (p *exactProblem) model() []float32 {
 			for r := range p.rows {
 				sum, a := &y[r*p.columns()+c], float32(0)
 				x := p.x[r*p.features():][from:to]
-				if p.pairs {
+				switch {
+				case p.tiled:
+					a = p.lines.sumOfTiles(x, w[from:to])
+				case p.pairs:
 					a = p.lines.sumOfPairs(x, w[from:to])
-				} else {
+				default:
 					for k, x := range x {
 						a = fma32(x, w[from+k], a)
 					}
 				}
-				if p.form&scaleMask == ScalesNone {
+				switch {
+				case p.form&scaleMask == ScalesNone && p.tiled:
+					*sum = flushedSum(*sum, a)
+				case p.form&scaleMask == ScalesNone:
 					*sum += a
-				} else {
+				default:
 					*sum = fma32(a, p.scale(s, c), *sum)
 				}
 			}
@@ -294,9 +304,13 @@ func (m *memory) layExact(p *exactProblem, k exactPart, unpacked bool, beyond in
 
 	row := p.xBytes() * p.features()
 	m.xs = row + 4*spread(70)
-	m.x = m.take("x", (k.rows-1)*m.xs+row, behind)
-	for r := range k.rows {
-		copy(m.x[r*m.xs:][:row], p.rowBytes()[(k.row+r)*row:])
+	if k.inTiles {
+		m.layExactTiles(p.rowBytes()[k.row*row:][:k.rows*row], row, behind)
+	} else {
+		m.x = m.take("x", (k.rows-1)*m.xs+row, behind)
+		for r := range k.rows {
+			copy(m.x[r*m.xs:][:row], p.rowBytes()[(k.row+r)*row:])
+		}
 	}
 
 	m.blocks = m.take("blocks", int(unsafe.Sizeof(Block{}))*len(p.blocks), behind)
@@ -312,9 +326,15 @@ func (m *memory) layExact(p *exactProblem, k exactPart, unpacked bool, beyond in
 			binary.LittleEndian.PutUint32(m.y[r*m.ys+4*i:], math.Float32bits(v))
 		}
 	}
-	return &Call{
+	c := &Call{
 		W: pointer(m.w), WStep: uintptr(m.ws), X: pointer(m.x), XStep: uintptr(m.xs),
 		Blocks: (*Block)(pointer(m.blocks)), Count: uintptr(len(p.blocks)),
 		Y: (*float32)(pointer(m.y)), YStep: uintptr(m.ys), Form: p.form, Zero: uint64(p.zero),
 	}
+	if k.inTiles {
+		m.spare = m.take("spare", TileSpare(k.tiles, p.segments()), behind)
+		c.Rows, c.Tiles, c.TileBytes, c.Spare = uintptr(k.rows), uintptr(k.tiles), TileBytes, pointer(m.spare)
+		c.Soon, c.SoonStep, c.Share = uintptr(c.W), uintptr(64*spread(9)), uintptr(spread(3))
+	}
+	return c
 }

@@ -40,39 +40,39 @@ block:
 
 four:
 	PREFETCHT0 (AX)(DI*1)
-	PREFETCHT0 64(AX)(DI*1)
-	PREFETCHT0 128(AX)(DI*1)
-	PREFETCHT0 192(AX)(DI*1)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z28
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x23
-	VMOVDQU32 64(AX), Z2
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x23
+	PREFETCHT0 64(AX)(DI*1)
+	VMOVDQU32  64(AX), Z2
 
 	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z29
-	BYTE      $0x62
-	BYTE      $0x22
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x2c
-	BYTE      $0x13
-	VMOVDQU32 128(AX), Z2
+	BYTE       $0x62
+	BYTE       $0x22
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x2c
+	BYTE       $0x13
+	PREFETCHT0 128(AX)(DI*1)
+	VMOVDQU32  128(AX), Z2
 
 	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z30
-	BYTE      $0x62
-	BYTE      $0x22
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x34
-	BYTE      $0x53
-	VMOVDQU32 192(AX), Z2
+	BYTE       $0x62
+	BYTE       $0x22
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x34
+	BYTE       $0x53
+	PREFETCHT0 192(AX)(DI*1)
+	VMOVDQU32  192(AX), Z2
 
 	// VDPBF16PS.BCST (BX)(R11*1), Z2, Z31
 	BYTE    $0x62

@@ -126,12 +126,9 @@ zeros:
 	VXORPS Z31, Z31, Z31
 
 four:
-	PREFETCHT0       (AX)(DI*1)
-	PREFETCHT0       64(AX)(DI*1)
-	PREFETCHT0       128(AX)(DI*1)
-	PREFETCHT0       192(AX)(DI*1)
 	TESTQ            $+4, R13
 	JNE              four_line_bytes
+	PREFETCHT0       (AX)(DI*1)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -160,6 +157,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 28(BX), Z2, Z28
+	PREFETCHT0       64(AX)(DI*1)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -188,6 +186,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z29
+	PREFETCHT0       128(AX)(DI*1)
 	VMOVDQU32        128(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -216,6 +215,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z30
+	PREFETCHT0       192(AX)(DI*1)
 	VMOVDQU32        192(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -247,6 +247,7 @@ four:
 	JMP              four_line_done
 
 four_line_bytes:
+	PREFETCHT0       (AX)(DI*1)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -281,6 +282,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 28(BX), Z2, Z28
+	PREFETCHT0       64(AX)(DI*1)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -315,6 +317,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z19, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z29
+	PREFETCHT0       128(AX)(DI*1)
 	VMOVDQU32        128(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -349,6 +352,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z23, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z30
+	PREFETCHT0       192(AX)(DI*1)
 	VMOVDQU32        192(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2

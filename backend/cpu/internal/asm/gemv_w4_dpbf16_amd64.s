@@ -121,12 +121,9 @@ zeros:
 	VXORPS Z31, Z31, Z31
 
 four:
-	PREFETCHT0 (AX)(DI*1)
-	PREFETCHT0 64(AX)(DI*1)
-	PREFETCHT0 128(AX)(DI*1)
-	PREFETCHT0 192(AX)(DI*1)
 	TESTQ      $+4, R13
 	JNE        four_line_bytes
+	PREFETCHT0 (AX)(DI*1)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -163,15 +160,16 @@ four:
 	VPERMW   Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z28
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x63
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z0
-	VPERMW    Z4, Z0, Z2
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x63
+	BYTE       $0x03
+	PREFETCHT0 64(AX)(DI*1)
+	VMOVDQU32  64(AX), Z0
+	VPERMW     Z4, Z0, Z2
 
 	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z29
 	BYTE     $0x62
@@ -209,16 +207,17 @@ four:
 	VPERMW   Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z29
-	BYTE      $0x62
-	BYTE      $0x22
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x6c
-	BYTE      $0x13
-	BYTE      $0x03
-	VMOVDQU32 128(AX), Z0
-	VPERMW    Z4, Z0, Z2
+	BYTE       $0x62
+	BYTE       $0x22
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x6c
+	BYTE       $0x13
+	BYTE       $0x03
+	PREFETCHT0 128(AX)(DI*1)
+	VMOVDQU32  128(AX), Z0
+	VPERMW     Z4, Z0, Z2
 
 	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z30
 	BYTE     $0x62
@@ -256,16 +255,17 @@ four:
 	VPERMW   Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z30
-	BYTE      $0x62
-	BYTE      $0x22
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x74
-	BYTE      $0x53
-	BYTE      $0x03
-	VMOVDQU32 192(AX), Z0
-	VPERMW    Z4, Z0, Z2
+	BYTE       $0x62
+	BYTE       $0x22
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x74
+	BYTE       $0x53
+	BYTE       $0x03
+	PREFETCHT0 192(AX)(DI*1)
+	VMOVDQU32  192(AX), Z0
+	VPERMW     Z4, Z0, Z2
 
 	// VDPBF16PS.BCST (BX)(R11*1), Z2, Z31
 	BYTE     $0x62
@@ -314,10 +314,11 @@ four:
 	JMP  four_line_done
 
 four_line_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (AX)(DI*1)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z28
 	BYTE     $0x62
@@ -354,17 +355,18 @@ four_line_bytes:
 	VPERMW   Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z28
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x63
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z13, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x63
+	BYTE       $0x03
+	PREFETCHT0 64(AX)(DI*1)
+	VMOVDQU32  64(AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z13, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z29
 	BYTE     $0x62
@@ -404,18 +406,19 @@ four_line_bytes:
 	VPERMW   Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z29
-	BYTE      $0x62
-	BYTE      $0x22
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x6c
-	BYTE      $0x13
-	BYTE      $0x03
-	VMOVDQU32 128(AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z14, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	BYTE       $0x62
+	BYTE       $0x22
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x6c
+	BYTE       $0x13
+	BYTE       $0x03
+	PREFETCHT0 128(AX)(DI*1)
+	VMOVDQU32  128(AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z14, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z30
 	BYTE     $0x62
@@ -455,18 +458,19 @@ four_line_bytes:
 	VPERMW   Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z30
-	BYTE      $0x62
-	BYTE      $0x22
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x74
-	BYTE      $0x53
-	BYTE      $0x03
-	VMOVDQU32 192(AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z15, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	BYTE       $0x62
+	BYTE       $0x22
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x74
+	BYTE       $0x53
+	BYTE       $0x03
+	PREFETCHT0 192(AX)(DI*1)
+	VMOVDQU32  192(AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z15, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX)(R11*1), Z2, Z31
 	BYTE     $0x62

@@ -101,9 +101,6 @@ zeros:
 
 four:
 	PREFETCHT0       (AX)(DI*1)
-	PREFETCHT0       64(AX)(DI*1)
-	PREFETCHT0       128(AX)(DI*1)
-	PREFETCHT0       192(AX)(DI*1)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -122,6 +119,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z13, Z2, Z2
 	VFMADD231PS.BCST 12(BX), Z2, Z28
+	PREFETCHT0       64(AX)(DI*1)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -140,6 +138,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z29
+	PREFETCHT0       128(AX)(DI*1)
 	VMOVDQU32        128(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -158,6 +157,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z17, Z2, Z2
 	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z30
+	PREFETCHT0       192(AX)(DI*1)
 	VMOVDQU32        192(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2

@@ -135,7 +135,7 @@ func (m *memory) lay(rng *rand.Rand, p *problem, k part) *Call {
 		m.spare = m.take("spare", TileSpare(tiles, segments), behind)
 		c.Rows, c.Spare = uintptr(k.rows), pointer(m.spare)
 		c.Soon, c.Share = uintptr(c.W), uintptr(rng.Uint32N(3))
-		c.Tiles, c.TileFeatures = uintptr(tiles), uintptr(k.tiles)
+		c.Tiles, c.TileBytes = uintptr(tiles), uintptr(k.tiles)
 		m.layTiles(rng, c, rows[k.row*row:], row, behind)
 	}
 	return c
@@ -144,7 +144,7 @@ func (m *memory) lay(rng *rand.Rand, p *problem, k part) *Call {
 // layTiles writes x, of so many rows one after the other, as kernels of tiles read
 // it.
 func (m *memory) layTiles(rng *rand.Rand, c *Call, rows []byte, row int, behind bool) {
-	tile := int(c.TileFeatures)
+	tile := int(c.TileBytes)
 	m.xs = row + 4*int(rng.Uint32N(20))
 	blocks := (int(c.Rows) + TileRows - 1) / TileRows
 	m.x = m.take("x", (blocks-1)*TileRows*m.xs+TileRows*row, behind)

@@ -12,19 +12,21 @@
 // Registers: AX next line, CX blocks left, DX step between lines, SI Block, R8 lines
 // left, R9 scales, R10 zero points, R11 the segment's first line, R12 segments left,
 // R13 Form, R14 where to write, R15 bytes of a header;
+// BX what is fetched next;
 // Z0 scales or codes, Z3 ones, Z1 and Z2 indices and weights, Z4 the table, Z5 to Z7
 // powers of two, Z8 a mask of codes, Z12 to Z15 zero points of segments, Z20 to Z23 pairs.
 
 #include "textflag.h"
 
-// func UnpackW4DPBF16(dst unsafe.Pointer, c *Call)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F
-TEXT ·UnpackW4DPBF16(SB), NOSPLIT, $0-16
+// func UnpackPairsW4AMX(dst unsafe.Pointer, c *Call)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·UnpackPairsW4AMX(SB), NOSPLIT, $0-16
 	MOVQ  dst+0(FP), R14
 	MOVQ  c+8(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  32(DX), SI
 	MOVQ  40(DX), CX
+	MOVQ  136(DX), BX
 	MOVQ  88(DX), R13
 	MOVL  $0x00000080, R15
 	TESTQ $+3, R13
@@ -82,6 +84,10 @@ block:
 	JEQ       block_f32
 	CMPQ      DX, $0x01
 	JNE       block_bf16
+	MOVQ      c+8(FP), DX
+	MOVQ      176(DX), DX
+	SHLQ      $0x05, DX
+	ADDQ      DX, R9
 	VCVTPH2PS (R9), Z0
 	VMOVAPS   Z0, (R14)
 	VCVTPH2PS 32(R9), Z0
@@ -93,6 +99,10 @@ block:
 	JMP       block_scaled
 
 block_bf16:
+	MOVQ      c+8(FP), DX
+	MOVQ      176(DX), DX
+	SHLQ      $0x05, DX
+	ADDQ      DX, R9
 	VPMOVZXWD (R9), Z0
 	VPSLLD    $0x10, Z0, Z0
 	VMOVAPS   Z0, (R14)
@@ -108,6 +118,10 @@ block_bf16:
 	JMP       block_scaled
 
 block_f32:
+	MOVQ    c+8(FP), DX
+	MOVQ    176(DX), DX
+	SHLQ    $0x06, DX
+	ADDQ    DX, R9
 	VMOVUPS (R9), Z0
 	VMOVAPS Z0, (R14)
 	VMOVUPS 64(R9), Z0
@@ -125,7 +139,17 @@ block_scaled:
 	MOVQ    R12, DX
 	SHLQ    $0x06, DX
 	MOVQ    AX, R11
+	MOVQ    c+8(FP), R8
+	CMPQ    184(R8), $0x00
+	JEQ     all
+	MOVQ    184(R8), R12
+	MOVQ    176(R8), R8
+	SHLQ    $0x04, R8
+	ADDQ    R8, R10
+	SHLQ    $0x02, R8
+	ADDQ    R8, R11
 
+all:
 segment:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
@@ -140,21 +164,23 @@ segment:
 
 zeros:
 line:
-	TESTQ     $+4, R13
-	JNE       line_bytes
-	VMOVDQU32 (AX), Z0
-	VPERMW    Z4, Z0, Z2
-	VMOVDQA32 Z2, Z20
-	VPMULHUW  Z6, Z0, Z2
-	VPERMW    Z4, Z2, Z2
-	VMOVDQA32 Z2, Z21
-	VPMULHUW  Z5, Z0, Z2
-	VPERMW    Z4, Z2, Z2
-	VMOVDQA32 Z2, Z22
-	VPMULHUW  Z7, Z0, Z2
-	VPERMW    Z4, Z2, Z2
-	VMOVDQA32 Z2, Z23
-	JMP       line_done
+	PREFETCHT1 (BX)
+	ADDQ       $0x20, BX
+	TESTQ      $+4, R13
+	JNE        line_bytes
+	VMOVDQU32  (AX), Z0
+	VPERMW     Z4, Z0, Z2
+	VMOVDQA32  Z2, Z20
+	VPMULHUW   Z6, Z0, Z2
+	VPERMW     Z4, Z2, Z2
+	VMOVDQA32  Z2, Z21
+	VPMULHUW   Z5, Z0, Z2
+	VPERMW     Z4, Z2, Z2
+	VMOVDQA32  Z2, Z22
+	VPMULHUW   Z7, Z0, Z2
+	VPERMW     Z4, Z2, Z2
+	VMOVDQA32  Z2, Z23
+	JMP        line_done
 
 line_bytes:
 	VMOVDQU32 (AX), Z0

@@ -16,9 +16,9 @@
 
 #include "textflag.h"
 
-// func UnpackW8DPBF16(dst unsafe.Pointer, c *Call)
+// func UnpackPairsW8DPBF16(dst unsafe.Pointer, c *Call)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·UnpackW8DPBF16(SB), NOSPLIT, $0-16
+TEXT ·UnpackPairsW8DPBF16(SB), NOSPLIT, $0-16
 	MOVQ  dst+0(FP), R14
 	MOVQ  c+8(FP), DX
 	MOVQ  (DX), AX

@@ -12,9 +12,9 @@
 
 #include "textflag.h"
 
-// func UnpackBF16DPBF16(dst unsafe.Pointer, c *Call)
+// func UnpackPairsBF16DPBF16(dst unsafe.Pointer, c *Call)
 // Requires: AVX, AVX512F
-TEXT ·UnpackBF16DPBF16(SB), NOSPLIT, $0-16
+TEXT ·UnpackPairsBF16DPBF16(SB), NOSPLIT, $0-16
 	MOVQ         dst+0(FP), R14
 	MOVQ         c+8(FP), DX
 	MOVQ         (DX), AX
