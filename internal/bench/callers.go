@@ -149,7 +149,7 @@ func (m *machine) crowd(ctx context.Context, dev backend.Device, st *Stack, call
 		s.waited = w.seconds() - waited
 		return s, err
 	}}
-	if u := m.unitOf(st, dev.Info().Tier); u != nil {
+	if u := m.unitOf(st, rows, dev.Info().Tier); u != nil {
 		all.wide = u.Wide
 	}
 	t, err := m.meter.run(ctx, []work{all, one}, budget)

@@ -132,7 +132,7 @@ func (m *machine) cell(ctx context.Context, st *Stack, c *Caller, info backend.D
 	}
 	works := []work{layer, m.readWork(readLimit)}
 	ops := 0
-	if u := m.unitOf(st, info.Tier); u != nil {
+	if u := m.unitOf(st, rows, info.Tier); u != nil {
 		works, ops = append(works, m.unitWork(u)), u.Ops
 	}
 	t, err := m.meter.run(ctx, works, budget)

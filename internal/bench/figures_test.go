@@ -145,6 +145,8 @@ func TestUnitOf(t *testing.T) {
 		{"cpu_w4g_a16_vnni", quant.Exact, 4, "avx512-vnni", "fma512"},
 		{"cpu_wx_a16_bf16", quant.Exact, 16, "avx512-bf16", "bf16"},
 		{"cpu_w4g_a16_bf16_split", quant.Exact, 4, "avx512-bf16", "bf16"},
+		{"cpu_w4g_a8_amx", quant.Int8Group, 4, "avx512-amx", "amx"},
+		{"cpu_wx_a16_amx", quant.Exact, 16, "avx512-amx", "amxbf16"},
 		{"cpu_w4g_a8_i8mm", quant.Int8Group, 4, "i8mm", "i8mm"},
 		{"cpu_w4g_a16_dotprod", quant.Exact, 4, "dotprod", "neon"},
 		{"cpu_w4g_a8_neon", quant.Int8Group, 4, "neon", ""},

@@ -141,7 +141,7 @@ func (m *machine) apart(ctx context.Context, dev backend.Device, set Set, s *set
 	if err != nil {
 		return out, err
 	}
-	if u := m.unitOf(s.stacks[0], dev.Info().Tier); u != nil {
+	if u := m.unitOf(s.stacks[0], rows, dev.Info().Tier); u != nil {
 		grouped.wide = u.Wide
 	}
 	t, err := m.meter.run(ctx, []work{grouped, separate}, budget)

@@ -3,14 +3,25 @@ package bench
 import (
 	"strings"
 
+	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/internal/peak"
 	"github.com/bitlane/bitlane/quant"
 )
 
-// unitOf returns the unit whose peak is the limit of a stack's kernel, nil where
-// no loop measures it here.
-func (m *machine) unitOf(st *Stack, tier string) *peak.Unit {
-	name := unitOf(st.Kernel.Name(), st.Spec.Recipe, st.Form.Bits, tier, m.units)
+// byRows is a kernel that multiplies few rows with other instructions than many: Unit
+// names those of so many, as its own name ends with some.
+type byRows interface {
+	Unit(s backend.Spec, rows int) string
+}
+
+// unitOf returns the unit whose peak is the limit of a stack's kernel for so many rows,
+// nil where no loop measures it here.
+func (m *machine) unitOf(st *Stack, rows int, tier string) *peak.Unit {
+	kernel := st.Kernel.Name()
+	if k, ok := st.Kernel.(byRows); ok {
+		kernel = kernel[:strings.LastIndexByte(kernel, '_')+1] + k.Unit(st.Spec, rows)
+	}
+	name := unitOf(kernel, st.Spec.Recipe, st.Form.Bits, tier, m.units)
 	for i := range m.units {
 		if u := &m.units[i]; u.Name == name && len(u.Missing) == 0 {
 			return u
@@ -30,6 +41,8 @@ func unitOf(kernel string, recipe quant.Recipe, bits int, tier string, units []p
 	instructions := words[3]
 	if recipe.Kind == quant.Exact {
 		switch instructions {
+		case "amx":
+			return "amxbf16"
 		case "bf16":
 			return "bf16"
 		case "avx2", "avxvnni", "fma":
