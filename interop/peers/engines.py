@@ -5,8 +5,9 @@ threads and its memory's pages set by the environment.
     engines.py NAME CPUS      for example: engines.py ort-a4 0,1
 
 NAME: ort-a4, ort-a0 (ONNX Runtime's MatMulNBits, accuracy_level 4 and 0, float32
-x), torch-dyn (aten::_dyn_quant_matmul_4bit, float32 x) or torch-int4pack
-(aten::_weight_int4pack_mm_for_cpu, bfloat16 x).
+x), torch-dyn (aten::_dyn_quant_matmul_4bit, float32 x), torch-int4pack
+(aten::_weight_int4pack_mm_for_cpu, bfloat16 x) or torch-linear (oneDNN's product of
+bfloat16 with weights that it packed).
 
 An engine holds copies of a layer that together are larger than the caches, and
 what it times is always all of them in turn.
@@ -156,6 +157,12 @@ class Torch:
             nibbles = shifted[:, 1::2] << 4 | shifted[:, 0::2]
             pack = lambda: torch.ops.aten._dyn_quant_pack_4bit_weight(nibbles, wide, None, group, k, n)
             self.apply = lambda x, w: torch.ops.aten._dyn_quant_matmul_4bit(x, w, group, k, n)
+        elif self.operator == "linear":
+            self.type, x_error = torch.bfloat16, 0.05
+            each = bytes_of_file = 2 * n * k
+            plain = torch.from_numpy(codes * np.repeat(scales, group, axis=1)).to(self.type)
+            pack = lambda: torch.ops.mkldnn._reorder_linear_weight(plain)
+            self.apply = lambda x, w: torch.ops.mkldnn._linear_pointwise(x, w, None, "none", [], "")
         else:
             self.type, each, x_error = torch.bfloat16, n * k // 2 + 2 * scales.nbytes, 0.05
             bytes_of_file = n * k // 2 + scales.nbytes

@@ -42,6 +42,7 @@ PAIRS = [
     ("int8 rows, asymmetric, groups of 32", dict(group=32, activations="int8-token-asym", dtype="float32"), "torch-dyn", "PyTorch _dyn_quant_matmul_4bit, block 32"),
     ("exact, bfloat16 x, groups of 32", dict(group=32, activations="exact", dtype="bfloat16"), "torch-int4pack", "PyTorch _weight_int4pack_mm_for_cpu, group 32"),
     ("exact, bfloat16 x, groups of 128", dict(group=128, activations="exact", dtype="bfloat16"), "torch-int4pack", "PyTorch _weight_int4pack_mm_for_cpu, group 128"),
+    ("exact, bfloat16 x, plain bfloat16 weights", dict(bits=16, group=128, activations="exact", dtype="bfloat16"), "torch-linear", "PyTorch mkldnn._linear_pointwise, weights packed by oneDNN"),
 ]
 
 # Rounds end early where they take so many times as long as they should.
@@ -156,7 +157,7 @@ def run_pair(pair, options, cpus, versions):
         peer = Engine([sys.executable, str(HERE / "engines.py"), name, list_of_cpus], cpus)
         for k, n in options.shapes:
             note(f"{what}, {len(cpus)} threads, {k}x{n}: preparing")
-            q = dict(do="prepare", k=k, n=n, bits=4, rows=max(options.m), **layer)
+            q = dict(do="prepare", k=k, n=n, rows=max(options.m)) | dict(bits=4) | layer
             mine = ours.ask(**q)
             theirs = peer.ask(**q, cold=options.cold)
             versions.update({"version " + name.split("-")[0]: theirs["version"], "memory": mine["memory"], "device": mine["device"], "tier": mine["tier"]})
@@ -276,7 +277,7 @@ def main():
             "",
             f"    {command}",
             "",
-            f"4-bit weights, symmetric; bitlane's scales are float16, the others' float32 or, with bfloat16 x, bfloat16. Engines take turns of {o.turn * 1e3:.0f} ms and",
+            f"4-bit weights, symmetric, where they are not plain; bitlane's scales are float16, the others' float32 or, with bfloat16 x, bfloat16. Engines take turns of {o.turn * 1e3:.0f} ms and",
             "are stopped while they have none. Times are of one layer, 10th percentile (median). Bitlane's weights are in",
             f"{versions.get('memory', 'unknown pages')}; the others' memory comes from glibc with huge pages on request. All weights are cold. \"of read\" is bytes of codes and scales by",
             "time, of what reading memory with the same threads gave in the same second. All engines are timed over all copies of a layer in",
