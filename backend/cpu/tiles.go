@@ -152,6 +152,9 @@ func (b *block) beginOnTiles(r run, sums []float32, tile, tiles int) (each, all 
 	}
 	all = int(b.first[r.to] - b.first[r.from])
 	most, block := b.runFeatures(), c.Blocks
+	if b.kind == tilePanel && b.f.exact.unpack[b.weights()] == nil && b.height == asm.TileRows {
+		most *= 2 // weights are used but once: nothing has to stay in the first cache
+	}
 	if c.Count > 1 || int(block.Features)*all <= most || int(block.Ends) != 1<<all-1 {
 		return all, all
 	}
