@@ -130,8 +130,12 @@ def percent(part):
     return f"{part * 100:.0f} %" if part >= 0.1 else f"{part * 100:.1f} %"
 
 
-def cells(f, k, n, m, group, peer_bytes):
-    ours_bytes = k * n // 2 + k // group * n * 2
+def bytes_of(layer, k, n):
+    """Codes and float16 scales, or plain weights of 16 bits."""
+    return 2 * k * n if "bits" in layer else k * n // 2 + k // layer["group"] * n * 2
+
+
+def cells(f, k, n, m, ours_bytes, peer_bytes):
     row = [f"{k}x{n}", str(m)]
     for t10, t, size in (f["ours10"], f["ours"], ours_bytes), (f["peer10"], f["peer"], peer_bytes):
         row += [f"{microseconds(t10)} ({microseconds(t)})", percent(size / t10 / 1e9 / f["read"])]
@@ -173,7 +177,7 @@ def run_pair(pair, options, cpus, versions):
                 note(f"{what}, {len(cpus)} threads, {k}x{n}, M={m}")
                 f = compare(ours, peer, m, options.rounds, options.turn)
                 slowest = max(f["ours10"] * mine["copies"], f["peer10"] * theirs["copies"]) / m
-                rows.append(cells(f, k, n, m, layer["group"], theirs["bytes"]))
+                rows.append(cells(f, k, n, m, bytes_of(layer, k, n), theirs["bytes"]))
     finally:
         for e in (ours, peer):
             if e is not None:
