@@ -123,6 +123,9 @@ func (e *NoKernelError) Unwrap() []error {
 // is chosen by name only. Where there is none the error is a *NoKernelError.
 // A kernel name in the options that no backend has is an error, too.
 func Choose(dev backend.Device, s backend.Spec, o ChooseOptions) (backend.Kernel, *Report, error) {
+	if dev == nil {
+		return nil, nil, quant.Errorf(backend.ErrNoDevice, "device", "", "an open one", "none")
+	}
 	info := dev.Info()
 	b, ok := backend.Lookup(info.Backend)
 	if !ok {
@@ -147,6 +150,9 @@ func Choose(dev backend.Device, s backend.Spec, o ChooseOptions) (backend.Kernel
 // backend.NewSpec, Choose and Kernel.Prepare; the report is there as soon as
 // there was something to choose from.
 func NewLinear(ctx context.Context, dev backend.Device, l *quant.Linear, r backend.Request, o ChooseOptions) (backend.Layer, *Report, error) {
+	if l == nil {
+		return nil, nil, quant.Errorf(backend.ErrShape, "layer", "", "one", "none")
+	}
 	s, err := backend.NewSpec(l, r)
 	if err != nil {
 		return nil, nil, err

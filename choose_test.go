@@ -202,6 +202,15 @@ func TestNewLinear(t *testing.T) {
 	require.Equal(t, "-+-", outcome(report.Verdicts))
 }
 
+func TestNewLinearOfNothing(t *testing.T) {
+	_, _, err := NewLinear(t.Context(), nil, &quant.Linear{}, backend.Request{}, ChooseOptions{})
+	require.Error(t, err)
+	_, _, err = NewLinear(t.Context(), nil, nil, backend.Request{}, ChooseOptions{})
+	require.ErrorIs(t, err, backend.ErrShape)
+	_, _, err = Choose(nil, backend.Spec{}, ChooseOptions{})
+	require.ErrorIs(t, err, backend.ErrNoDevice)
+}
+
 func TestExplain(t *testing.T) {
 	ctx, s := context.Background(), spec(t, 4, false)
 	reports := Explain(ctx, s, ChooseOptions{})

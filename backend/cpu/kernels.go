@@ -116,7 +116,11 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	case s.Plain.Valid() && !k.plain:
 		r = r.Add(k.name, "weights", "plain "+s.Plain.String(), "integer codes", "")
 	case !s.Plain.Valid() && k.plain:
-		r = r.Add(k.name, "weights", fmt.Sprintf("%d-bit codes", s.Bits), "plain float32, float16 or bfloat16", "")
+		wants := "plain float32, float16 or bfloat16"
+		if k.unit != nil && k.unit.exact.kind.pairs() {
+			wants = "plain bfloat16"
+		}
+		r = r.Add(k.name, "weights", fmt.Sprintf("%d-bit codes", s.Bits), wants, "")
 	case !s.Plain.Valid() && (s.Bits < k.least || s.Bits > k.most):
 		r = r.Add(k.name, "bits", fmt.Sprint(s.Bits), fmt.Sprintf("%d..%d", k.least, k.most), "")
 	}
@@ -171,7 +175,11 @@ func (k *kernel) forUnit(r *backend.Refusal, s *backend.Spec) *backend.Refusal {
 	}
 	z := sizesOf(s)
 	if k.act == exact && k.unit.exact.kind == tilePanel && z.tiled > s.K+s.K/paddingOfTiles {
-		r = r.Add(k.name, "groups", fmt.Sprintf("%d features, %d in whole tiles", s.K, z.tiled), fmt.Sprintf("groups of multiples of %d", asm.TilePairs), "")
+		what := "K"
+		if z.segments > 1 {
+			what = "groups"
+		}
+		r = r.Add(k.name, what, fmt.Sprintf("%d features, %d with those that fill tiles of %d", s.K, z.tiled, asm.TilePairs), fmt.Sprintf("at most %d with them", s.K+s.K/paddingOfTiles), "")
 	}
 	most := s.K/8 + 32 // roundings of a sum
 	if z.segments > most {

@@ -23,7 +23,7 @@ func (k *kernel) forPairs(r *backend.Refusal, s *backend.Spec) *backend.Refusal 
 	if s.X != dtype.BF16 {
 		r = r.Add(k.name, "x type", s.X.String(), "bfloat16", "")
 	}
-	if s.Plain.Valid() && s.Plain != dtype.BF16 {
+	if k.plain && s.Plain.Valid() && s.Plain != dtype.BF16 {
 		r = r.Add(k.name, "weights", "plain "+s.Plain.String(), "plain bfloat16", "")
 	}
 	if !s.Plain.Valid() && s.Bits <= 4 && s.ZeroMin != s.ZeroMax && s.ZeroMax > asm.MostPairsZero4 {

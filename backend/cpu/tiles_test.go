@@ -232,7 +232,7 @@ func TestPaddingOfTiles(t *testing.T) {
 			require.NoError(t, r.Err(), "%+v", c)
 			continue
 		}
-		require.ErrorContains(t, r, "groups of multiples of 32", "%+v", c)
+		require.ErrorContains(t, r, "fill tiles of 32", "%+v", c)
 	}
 }
 

@@ -169,8 +169,8 @@ func (c *Cell) fill(o *outcome, works []work, ops int) {
 		c.Peak = newShare(works[2].name, &o.works[2], o.pairs[2], c.Ops, float64(ops))
 	}
 	switch {
-	case c.Read == nil && c.Peak == nil:
-	case c.Peak == nil || c.Read != nil && c.Read.Of >= c.Peak.Of:
+	case c.Read == nil || ops > 0 && c.Peak == nil: // whatever the other one was
+	case c.Peak == nil || c.Read.Of >= c.Peak.Of:
 		c.Bound = "read"
 	default:
 		c.Bound = "peak"

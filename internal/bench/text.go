@@ -79,7 +79,7 @@ func (p *Printer) limits(limits []Limit) {
 		}
 		perCycle, expected := "", ""
 		if l.Expected > 0 {
-			perCycle, expected = fmt.Sprintf("%.2f", l.PerCycle), fmt.Sprintf("%g", l.Expected)
+			perCycle, expected = fmt.Sprintf("%.3g", l.PerCycle), fmt.Sprintf("%g", l.Expected)
 			if !l.FromTable {
 				expected += "?"
 				p.note("?: this core is not in the table of ports; the nearest that any core could have is taken as right")

@@ -38,3 +38,10 @@ func TestBadCPUs(t *testing.T) {
 		require.ErrorContains(t, err, "1023")
 	}
 }
+
+// A processor that the process may not use is refused, even if no worker would be bound
+// to it.
+func TestForeignCPU(t *testing.T) {
+	_, err := New(Options{Threads: 1, CPUs: []int{1023}})
+	require.ErrorContains(t, err, "there is no logical CPU 1023")
+}

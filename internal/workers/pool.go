@@ -1,15 +1,16 @@
 package workers
 
 import (
+	"fmt"
 	"runtime"
 	"runtime/metrics"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sys/cpu"
-
 	"github.com/bitlane/bitlane/internal/topology"
+	"golang.org/x/sys/cpu"
 )
 
 // DefaultSpin is how long an idle worker spins before it parks.
@@ -57,8 +58,8 @@ type Pool struct {
 // may use and its quota of processor time, rounded up.
 func DefaultThreads() int { return topology.Here().Threads(runtime.GOMAXPROCS(0)) }
 
-// New starts the workers: Threads−1 of them. The error says that a worker could
-// not be bound; no worker is left then.
+// New starts the workers: Threads−1 of them. The error says that the process may not use
+// one of Options.CPUs, or that a worker could not be bound; no worker is left then.
 func New(o Options) (*Pool, error) { return newPool(o, hostOf(topology.Here())) }
 
 // host is what a pool runs on.
@@ -75,6 +76,11 @@ func hostOf(m topology.Machine) host {
 
 func newPool(o Options, h host) (*Pool, error) {
 	given := distinct(o.CPUs)
+	for _, c := range given {
+		if len(h.CPUs) > 0 && !slices.Contains(h.CPUs, c) {
+			return nil, fmt.Errorf("there is no logical CPU %d for the process, want some of %v", c, h.CPUs)
+		}
+	}
 	threads := o.Threads
 	if threads <= 0 {
 		threads = h.Threads(runtime.GOMAXPROCS(0))
