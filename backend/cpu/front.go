@@ -18,7 +18,6 @@ type front struct {
 	k      int
 	act    int // activation groups, 0 without codes
 	values rows.Values
-	halves *rows.Halves // of exact rows in tiles; nil: those of codes
 
 	order     []int32 // of the features; nil: as x has them
 	transform *quant.Transform
@@ -37,6 +36,8 @@ type rowShape struct {
 	leastTiled   int  // rows from which the values stand in tiles, too, of so many features
 	tileFeatures int  // 0: never
 	tiles        int  // of the row's values in tiles
+	pairs        bool // in tiles they are bfloat16, those of a tile in the order of halves
+	halves       rows.Halves
 }
 
 // shapeOfRow is the rowShape for a Spec and a panel, or nil for the kernels in
@@ -54,6 +55,9 @@ func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
 	r.row = align(r.width * valuesOf(s, p).Size())
 	if p != nil && p.tileFeatures > 0 {
 		r.leastTiled, r.tileFeatures, r.tiles = p.leastTiled(), p.tileFeatures, r.width*p.tileValue()
+	}
+	if p != nil && p.kind == tilePanel {
+		r.pairs, r.halves = true, rows.HalvesOf(p.bits)
 	}
 	if s.Recipe.Kind == quant.Exact {
 		if tamed(s, p) {
@@ -122,10 +126,6 @@ func newFront(mem []byte, at *layout, s *backend.Spec, p *panel, isa rows.ISA) (
 	} else {
 		form.Zeros, form.Zero = p.form.Zeros(), int32(p.zero)
 		form.Swapped = p.kind == pairPanel && p.bits == 4
-		if p.kind == tilePanel {
-			order := rows.HalvesOf(p.bits)
-			f.halves = &order
-		}
 		for _, e := range p.pieces {
 			form.Segments = append(form.Segments, rows.Segment{Lo: e.lo, Hi: e.hi, At: e.at})
 		}
@@ -160,7 +160,7 @@ func (f *front) prepare(dst, x, scratch []byte) {
 		f.plan.Row(to, x, scratch)
 		switch {
 		case f.scales == 0:
-		case f.halves != nil:
+		case f.pairs:
 			f.rowScales(dst)[0] = f.tameTiles(f.floats(dst))
 		default:
 			f.rowScales(dst)[0] = tame(f.floats(dst))

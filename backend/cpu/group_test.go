@@ -23,13 +23,18 @@ func members(t testing.TB, rng *rand.Rand, recipe quant.Recipe) []*quant.Linear 
 		{n: 17, k: k, bits: 4, groups: order, scales: dtype.F16, bias: true},
 		{n: 6, k: k, bits: 4, groups: order, scales: dtype.F16},
 	}
-	if recipe.Kind == quant.Exact {
-		all = append(all, shape{n: 11, k: k, plain: dtype.BF16})
+	if recipe.Kind == quant.Exact { // codes that differ in nothing but their lines, too
+		all = append(all, shape{n: 11, k: k, plain: dtype.BF16},
+			shape{n: 10, k: k, bits: 4, groups: uniform(t, k, 32), scales: dtype.F16, zeros: true},
+			shape{n: 12, k: k, bits: 6, groups: uniform(t, k, 32), scales: dtype.F16, zeros: true})
 	}
 	var out []*quant.Linear
 	shared := transform(rng, k)
 	for _, s := range all {
 		l := s.linear(t, rng)
+		if s.zeros {
+			l.Weight.ZeroRow(0)[0] = 0
+		}
 		if recipe.Kind == quant.Int4FlatQuant {
 			own := *shared // equal numbers in other memory
 			l.Recipe, l.Transform = recipe, &own

@@ -197,10 +197,12 @@ func (k *kernel) forUnit(r *backend.Refusal, s *backend.Spec) *backend.Refusal {
 // Unit names the instructions that multiply so many rows of a layer that k supports, as
 // its name ends with some: few rows are not on tiles.
 func (k *kernel) Unit(s backend.Spec, rows int) string {
-	switch {
-	case k.unit == nil:
+	if k.unit == nil {
 		return "go"
-	case !k.unit.tiles || rows >= k.panel(&s).leastTiled():
+	}
+	p := k.panel(&s)
+	switch {
+	case !k.unit.tiles || p.tileFeatures > 0 && rows >= p.leastTiled():
 		return k.unit.name
 	case k.act == exact:
 		return k.unit.few[1]

@@ -102,13 +102,13 @@ func TestTinyNumbers(t *testing.T) { everywhere(t, backend.OpenOptions{}, testTi
 
 func testTinyNumbers(t *testing.T, b *bench) {
 	rng := rand.New(rand.NewPCG(35, 36))
-	const n, k, m = 4, 40, 6
+	const n, k, m = 4, 64, 7
 	number := func(exponent int) float32 {
 		return dtype.BF16.Round(float32(math.Ldexp(rng.Float64()-0.5, exponent)))
 	}
-	exponents := [][2]int{{-126, 100}, {100, -126}, {-63, -63}, {-60, -62}, {0, -128}, {-130, 0}} // of x and of weights
+	exponents := [][2]int{{-126, 100}, {100, -126}, {-63, -63}, {-60, -62}, {0, -128}, {-130, 0}, {-104, 100}} // of x and of weights
 	for _, bits := range []int{0, 3, 8} {
-		s := shape{n: n, k: k, bits: bits, groups: uniform(t, k, 8), scales: dtype.F32, zeros: true}
+		s := shape{n: n, k: k, bits: bits, groups: uniform(t, k, 32), scales: dtype.F32, zeros: true}
 		if bits == 0 {
 			s = shape{n: n, k: k, plain: dtype.BF16}
 		}
@@ -119,16 +119,29 @@ func testTinyNumbers(t *testing.T, b *bench) {
 					if bits == 0 {
 						dtype.BF16.Put(l.Weight.Row(i), j, number(e[1]))
 					} else {
-						l.Weight.SetScale(i, j/8, float32(math.Ldexp(1+rng.Float64(), e[1])))
+						l.Weight.SetScale(i, j/32, float32(math.Ldexp(1+rng.Float64(), e[1])))
 					}
 				}
 			}
+			if bits > 0 { // the first feature takes part in no sum
+				codes := make([]uint8, k)
+				for i := range n {
+					for j := range codes[1:] {
+						codes[1+j] = uint8(rng.IntN(1 << bits))
+					}
+					l.Weight.ZeroRow(i)[0], l.Weight.ZeroRow(i)[1] = int16(i), 1
+					codes[0] = uint8(i)
+					l.Weight.PackRow(i, codes)
+				}
+			}
 			layer, kernel := b.prepare(l, backend.Request{X: dtype.BF16, Y: dtype.F32, MaxRows: m})
+			u := b.table[0].unit
+			require.Equal(t, u != nil && u.exact.is, kernel.unit != nil, "a kernel of the unit")
 			x := make([]float32, m*k)
 			for i := range x {
 				x[i] = number(e[0])
 			}
-			x[k] = 0x1p120 // a row that is computed smaller than it is, of codes
+			x[k], x[6*k] = 0x1p120, 0x1p115 // rows that are computed smaller than they are, of codes
 			b.accepted(layer, kernel, l, x, b.apply(layer, x, m), m)
 		}
 	}

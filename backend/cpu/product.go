@@ -133,8 +133,10 @@ func (p *panel) unpackedBytes() int {
 // productScratch is one worker's scratch for products with the functions f:
 // sums, and the weights of two tiles where they are unpacked.
 func productScratch(p *panel, f functions) int {
-	unpacks := f.exact.gemm != nil || p.tileFeatures > 0
+	unpacks := f.exact.gemm != nil
 	switch {
+	case p.kind == tilePanel:
+		unpacks = f.exact.unpack[p.weights()] != nil
 	case p.kind.exact():
 	case p.bits == 4:
 		unpacks = f.codes4.unpack != nil || f.codes4.tilesUnpack != nil

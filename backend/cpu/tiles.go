@@ -131,11 +131,11 @@ func (f *front) tameTiles(x []float32) (scale float32) {
 
 // toTiles writes prepared row m to tiles.
 func (f *front) toTiles(tiles, row []byte, m int) {
-	if f.halves == nil {
+	if !f.pairs {
 		toTiles(tiles, row[:f.width], m, f.tileFeatures)
 		return
 	}
-	f.plan.Tiles(rowOfTiles(tiles, m, f.tiles, asm.TileBytes), f.floats(row), f.halves)
+	f.plan.Tiles(rowOfTiles(tiles, m, f.tiles, asm.TileBytes), f.floats(row), &f.halves)
 }
 
 // beginOnTiles makes the call one of all rows by some tiles from one on, over a run. It
@@ -188,6 +188,14 @@ func (b *block) sweepOnTiles(r run, w unsafe.Pointer, wStep int, sums []float32,
 	}
 }
 
+// features is those of a run, with their padding.
+func (p *panel) features(r run) (n int) {
+	for _, b := range p.blocks[r.from:r.to] {
+		n += int(b.Segments) * int(b.Features)
+	}
+	return n
+}
+
 // sweepPairs is sweepOnTiles for exact products. It unpacks as many segments as go at a
 // time, to panels, so that these stay in the first cache, too; plain weights are
 // multiplied as they are packed.
@@ -219,7 +227,11 @@ func (b *block) sweepPairs(r run, panels []byte, sums []float32, tile, tiles int
 			}
 		}
 		c.X = b.c.tilesOf(b.p, b.row, int(b.pieces[int(b.first[r.from])+first].at))
-		c.Soon, c.SoonStep, c.Share = soonOnTiles(b.rest(bytes), b.turns(tiles)*n*int(whole.Features)/asm.TilePairs)
+		features := n * int(whole.Features)
+		if n == all {
+			features = b.features(r)
+		}
+		c.Soon, c.SoonStep, c.Share = soonOnTiles(b.rest(bytes), b.turns(tiles)*features/asm.TilePairs)
 		b.f.exact.tiles[b.weights()](c)
 	}
 }

@@ -183,13 +183,17 @@ func TestExactTiles(t *testing.T) {
 		s.k, s.scales = k, dtype.F16
 		t.Run(s.String(), func(t *testing.T) {
 			l, x := s.linear(t, rng), input(rng, dtype.BF16, most, k)
-			x[5*k+3], x[7*k+1] = 0x1p120, 0x1p-121 // a row that is divided, and a value that is dropped
+			x[5*k+3] = 0x1p120     // a row that is divided
+			for j := range 2 * k { // two of which much is dropped, one of them divided
+				x[k+j] = dtype.BF16.Round(float32(math.Ldexp(rng.Float64()-0.5, rng.IntN(18)-132)))
+			}
+			x[2*k+7] = 0x1p115
 			r := backend.Request{Recipe: &quant.Recipe{}, X: dtype.BF16, Y: dtype.F32, MaxRows: most}
 			var want []float32
-			of := func(threads int, u *unit) {
+			of := func(t *testing.T, threads int, u *unit) {
 				b := open(t, backend.OpenOptions{Threads: threads})
-				if u.missing(b.dev.Info().Features) != nil {
-					return
+				if missing := u.missing(b.dev.Info().Features); missing != nil {
+					t.Skipf("the processor lacks %v", missing)
 				}
 				b.table = tableOf([]*unit{u})
 				layer, kernel := b.prepare(l, r)
@@ -204,11 +208,13 @@ func TestExactTiles(t *testing.T) {
 				}
 				require.NoError(t, layer.Close())
 			}
-			of(1, modelOfTiles())
+			of(t, 1, modelOfTiles())
 			for _, u := range units {
 				if u.exact.kind == tilePanel {
-					of(1, u)
-					of(3, u)
+					t.Run(u.name, func(t *testing.T) {
+						of(t, 1, u)
+						of(t, 3, u)
+					})
 				}
 			}
 		})
@@ -283,7 +289,7 @@ func TestUnitOfRows(t *testing.T) {
 	s.Recipe.Kind = quant.Int8Token
 	require.Equal(t, []string{"codes", "codes", "model"}, []string{of(int8Codes, 1), of(int8Codes, 12), of(int8Codes, 13)})
 	s.Groups = backend.GroupSpec{Count: 256, Longest: 16}
-	require.Equal(t, "codes", of(int8Codes, 200), "no whole tiles")
+	require.Equal(t, "codes", of(int8Codes, 512), "no whole tiles")
 	u.tiles = false
 	require.Equal(t, "model", of(int8Codes, 1))
 	require.Equal(t, "go", (&kernel{act: exact}).Unit(s, 7))
