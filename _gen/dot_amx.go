@@ -25,14 +25,16 @@ Maths: TDPBF16PS adds to each float of a tile of sums, [16 rows][16 columns], th
 products of 16 pairs of bfloat16, the lower and the upper halves apart.
 
 A tile of weights is 16 lines of pairs, which is 32 features; one of x is 64 bytes of
-16 rows each. All segments end sums, and nothing corrects them: R11 is what is fetched
-soon and R13 the way to another of that.
+16 rows each. All segments end sums, and nothing corrects them.
 ` + amxWalk
 
-const amxPlainHead = `
-Lines of a tile of weights are as far apart as a block has segments, DI, and R9 is 16
-times that. Entries have scales of 1. Additions of vectors, too, take subnormal numbers
-for 0, as tiles do.`
+// Heads of the two kernels.
+const (
+	amxPanelHead = amxPairs + `DI 64.`
+	amxPlainHead = amxPairs + `DI the distance of lines in a tile of
+weights, which is that of a block's segments, and R9 16 times that. Entries have scales
+of 1. Additions of vectors, too, take subnormal numbers for 0, as tiles do.`
+)
 
 const amxWalk = `
 A unit is 16 rows by 16 columns. Its float sums stay in registers while it goes through
@@ -53,7 +55,9 @@ What scales follows what multiplies three turns behind, through the same units.
 
 The call may name some segments of one block, each of which ends a sum: those that
 with x of 16 rows stay in the first cache.
+`
 
+const amxCodes = `
 A segment that ends no sum leaves its products in the tile. What it corrects is
 added up in Call.Spare and joins the sums when these are scaled; turns of calls with
 such segments say where their scales are.
@@ -64,12 +68,24 @@ such segments say where their scales are.
 	             entries [tiles][segments]: scales [16] of float32,
 	                                        zeros [16] of uint8 as int32, or of pairs
 
-Registers: AX next line, CX bytes of a tile of weights, and of x, DX x, SI bytes from
-row to row in a tile of x, DI 64, BP Call.Spare, R10 segments left in the block, R14
-Block, 0: none is left; R11 Side of row 0, R12 entry and R15 sums left in the unit of
-what is scaled, R13 the step of Side; R8, R9 and BX are for a few instructions. Z0
-scales and Z1 zeros of the sums that are scaled, Z4 to Z15 those. TMM4 and TMM5 x, TMM6
-and TMM7 weights.`
+` + amxRegisters + `DI 64, R11 Side of row 0 and R13 its step; Z0 scales and Z1 zeros of the
+sums that are scaled, Z4 to Z15 those.`
+
+const amxPairs = `
+	Call.Spare = sums [4 turns][16 rows][16 columns] of float32
+	             unused, the same
+	             configuration of tiles, 64 bytes
+	             entries [tiles][segments]: scales [16] of float32, 64 bytes unused
+
+` + amxRegisters + `R11 what is fetched next and R13 the way to another of that; Z0 scales
+of the sums that are scaled;
+`
+
+const amxRegisters = `Registers: AX next line, CX bytes of a tile of weights, and of x, DX x, SI bytes from
+row to row in a tile of x, BP Call.Spare, R10 segments left in the block, R14 Block, 0:
+none is left; R12 entry and R15 sums left in the unit of what is scaled; R8, R9 and BX
+are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights;
+`
 
 // mostTileRows is the most rows of a call, amxTile the bytes of a tile, and amxSlots
 // how many tiles of sums there are: of those that are scaled, stored and made.
@@ -137,15 +153,15 @@ const (
 )
 
 func init() {
-	register(asmDir, "dot_w8_amx", "\n8-bit weights "+amxHead[1:], func(f *file) {
+	register(asmDir, "dot_w8_amx", "\n8-bit weights "+amxHead[1:]+amxCodes, func(f *file) {
 		f.function("DotW8AMX", "c *Call", amxDoc("DotW8AMX", "8-bit codes"))
 		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 1}).write()
 	})
-	register(asmDir, "dot_p4_amx", "\n4-bit weights, unpacked by UnpackW4AMX, "+amxHead[1:], func(f *file) {
+	register(asmDir, "dot_p4_amx", "\n4-bit weights, unpacked by UnpackW4AMX, "+amxHead[1:]+amxCodes, func(f *file) {
 		f.function("DotP4AMX", "c *Call", amxDoc("DotP4AMX", "unpacked 4-bit codes"))
 		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 2, less: true}).write()
 	})
-	register(asmDir, "gemm_amx", "\nUnpacked panels of pairs, "+amxPairsHead[1:], func(f *file) {
+	register(asmDir, "gemm_amx", "\nUnpacked panels of pairs, "+amxPairsHead[1:]+amxPanelHead, func(f *file) {
 		f.function("GemmAMX", "c *Call", "GemmAMX adds the products of Call.Rows rows of bfloat16 and Call.Tiles unpacked panels of pairs to Y.")
 		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, pairs: true}).write()
 	})
@@ -251,7 +267,9 @@ func (k *amx) beginUnit() {
 	k.MOVQ(vnniW, k.scalar(amxW))
 	k.ADDQ(k.scalar(amxFirst), vnniW)
 	k.MOVQ(k.scalar(amxRowX), reg.RDX)
-	k.move(k.scalar(amxRowSide), amxSide)
+	if !k.pairs {
+		k.move(k.scalar(amxRowSide), amxSide)
+	}
 	k.move(at(c, callCount), vnniCount)
 	k.MOVQ(at(c, callBlocks), vnniBlock)
 	k.MOVQ(k.scalar(amxSegments), reg.R10)
@@ -373,10 +391,7 @@ func (k *amx) nextUnit(turn int) {
 	k.XORL(vnniBlock.As32(), vnniBlock.As32())
 	k.SUBQ(operand.Imm(16), k.scalar(amxLeft))
 	k.JEQ(operand.LabelRef(of(turn, "scale")))
-	for _, s := range []struct{ at, step int }{{amxRowX, amxBlockX}, {amxRowSide, amxBlockSide}} {
-		k.MOVQ(k.scalar(s.step), reg.R8)
-		k.ADDQ(reg.R8, k.scalar(s.at))
-	}
+	k.nextRows(amxRowX, amxBlockX, amxRowSide)
 	k.move(at(c, callTiles), amxTiles)
 	k.LEAQ(at(reg.RBP, amxEntries), reg.R8)
 	k.MOVQ(reg.R8, k.scalar(amxEntry))

@@ -18,17 +18,11 @@ func (k *amx) begin() {
 	k.MOVQ(k.scalar(vnniScaleBytes), r)
 	k.ADDQ(k.scalar(vnniZeroBytes), r)
 	k.MOVQ(r, k.scalar(amxHeader))
-	for _, s := range []struct{ field, at int }{
-		{callSoon, amxSoon}, {callSoonStep, amxSoonStep}, {callShare, amxShare}, {callYStep, vnniYStep},
-	} {
-		k.move(at(c, s.field), s.at)
-	}
-	for _, s := range []struct{ field, at int }{{callYStep, amxBlockY}, {callXStep, amxBlockX}, {callSStep, amxBlockSide}} {
-		k.MOVQ(at(c, s.field), r)
-		k.SHLQ(operand.Imm(4), r)
-		k.MOVQ(r, k.scalar(s.at))
-	}
+	k.moves(c, callShare, amxShare, callYStep, vnniYStep)
+	k.times16(c, callYStep, amxBlockY, callXStep, amxBlockX)
 	if !k.pairs {
+		k.moves(c, callSoon, amxSoon, callSoonStep, amxSoonStep)
+		k.times16(c, callSStep, amxBlockSide)
 		k.MOVQ(at(c, callScales), r)
 		k.SUBQ(at(c, callSide), r)
 		k.MOVQ(r, k.scalar(amxToScales))
@@ -70,6 +64,33 @@ func (k *amx) unscaled() {
 	k.MOVQ(operand.I32(header), k.scalar(vnniScaleBytes))
 	if k.packed {
 		k.withoutSubnormals(k.scalar(amxKept), k.scalar(amxKept).Offset(4), reg.R8)
+	}
+}
+
+// moves copies fields of the Call, each to the scalar behind it.
+func (k *amx) moves(c reg.Register, fields ...int) {
+	for i := 0; i < len(fields); i += 2 {
+		k.move(at(c, fields[i]), fields[i+1])
+	}
+}
+
+// times16 does so times 16.
+func (k *amx) times16(c reg.Register, fields ...int) {
+	for i := 0; i < len(fields); i += 2 {
+		k.MOVQ(at(c, fields[i]), reg.R8)
+		k.SHLQ(operand.Imm(4), reg.R8)
+		k.MOVQ(reg.R8, k.scalar(fields[i+1]))
+	}
+}
+
+// nextRows moves a scalar on to the next 16 rows, and for codes another.
+func (k *amx) nextRows(at, step, side int) {
+	for _, s := range []struct{ at, step int }{{at, step}, {side, amxBlockSide}} {
+		if s.at == side && k.pairs {
+			continue
+		}
+		k.MOVQ(k.scalar(s.step), reg.R8)
+		k.ADDQ(reg.R8, k.scalar(s.at))
 	}
 }
 
@@ -185,12 +206,7 @@ func (k *amx) firstSegment() {
 // turns.
 func (k *amx) beginWalks() {
 	c := reg.RBX
-	for _, s := range []struct{ field, at int }{
-		{callRows, amxLeft}, {callRows, amxScaleLeft}, {callTiles, amxTiles}, {callTiles, amxScaleTiles},
-		{callX, amxRowX}, {callSide, amxRowSide}, {callSide, amxScaleSide}, {callY, amxRowY},
-	} {
-		k.move(at(c, s.field), s.at)
-	}
+	k.moves(c, callRows, amxLeft, callRows, amxScaleLeft, callTiles, amxTiles, callTiles, amxScaleTiles, callX, amxRowX, callY, amxRowY)
 	k.ORL(operand.U32(amxFilling), k.scalar(vnniForm))
 	if !k.packed {
 		k.MOVL(operand.U32(64), reg.EDI)
@@ -203,8 +219,11 @@ func (k *amx) beginWalks() {
 	}
 	k.LEAQ(at(reg.RBP, amxEntries), reg.R8)
 	k.MOVQ(reg.R8, k.scalar(amxEntry))
-	for turn := range amxSlots {
-		k.MOVQ(operand.I32(0), k.slot(turn, slotFix))
+	if !k.pairs {
+		k.moves(c, callSide, amxRowSide, callSide, amxScaleSide)
+		for turn := range amxSlots {
+			k.MOVQ(operand.I32(0), k.slot(turn, slotFix))
+		}
 	}
 	k.MOVL(operand.U32(amxSlots-1), reg.R15L)
 	k.MOVQ(at(c, callW), vnniW)

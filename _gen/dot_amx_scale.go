@@ -111,10 +111,8 @@ func (k *amx) nextScaled(label func(string) string) {
 	k.JNE(operand.LabelRef(label("next")))
 	k.SUBQ(operand.Imm(16), k.scalar(amxScaleLeft))
 	k.JEQ(operand.LabelRef("done"))
-	for _, s := range []struct{ at, step int }{{amxRowY, amxBlockY}, {amxScaleSide, amxBlockSide}} {
-		k.MOVQ(k.scalar(s.step), y)
-		k.ADDQ(y, k.scalar(s.at))
-	}
+	k.nextRows(amxRowY, amxBlockY, amxScaleSide)
+	k.MOVQ(k.scalar(vnniYStep), reg.R8)
 	k.Load(k.Param("c"), c)
 	k.MOVQ(at(c, callTiles), y)
 	k.MOVQ(y, k.scalar(amxScaleTiles))

@@ -93,7 +93,7 @@ var goldenPacked = map[string]uint64{
 func TestGoldenBits(t *testing.T) { testGoldenBits(open(t, backend.OpenOptions{}), golden) }
 
 // TestGoldenBitsOfUnits: those of panels are the same for every unit of every
-// architecture, but for units of pairs, which have their own.
+// architecture, but for units of pairs, and of tiles (TestGoldenBitsOfTiles), which have their own.
 func TestGoldenBitsOfUnits(t *testing.T) {
 	for _, u := range units {
 		t.Run(u.name, func(t *testing.T) {

@@ -129,9 +129,11 @@ func TestBlocksOfLayers(t *testing.T) {
 		{bytePanel, 4, 1024, 512, []uint8{2, 2, 2, 2}},
 		{wordPanel, 8, 4096, 512, []uint8{2, 2, 2, 2}},
 		{floatPanel, 4, 4096, 128, []uint8{4, 4, 4, 4, 4, 4, 4, 4}},
+		{tilePanel, 4, 4096, 128, []uint8{4, 4, 4, 4, 4, 4, 4, 4}},
+		{tilePanel, 8, 96, 96, []uint8{4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 2}},
 	} {
 		s := backend.Spec{N: 16, K: 4096, Bits: c.bits, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 4096 / c.group, Longest: c.group}}
-		if c.kind != floatPanel {
+		if !c.kind.exact() {
 			s.Recipe.Kind = quant.Int8Token
 		}
 		var segments []uint8

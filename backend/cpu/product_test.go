@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/dtype"
 )
 
@@ -18,6 +19,16 @@ func TestGridCoversEverything(t *testing.T) {
 	const from = 16
 	for _, n := range []int{1, 16, 17, 100, 1024, 5000} {
 		s := backend.Spec{N: n, K: 64, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
+		tiled := &product{panel: newPanel(tilePanel, &s)}
+		tiled.tileFeatures = tiled.canTile()
+		for _, rows := range []int{5, 16, 127, 128, 129, 500, 2000} {
+			for _, threads := range []int{1, 2, 64} {
+				g := tiled.grid(rows, threads)
+				require.GreaterOrEqual(t, g.rows*g.rowGroups, rows)
+				require.LessOrEqual(t, tiledRows(g.rows), asm.MostTileRows)
+				require.LessOrEqual(t, tiledRows(g.rows)*g.tiles*tileColumns*4, tiled.sumsBytes(), "%d rows, %d threads: %+v", rows, threads, g)
+			}
+		}
 		w := &product{panel: newPanel(bytePanel, &s)}
 		w.f.codes4.wideFrom = from
 		for _, wider := range [][]step{nil, {{rows: 1}}} {

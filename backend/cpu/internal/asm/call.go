@@ -76,19 +76,19 @@ type Call struct {
 	// of each, then the next features of the same rows; XStep is a 16th of the bytes from
 	// 16 rows to the next. Y, Side and Scales are as for others, but that there are Tiles
 	// times 16 columns, WStep bytes from one tile of W to the next, that DotP4AMX reads
-	// Side of ZeroPairs alone, and the others neither Side, Scales nor Form.
+	// Side of ZeroPairs alone, and those named Gemm neither Side, Scales nor Form.
 	Rows  uintptr        // a multiple of 16 up to MostTileRows
 	Spare unsafe.Pointer // TileSpare of Tiles and all segments, 64-byte aligned
 	// What is read soon, and SoonStep bytes behind it: Share lines of both are fetched
 	// with each sum of 16 rows by 16 columns, with GemmAMX and GemmBF16AMX with each tile of x that is
 	// multiplied, whether they are there or not. UnpackW4AMX
-	// fetches from Soon on, too.
+	// and those named UnpackPairs of AMX fetch from Soon on, too.
 	Soon, SoonStep, Share uintptr
 
 	Tiles, TileBytes uintptr
 
-	// The first and the number of segments that are multiplied, of one block whose
-	// segments all end sums. X, Side and Scales are at the first. None: all of all blocks.
+	// The first and the number of segments that are multiplied, or that UnpackPairs of AMX
+	// unpacks, of one block whose segments all end sums. X, Side and Scales are at the first. None: all of all blocks.
 	First, Segments uintptr
 }
 

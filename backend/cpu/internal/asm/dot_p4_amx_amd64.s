@@ -39,11 +39,11 @@
 // 	                                        zeros [16] of uint8 as int32, or of pairs
 //
 // Registers: AX next line, CX bytes of a tile of weights, and of x, DX x, SI bytes from
-// row to row in a tile of x, DI 64, BP Call.Spare, R10 segments left in the block, R14
-// Block, 0: none is left; R11 Side of row 0, R12 entry and R15 sums left in the unit of
-// what is scaled, R13 the step of Side; R8, R9 and BX are for a few instructions. Z0
-// scales and Z1 zeros of the sums that are scaled, Z4 to Z15 those. TMM4 and TMM5 x, TMM6
-// and TMM7 weights.
+// row to row in a tile of x, BP Call.Spare, R10 segments left in the block, R14 Block, 0:
+// none is left; R12 entry and R15 sums left in the unit of what is scaled; R8, R9 and BX
+// are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights;
+// DI 64, R11 Side of row 0 and R13 its step; Z0 scales and Z1 zeros of the
+// sums that are scaled, Z4 to Z15 those.
 
 #include "textflag.h"
 
@@ -79,10 +79,6 @@ TEXT ·DotP4AMX(SB), NOSPLIT, $376-8
 	MOVQ    24(SP), R8
 	ADDQ    40(SP), R8
 	MOVQ    R8, 88(SP)
-	MOVQ    136(BX), R8
-	MOVQ    R8, 248(SP)
-	MOVQ    144(BX), R8
-	MOVQ    R8, 256(SP)
 	MOVQ    152(BX), R8
 	MOVQ    R8, 264(SP)
 	MOVQ    80(BX), R8
@@ -93,6 +89,10 @@ TEXT ·DotP4AMX(SB), NOSPLIT, $376-8
 	MOVQ    24(BX), R8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 216(SP)
+	MOVQ    136(BX), R8
+	MOVQ    R8, 248(SP)
+	MOVQ    144(BX), R8
+	MOVQ    R8, 256(SP)
 	MOVQ    64(BX), R8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 232(SP)
@@ -212,10 +212,6 @@ chosen:
 	MOVQ R8, 200(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
-	MOVQ 48(BX), R8
-	MOVQ R8, 160(SP)
-	MOVQ 48(BX), R8
-	MOVQ R8, 192(SP)
 	MOVQ 72(BX), R8
 	MOVQ R8, 184(SP)
 	ORL  $0x00000400, (SP)
@@ -223,6 +219,10 @@ chosen:
 	MOVQ 64(BX), R13
 	LEAQ 8256(BP), R8
 	MOVQ R8, 168(SP)
+	MOVQ 48(BX), R8
+	MOVQ R8, 160(SP)
+	MOVQ 48(BX), R8
+	MOVQ R8, 192(SP)
 	MOVQ $+0, 296(SP)
 	MOVQ $+0, 320(SP)
 	MOVQ $+0, 344(SP)
@@ -1316,10 +1316,11 @@ scale_unit0:
 	JNE     scale_next0
 	SUBQ    $0x10, 208(SP)
 	JEQ     done
-	MOVQ    224(SP), BX
-	ADDQ    BX, 184(SP)
-	MOVQ    232(SP), BX
-	ADDQ    BX, 192(SP)
+	MOVQ    224(SP), R8
+	ADDQ    R8, 184(SP)
+	MOVQ    232(SP), R8
+	ADDQ    R8, 192(SP)
+	MOVQ    72(SP), R8
 	MOVQ    c+0(FP), R9
 	MOVQ    160(R9), BX
 	MOVQ    BX, 200(SP)
@@ -1789,10 +1790,11 @@ scale_unit1:
 	JNE     scale_next1
 	SUBQ    $0x10, 208(SP)
 	JEQ     done
-	MOVQ    224(SP), BX
-	ADDQ    BX, 184(SP)
-	MOVQ    232(SP), BX
-	ADDQ    BX, 192(SP)
+	MOVQ    224(SP), R8
+	ADDQ    R8, 184(SP)
+	MOVQ    232(SP), R8
+	ADDQ    R8, 192(SP)
+	MOVQ    72(SP), R8
 	MOVQ    c+0(FP), R9
 	MOVQ    160(R9), BX
 	MOVQ    BX, 200(SP)
@@ -2262,10 +2264,11 @@ scale_unit2:
 	JNE     scale_next2
 	SUBQ    $0x10, 208(SP)
 	JEQ     done
-	MOVQ    224(SP), BX
-	ADDQ    BX, 184(SP)
-	MOVQ    232(SP), BX
-	ADDQ    BX, 192(SP)
+	MOVQ    224(SP), R8
+	ADDQ    R8, 184(SP)
+	MOVQ    232(SP), R8
+	ADDQ    R8, 192(SP)
+	MOVQ    72(SP), R8
 	MOVQ    c+0(FP), R9
 	MOVQ    160(R9), BX
 	MOVQ    BX, 200(SP)
@@ -2735,10 +2738,11 @@ scale_unit3:
 	JNE     scale_next3
 	SUBQ    $0x10, 208(SP)
 	JEQ     done
-	MOVQ    224(SP), BX
-	ADDQ    BX, 184(SP)
-	MOVQ    232(SP), BX
-	ADDQ    BX, 192(SP)
+	MOVQ    224(SP), R8
+	ADDQ    R8, 184(SP)
+	MOVQ    232(SP), R8
+	ADDQ    R8, 192(SP)
+	MOVQ    72(SP), R8
 	MOVQ    c+0(FP), R9
 	MOVQ    160(R9), BX
 	MOVQ    BX, 200(SP)

@@ -6,8 +6,7 @@
 // products of 16 pairs of bfloat16, the lower and the upper halves apart.
 //
 // A tile of weights is 16 lines of pairs, which is 32 features; one of x is 64 bytes of
-// 16 rows each. All segments end sums, and nothing corrects them: R11 is what is fetched
-// soon and R13 the way to another of that.
+// 16 rows each. All segments end sums, and nothing corrects them.
 //
 // A unit is 16 rows by 16 columns. Its float sums stay in registers while it goes through
 // all segments:
@@ -28,25 +27,20 @@
 // The call may name some segments of one block, each of which ends a sum: those that
 // with x of 16 rows stay in the first cache.
 //
-// A segment that ends no sum leaves its products in the tile. What it corrects is
-// added up in Call.Spare and joins the sums when these are scaled; turns of calls with
-// such segments say where their scales are.
-//
-// 	Call.Spare = sums [4 turns][16 rows][16 columns] of int32
-// 	             corrections of segments that ended no sum, the same
+// 	Call.Spare = sums [4 turns][16 rows][16 columns] of float32
+// 	             unused, the same
 // 	             configuration of tiles, 64 bytes
-// 	             entries [tiles][segments]: scales [16] of float32,
-// 	                                        zeros [16] of uint8 as int32, or of pairs
+// 	             entries [tiles][segments]: scales [16] of float32, 64 bytes unused
 //
 // Registers: AX next line, CX bytes of a tile of weights, and of x, DX x, SI bytes from
-// row to row in a tile of x, DI 64, BP Call.Spare, R10 segments left in the block, R14
-// Block, 0: none is left; R11 Side of row 0, R12 entry and R15 sums left in the unit of
-// what is scaled, R13 the step of Side; R8, R9 and BX are for a few instructions. Z0
-// scales and Z1 zeros of the sums that are scaled, Z4 to Z15 those. TMM4 and TMM5 x, TMM6
-// and TMM7 weights.
-// Lines of a tile of weights are as far apart as a block has segments, DI, and R9 is 16
-// times that. Entries have scales of 1. Additions of vectors, too, take subnormal numbers
-// for 0, as tiles do.
+// row to row in a tile of x, BP Call.Spare, R10 segments left in the block, R14 Block, 0:
+// none is left; R12 entry and R15 sums left in the unit of what is scaled; R8, R9 and BX
+// are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights;
+// R11 what is fetched next and R13 the way to another of that; Z0 scales
+// of the sums that are scaled;
+// DI the distance of lines in a tile of
+// weights, which is that of a block's segments, and R9 16 times that. Entries have scales
+// of 1. Additions of vectors, too, take subnormal numbers for 0, as tiles do.
 
 #include "textflag.h"
 
@@ -67,10 +61,6 @@ TEXT ·GemmBF16AMX(SB), NOSPLIT, $376-8
 	MOVQ    24(SP), R8
 	ADDQ    40(SP), R8
 	MOVQ    R8, 88(SP)
-	MOVQ    136(BX), R8
-	MOVQ    R8, 248(SP)
-	MOVQ    144(BX), R8
-	MOVQ    R8, 256(SP)
 	MOVQ    152(BX), R8
 	MOVQ    R8, 264(SP)
 	MOVQ    80(BX), R8
@@ -81,9 +71,6 @@ TEXT ·GemmBF16AMX(SB), NOSPLIT, $376-8
 	MOVQ    24(BX), R8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 216(SP)
-	MOVQ    64(BX), R8
-	SHLQ    $0x04, R8
-	MOVQ    R8, 232(SP)
 	MOVQ    128(BX), BP
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
@@ -185,10 +172,6 @@ chosen:
 	MOVQ    R8, 200(SP)
 	MOVQ    16(BX), R8
 	MOVQ    R8, 144(SP)
-	MOVQ    48(BX), R8
-	MOVQ    R8, 160(SP)
-	MOVQ    48(BX), R8
-	MOVQ    R8, 192(SP)
 	MOVQ    72(BX), R8
 	MOVQ    R8, 184(SP)
 	ORL     $0x00000400, (SP)
@@ -196,17 +179,11 @@ chosen:
 	MOVQ    144(BX), R13
 	LEAQ    8256(BP), R8
 	MOVQ    R8, 168(SP)
-	MOVQ    $+0, 296(SP)
-	MOVQ    $+0, 320(SP)
-	MOVQ    $+0, 344(SP)
-	MOVQ    $+0, 368(SP)
 	MOVL    $0x00000003, R15
 	MOVQ    (BX), AX
 	MOVQ    AX, 120(SP)
 	ADDQ    112(SP), AX
 	MOVQ    144(SP), DX
-	MOVQ    160(SP), R8
-	MOVQ    R8, 152(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
@@ -823,8 +800,6 @@ unit0:
 	JEQ  scale0
 	MOVQ 216(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 232(SP), R8
-	ADDQ R8, 160(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
 	LEAQ 8256(BP), R8
@@ -835,8 +810,6 @@ begin0:
 	MOVQ    AX, 120(SP)
 	ADDQ    112(SP), AX
 	MOVQ    144(SP), DX
-	MOVQ    160(SP), R8
-	MOVQ    R8, 152(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
@@ -884,10 +857,9 @@ scale_unit0:
 	JNE     scale_next0
 	SUBQ    $0x10, 208(SP)
 	JEQ     done
-	MOVQ    224(SP), BX
-	ADDQ    BX, 184(SP)
-	MOVQ    232(SP), BX
-	ADDQ    BX, 192(SP)
+	MOVQ    224(SP), R8
+	ADDQ    R8, 184(SP)
+	MOVQ    72(SP), R8
 	MOVQ    c+0(FP), R9
 	MOVQ    160(R9), BX
 	MOVQ    BX, 200(SP)
@@ -945,8 +917,6 @@ unit1:
 	JEQ  scale1
 	MOVQ 216(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 232(SP), R8
-	ADDQ R8, 160(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
 	LEAQ 8256(BP), R8
@@ -957,8 +927,6 @@ begin1:
 	MOVQ    AX, 120(SP)
 	ADDQ    112(SP), AX
 	MOVQ    144(SP), DX
-	MOVQ    160(SP), R8
-	MOVQ    R8, 152(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
@@ -1006,10 +974,9 @@ scale_unit1:
 	JNE     scale_next1
 	SUBQ    $0x10, 208(SP)
 	JEQ     done
-	MOVQ    224(SP), BX
-	ADDQ    BX, 184(SP)
-	MOVQ    232(SP), BX
-	ADDQ    BX, 192(SP)
+	MOVQ    224(SP), R8
+	ADDQ    R8, 184(SP)
+	MOVQ    72(SP), R8
 	MOVQ    c+0(FP), R9
 	MOVQ    160(R9), BX
 	MOVQ    BX, 200(SP)
@@ -1067,8 +1034,6 @@ unit2:
 	JEQ  scale2
 	MOVQ 216(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 232(SP), R8
-	ADDQ R8, 160(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
 	LEAQ 8256(BP), R8
@@ -1079,8 +1044,6 @@ begin2:
 	MOVQ    AX, 120(SP)
 	ADDQ    112(SP), AX
 	MOVQ    144(SP), DX
-	MOVQ    160(SP), R8
-	MOVQ    R8, 152(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
@@ -1128,10 +1091,9 @@ scale_unit2:
 	JNE     scale_next2
 	SUBQ    $0x10, 208(SP)
 	JEQ     done
-	MOVQ    224(SP), BX
-	ADDQ    BX, 184(SP)
-	MOVQ    232(SP), BX
-	ADDQ    BX, 192(SP)
+	MOVQ    224(SP), R8
+	ADDQ    R8, 184(SP)
+	MOVQ    72(SP), R8
 	MOVQ    c+0(FP), R9
 	MOVQ    160(R9), BX
 	MOVQ    BX, 200(SP)
@@ -1189,8 +1151,6 @@ unit3:
 	JEQ  scale3
 	MOVQ 216(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 232(SP), R8
-	ADDQ R8, 160(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
 	LEAQ 8256(BP), R8
@@ -1201,8 +1161,6 @@ begin3:
 	MOVQ    AX, 120(SP)
 	ADDQ    112(SP), AX
 	MOVQ    144(SP), DX
-	MOVQ    160(SP), R8
-	MOVQ    R8, 152(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
@@ -1250,10 +1208,9 @@ scale_unit3:
 	JNE     scale_next3
 	SUBQ    $0x10, 208(SP)
 	JEQ     done
-	MOVQ    224(SP), BX
-	ADDQ    BX, 184(SP)
-	MOVQ    232(SP), BX
-	ADDQ    BX, 192(SP)
+	MOVQ    224(SP), R8
+	ADDQ    R8, 184(SP)
+	MOVQ    72(SP), R8
 	MOVQ    c+0(FP), R9
 	MOVQ    160(R9), BX
 	MOVQ    BX, 200(SP)
