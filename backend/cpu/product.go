@@ -76,6 +76,9 @@ func newProduct(p *panel, u *unit, mem []byte, at *layout, s *backend.Spec) *pro
 // tune makes w choose as is best on a processor.
 func (w *product) tune(t *tuned) {
 	w.ahead = t.ahead[w.weights()]
+	if w.kind == tilePanel && w.bits == 0 {
+		w.ahead *= 2 // 0.95 of the time on Granite Rapids, where float32 sums take 1.15
+	}
 	w.short = !w.kind.exact() && w.sumLength() < t.shortSum
 	if k, from := w.integers(), t.wideFrom[w.weights()]; from > 0 && k.inRegisters > 0 {
 		k.wideFrom = from
