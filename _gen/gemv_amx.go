@@ -63,6 +63,16 @@ One row of float32, each a bfloat16, times `+l.what+`.
 
 const codes512Vectors = "Z2 weights, Z3 zero points, Z4 to Z7 masks, Z8 to Z11 powers of two, Z12 to Z27 what is taken from codes of four segments"
 
+// chained adds a product to a chain, or begins it.
+func (k exactFMA) chained(weights weights512, x operand.Op, w, sum reg.VecPhysical, begun map[reg.VecPhysical]bool) {
+	if begun[sum] {
+		weights.times(x, w, sum)
+	} else {
+		k.VMULPS_BCST(x, w, sum)
+	}
+	begun[sum] = true
+}
+
 // chains makes k a kernel of these weights whose sums are those of tiles. A turn has the
 // lines of 32 features. Two segments go together, so that chains wait for each other
 // less.
@@ -101,12 +111,7 @@ func (k *gemvFMA) chains(weights weights512, upper func(i int) bool) {
 			if upper(i) {
 				sum = up
 			}
-			if begun[sum] {
-				weights.times(x(i), y, sum)
-			} else {
-				k.VMULPS_BCST(x(i), y, sum)
-			}
-			begun[sum] = true
+			k.chained(weights, x(i), y, sum, begun)
 		}
 	}
 	k.four = func(x func(s, i int) operand.Mem) {

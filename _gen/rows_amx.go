@@ -69,13 +69,7 @@ func (k *rowsFMA) chains(weights weights512, upper func(i int) bool) {
 					for i := range k.perLine {
 						w := weights.weight(s, i, segment.w(0), bytes)
 						for r := range k.rows {
-							sum, x := chain(s, r, upper(i)), segment.x(r, l*k.perLine+i)
-							if begun[sum] {
-								weights.times(x, w, sum)
-							} else {
-								k.VMULPS_BCST(x, w, sum)
-							}
-							begun[sum] = true
+							k.chained(weights, segment.x(r, l*k.perLine+i), w, chain(s, r, upper(i)), begun)
 						}
 					}
 				}

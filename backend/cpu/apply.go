@@ -92,10 +92,10 @@ func (c *call) tilesAt(front int) (at int) {
 	return at * tiledRows(c.rows)
 }
 
-// tilesOf is the tiles for a part from row m, the first of a tile, and a feature on.
-func (c *call) tilesOf(p *part, m, feature int) unsafe.Pointer {
-	f := c.l.fronts[p.front]
-	return unsafe.Pointer(&c.tiles[c.tilesAt(p.front)+m*f.tiles+feature*f.tiles/f.width*asm.TileRows])
+// tilesOf is the tiles for a part from row m, the first of a tile, and so many bytes of
+// each row on.
+func (c *call) tilesOf(p *part, m, at int) unsafe.Pointer {
+	return unsafe.Pointer(&c.tiles[c.tilesAt(p.front)+m*c.l.fronts[p.front].tiles+at*asm.TileRows])
 }
 
 // put adds the bias and stores one output, rounded once.

@@ -201,7 +201,12 @@ func tame(x []float32) (scale float32) {
 	for _, v := range x {
 		top = max(top, math.Float32bits(v)&^(1<<31))
 	}
-	if !huge(top) {
+	return tameFrom(top, x)
+}
+
+// tameFrom is tame for a row whose largest magnitude has these bits.
+func tameFrom(top uint32, x []float32) (scale float32) {
+	if top < hugeBits || top >= infBits {
 		return 1
 	}
 	for i := range x {
@@ -209,6 +214,3 @@ func tame(x []float32) (scale float32) {
 	}
 	return 1 / shrink
 }
-
-// huge says that a row whose largest magnitude has these bits is to be tamed.
-func huge(top uint32) bool { return top >= hugeBits && top < infBits }

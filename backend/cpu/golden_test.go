@@ -125,12 +125,32 @@ func (b *bench) testGoldenBitsOfUnit(u *unit) {
 	}
 }
 
+// integerOver is one of -span to span by a unit: no compiler can make it differ.
+func integerOver(rng *rand.Rand, span int, unit float32) float32 {
+	return float32(rng.IntN(2*span+1)-span) / unit
+}
+
+// fillIntegers makes codes, scales of such numbers, and zero points up to a largest one.
+func fillIntegers(rng *rand.Rand, w *quant.Weight, mostZero int) {
+	codes := make([]uint8, w.K())
+	for i := range w.N() {
+		for j := range codes {
+			codes[j] = uint8(rng.IntN(1 << w.Bits()))
+		}
+		w.PackRow(i, codes)
+		for j := range w.Groups().Count() {
+			w.SetScale(i, j, integerOver(rng, 500, 7000))
+			w.ZeroRow(i)[j] = int16(rng.IntN(mostZero + 1))
+		}
+	}
+}
+
 // testGoldenBits compares packed weights and, unless golden is nil, y.
 func testGoldenBits(b *bench, golden map[string]uint64) {
 	t := b.t
 	const n, k, m = 13, 84, 3
 	rng := rand.New(rand.NewPCG(2024, 7))
-	number := func(span int, unit float32) float32 { return float32(rng.IntN(2*span+1)-span) / unit }
+	number := func(span int, unit float32) float32 { return integerOver(rng, span, unit) }
 	x := make([]float32, m*k)
 	for i := range x {
 		x[i] = number(2000, 128)
@@ -182,17 +202,7 @@ func testGoldenBits(b *bench, golden map[string]uint64) {
 	fill := func(l *quant.Linear, bits int) {
 		g := ragged(t, 0, 1, 9, 50, 84)
 		require.NoError(t, l.Weight.Reset(quant.Form{N: n, K: k, Bits: bits, Scales: dtype.F32, Zeros: true, Groups: g}))
-		codes := make([]uint8, k)
-		for i := range n {
-			for j := range codes {
-				codes[j] = uint8(rng.IntN(1 << bits))
-			}
-			l.Weight.PackRow(i, codes)
-			for j := range g.Count() {
-				l.Weight.SetScale(i, j, number(500, 7000))
-				l.Weight.ZeroRow(i)[j] = int16(rng.IntN(1<<bits + 1))
-			}
-		}
+		fillIntegers(rng, &l.Weight, 1<<bits)
 	}
 	l = &quant.Linear{Name: "codes"}
 	fill(l, 5)

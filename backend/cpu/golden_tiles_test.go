@@ -46,10 +46,9 @@ func TestGoldenBitsOfTiles(t *testing.T) {
 func (b *bench) testGoldenTiles() {
 	const n, k, m = 21, 1200, 7
 	rng := rand.New(rand.NewPCG(2026, 11))
-	number := func(span int, unit float32) float32 { return float32(rng.IntN(2*span+1)-span) / unit }
 	x := make([]float32, m*k)
 	for i := range x {
-		x[i] = number(127, 64)
+		x[i] = integerOver(rng, 127, 64)
 	}
 	for _, bits := range []int{4, 7, 0} {
 		l, name := &quant.Linear{Name: "layer"}, fmt.Sprintf("%d bits", bits)
@@ -57,23 +56,13 @@ func (b *bench) testGoldenTiles() {
 			require.NoError(b.t, l.Weight.Reset(quant.Form{N: n, K: k, Plain: dtype.BF16}))
 			for i := range n {
 				for j := range k {
-					dtype.BF16.Put(l.Weight.Row(i), j, number(100, 512))
+					dtype.BF16.Put(l.Weight.Row(i), j, integerOver(rng, 100, 512))
 				}
 			}
 		} else {
 			g := ragged(b.t, 0, 96, 224, 256, 1200)
 			require.NoError(b.t, l.Weight.Reset(quant.Form{N: n, K: k, Bits: bits, Scales: dtype.F32, Zeros: true, Groups: g}))
-			codes := make([]uint8, k)
-			for i := range n {
-				for j := range codes {
-					codes[j] = uint8(rng.IntN(1 << bits))
-				}
-				l.Weight.PackRow(i, codes)
-				for j := range g.Count() {
-					l.Weight.SetScale(i, j, number(500, 7000))
-					l.Weight.ZeroRow(i)[j] = int16(rng.IntN(1 << bits))
-				}
-			}
+			fillIntegers(rng, &l.Weight, 1<<bits-1)
 		}
 		layer, kernel := b.prepare(l, backend.Request{Recipe: &quant.Recipe{}, X: dtype.BF16, Y: dtype.F32, MaxRows: m})
 		require.Contains(b.t, kernel.Packing(b.dev.Info(), layer.Spec()), "panel4-")

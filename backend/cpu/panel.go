@@ -9,10 +9,6 @@ import (
 	"github.com/bitlane/bitlane/quant"
 )
 
-// runFeatures is about how many features are unpacked at a time, and multiplied with
-// tiles of AMX.
-func (p *panel) runFeatures() int { return runFeatures / p.tileValue() }
-
 const (
 	tileColumns = 16 // outputs in a tile of a panel
 	lineBytes   = 64 // the unit of a panel

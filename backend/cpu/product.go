@@ -23,6 +23,10 @@ const (
 // one for the last; those of few rows are streams of weights, the better the longer.
 const portionsLeast, portionsMost, portionsByRow = 8, 32, 2
 
+// runFeatures is about how many features are unpacked at a time, and multiplied with
+// tiles of AMX.
+func (p *panel) runFeatures() int { return runFeatures / p.tileValue() }
+
 // portion is the most rows and tiles of a portion with unpacked weights. Exact rows on
 // tiles are twice as long as codes: 240 rows in portions of 240 by 4 take 2 to 9 % longer
 // (Granite Rapids, 4096x4096, medians of pairs).

@@ -11,14 +11,12 @@ import (
 // Prepared rows stand a second time in such tiles, 16 rows after the other: a tile is
 // then read from one piece of memory.
 
-// leastTiled is the rows from which products are on tiles. Measured on Granite Rapids,
+// leastTiled is the rows from which products are on tiles, where they can be. Measured on Granite Rapids,
 // 4096x4096: 13 rows of g128 take 1.05 ms on vectors and 0.99 on tiles, 28 of g32 2.18 and
 // 1.80, but 20 1.55 and 1.75, as tiles have 32. Exact products of 4 rows take 1.1 ms on vectors,
 // of 5 to 16 1.1 to 1.15 on tiles (4 bits).
 func (p *panel) leastTiled() int {
 	switch {
-	case p.tileFeatures == 0:
-		return rowsTogether + 1
 	case p.kind == tilePanel:
 		return 5
 	case p.tileFeatures < asm.TileBytes:
@@ -119,14 +117,10 @@ func (p *panel) flushTiles() float64 {
 
 // tameTiles is tame, and drops what is smaller than leastInTiles.
 func (f *front) tameTiles(x []float32) (scale float32) {
-	if !huge(f.plan.DropSmall(x, leastInTiles)) {
-		return 1
+	if scale = tameFrom(f.plan.DropSmall(x, leastInTiles), x); scale != 1 {
+		f.plan.DropSmall(x, leastInTiles)
 	}
-	for i := range x {
-		x[i] *= shrink
-	}
-	f.plan.DropSmall(x, leastInTiles)
-	return 1 / shrink
+	return scale
 }
 
 // toTiles writes prepared row m to tiles.
@@ -161,6 +155,11 @@ func (b *block) beginOnTiles(r run, sums []float32, tile, tiles int) (each, all 
 	return max(1, most/int(block.Features)), all
 }
 
+// tilesFrom is x of the block's rows from a piece on.
+func (b *block) tilesFrom(piece int) unsafe.Pointer {
+	return b.c.tilesOf(b.p, b.row, int(b.pieces[piece].at)*b.tileValue())
+}
+
 // turns is how many sums of 16 rows by 16 columns there are of each.
 func (b *block) turns(tiles int) int { return b.height / asm.TileRows * tiles }
 
@@ -178,7 +177,7 @@ func (b *block) sweepOnTiles(r run, w unsafe.Pointer, wStep int, sums []float32,
 		if each < all {
 			c.First, c.Segments = uintptr(first-from), uintptr(min(each, to-first))
 		}
-		c.X = b.c.tilesOf(b.p, b.row, int(b.pieces[first].at))
+		c.X = b.tilesFrom(first)
 		c.Side = unsafe.Pointer(&prepared[f.sideAt+4*first])
 		if !f.perRow {
 			c.Scales = unsafe.Pointer(&prepared[f.scalesAt+4*first])
@@ -219,14 +218,14 @@ func (b *block) sweepPairs(r run, panels []byte, sums []float32, tile, tiles int
 				c.Soon = b.halfOf(t, packed[:bytes])
 				unpack(unsafe.Pointer(unsafe.SliceData(panels[t*b.second:])), c)
 			}
-			bytes -= bytes / 2 / lineBytes * lineBytes
+			bytes -= half(bytes)
 			c.W, c.WStep = unsafe.Pointer(unsafe.SliceData(panels)), uintptr(b.second)
 			if n < all { // the panel is of a block of these segments
 				*part = asm.Block{Lines: whole.Lines, Features: whole.Features, Segments: uint8(n), Ends: 1<<n - 1}
 				c.Blocks, c.First, c.Segments = part, 0, 0
 			}
 		}
-		c.X = b.c.tilesOf(b.p, b.row, int(b.pieces[int(b.first[r.from])+first].at))
+		c.X = b.tilesFrom(int(b.first[r.from]) + first)
 		features := n * int(whole.Features)
 		if n == all {
 			features = b.features(r)
@@ -244,10 +243,13 @@ func (b *block) halfOf(tile int, packed []byte) uintptr {
 	if coming.bytes == 0 {
 		return spanOf(packed).at
 	}
-	at, n := coming.at, min(len(packed)/2/lineBytes*lineBytes, coming.bytes)
+	at, n := coming.at, min(half(len(packed)), coming.bytes)
 	coming.at, coming.bytes = at+uintptr(n), coming.bytes-n
 	return at
 }
+
+// half is half of so many bytes, in whole lines.
+func half(bytes int) int { return bytes / 2 / lineBytes * lineBytes }
 
 // rest is so many bytes of what comes for each tile, as far as there are so many.
 func (b *block) rest(bytes int) (rest [2]span) {

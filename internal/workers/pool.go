@@ -9,8 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/bitlane/bitlane/internal/topology"
 	"golang.org/x/sys/cpu"
+
+	"github.com/bitlane/bitlane/internal/topology"
 )
 
 // DefaultSpin is how long an idle worker spins before it parks.
