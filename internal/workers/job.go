@@ -17,8 +17,9 @@ type Task interface {
 	Do(worker, chunk int)
 }
 
-// maxNodes bounds the memory nodes that a pool tells apart.
-const maxNodes = 16
+// maxShares bounds the shares of a pool, and so the memory nodes that it tells apart. A
+// Run writes to a cache line for each.
+const maxShares = 16
 
 // Job is the state of one Run. It may be used for one Run after another on one
 // Pool, by one goroutine at a time; NewJob makes one.
@@ -44,11 +45,11 @@ type Job struct {
 	_      cpu.CacheLinePad
 	left   atomic.Int64 // chunks that are not done, plus blocked
 	_      cpu.CacheLinePad
-	shares [maxNodes]share
+	ranges [maxShares]claims
 }
 
-// share is the chunks of one memory node.
-type share struct {
+// claims is what is left of a share.
+type claims struct {
 	unclaimed atomic.Uint64
 	total     int
 	_         cpu.CacheLinePad
@@ -78,23 +79,20 @@ func (j *Job) open(t Task, parts []int, chunks int, seats uint32) (epoch uint32)
 	j.left.Store(int64(chunks))
 	epoch = epochOf(j.seats.Load()) + 1
 	// The seats come last: who has one finds all the shares.
-	for node := range p.nodes {
-		s := &j.shares[node]
-		s.total = chunks
-		if p.nodes > 1 {
-			s.total = p.shareOf(node, parts)
-		}
-		s.unclaimed.Store(uint64(epoch)<<32 | uint64(s.total))
+	for share := range p.ranges() {
+		r := &j.ranges[share]
+		r.total = p.chunksOf(share, parts)
+		r.unclaimed.Store(uint64(epoch)<<32 | uint64(r.total))
 	}
 	j.seats.Store(uint64(epoch)<<32 | uint64(seats))
 	return epoch
 }
 
 // join takes a seat in the job's present Run, if it has one and chunks too.
-func (j *Job) join(nodes int) (epoch uint32, ok bool) {
+func (j *Job) join() (epoch uint32, ok bool) {
 	for {
 		s := j.seats.Load()
-		if countOf(s) == 0 || !j.hasChunks(nodes) {
+		if countOf(s) == 0 || !j.hasChunks() {
 			return 0, false
 		}
 		if countOf(s) == anySeats || j.seats.CompareAndSwap(s, s-1) {
@@ -103,9 +101,9 @@ func (j *Job) join(nodes int) (epoch uint32, ok bool) {
 	}
 }
 
-func (j *Job) hasChunks(nodes int) bool {
-	for i := range nodes {
-		if countOf(j.shares[i].unclaimed.Load()) > 0 {
+func (j *Job) hasChunks() bool {
+	for i := range j.pool.ranges() {
+		if countOf(j.ranges[i].unclaimed.Load()) > 0 {
 			return true
 		}
 	}
@@ -113,60 +111,54 @@ func (j *Job) hasChunks(nodes int) bool {
 }
 
 // take claims chunks of one Run and does them until nobody has any left, those
-// of the given node first. It counts what it claimed.
-func (j *Job) take(worker, node, nodes int, epoch uint32, claimed *int64) {
-	for i := range nodes {
-		at := node + i
-		if at >= nodes {
-			at -= nodes
-		}
-		s := &j.shares[at]
+// of the own share first. It counts what it claimed.
+func (j *Job) take(worker, own int, epoch uint32, claimed *int64) {
+	p := j.pool
+	for i := range p.ranges() {
+		share := p.after(own, i)
+		r := &j.ranges[share]
 		for {
-			u := s.unclaimed.Load()
+			u := r.unclaimed.Load()
 			if epochOf(u) != epoch {
 				return
 			}
 			if countOf(u) == 0 {
 				break
 			}
-			if s.unclaimed.CompareAndSwap(u, u-1) {
+			if r.unclaimed.CompareAndSwap(u, u-1) {
 				*claimed++
-				chunk := s.total - int(countOf(u))
-				if nodes > 1 {
-					chunk = j.pool.chunkOf(at, chunk, j.parts)
-				}
-				j.task.Do(worker, chunk)
+				j.task.Do(worker, p.chunkOf(share, r.total-int(countOf(u)), j.parts))
 			}
 		}
 	}
 }
 
 // help is a worker's part in a Run that it has joined.
-func (j *Job) help(w *worker, nodes int, epoch uint32) {
+func (j *Job) help(w *worker, epoch uint32) {
 	var claimed int64
 	returned := false
 	defer func() {
 		if !returned {
 			j.failed.CompareAndSwap(nil, newTaskPanic(recover(), debug.Stack()))
-			claimed += j.abandon(nodes)
+			claimed += j.abandon()
 		}
 		if claimed > 0 && j.left.Add(-claimed) == blocked {
 			j.finished <- struct{}{}
 			w.handed = true
 		}
 	}()
-	j.take(w.number, w.node, nodes, epoch, &claimed)
+	j.take(w.number, w.own, epoch, &claimed)
 	returned = true
 }
 
 // abandon claims every chunk that is left, to drop it, and returns how many.
 // Only who has claimed a chunk of the present Run may call it.
-func (j *Job) abandon(nodes int) (dropped int64) {
-	for i := range nodes {
-		s := &j.shares[i]
+func (j *Job) abandon() (dropped int64) {
+	for i := range j.pool.ranges() {
+		r := &j.ranges[i]
 		for {
-			u := s.unclaimed.Load()
-			if s.unclaimed.CompareAndSwap(u, u-uint64(countOf(u))) {
+			u := r.unclaimed.Load()
+			if r.unclaimed.CompareAndSwap(u, u-uint64(countOf(u))) {
 				dropped += int64(countOf(u))
 				break
 			}

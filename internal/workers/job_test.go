@@ -15,7 +15,7 @@ func TestLateWorker(t *testing.T) {
 	var late uint32
 	p.Run(j, taskFunc(func(_, chunk int) {
 		if chunk == 0 {
-			epoch, ok := j.join(p.nodes)
+			epoch, ok := j.join()
 			require.True(t, ok)
 			late = epoch
 		}
@@ -24,12 +24,12 @@ func TestLateWorker(t *testing.T) {
 	c := newCounts(2, 5)
 	c.work = func(int) {
 		var claimed int64
-		j.take(1, 0, p.nodes, late, &claimed)
+		j.take(1, 0, late, &claimed)
 		require.Zero(t, claimed)
 	}
 	p.Run(j, c, 5, 2)
 	c.check(t)
-	j.help(&worker{number: 1}, p.nodes, late) // and when that one has ended too
+	j.help(&worker{number: 1}, late) // and when that one has ended too
 	c.check(t)
 	require.Empty(t, j.finished, "nobody waits for the end of a Run that is over")
 }
@@ -40,7 +40,7 @@ func TestLateWorkerJoins(t *testing.T) {
 	p, j := newTestPool(t, Options{Threads: 2}), NewJob()
 	p.Close()
 	p.Run(j, newCounts(2, 3), 3, 2)
-	_, ok := j.join(p.nodes)
+	_, ok := j.join()
 	require.False(t, ok, "a Run without chunks")
 	c := newCounts(2, 6)
 	joined := false
@@ -48,9 +48,9 @@ func TestLateWorkerJoins(t *testing.T) {
 		c.Do(worker, chunk)
 		if !joined {
 			joined = true
-			epoch, ok := j.join(p.nodes)
+			epoch, ok := j.join()
 			require.True(t, ok)
-			j.help(&worker1, p.nodes, epoch)
+			j.help(&worker1, epoch)
 		}
 	}), 6, 2)
 	c.check(t)
@@ -71,7 +71,7 @@ func TestSeats(t *testing.T) {
 			first = false
 			joined := 0
 			for range 4 { // there are no more workers
-				if _, ok := j.join(p.nodes); ok {
+				if _, ok := j.join(); ok {
 					joined++
 				}
 			}

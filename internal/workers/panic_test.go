@@ -53,7 +53,7 @@ func TestPanicOnWorkerDropsTheRest(t *testing.T) {
 				eventually(t, "the caller has a chunk, too", func() bool { return ran.Load() == 2 })
 				panic("from the worker")
 			}
-			eventually(t, "nothing is left to claim", func() bool { return !j.hasChunks(p.nodes) })
+			eventually(t, "nothing is left to claim", func() bool { return !j.hasChunks() })
 		}), 100, 2)
 	})
 	failed, ok := value.(*TaskPanic)
@@ -78,7 +78,7 @@ func TestPanicOnCaller(t *testing.T) {
 					panic("from the caller")
 				}
 				close(begun)
-				for j.hasChunks(p.nodes) {
+				for j.hasChunks() {
 					runtime.Gosched()
 				}
 				finished = true

@@ -25,7 +25,7 @@ func placesOf(threads int, given []int, m topology.Machine) (places []place, nod
 		}
 		return renumber(places)
 	}
-	groups := make([][]int, min(len(m.Nodes), maxNodes))
+	groups := make([][]int, min(len(m.Nodes), maxShares))
 	use := given
 	if use == nil {
 		use = m.CPUs
@@ -54,7 +54,7 @@ func placesOf(threads int, given []int, m topology.Machine) (places []place, nod
 
 // nodeIn is the node of a logical CPU; the last one stands for all that are too
 // many.
-func nodeIn(m topology.Machine, cpu int) int { return min(m.Of(cpu), maxNodes-1) }
+func nodeIn(m topology.Machine, cpu int) int { return min(m.Of(cpu), maxShares-1) }
 
 // renumber counts the nodes anew, without those that no thread is on.
 func renumber(places []place) ([]place, int) {
@@ -71,43 +71,93 @@ func renumber(places []place) ([]place, int) {
 	return places, len(used)
 }
 
-// before counts the threads on the nodes before each, and last all of them.
-func before(places []place, nodes int) []int {
-	count := make([]int, nodes+1)
-	for _, p := range places {
-		count[p.node+1]++
-	}
-	for i := range nodes {
-		count[i+1] += count[i]
-	}
-	return count
+// share is what some threads of one node begin with: a contiguous range of each
+// part of a Run.
+type share struct {
+	before   int // threads of the shares before it
+	from, to int // the shares of its node
 }
 
-// cut is the first of n chunks of a part that belongs to a node or to one
-// after it.
-func (p *Pool) cut(node, n int) int { return int(int64(n) * int64(p.before[node]) / int64(p.threads)) }
+// sharesOf gives a pool's shares, in the order of their nodes and last one that is
+// none, and which of them each thread has: one each, or where there are more threads
+// than maxShares, one for neighbours on a node.
+func sharesOf(places []place, nodes int) (shares []share, own []int) {
+	on := make([][]int, nodes)
+	for i, p := range places {
+		on[p.node] = append(on[p.node], i)
+	}
+	own = make([]int, len(places))
+	before := 0
+	for _, threads := range on {
+		n := len(threads)
+		if len(places) > maxShares {
+			n = n*(maxShares-nodes)/len(places) + 1
+		}
+		from := len(shares)
+		for i := range n {
+			first, end := len(threads)*i/n, len(threads)*(i+1)/n
+			for _, t := range threads[first:end] {
+				own[t] = len(shares)
+			}
+			shares = append(shares, share{before + first, from, from + n})
+		}
+		before += len(threads)
+	}
+	return append(shares, share{before: before}), own
+}
 
-// shareOf is how many chunks of all the parts belong to a node.
-func (p *Pool) shareOf(node int, parts []int) (chunks int) {
+// callersOf gives the share that a caller on each node begins with.
+func callersOf(places []place, shares []share, own []int, nodes int) []int {
+	callers := make([]int, nodes)
+	for i, p := range places {
+		callers[p.node] = shares[own[i]].from
+	}
+	callers[places[0].node] = own[0]
+	return callers
+}
+
+// cut is the first of n chunks of a part that belongs to a share or to one after it.
+func (p *Pool) cut(share, n int) int {
+	return int(int64(n) * int64(p.shares[share].before) / int64(p.threads))
+}
+
+// chunksOf is how many chunks of all the parts belong to a share.
+func (p *Pool) chunksOf(share int, parts []int) (chunks int) {
 	for _, n := range parts {
-		chunks += p.cut(node+1, n) - p.cut(node, n)
+		chunks += p.cut(share+1, n) - p.cut(share, n)
 	}
 	return chunks
 }
 
-// chunkOf is the number of the i-th chunk of a node's share.
-func (p *Pool) chunkOf(node, i int, parts []int) int {
+// chunkOf is the number of the i-th chunk of a share.
+func (p *Pool) chunkOf(share, i int, parts []int) int {
 	first := 0
 	for _, n := range parts {
-		from, to := p.cut(node, n), p.cut(node+1, n)
+		from, to := p.cut(share, n), p.cut(share+1, n)
 		if i < to-from {
 			return first + from + i
 		}
 		i -= to - from
 		first += n
 	}
-	return -1 // not reached: i is below shareOf
+	return -1 // not reached: i is below chunksOf
 }
+
+// after is the i-th share that is looked into by who begins with own: those of its
+// node come first.
+func (p *Pool) after(own, i int) int {
+	s := p.shares[own]
+	if size := s.to - s.from; i < size {
+		if own += i; own >= s.to {
+			own -= size
+		}
+		return own
+	}
+	return (s.from + i) % p.ranges()
+}
+
+// ranges is the number of shares.
+func (p *Pool) ranges() int { return len(p.shares) - 1 }
 
 // nodesOf gives the node of each logical CPU, for the callers.
 func nodesOf(places []place, m topology.Machine) []uint8 {

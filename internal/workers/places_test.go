@@ -48,14 +48,14 @@ func TestPlaces(t *testing.T) {
 
 func TestTooManyNodes(t *testing.T) {
 	useProcs(t, 2)
-	m := machine(maxNodes+4, 2)
+	m := machine(maxShares+4, 2)
 	h := hostOf(m)
 	h.bind, h.thisCPU = func([]int) error { return nil }, func() int { return len(m.CPUs) - 1 }
 	p, err := newPool(Options{Threads: len(m.CPUs), Spin: -1}, h)
 	require.NoError(t, err)
 	defer p.Close()
-	require.Equal(t, maxNodes, p.Nodes())
-	require.Equal(t, maxNodes-1, p.callerNode())
+	require.Equal(t, maxShares, p.Nodes())
+	require.Equal(t, maxShares-1, p.callerShare())
 	c := newCounts(p.Threads(), 333)
 	p.Run(NewJob(), c, 333, p.Threads())
 	c.check(t)
@@ -96,7 +96,6 @@ func TestWorkersAreBoundToTheirNode(t *testing.T) {
 	// The caller's place is on the larger node, and nobody binds the caller.
 	zero, one := []int{0, 4}, []int{1, 2, 3, 5}
 	require.Equal(t, [][]int{zero, zero, one, one, one}, bound())
-	require.Equal(t, []int{0, 2, 6}, p.before)
 }
 
 // TestNodesKeepTheirChunks runs as many chunks as threads, each of which waits
@@ -131,7 +130,7 @@ func TestNodesKeepTheirChunks(t *testing.T) {
 // nodeOfWorker is the node of a worker of twoNodes.
 func (p *Pool) nodeOfWorker(number int) int {
 	if number == 0 {
-		return p.callerNode()
+		return int(p.nodeOf[p.host.thisCPU()])
 	}
 	m := topology.Machine{CPUs: []int{0, 1, 2, 3, 4, 5}, Nodes: [][]int{{0, 4}, {1, 2, 3, 5}}}
 	places, _ := placesOf(p.threads, nil, m)
@@ -152,6 +151,74 @@ func TestOtherNodesAreHelped(t *testing.T) {
 	}
 }
 
+// TestThreadsHaveRanges checks that shares are one for each thread, in the order of
+// nodes, and for some threads of one node each where there are many.
+func TestThreadsHaveRanges(t *testing.T) {
+	p, _ := twoNodes(t, 6, 0)
+	require.Equal(t, []share{{0, 0, 2}, {1, 0, 2}, {2, 2, 6}, {3, 2, 6}, {4, 2, 6}, {5, 2, 6}, {before: 6}}, p.shares)
+	for _, nodes := range []int{1, 2, 3, 7, maxShares} {
+		for _, threads := range []int{maxShares, maxShares + 1, 3 * maxShares, 128, 1000} {
+			m := machine(nodes, 3)
+			m.CPUs = m.CPUs[:len(m.CPUs)-1] // one node has fewer
+			m.Nodes[nodes-1] = m.Nodes[nodes-1][:2]
+			places, n := placesOf(threads, nil, m)
+			require.Equal(t, nodes, n)
+			shares, own := sharesOf(places, nodes)
+			last := len(shares) - 1
+			require.LessOrEqual(t, last, maxShares)
+			require.GreaterOrEqual(t, last, min(threads, maxShares)-nodes)
+			require.Equal(t, threads, shares[last].before)
+			count := make([]int, last)
+			node := slices.Repeat([]int{-1}, last)
+			for i, s := range own {
+				count[s]++
+				require.Contains(t, []int{-1, places[i].node}, node[s], "a share has one node")
+				node[s] = places[i].node
+			}
+			require.True(t, slices.IsSorted(node))
+			for s, c := range count {
+				require.Positive(t, c)
+				require.Equal(t, shares[s].before+c, shares[s+1].before)
+				require.Equal(t, slices.Index(node, node[s]), shares[s].from)
+				require.Equal(t, node[s], node[shares[s].to-1])
+				require.True(t, shares[s].to == last || node[shares[s].to] != node[s])
+			}
+		}
+	}
+}
+
+// TestThreadsKeepToTheirRange lets two threads run at the same pace: each does its half
+// in order.
+func TestThreadsKeepToTheirRange(t *testing.T) {
+	p, j := newUncrowdedPool(t, Options{Threads: 2, Spin: time.Hour}), NewJob()
+	const chunks = 12
+	var order [2][]int
+	var inside [chunks / 2]sync.WaitGroup
+	for i := range inside {
+		inside[i].Add(2)
+	}
+	p.Run(j, taskFunc(func(worker, chunk int) {
+		at := len(order[worker])
+		order[worker] = append(order[worker], chunk)
+		inside[at].Done() // the other thread is at its chunk of the same place, too
+		inside[at].Wait()
+	}), chunks, 2)
+	require.Equal(t, [2][]int{{0, 1, 2, 3, 4, 5}, {6, 7, 8, 9, 10, 11}}, order)
+}
+
+// TestLateThreadsAreHelped lets the caller do the chunks of all shares, its own first,
+// and then those of its node.
+func TestLateThreadsAreHelped(t *testing.T) {
+	p, _ := twoNodes(t, 6, 1)
+	for own, want := range [][]int{{0, 1, 2, 3, 4, 5}, {1, 0, 2, 3, 4, 5}, {2, 3, 4, 5, 0, 1}, {3, 4, 5, 2, 0, 1}, {4, 5, 2, 3, 0, 1}, {5, 2, 3, 4, 0, 1}} {
+		var order []int
+		for i := range p.ranges() {
+			order = append(order, p.after(own, i))
+		}
+		require.Equal(t, want, order)
+	}
+}
+
 // TestSharesAreProportional checks for many parts that the shares of the nodes
 // are a partition, and the same for a part alone and among others.
 func TestSharesAreProportional(t *testing.T) {
@@ -163,11 +230,11 @@ func TestSharesAreProportional(t *testing.T) {
 				total += n
 			}
 			owner := slices.Repeat([]int{-1}, total)
-			for node := range p.nodes {
-				for i := range p.shareOf(node, parts) {
-					c := p.chunkOf(node, i, parts)
+			for share := range p.ranges() {
+				for i := range p.chunksOf(share, parts) {
+					c := p.chunkOf(share, i, parts)
 					require.Equal(t, -1, owner[c], "chunk %d has two owners", c)
-					owner[c] = node
+					owner[c] = p.shares[share].from // the same for all of a node
 				}
 			}
 			require.NotContains(t, owner, -1)

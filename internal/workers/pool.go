@@ -28,7 +28,8 @@ type Options struct {
 type Pool struct {
 	threads int
 	nodes   int
-	before  []int   // threads on the nodes before each, and all
+	shares  []share // and one behind them
+	callers []int   // what a caller on each node begins with
 	nodeOf  []uint8 // node of each logical CPU; nil with one node
 	cpus    int     // logical CPUs that may be busy for the pool
 	spin    time.Duration
@@ -91,8 +92,9 @@ func newPool(o Options, h host) (*Pool, error) {
 	}
 	threads = max(threads, 1)
 	places, nodes := placesOf(threads, given, h.Machine)
+	shares, own := sharesOf(places, nodes)
 	p := &Pool{
-		threads: threads, nodes: nodes, before: before(places, nodes),
+		threads: threads, nodes: nodes, shares: shares, callers: callersOf(places, shares, own, nodes),
 		cpus: len(distinct(append(given, h.CPUs...))),
 		spin: o.Spin, join: joinSpin, born: time.Now(), host: h,
 		bench: make([]*worker, 0, threads),
@@ -109,7 +111,7 @@ func newPool(o Options, h host) (*Pool, error) {
 	}
 	started := make(chan error, threads)
 	for number := 1; number < threads; number++ {
-		w := &worker{number: number, place: places[number], wake: make(chan struct{}, 1), sample: newSample()}
+		w := &worker{number: number, place: places[number], own: own[number], wake: make(chan struct{}, 1), sample: newSample()}
 		p.running.Add(1)
 		go p.start(w, started)
 	}

@@ -30,12 +30,11 @@ func (p *Pool) Run(j *Job, t Task, chunks, width int) {
 }
 
 // RunParts is Run for chunks that come in parts, one after another: part i has
-// parts[i] of them. The chunks of each part are cut into one contiguous range
-// for each memory node, as long as the node has threads, and done on that node
-// unless its threads are late. Run does so with all chunks as one part. So what
-// chunk i of a part touches is touched on the same node in every Run in which
-// the part has as many chunks, and except at the ends of ranges also if it has
-// more or fewer. parts must not change meanwhile.
+// parts[i] of them. Each part is cut into ranges, see the package, and Run takes
+// all chunks as one part. So what chunk i of a part touches is touched on the
+// same node in every Run in which the part has as many chunks, unless threads
+// are late, and except at the ends of ranges also if it has more or fewer. parts
+// must not change meanwhile.
 func (p *Pool) RunParts(j *Job, t Task, parts []int, width int) {
 	chunks := 0
 	for _, n := range parts {
@@ -59,9 +58,9 @@ func (p *Pool) fork(j *Job, t Task, parts []int, chunks, width int) {
 		// A worker of the other pool may still look at the job.
 		panic("workers: a Job of one Pool used with another")
 	}
-	node := 0
+	own := 0
 	if p.nodes > 1 {
-		node = p.callerNode()
+		own = p.callerShare()
 	}
 	seats := width - 1
 	open := uint32(seats)
@@ -74,14 +73,14 @@ func (p *Pool) fork(j *Job, t Task, parts []int, chunks, width int) {
 	if p.parked.Load() > 0 {
 		p.rouse(1)
 	}
-	j.take(0, node, p.nodes, epoch, &j.mine)
+	j.take(0, own, epoch, &j.mine)
 	j.clean = true
 }
 
 // finish ends the caller's part in a Run and waits for the others'.
 func (p *Pool) finish(j *Job, slot, seats int) {
 	if !j.clean {
-		j.mine += j.abandon(p.nodes)
+		j.mine += j.abandon()
 	}
 	if slot >= 0 {
 		p.board.remove(slot, seats)
@@ -122,10 +121,12 @@ func (p *Pool) await(j *Job) {
 	}
 }
 
-// callerNode is the node that the caller runs on at this moment.
-func (p *Pool) callerNode() int {
+// callerShare is what the caller begins with: its own share on the node of its place,
+// the first one of the node that it runs on at this moment, if that is another.
+func (p *Pool) callerShare() int {
+	node := uint8(0)
 	if cpu := p.host.thisCPU(); cpu < len(p.nodeOf) {
-		return int(p.nodeOf[cpu])
+		node = p.nodeOf[cpu]
 	}
-	return 0
+	return p.callers[node]
 }

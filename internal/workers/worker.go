@@ -10,6 +10,7 @@ import (
 type worker struct {
 	number int // as Task.Do gets it
 	place
+	own    int              // share
 	wake   chan struct{}    // of capacity 1; holds something only for a worker that was on the bench
 	sample []metrics.Sample // for Pool.crowded
 	idle   time.Duration    // since when the worker has had no chunk to do
@@ -69,7 +70,7 @@ func (p *Pool) helpSomeone(w *worker) bool {
 		if j == nil {
 			continue
 		}
-		epoch, ok := j.join(p.nodes)
+		epoch, ok := j.join()
 		if !ok {
 			continue
 		}
@@ -78,7 +79,7 @@ func (p *Pool) helpSomeone(w *worker) bool {
 			w.woken = false
 			p.rouse(2)
 		}
-		j.help(w, p.nodes, epoch)
+		j.help(w, epoch)
 		if w.handed && w.cpus == nil {
 			runtime.Gosched() // the caller is the next to run on this processor
 		}
