@@ -71,5 +71,6 @@ segments`+c.table512()+`, Z28 to Z31 sums of four segments.
 // plain512 makes k a kernel of plain weights for AVX-512.
 func (k *gemvFMA) plain512(line plainLine) {
 	k.plain(line)
+	k.between = true
 	k.aheadIn(exFrame)
 }

@@ -59,12 +59,20 @@ func (k *gemvFMA) lines(line func(s int, w func(h int) operand.Mem, x func(i int
 			for _, h := range k.parts() {
 				sum = append(sum, k.sum(s, h))
 			}
+			if k.between {
+				k.fetchLine(k.ahead(), s)
+			}
 			line(s, func(h int) operand.Mem { return at(exW, 64*s+k.part()*h) }, func(i int) operand.Mem { return x(s, i) }, sum)
 		}
 	}
 	k.one = func(x func(i int) operand.Mem, sum []reg.VecPhysical) {
 		line(0, func(h int) operand.Mem { return at(exW, k.part()*h) }, x, sum)
 	}
+}
+
+// fetchLine fetches a line, so far ahead of line n from exW on.
+func (k *gemvFMA) fetchLine(ahead reg.Register, n int) {
+	k.PREFETCHT0(indexed(exW, ahead, 1, 64*n))
 }
 
 // aheadIn keeps Call.Ahead in a register that the kernel has no other use for.
@@ -131,7 +139,7 @@ func (k gemvFMA) fourSegments() {
 	k.fourLines("four", func() {
 		for s := range 4 {
 			if !k.between {
-				k.PREFETCHT0(indexed(exW, ahead, 1, 64*s))
+				k.fetchLine(ahead, s)
 			}
 		}
 	})

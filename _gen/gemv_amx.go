@@ -116,11 +116,13 @@ func (k *gemvFMA) chains(weights weights512, upper func(i int) bool) {
 	}
 	k.four = func(x func(s, i int) operand.Mem) {
 		weights.either(k.exactFMA, "four_line", exForm, func(bytes bool) {
+			fetched := 0 // in their order in memory
 			for first := 0; first < 4; first += 2 {
 				begun := map[reg.VecPhysical]bool{}
 				for l := range k.turn {
 					for s := first; s < first+2; s++ {
-						k.PREFETCHT0(indexed(exW, k.ahead(), 1, 256*l+64*s))
+						k.fetchLine(k.ahead(), fetched)
+						fetched++
 						line(s, at(exW, 256*l+64*s), func(i int) operand.Mem { return x(s, l*k.perLine+i) }, bytes, begun)
 					}
 				}

@@ -76,7 +76,7 @@ func (k *gemvFMA) with(weights weights512) {
 	k.four = func(x func(s, i int) operand.Mem) {
 		weights.either(k.exactFMA, "four_line", exForm, func(bytes bool) {
 			for s := range 4 {
-				k.PREFETCHT0(indexed(exW, k.ahead(), 1, 64*s))
+				k.fetchLine(k.ahead(), s)
 				line(s, at(exW, 64*s), func(i int) operand.Mem { return x(s, i) }, k.sum(s, 0), bytes)
 			}
 		})

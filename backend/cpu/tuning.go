@@ -51,7 +51,7 @@ var tunings = []tuned{
 	{name: "Zen 3", vendor: cpuid.AMD, family: 25, ahead: every(2048)},
 	{
 		name: "Sapphire Rapids or later", vendor: cpuid.Intel, family: 6, amx: true,
-		ahead: every(2048), shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 40, weight8: 13}, // Granite Rapids
+		ahead: every(2560), shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 40, weight8: 13}, // Granite Rapids
 		unpackFrom: [weightKinds]int{weight8: 24, weightF16: 24, weightBF16: 24}, floatsFirst: true,
 	},
 	{name: "Cascade Lake", vendor: cpuid.Intel, family: 6, models: []int{5}, ahead: every(4096)}, // gains a third

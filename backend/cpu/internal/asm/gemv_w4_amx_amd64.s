@@ -194,7 +194,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z31
-	PREFETCHT0       256(AX)(DI*1)
+	PREFETCHT0       128(AX)(DI*1)
 	VMOVDQU32        256(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -223,7 +223,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 60(BX), Z2, Z29
-	PREFETCHT0       320(AX)(DI*1)
+	PREFETCHT0       192(AX)(DI*1)
 	VMOVDQU32        320(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -252,7 +252,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 60(BX)(R10*1), Z2, Z31
-	PREFETCHT0       512(AX)(DI*1)
+	PREFETCHT0       256(AX)(DI*1)
 	VMOVDQU32        512(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -281,7 +281,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 92(BX), Z2, Z29
-	PREFETCHT0       576(AX)(DI*1)
+	PREFETCHT0       320(AX)(DI*1)
 	VMOVDQU32        576(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -310,7 +310,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 92(BX)(R10*1), Z2, Z31
-	PREFETCHT0       768(AX)(DI*1)
+	PREFETCHT0       384(AX)(DI*1)
 	VMOVDQU32        768(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -339,7 +339,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 124(BX), Z2, Z29
-	PREFETCHT0       832(AX)(DI*1)
+	PREFETCHT0       448(AX)(DI*1)
 	VMOVDQU32        832(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -374,7 +374,7 @@ four:
 	VADDPS           Z31, Z30, Z30
 	VADDPS           64(BP), Z30, Z30
 	VMOVAPS          Z30, 64(BP)
-	PREFETCHT0       128(AX)(DI*1)
+	PREFETCHT0       512(AX)(DI*1)
 	VMOVDQU32        128(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -403,7 +403,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z29
-	PREFETCHT0       192(AX)(DI*1)
+	PREFETCHT0       576(AX)(DI*1)
 	VMOVDQU32        192(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -432,7 +432,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R11*1), Z2, Z31
-	PREFETCHT0       384(AX)(DI*1)
+	PREFETCHT0       640(AX)(DI*1)
 	VMOVDQU32        384(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -461,7 +461,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 60(BX)(R10*2), Z2, Z29
-	PREFETCHT0       448(AX)(DI*1)
+	PREFETCHT0       704(AX)(DI*1)
 	VMOVDQU32        448(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -490,7 +490,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 60(BX)(R11*1), Z2, Z31
-	PREFETCHT0       640(AX)(DI*1)
+	PREFETCHT0       768(AX)(DI*1)
 	VMOVDQU32        640(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -519,7 +519,7 @@ four:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 92(BX)(R10*2), Z2, Z29
-	PREFETCHT0       704(AX)(DI*1)
+	PREFETCHT0       832(AX)(DI*1)
 	VMOVDQU32        704(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -685,7 +685,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z19, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z31
-	PREFETCHT0       256(AX)(DI*1)
+	PREFETCHT0       128(AX)(DI*1)
 	VMOVDQU32        256(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -720,7 +720,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 60(BX), Z2, Z29
-	PREFETCHT0       320(AX)(DI*1)
+	PREFETCHT0       192(AX)(DI*1)
 	VMOVDQU32        320(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -755,7 +755,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z19, Z2, Z2
 	VFMADD231PS.BCST 60(BX)(R10*1), Z2, Z31
-	PREFETCHT0       512(AX)(DI*1)
+	PREFETCHT0       256(AX)(DI*1)
 	VMOVDQU32        512(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -790,7 +790,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 92(BX), Z2, Z29
-	PREFETCHT0       576(AX)(DI*1)
+	PREFETCHT0       320(AX)(DI*1)
 	VMOVDQU32        576(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -825,7 +825,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z19, Z2, Z2
 	VFMADD231PS.BCST 92(BX)(R10*1), Z2, Z31
-	PREFETCHT0       768(AX)(DI*1)
+	PREFETCHT0       384(AX)(DI*1)
 	VMOVDQU32        768(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -860,7 +860,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 124(BX), Z2, Z29
-	PREFETCHT0       832(AX)(DI*1)
+	PREFETCHT0       448(AX)(DI*1)
 	VMOVDQU32        832(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -901,7 +901,7 @@ four_line_bytes:
 	VADDPS           Z31, Z30, Z30
 	VADDPS           64(BP), Z30, Z30
 	VMOVAPS          Z30, 64(BP)
-	PREFETCHT0       128(AX)(DI*1)
+	PREFETCHT0       512(AX)(DI*1)
 	VMOVDQU32        128(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -936,7 +936,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z23, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z29
-	PREFETCHT0       192(AX)(DI*1)
+	PREFETCHT0       576(AX)(DI*1)
 	VMOVDQU32        192(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -971,7 +971,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z27, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R11*1), Z2, Z31
-	PREFETCHT0       384(AX)(DI*1)
+	PREFETCHT0       640(AX)(DI*1)
 	VMOVDQU32        384(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1006,7 +1006,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z23, Z2, Z2
 	VFMADD231PS.BCST 60(BX)(R10*2), Z2, Z29
-	PREFETCHT0       448(AX)(DI*1)
+	PREFETCHT0       704(AX)(DI*1)
 	VMOVDQU32        448(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1041,7 +1041,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z27, Z2, Z2
 	VFMADD231PS.BCST 60(BX)(R11*1), Z2, Z31
-	PREFETCHT0       640(AX)(DI*1)
+	PREFETCHT0       768(AX)(DI*1)
 	VMOVDQU32        640(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1076,7 +1076,7 @@ four_line_bytes:
 	VPTERNLOGD       $0xea, Z11, Z7, Z2
 	VSUBPS           Z23, Z2, Z2
 	VFMADD231PS.BCST 92(BX)(R10*2), Z2, Z29
-	PREFETCHT0       704(AX)(DI*1)
+	PREFETCHT0       832(AX)(DI*1)
 	VMOVDQU32        704(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2

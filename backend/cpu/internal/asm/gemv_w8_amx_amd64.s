@@ -145,7 +145,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z31
-	PREFETCHT0       256(AX)(DI*1)
+	PREFETCHT0       128(AX)(DI*1)
 	VMOVDQU32        256(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -164,7 +164,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z13, Z2, Z2
 	VFMADD231PS.BCST 28(BX), Z2, Z29
-	PREFETCHT0       320(AX)(DI*1)
+	PREFETCHT0       192(AX)(DI*1)
 	VMOVDQU32        320(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -183,7 +183,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z31
-	PREFETCHT0       512(AX)(DI*1)
+	PREFETCHT0       256(AX)(DI*1)
 	VMOVDQU32        512(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -202,7 +202,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z13, Z2, Z2
 	VFMADD231PS.BCST 44(BX), Z2, Z29
-	PREFETCHT0       576(AX)(DI*1)
+	PREFETCHT0       320(AX)(DI*1)
 	VMOVDQU32        576(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -221,7 +221,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 44(BX)(R10*1), Z2, Z31
-	PREFETCHT0       768(AX)(DI*1)
+	PREFETCHT0       384(AX)(DI*1)
 	VMOVDQU32        768(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -240,7 +240,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z13, Z2, Z2
 	VFMADD231PS.BCST 60(BX), Z2, Z29
-	PREFETCHT0       832(AX)(DI*1)
+	PREFETCHT0       448(AX)(DI*1)
 	VMOVDQU32        832(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -259,7 +259,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 60(BX)(R10*1), Z2, Z31
-	PREFETCHT0       1024(AX)(DI*1)
+	PREFETCHT0       512(AX)(DI*1)
 	VMOVDQU32        1024(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -278,7 +278,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z13, Z2, Z2
 	VFMADD231PS.BCST 76(BX), Z2, Z29
-	PREFETCHT0       1088(AX)(DI*1)
+	PREFETCHT0       576(AX)(DI*1)
 	VMOVDQU32        1088(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -297,7 +297,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 76(BX)(R10*1), Z2, Z31
-	PREFETCHT0       1280(AX)(DI*1)
+	PREFETCHT0       640(AX)(DI*1)
 	VMOVDQU32        1280(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -316,7 +316,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z13, Z2, Z2
 	VFMADD231PS.BCST 92(BX), Z2, Z29
-	PREFETCHT0       1344(AX)(DI*1)
+	PREFETCHT0       704(AX)(DI*1)
 	VMOVDQU32        1344(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -335,7 +335,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 92(BX)(R10*1), Z2, Z31
-	PREFETCHT0       1536(AX)(DI*1)
+	PREFETCHT0       768(AX)(DI*1)
 	VMOVDQU32        1536(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -354,7 +354,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z13, Z2, Z2
 	VFMADD231PS.BCST 108(BX), Z2, Z29
-	PREFETCHT0       1600(AX)(DI*1)
+	PREFETCHT0       832(AX)(DI*1)
 	VMOVDQU32        1600(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -373,7 +373,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 108(BX)(R10*1), Z2, Z31
-	PREFETCHT0       1792(AX)(DI*1)
+	PREFETCHT0       896(AX)(DI*1)
 	VMOVDQU32        1792(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -392,7 +392,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z13, Z2, Z2
 	VFMADD231PS.BCST 124(BX), Z2, Z29
-	PREFETCHT0       1856(AX)(DI*1)
+	PREFETCHT0       960(AX)(DI*1)
 	VMOVDQU32        1856(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -417,7 +417,7 @@ four:
 	VADDPS           Z31, Z30, Z30
 	VADDPS           64(BP), Z30, Z30
 	VMOVAPS          Z30, 64(BP)
-	PREFETCHT0       128(AX)(DI*1)
+	PREFETCHT0       1024(AX)(DI*1)
 	VMOVDQU32        128(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -436,7 +436,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z17, Z2, Z2
 	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z29
-	PREFETCHT0       192(AX)(DI*1)
+	PREFETCHT0       1088(AX)(DI*1)
 	VMOVDQU32        192(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -455,7 +455,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z19, Z2, Z2
 	VFMADD231PS.BCST 12(BX)(R11*1), Z2, Z31
-	PREFETCHT0       384(AX)(DI*1)
+	PREFETCHT0       1152(AX)(DI*1)
 	VMOVDQU32        384(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -474,7 +474,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z17, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z29
-	PREFETCHT0       448(AX)(DI*1)
+	PREFETCHT0       1216(AX)(DI*1)
 	VMOVDQU32        448(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -493,7 +493,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z19, Z2, Z2
 	VFMADD231PS.BCST 28(BX)(R11*1), Z2, Z31
-	PREFETCHT0       640(AX)(DI*1)
+	PREFETCHT0       1280(AX)(DI*1)
 	VMOVDQU32        640(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -512,7 +512,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z17, Z2, Z2
 	VFMADD231PS.BCST 44(BX)(R10*2), Z2, Z29
-	PREFETCHT0       704(AX)(DI*1)
+	PREFETCHT0       1344(AX)(DI*1)
 	VMOVDQU32        704(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -531,7 +531,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z19, Z2, Z2
 	VFMADD231PS.BCST 44(BX)(R11*1), Z2, Z31
-	PREFETCHT0       896(AX)(DI*1)
+	PREFETCHT0       1408(AX)(DI*1)
 	VMOVDQU32        896(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -550,7 +550,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z17, Z2, Z2
 	VFMADD231PS.BCST 60(BX)(R10*2), Z2, Z29
-	PREFETCHT0       960(AX)(DI*1)
+	PREFETCHT0       1472(AX)(DI*1)
 	VMOVDQU32        960(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -569,7 +569,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z19, Z2, Z2
 	VFMADD231PS.BCST 60(BX)(R11*1), Z2, Z31
-	PREFETCHT0       1152(AX)(DI*1)
+	PREFETCHT0       1536(AX)(DI*1)
 	VMOVDQU32        1152(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -588,7 +588,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z17, Z2, Z2
 	VFMADD231PS.BCST 76(BX)(R10*2), Z2, Z29
-	PREFETCHT0       1216(AX)(DI*1)
+	PREFETCHT0       1600(AX)(DI*1)
 	VMOVDQU32        1216(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -607,7 +607,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z19, Z2, Z2
 	VFMADD231PS.BCST 76(BX)(R11*1), Z2, Z31
-	PREFETCHT0       1408(AX)(DI*1)
+	PREFETCHT0       1664(AX)(DI*1)
 	VMOVDQU32        1408(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -626,7 +626,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z17, Z2, Z2
 	VFMADD231PS.BCST 92(BX)(R10*2), Z2, Z29
-	PREFETCHT0       1472(AX)(DI*1)
+	PREFETCHT0       1728(AX)(DI*1)
 	VMOVDQU32        1472(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -645,7 +645,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z19, Z2, Z2
 	VFMADD231PS.BCST 92(BX)(R11*1), Z2, Z31
-	PREFETCHT0       1664(AX)(DI*1)
+	PREFETCHT0       1792(AX)(DI*1)
 	VMOVDQU32        1664(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -664,7 +664,7 @@ four:
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z17, Z2, Z2
 	VFMADD231PS.BCST 108(BX)(R10*2), Z2, Z29
-	PREFETCHT0       1728(AX)(DI*1)
+	PREFETCHT0       1856(AX)(DI*1)
 	VMOVDQU32        1728(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
