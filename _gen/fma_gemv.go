@@ -95,6 +95,11 @@ func (k *gemvFMA) write(name string, doc ...string) {
 	k.MOVBQZX(at(exBlock, blockSegments), exLeft)
 	if k.scaled {
 		k.MOVQ(exW, exScale)
+		if k.between {
+			for n := range 2 {
+				k.fetchLine(k.ahead(), n)
+			}
+		}
 		k.block()
 		k.ADDQ(exHead, exW)
 	}
