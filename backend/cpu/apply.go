@@ -25,6 +25,7 @@ type call struct {
 	products bool        // which of the two loops runs
 	run      []kernelRun // one for each worker
 	portions []int       // of each part
+	tileOnly []bool      // of each front: its rows are read in tiles alone
 }
 
 // kernelRun is what a worker hands to an assembly kernel, which must not be
@@ -45,6 +46,10 @@ const (
 
 func (c *call) do() {
 	l, pool := c.l, c.l.dev.pool
+	c.tileOnly = c.tileOnly[:0]
+	for i := range l.fronts {
+		c.tileOnly = append(c.tileOnly, l.fronts[i].pairs && !l.readsRows(i, c.rows))
+	}
 	prepare := c.rows * len(l.fronts)
 	pool.Run(c.job, c, prepare, width(float64(prepare)*float64(l.k)/frontWork))
 	c.products = true
@@ -53,6 +58,16 @@ func (c *call) do() {
 		c.portions = append(c.portions, l.parts[i].portions(c.rows, pool.Threads()))
 	}
 	pool.RunParts(c.job, c, c.portions, width(float64(c.rows)*float64(l.n)*float64(l.k)/productWork))
+}
+
+// readsRows reports whether a part reads prepared rows of a front, beside tiles.
+func (l *layer) readsRows(front, rows int) bool {
+	for i := range l.parts {
+		if p := &l.parts[i]; p.front == front && p.readsRows(rows, l.dev.pool.Threads()) {
+			return true
+		}
+	}
+	return false
 }
 
 // width is how many goroutines so many worthwhile amounts of work deserve.
@@ -65,8 +80,15 @@ func (c *call) scratchOf(worker int) []byte { return c.scratch[worker*c.l.scratc
 func (c *call) Do(worker, chunk int) {
 	if !c.products {
 		m, i := chunk/len(c.l.fronts), chunk%len(c.l.fronts)
-		f, row := c.l.fronts[i], c.prepared[m*c.l.stride+c.l.at[i]:]
-		f.prepare(row, c.x[m*c.xStep:], c.scratchOf(worker))
+		f, row, scratch := c.l.fronts[i], c.prepared[m*c.l.stride+c.l.at[i]:], c.scratchOf(worker)
+		if c.tileOnly[i] { // the row itself stays in a cache
+			own := scratch[:f.row]
+			f.prepare(own, c.x[m*c.xStep:], scratch[f.row:])
+			f.toTiles(c.tiles[c.tilesAt(i):], own, m)
+			copy(row[f.scalesAt:], own[f.scalesAt:][:4*f.scales])
+			return
+		}
+		f.prepare(row, c.x[m*c.xStep:], scratch)
 		if f.tileFeatures > 0 && c.rows >= f.leastTiled {
 			f.toTiles(c.tiles[c.tilesAt(i):], row, m)
 		}
@@ -110,6 +132,9 @@ var _ matrix = (*weights)(nil)
 
 // outputs implements matrix.
 func (w *weights) outputs() int { return w.n }
+
+// readsRows implements matrix.
+func (w *weights) readsRows(int, int) bool { return true }
 
 // portions implements matrix: a tile each.
 func (w *weights) portions(int, int) int { return (w.n + tileRows(w.k) - 1) / tileRows(w.k) }

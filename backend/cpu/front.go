@@ -100,7 +100,11 @@ func frontScratch(s *backend.Spec, r *rowShape) int {
 	if t := s.Transform; t != nil {
 		left, right = t.L, t.R
 	}
-	return rows.Scratch(s.K, r.width, r.segments, groups, left, right)
+	n := rows.Scratch(s.K, r.width, r.segments, groups, left, right)
+	if r.pairs { // and for a row that only tiles need
+		n += r.row
+	}
+	return n
 }
 
 // newFront reads the order and the transform from mem. The order must be that

@@ -10,6 +10,10 @@ type matrix interface {
 	// divided for so many threads. The division changes no bit of the results.
 	portions(rows, threads int) int
 
+	// readsRows reports whether a portion of them reads prepared rows of x, or all
+	// read tiles of x alone.
+	readsRows(rows, threads int) bool
+
 	// multiply computes one portion of them for the rows of the call. Two
 	// workers of a call have different numbers and scratch memory.
 	multiply(c *call, p *part, worker, portion int)

@@ -211,6 +211,12 @@ func (w *product) portions(rows, threads int) int {
 	return g.rowGroups * g.tileGroups
 }
 
+// readsRows implements matrix.
+func (w *product) readsRows(rows, threads int) bool {
+	g := w.grid(rows, threads)
+	return w.tileFeatures == 0 || rows-(g.rowGroups-1)*g.rows < w.from() // the last group has the fewest
+}
+
 // multiply implements matrix.
 func (w *product) multiply(c *call, p *part, worker, portion int) {
 	g := w.grid(c.rows, c.l.dev.pool.Threads())

@@ -60,6 +60,30 @@ func TestGridCoversEverything(t *testing.T) {
 	}
 }
 
+// TestWhoReadsRows holds readsRows to what portions do: those of a few rows read them as
+// they are, all others in tiles.
+func TestWhoReadsRows(t *testing.T) {
+	s := backend.Spec{N: 40, K: 64, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
+	w := &product{panel: newPanel(tilePanel, &s)}
+	require.True(t, w.readsRows(100, 1), "no tiles")
+	w.tileFeatures = w.canTile()
+	found := map[bool]int{}
+	for rows := 1; rows < 400; rows++ {
+		for _, threads := range []int{1, 2, 3, 16, 64} {
+			g, reads := w.grid(rows, threads), false
+			for row := 0; row < rows; row += g.rows {
+				reads = reads || min(g.rows, rows-row) < w.from()
+			}
+			require.Equal(t, reads, w.readsRows(rows, threads), "%d rows, %d threads: %+v", rows, threads, g)
+			if rows >= w.from() {
+				found[reads]++
+			}
+		}
+	}
+	require.Greater(t, found[true], 20)
+	require.Greater(t, found[false], 1000)
+}
+
 // TestGridOfALayer is what a layer of 4096 outputs is divided into: long streams for
 // one row, and for many so short ones that no thread waits long for the last.
 func TestGridOfALayer(t *testing.T) {
