@@ -15,11 +15,11 @@ type gemvFMA struct {
 	scaled   bool
 	together int  // segments of four whose sums run at once: 4 or 2
 	turn     int  // lines of a segment that four and one add
-	between  bool // four fetches, a line before it adds one: many at once keep others waiting
+	between  bool // four fetches, a line before it adds one: many at once keep others waiting. Headers are fetched, too
 
 	once   func()                                                 // constants; exAny points at the Call
 	block  func()                                                 // what each block's header gives; exW points at it
-	ahead  func() reg.Register                                    // holds Call.Ahead while four segments are added
+	ahead  func() reg.Register                                    // holds Call.Ahead while four segments are added, with between always
 	clear  func()                                                 // the sums of segments that run at once
 	four   func(x func(s, i int) operand.Mem)                     // adds lines of each segment s, the first at exW + 64s, to sum s
 	rest   func()                                                 // before those of four segments that do not run with the first ones; exAny is free
@@ -96,7 +96,7 @@ func (k *gemvFMA) write(name string, doc ...string) {
 	if k.scaled {
 		k.MOVQ(exW, exScale)
 		if k.between {
-			for n := range 2 {
+			for n := range 2 { // scales of 16 bits; of longer headers the rest is not fetched
 				k.fetchLine(k.ahead(), n)
 			}
 		}
@@ -142,10 +142,11 @@ func (k gemvFMA) fourSegments() {
 	k.clear()
 	ahead := k.ahead()
 	k.fourLines("four", func() {
+		if k.between {
+			return
+		}
 		for s := range 4 {
-			if !k.between {
-				k.fetchLine(ahead, s)
-			}
+			k.fetchLine(ahead, s)
 		}
 	})
 	if k.together == 4 {

@@ -25,7 +25,7 @@ type call struct {
 	products bool        // which of the two loops runs
 	run      []kernelRun // one for each worker
 	portions []int       // of each part
-	tileOnly []bool      // of each front: its rows are read in tiles alone
+	tileOnly []bool      // of each front: the values of its rows are read in tiles alone
 }
 
 // kernelRun is what a worker hands to an assembly kernel, which must not be
@@ -48,7 +48,7 @@ func (c *call) do() {
 	l, pool := c.l, c.l.dev.pool
 	c.tileOnly = c.tileOnly[:0]
 	for i := range l.fronts {
-		c.tileOnly = append(c.tileOnly, l.fronts[i].pairs && !l.readsRows(i, c.rows))
+		c.tileOnly = append(c.tileOnly, !l.readsRows(i, c.rows))
 	}
 	prepare := c.rows * len(l.fronts)
 	pool.Run(c.job, c, prepare, width(float64(prepare)*float64(l.k)/frontWork))
@@ -60,7 +60,7 @@ func (c *call) do() {
 	pool.RunParts(c.job, c, c.portions, width(float64(c.rows)*float64(l.n)*float64(l.k)/productWork))
 }
 
-// readsRows reports whether a part reads prepared rows of a front, beside tiles.
+// readsRows reports whether a part reads more of a front's prepared rows than their scale.
 func (l *layer) readsRows(front, rows int) bool {
 	for i := range l.parts {
 		if p := &l.parts[i]; p.front == front && p.readsRows(rows, l.dev.pool.Threads()) {

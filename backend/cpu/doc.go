@@ -32,7 +32,7 @@
 // into portions of tiles and rows (a matrix) and multiplies. Which goroutine
 // does what, and how many there are, changes no bit.
 //
-//	layer ── fronts ─ rows.Plan ────────────▶ prepared rows, in the workspace
+//	layer ── fronts ─ rows.Plan ────────────▶ prepared rows, or tiles of them, in the workspace
 //	   └──── parts ── matrix ── product ─▶ asm    panels of 16 outputs
 //	                       └─── weights           canonical rows, plain Go
 //

@@ -33,7 +33,7 @@ type rowShape struct {
 	scales       int  // how many: none, one, or one for each segment
 	perRow       bool // there is one, which the sums of the row are multiplied with
 	row          int  // of all
-	leastTiled   int  // rows from which the values stand in tiles, too, of so many features
+	leastTiled   int  // rows from which the values stand in tiles, of so many features
 	tileFeatures int  // 0: never
 	tiles        int  // of the row's values in tiles
 	pairs        bool // in tiles they are bfloat16, those of a tile in the order of halves

@@ -10,8 +10,8 @@ type matrix interface {
 	// divided for so many threads. The division changes no bit of the results.
 	portions(rows, threads int) int
 
-	// readsRows reports whether a portion of them reads prepared rows of x, or all
-	// read tiles of x alone.
+	// readsRows reports whether a portion of them reads more of prepared rows of x
+	// than their scale: all may read tiles of x instead.
 	readsRows(rows, threads int) bool
 
 	// multiply computes one portion of them for the rows of the call. Two

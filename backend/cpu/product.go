@@ -23,10 +23,6 @@ const (
 // one for the last; those of few rows are streams of weights, the better the longer.
 const portionsLeast, portionsMost, portionsByRow = 8, 32, 2
 
-// How far ahead, in bytes, a row of plain weights is fetched where it has the sums of
-// tiles: 0.95 of the time of 2048 on Granite Rapids, where float32 sums take 1.15.
-const aheadPlainTiles = 4096
-
 // runFeatures is about how many features are unpacked at a time, and multiplied with
 // tiles of AMX.
 func (p *panel) runFeatures() int { return runFeatures / p.tileValue() }
@@ -84,8 +80,8 @@ func newProduct(p *panel, u *unit, mem []byte, at *layout, s *backend.Spec) *pro
 // tune makes w choose as is best on a processor.
 func (w *product) tune(t *tuned) {
 	w.ahead = t.ahead[w.weights()]
-	if w.kind == tilePanel && w.bits == 0 {
-		w.ahead = aheadPlainTiles
+	if w.kind == tilePanel && w.bits == 0 && t.aheadTiles > 0 {
+		w.ahead = t.aheadTiles
 	}
 	w.short = !w.kind.exact() && w.sumLength() < t.shortSum
 	if k, from := w.integers(), t.wideFrom[w.weights()]; from > 0 && k.inRegisters > 0 {
@@ -214,7 +210,7 @@ func (w *product) portions(rows, threads int) int {
 // readsRows implements matrix.
 func (w *product) readsRows(rows, threads int) bool {
 	g := w.grid(rows, threads)
-	return w.tileFeatures == 0 || rows-(g.rowGroups-1)*g.rows < w.from() // the last group has the fewest
+	return w.kind != tilePanel || w.tileFeatures == 0 || rows-(g.rowGroups-1)*g.rows < w.from() // the last group has the fewest
 }
 
 // multiply implements matrix.

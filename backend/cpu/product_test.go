@@ -66,6 +66,9 @@ func TestWhoReadsRows(t *testing.T) {
 	s := backend.Spec{N: 40, K: 64, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
 	w := &product{panel: newPanel(tilePanel, &s)}
 	require.True(t, w.readsRows(100, 1), "no tiles")
+	codes := &product{panel: newPanel(bytePanel, &s)}
+	codes.tileFeatures = codes.canTile()
+	require.True(t, codes.readsRows(100, 1), "codes have corrections besides")
 	w.tileFeatures = w.canTile()
 	found := map[bool]int{}
 	for rows := 1; rows < 400; rows++ {

@@ -221,6 +221,24 @@ func TestExactTiles(t *testing.T) {
 	}
 }
 
+// A row so long that it takes more scratch than the products do is prepared there, too.
+func TestLongRowsOnTiles(t *testing.T) {
+	rng := rand.New(rand.NewPCG(37, 38))
+	const k, rows = 40_000, 6
+	b := open(t, backend.OpenOptions{})
+	b.table = tableOf([]*unit{modelOfTiles()})
+	for _, s := range []shape{{n: 5, bits: 4, groups: uniform(t, k, 32)}, {n: 5, plain: dtype.BF16}} {
+		s.k, s.scales = k, dtype.F16
+		x := input(rng, dtype.BF16, rows, k)
+		layer, kernel := b.prepare(s.linear(t, rng), backend.Request{Recipe: &quant.Recipe{}, X: dtype.BF16, Y: dtype.F32, MaxRows: rows})
+		spec := layer.Spec()
+		p := kernel.panel(&spec)
+		require.Greater(t, shapeOfRow(&spec, p).row, productScratch(p, kernel.unit.kernels()))
+		all := b.apply(layer, x, rows)
+		require.Equal(t, bitsOf(b.apply(layer, x[:k], 1)), bitsOf(all[:s.n]))
+	}
+}
+
 // Groups that leave much of a tile empty are refused, others padded.
 func TestPaddingOfTiles(t *testing.T) {
 	dev := open(t, backend.OpenOptions{}).dev

@@ -20,6 +20,9 @@ type tuned struct {
 	// not.
 	ahead [weightKinds]uintptr
 
+	// The same for plain weights with the sums of tiles; 0: as others.
+	aheadTiles uintptr
+
 	// Integer sums of fewer features go to kernels that keep their float sums in
 	// registers, if a unit has them, though those of more rows take fewer calls.
 	shortSum int
@@ -51,7 +54,7 @@ var tunings = []tuned{
 	{name: "Zen 3", vendor: cpuid.AMD, family: 25, ahead: every(2048)},
 	{
 		name: "Sapphire Rapids or later", vendor: cpuid.Intel, family: 6, amx: true,
-		ahead: every(2560), shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 40, weight8: 13}, // Granite Rapids
+		ahead: every(2560), aheadTiles: 4096, shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 40, weight8: 13}, // Granite Rapids
 		unpackFrom: [weightKinds]int{weight8: 24, weightF16: 24, weightBF16: 24}, floatsFirst: true,
 	},
 	{name: "Cascade Lake", vendor: cpuid.Intel, family: 6, models: []int{5}, ahead: every(4096)}, // gains a third

@@ -64,16 +64,16 @@
 // because other processes run, binding helps, and harms if they sit on the same
 // ones.
 //
-// # Ranges
+// # Shares
 //
 // The chunks of a Run, or of each of its parts, are cut into one contiguous
-// range for each thread, or for some threads of a node where there are more
-// than 16; those of a memory node are beside each other. A thread claims from
-// its own range first, in order, and helps the others afterwards, those of its
-// node before the rest. Chunks beside each other mostly read memory beside each
-// other, so that a thread reads one stream, and weights that a Run packs, and
-// that are placed on the node of the thread that touches them first, are read
-// on that node by later Runs over the same parts.
+// share for each thread of the pool, or for some threads of a node where there
+// are more than 16; those of a memory node are beside each other. A thread
+// claims from its own share first, in order, and helps with others afterwards,
+// those of its node before the rest. Chunks beside each other mostly read memory
+// beside each other, so that a thread reads one stream or few, and weights that
+// a Run packs, and that are placed on the node of the thread that touches them
+// first, are read on that node by later Runs over the same parts.
 //
 // Nothing about tensors or numerics enters this package.
 package workers

@@ -45,7 +45,7 @@ type Job struct {
 	_      cpu.CacheLinePad
 	left   atomic.Int64 // chunks that are not done, plus blocked
 	_      cpu.CacheLinePad
-	ranges [maxShares]claims
+	claims [maxShares]claims
 }
 
 // claims is what is left of a share.
@@ -79,10 +79,11 @@ func (j *Job) open(t Task, parts []int, chunks int, seats uint32) (epoch uint32)
 	j.left.Store(int64(chunks))
 	epoch = epochOf(j.seats.Load()) + 1
 	// The seats come last: who has one finds all the shares.
-	for share := range p.ranges() {
-		r := &j.ranges[share]
-		r.total = p.chunksOf(share, parts)
-		r.unclaimed.Store(uint64(epoch)<<32 | uint64(r.total))
+	before := 0
+	for i := range p.shares {
+		c, until := &j.claims[i], p.chunksBefore(i+1, parts)
+		c.total, before = until-before, until
+		c.unclaimed.Store(uint64(epoch)<<32 | uint64(c.total))
 	}
 	j.seats.Store(uint64(epoch)<<32 | uint64(seats))
 	return epoch
@@ -102,8 +103,8 @@ func (j *Job) join() (epoch uint32, ok bool) {
 }
 
 func (j *Job) hasChunks() bool {
-	for i := range j.pool.ranges() {
-		if countOf(j.ranges[i].unclaimed.Load()) > 0 {
+	for i := range j.pool.shares {
+		if countOf(j.claims[i].unclaimed.Load()) > 0 {
 			return true
 		}
 	}
@@ -114,20 +115,19 @@ func (j *Job) hasChunks() bool {
 // of the own share first. It counts what it claimed.
 func (j *Job) take(worker, own int, epoch uint32, claimed *int64) {
 	p := j.pool
-	for i := range p.ranges() {
-		share := p.after(own, i)
-		r := &j.ranges[share]
+	for _, i := range p.shares[own].order {
+		c := &j.claims[i]
 		for {
-			u := r.unclaimed.Load()
+			u := c.unclaimed.Load()
 			if epochOf(u) != epoch {
 				return
 			}
 			if countOf(u) == 0 {
 				break
 			}
-			if r.unclaimed.CompareAndSwap(u, u-1) {
+			if c.unclaimed.CompareAndSwap(u, u-1) {
 				*claimed++
-				j.task.Do(worker, p.chunkOf(share, r.total-int(countOf(u)), j.parts))
+				j.task.Do(worker, p.chunkOf(i, c.total-int(countOf(u)), j.parts))
 			}
 		}
 	}
@@ -154,11 +154,11 @@ func (j *Job) help(w *worker, epoch uint32) {
 // abandon claims every chunk that is left, to drop it, and returns how many.
 // Only who has claimed a chunk of the present Run may call it.
 func (j *Job) abandon() (dropped int64) {
-	for i := range j.pool.ranges() {
-		r := &j.ranges[i]
+	for i := range j.pool.shares {
+		c := &j.claims[i]
 		for {
-			u := r.unclaimed.Load()
-			if r.unclaimed.CompareAndSwap(u, u-uint64(countOf(u))) {
+			u := c.unclaimed.Load()
+			if c.unclaimed.CompareAndSwap(u, u-uint64(countOf(u))) {
 				dropped += int64(countOf(u))
 				break
 			}

@@ -74,13 +74,14 @@ func renumber(places []place) ([]place, int) {
 // share is what some threads of one node begin with: a contiguous range of each
 // part of a Run.
 type share struct {
-	before   int // threads of the shares before it
-	from, to int // the shares of its node
+	node   int
+	before int   // threads of the shares before it
+	order  []int // in which these threads look into all shares
 }
 
-// sharesOf gives a pool's shares, in the order of their nodes and last one that is
-// none, and which of them each thread has: one each, or where there are more threads
-// than maxShares, one for neighbours on a node.
+// sharesOf gives a pool's shares, in the order of their nodes, and which of them each
+// thread has: one each, or where there are more threads than maxShares, one for some
+// of a node.
 func sharesOf(places []place, nodes int) (shares []share, own []int) {
 	on := make([][]int, nodes)
 	for i, p := range places {
@@ -88,76 +89,81 @@ func sharesOf(places []place, nodes int) (shares []share, own []int) {
 	}
 	own = make([]int, len(places))
 	before := 0
-	for _, threads := range on {
+	for node, threads := range on {
 		n := len(threads)
 		if len(places) > maxShares {
 			n = n*(maxShares-nodes)/len(places) + 1
 		}
-		from := len(shares)
 		for i := range n {
 			first, end := len(threads)*i/n, len(threads)*(i+1)/n
 			for _, t := range threads[first:end] {
 				own[t] = len(shares)
 			}
-			shares = append(shares, share{before + first, from, from + n})
+			shares = append(shares, share{node: node, before: before + first})
 		}
 		before += len(threads)
 	}
-	return append(shares, share{before: before}), own
+	for i := range shares {
+		shares[i].order = orderOf(shares, i)
+	}
+	return shares, own
 }
 
-// callersOf gives the share that a caller on each node begins with.
-func callersOf(places []place, shares []share, own []int, nodes int) []int {
-	callers := make([]int, nodes)
-	for i, p := range places {
-		callers[p.node] = shares[own[i]].from
+// orderOf is the order for the threads of one share: it comes first, then the others of
+// its node. Two threads that are through with the same number of shares look into
+// different ones next, so that they do not take turns in one.
+func orderOf(shares []share, own int) (order []int) {
+	var others []int
+	for i := range maxShares {
+		switch s := own ^ i; {
+		case s >= len(shares):
+		case shares[s].node == shares[own].node:
+			order = append(order, s)
+		default:
+			others = append(others, s)
+		}
 	}
-	callers[places[0].node] = own[0]
+	return append(order, others...)
+}
+
+// callersOf gives the share that a caller on each node begins with, the first one there.
+func callersOf(shares []share, nodes int) []int {
+	callers := make([]int, nodes)
+	for i := len(shares) - 1; i >= 0; i-- {
+		callers[shares[i].node] = i
+	}
 	return callers
 }
 
-// cut is the first of n chunks of a part that belongs to a share or to one after it.
-func (p *Pool) cut(share, n int) int {
-	return int(int64(n) * int64(p.shares[share].before) / int64(p.threads))
+// cut is the first of n chunks of a part that belongs to share i or to one after it.
+func (p *Pool) cut(i, n int) int {
+	if i == len(p.shares) {
+		return n
+	}
+	return int(int64(n) * int64(p.shares[i].before) / int64(p.threads))
 }
 
-// chunksOf is how many chunks of all the parts belong to a share.
-func (p *Pool) chunksOf(share int, parts []int) (chunks int) {
+// chunksBefore is how many chunks of all the parts belong to shares before share i.
+func (p *Pool) chunksBefore(i int, parts []int) (chunks int) {
 	for _, n := range parts {
-		chunks += p.cut(share+1, n) - p.cut(share, n)
+		chunks += p.cut(i, n)
 	}
 	return chunks
 }
 
-// chunkOf is the number of the i-th chunk of a share.
-func (p *Pool) chunkOf(share, i int, parts []int) int {
+// chunkOf is the number of the k-th chunk of share i.
+func (p *Pool) chunkOf(i, k int, parts []int) int {
 	first := 0
 	for _, n := range parts {
-		from, to := p.cut(share, n), p.cut(share+1, n)
-		if i < to-from {
-			return first + from + i
+		from, to := p.cut(i, n), p.cut(i+1, n)
+		if k < to-from {
+			return first + from + k
 		}
-		i -= to - from
+		k -= to - from
 		first += n
 	}
-	return -1 // not reached: i is below chunksOf
+	return -1 // not reached: share i has more chunks
 }
-
-// after is the i-th share that is looked into by who begins with own: those of its
-// node come first.
-func (p *Pool) after(own, i int) int {
-	s := p.shares[own]
-	if size := s.to - s.from; i < size {
-		if own += i; own >= s.to {
-			own -= size
-		}
-		return own
-	}
-	return (s.from + i) % p.ranges()
-}
-
-// ranges is the number of shares.
-func (p *Pool) ranges() int { return len(p.shares) - 1 }
 
 // nodesOf gives the node of each logical CPU, for the callers.
 func nodesOf(places []place, m topology.Machine) []uint8 {

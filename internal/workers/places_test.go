@@ -151,11 +151,9 @@ func TestOtherNodesAreHelped(t *testing.T) {
 	}
 }
 
-// TestThreadsHaveRanges checks that shares are one for each thread, in the order of
+// TestThreadsHaveShares checks that shares are one for each thread, in the order of
 // nodes, and for some threads of one node each where there are many.
-func TestThreadsHaveRanges(t *testing.T) {
-	p, _ := twoNodes(t, 6, 0)
-	require.Equal(t, []share{{0, 0, 2}, {1, 0, 2}, {2, 2, 6}, {3, 2, 6}, {4, 2, 6}, {5, 2, 6}, {before: 6}}, p.shares)
+func TestThreadsHaveShares(t *testing.T) {
 	for _, nodes := range []int{1, 2, 3, 7, maxShares} {
 		for _, threads := range []int{maxShares, maxShares + 1, 3 * maxShares, 128, 1000} {
 			m := machine(nodes, 3)
@@ -164,32 +162,64 @@ func TestThreadsHaveRanges(t *testing.T) {
 			places, n := placesOf(threads, nil, m)
 			require.Equal(t, nodes, n)
 			shares, own := sharesOf(places, nodes)
-			last := len(shares) - 1
-			require.LessOrEqual(t, last, maxShares)
-			require.GreaterOrEqual(t, last, min(threads, maxShares)-nodes)
-			require.Equal(t, threads, shares[last].before)
-			count := make([]int, last)
-			node := slices.Repeat([]int{-1}, last)
+			if threads == maxShares {
+				require.Len(t, shares, threads)
+			}
+			require.LessOrEqual(t, len(shares), maxShares)
+			require.Greater(t, len(shares), maxShares-nodes)
+			count := make([]int, len(shares))
 			for i, s := range own {
 				count[s]++
-				require.Contains(t, []int{-1, places[i].node}, node[s], "a share has one node")
-				node[s] = places[i].node
+				require.Equal(t, places[i].node, shares[s].node)
 			}
-			require.True(t, slices.IsSorted(node))
-			for s, c := range count {
+			before := 0
+			for i, c := range count {
 				require.Positive(t, c)
-				require.Equal(t, shares[s].before+c, shares[s+1].before)
-				require.Equal(t, slices.Index(node, node[s]), shares[s].from)
-				require.Equal(t, node[s], node[shares[s].to-1])
-				require.True(t, shares[s].to == last || node[shares[s].to] != node[s])
+				require.Equal(t, before, shares[i].before)
+				before += c
+			}
+			require.True(t, slices.IsSortedFunc(shares, func(a, b share) int { return a.node - b.node }))
+			for node, first := range callersOf(shares, nodes) {
+				require.Equal(t, slices.IndexFunc(shares, func(s share) bool { return s.node == node }), first)
 			}
 		}
 	}
 }
 
-// TestThreadsKeepToTheirRange lets two threads run at the same pace: each does its half
+// TestOrderOfShares checks that each is looked into once, those of a node first.
+func TestOrderOfShares(t *testing.T) {
+	p, _ := twoNodes(t, 6, 1)
+	var orders [][]int
+	for _, s := range p.shares {
+		orders = append(orders, s.order)
+	}
+	require.Equal(t, [][]int{{0, 1, 2, 3, 4, 5}, {1, 0, 3, 2, 5, 4}, {2, 3, 4, 5, 0, 1}, {3, 2, 5, 4, 1, 0}, {4, 5, 2, 3, 0, 1}, {5, 4, 3, 2, 1, 0}}, orders)
+}
+
+// TestFewOfManyThreads lets some threads of a pool claim in turns from the shares of all:
+// where they are two, four or eight neighbours, each does shares of its own to their end.
+func TestFewOfManyThreads(t *testing.T) {
+	shares, _ := sharesOf(make([]place, 16), 1)
+	for _, threads := range []int{2, 4, 8} {
+		left := slices.Repeat([]int{4}, len(shares))
+		by := slices.Repeat([]int{-1}, len(shares))
+		for turn := range 4 * len(shares) {
+			thread := turn % threads
+			for _, s := range shares[thread].order {
+				if left[s] > 0 {
+					left[s]--
+					require.Contains(t, []int{-1, thread}, by[s], "%d threads", threads)
+					by[s] = thread
+					break
+				}
+			}
+		}
+	}
+}
+
+// TestThreadsKeepToTheirShare lets two threads run at the same pace: each does its half
 // in order.
-func TestThreadsKeepToTheirRange(t *testing.T) {
+func TestThreadsKeepToTheirShare(t *testing.T) {
 	p, j := newUncrowdedPool(t, Options{Threads: 2, Spin: time.Hour}), NewJob()
 	const chunks = 12
 	var order [2][]int
@@ -206,19 +236,6 @@ func TestThreadsKeepToTheirRange(t *testing.T) {
 	require.Equal(t, [2][]int{{0, 1, 2, 3, 4, 5}, {6, 7, 8, 9, 10, 11}}, order)
 }
 
-// TestLateThreadsAreHelped lets the caller do the chunks of all shares, its own first,
-// and then those of its node.
-func TestLateThreadsAreHelped(t *testing.T) {
-	p, _ := twoNodes(t, 6, 1)
-	for own, want := range [][]int{{0, 1, 2, 3, 4, 5}, {1, 0, 2, 3, 4, 5}, {2, 3, 4, 5, 0, 1}, {3, 4, 5, 2, 0, 1}, {4, 5, 2, 3, 0, 1}, {5, 2, 3, 4, 0, 1}} {
-		var order []int
-		for i := range p.ranges() {
-			order = append(order, p.after(own, i))
-		}
-		require.Equal(t, want, order)
-	}
-}
-
 // TestSharesAreProportional checks for many parts that the shares of the nodes
 // are a partition, and the same for a part alone and among others.
 func TestSharesAreProportional(t *testing.T) {
@@ -230,11 +247,11 @@ func TestSharesAreProportional(t *testing.T) {
 				total += n
 			}
 			owner := slices.Repeat([]int{-1}, total)
-			for share := range p.ranges() {
-				for i := range p.chunksOf(share, parts) {
-					c := p.chunkOf(share, i, parts)
+			for i := range p.shares {
+				for k := range p.chunksBefore(i+1, parts) - p.chunksBefore(i, parts) {
+					c := p.chunkOf(i, k, parts)
 					require.Equal(t, -1, owner[c], "chunk %d has two owners", c)
-					owner[c] = p.shares[share].from // the same for all of a node
+					owner[c] = p.shares[i].node
 				}
 			}
 			require.NotContains(t, owner, -1)

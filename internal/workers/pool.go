@@ -28,7 +28,7 @@ type Options struct {
 type Pool struct {
 	threads int
 	nodes   int
-	shares  []share // and one behind them
+	shares  []share
 	callers []int   // what a caller on each node begins with
 	nodeOf  []uint8 // node of each logical CPU; nil with one node
 	cpus    int     // logical CPUs that may be busy for the pool
@@ -94,7 +94,7 @@ func newPool(o Options, h host) (*Pool, error) {
 	places, nodes := placesOf(threads, given, h.Machine)
 	shares, own := sharesOf(places, nodes)
 	p := &Pool{
-		threads: threads, nodes: nodes, shares: shares, callers: callersOf(places, shares, own, nodes),
+		threads: threads, nodes: nodes, shares: shares, callers: callersOf(shares, nodes),
 		cpus: len(distinct(append(given, h.CPUs...))),
 		spin: o.Spin, join: joinSpin, born: time.Now(), host: h,
 		bench: make([]*worker, 0, threads),

@@ -30,10 +30,10 @@ func (p *Pool) Run(j *Job, t Task, chunks, width int) {
 }
 
 // RunParts is Run for chunks that come in parts, one after another: part i has
-// parts[i] of them. Each part is cut into ranges, see the package, and Run takes
+// parts[i] of them. Each part is cut into shares, see the package, and Run takes
 // all chunks as one part. So what chunk i of a part touches is touched on the
 // same node in every Run in which the part has as many chunks, unless threads
-// are late, and except at the ends of ranges also if it has more or fewer. parts
+// are late, and except at the ends of shares also if it has more or fewer. parts
 // must not change meanwhile.
 func (p *Pool) RunParts(j *Job, t Task, parts []int, width int) {
 	chunks := 0
@@ -121,8 +121,8 @@ func (p *Pool) await(j *Job) {
 	}
 }
 
-// callerShare is what the caller begins with: its own share on the node of its place,
-// the first one of the node that it runs on at this moment, if that is another.
+// callerShare is what the caller begins with: the first share of the node that it runs on
+// at this moment, or of the first node where that is not known.
 func (p *Pool) callerShare() int {
 	node := uint8(0)
 	if cpu := p.host.thisCPU(); cpu < len(p.nodeOf) {
