@@ -355,7 +355,7 @@ func (d *deviceRun) rows(ctx context.Context, s *Stack, c *Caller, cell *DeviceC
 	if p != nil {
 		defer func() { err = errors.Join(err, theirs.close(), p.close()) }()
 	}
-	var seconds, copies, ofCopy, dense, ofDense []float64
+	var seconds, copies, dense []float64
 	for begin := time.Now(); len(seconds) < leastSamples || time.Since(begin) < d.o.Budget; {
 		t, err := own.take(ctx)
 		if err != nil {
@@ -366,22 +366,34 @@ func (d *deviceRun) rows(ctx context.Context, s *Stack, c *Caller, cell *DeviceC
 			return err
 		}
 		seconds, copies = append(seconds, t), append(copies, speed)
-		ofCopy = append(ofCopy, float64(cell.Bytes)/t/1e9/speed)
 		if theirs != nil {
 			by, err := theirs.take(ctx)
 			if err != nil {
 				return err
 			}
-			dense, ofDense = append(dense, by), append(ofDense, by/t)
+			dense = append(dense, by)
 		}
 	}
 	d.copies = append(d.copies, copies...)
-	cell.Samples = len(seconds)
-	cell.P50, cell.P10 = median(seconds), quantile(seconds, 0.1)
-	cell.GBps, cell.Tflops = float64(cell.Bytes)/cell.P50/1e9, cell.Ops/cell.P50/1e12
-	cell.Copy, cell.OfCopy = median(copies), median(ofCopy)
-	if theirs != nil {
-		cell.DenseP50, cell.OfDense = median(dense), median(ofDense)
-	}
+	cell.fill(seconds, copies, dense)
 	return nil
+}
+
+// fill turns samples that were taken next to each other into figures: of the layer, of
+// copies in GB/s, and of the dense product where there is one.
+func (c *DeviceCell) fill(seconds, copies, dense []float64) {
+	var ofCopy, ofDense []float64
+	for i, t := range seconds {
+		ofCopy = append(ofCopy, float64(c.Bytes)/t/1e9/copies[i])
+		if dense != nil {
+			ofDense = append(ofDense, dense[i]/t)
+		}
+	}
+	c.Samples = len(seconds)
+	c.P50, c.P10 = median(seconds), quantile(seconds, 0.1)
+	c.GBps, c.Tflops = float64(c.Bytes)/c.P50/1e9, c.Ops/c.P50/1e12
+	c.Copy, c.OfCopy = median(copies), median(ofCopy)
+	if dense != nil {
+		c.DenseP50, c.OfDense = median(dense), median(ofDense)
+	}
 }

@@ -173,3 +173,20 @@ func TestReadingThatFellBack(t *testing.T) {
 	r.hold(&Share{Speed: 20, State: StateOK})
 	require.Equal(t, reached(20), r)
 }
+
+// TestDeviceFigures has samples whose pairs have other medians than they have
+// themselves.
+func TestDeviceFigures(t *testing.T) {
+	c := DeviceCell{Bytes: 6e9, Ops: 8e12}
+	c.fill([]float64{2, 1, 4}, []float64{1, 3, 10}, []float64{1, 4, 6})
+	require.Equal(t, 3, c.Samples)
+	require.Equal(t, []float64{2, 3, 4}, []float64{c.P50, c.GBps, c.Tflops})
+	require.Equal(t, 3.0, c.Copy)
+	require.InDelta(t, 2.0, c.OfCopy, 1e-12)                              // of 3, 2 and 0.15
+	require.Equal(t, []float64{4, 1.5}, []float64{c.DenseP50, c.OfDense}) // of 0.5, 4 and 1.5
+
+	c = DeviceCell{Bytes: 1, Ops: 1}
+	c.fill([]float64{1, 1, 1}, []float64{1, 1, 1}, nil)
+	require.Zero(t, c.OfDense)
+	require.Zero(t, c.DenseP50)
+}
