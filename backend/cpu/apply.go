@@ -80,17 +80,17 @@ func (c *call) scratchOf(worker int) []byte { return c.scratch[worker*c.l.scratc
 func (c *call) Do(worker, chunk int) {
 	if !c.products {
 		m, i := chunk/len(c.l.fronts), chunk%len(c.l.fronts)
-		f, row, scratch := c.l.fronts[i], c.prepared[m*c.l.stride+c.l.at[i]:], c.scratchOf(worker)
-		if c.tileOnly[i] { // the row itself stays in a cache
-			own := scratch[:f.row]
-			f.prepare(own, c.x[m*c.xStep:], scratch[f.row:])
-			f.toTiles(c.tiles[c.tilesAt(i):], own, m)
-			copy(row[f.scalesAt:], own[f.scalesAt:][:4*f.scales])
-			return
+		f, prepared, scratch := c.l.fronts[i], c.prepared[m*c.l.stride+c.l.at[i]:], c.scratchOf(worker)
+		row := prepared
+		if c.tileOnly[i] { // it stays in a cache
+			row, scratch = scratch[:f.row], scratch[f.row:]
 		}
 		f.prepare(row, c.x[m*c.xStep:], scratch)
 		if f.tileFeatures > 0 && c.rows >= f.leastTiled {
 			f.toTiles(c.tiles[c.tilesAt(i):], row, m)
+		}
+		if c.tileOnly[i] {
+			copy(prepared[f.scalesAt:], row[f.scalesAt:][:4*f.scales])
 		}
 		return
 	}

@@ -209,8 +209,11 @@ func (w *product) portions(rows, threads int) int {
 
 // readsRows implements matrix.
 func (w *product) readsRows(rows, threads int) bool {
+	if w.kind != tilePanel || w.tileFeatures == 0 || rows < w.from() {
+		return true
+	}
 	g := w.grid(rows, threads)
-	return w.kind != tilePanel || w.tileFeatures == 0 || rows-(g.rowGroups-1)*g.rows < w.from() // the last group has the fewest
+	return rows-(g.rowGroups-1)*g.rows < w.from() // the last group has the fewest
 }
 
 // multiply implements matrix.

@@ -96,6 +96,10 @@ func TestWorkersAreBoundToTheirNode(t *testing.T) {
 	// The caller's place is on the larger node, and nobody binds the caller.
 	zero, one := []int{0, 4}, []int{1, 2, 3, 5}
 	require.Equal(t, [][]int{zero, zero, one, one, one}, bound())
+	for i, s := range p.shares {
+		require.Equal(t, i, s.before)
+		require.Equal(t, []int{0, 0, 1, 1, 1, 1}[i], s.node)
+	}
 }
 
 // TestNodesKeepTheirChunks runs as many chunks as threads, each of which waits
