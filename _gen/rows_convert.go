@@ -188,39 +188,6 @@ Registers: one of values, three of constants, the pointer, the steps left.
 		f.VZEROUPPER()
 		f.RET()
 	})
-	register(asmDir, "rowspan_avx2", `
-The magnitudes that values of float32 span.
-
-Maths: span[0] is the largest pattern without its sign, span[1] the smallest but
-0, less one; 2^32-1 where all are 0.
-Registers: one of largest, one of smallest, two of constants, the pointer, the
-steps left.
-`, func(f *file) {
-		f.function("RowSpanAVX2", "v *float32, steps uintptr, span *[2]uint32",
-			"RowSpanAVX2 finds the span of 8·steps values, steps at least 1.")
-		p, n, out := f.GP64(), f.GP64(), f.GP64()
-		f.Load(f.Param("v"), p)
-		f.Load(f.Param("steps"), n)
-		f.Load(f.Param("span"), out)
-		low, minus, most, least := f.pattern(0x7fffffff), f.YMM(), f.zeroed(), f.YMM()
-		f.VPCMPEQD(minus, minus, minus)
-		f.VMOVDQA(minus, least)
-		f.Label("step")
-		y := f.YMM()
-		f.VPAND(at(p, 0), low, y)
-		f.VPMAXUD(y, most, most)
-		f.VPADDD(minus, y, y)
-		f.VPMINUD(y, least, least)
-		f.ADDQ(operand.U8(rowStep*4), p)
-		f.DECQ(n)
-		f.JNE(operand.LabelRef("step"))
-		f.lane0(most, f.VPMAXUD)
-		f.lane0(least, f.VPMINUD)
-		f.VMOVD(most.AsX(), at(out, 0))
-		f.VMOVD(least.AsX(), at(out, 4))
-		f.VZEROUPPER()
-		f.RET()
-	})
 	for _, size := range []int{2, 4} {
 		bits := map[int]string{2: "16", 4: "32"}[size]
 		register(asmDir, "rowgather"+bits+"_avx2", `

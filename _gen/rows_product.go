@@ -27,31 +27,25 @@ const productLine = 64
 // product is a kernel that multiplies a matrix with 16 columns of another one,
 // in two registers of AVX2, or with 32, in two registers of AVX-512.
 type product struct {
-	fused bool
-	wide  bool
-	rows  int // of a tile: twelve sums, or sixteen
+	wide bool
+	rows int // of a tile: twelve sums, or sixteen
 }
 
 func init() {
-	for _, p := range []product{{true, false, 6}, {false, false, 6}, {true, true, 8}, {false, true, 8}} {
-		name, maths, sum := "RowProductFused", "s = fma(A[i][k], B[k][j], s)", "rounded once for each k"
-		if !p.fused {
-			name, maths, sum = "RowProductApart", "s = s + round(A[i][k]·B[k][j])", "product and sum rounded for each k"
-		}
+	for _, p := range []product{{false, 6}, {true, 8}} {
 		columns, together, tier, sums := "16", "Six", "AVX2", "twelve sums"
 		if p.wide {
 			columns, together, tier, sums = "32", "Eight", "AVX512", "sixteen sums"
 		}
-		register(asmDir, strings.ToLower(name+"_"+tier), `
+		register(asmDir, strings.ToLower("rowproduct_"+tier), `
 The product of a matrix with `+columns+` columns of another one.
 
-Maths: C[i][j] = s after `+maths+`, k ascending from s = 0, float32, for all rows i
+Maths: C[i][j] = s after s = fma(A[i][k], B[k][j], s), k ascending from s = 0, float32, for all rows i
 and `+columns+` columns j. `+together+` rows go together; the last ones overlap those before
 them where there are fewer, which computes the same again.
-Registers: `+sums+`, two vectors of B, one value of A in every lane and one
-product where it is rounded.
+Registers: `+sums+`, two vectors of B, one value of A in every lane.
 `, func(f *file) {
-			f.function(name+tier, "c *Product", name+tier+" multiplies with "+columns+" columns, "+sum+".")
+			f.function("RowProduct"+tier, "c *Product", "RowProduct"+tier+" multiplies with "+columns+" columns.")
 			p.emit(f)
 		})
 	}
@@ -135,7 +129,7 @@ func (p product) tile(f *file, r *productRegisters, n int, name string) {
 		f.ADDQ(r.aStep, next)
 		rows = append(rows, next)
 	}
-	b0, b1, v, t := p.vector(f), p.vector(f), p.vector(f), p.vector(f)
+	b0, b1, v := p.vector(f), p.vector(f), p.vector(f)
 	once := func(i int) {
 		f.VMOVUPS(at(r.b, i*productLine), b0)
 		if p.wide {
@@ -149,15 +143,8 @@ func (p product) tile(f *file, r *productRegisters, n int, name string) {
 				from = indexed(rows[m/3], r.aStep, m%3, 4*i)
 			}
 			f.VBROADCASTSS(from, v)
-			if p.fused {
-				f.VFMADD231PS(b0, v, s[0])
-				f.VFMADD231PS(b1, v, s[1])
-				continue
-			}
-			f.VMULPS(b0, v, t)
-			f.VADDPS(t, s[0], s[0])
-			f.VMULPS(b1, v, v)
-			f.VADDPS(v, s[1], s[1])
+			f.VFMADD231PS(b0, v, s[0])
+			f.VFMADD231PS(b1, v, s[1])
 		}
 	}
 	const unroll = 4

@@ -12,11 +12,12 @@ import (
 //	A = round_xt(X·P2)      xt is the type of x; float32 is not rounded further
 //	B = round_float16(P1·A) whatever xt is
 //
-// Products and sums are float32, one rounding each, k ascending, so that the
-// result is defined bit for bit. A magnitude above 65519 becomes infinite, and
-// a value that is not finite makes all of dst so. dst, x and tmp must not
-// overlap. It allocates nothing; a Transform may be used by several
-// goroutines at once.
+// Sums are float32, k ascending from 0, each step a fused multiply-add
+// (dtype.FMA), so that the result is defined bit for bit. The operator, which
+// has no float32 x, multiplies 16-bit values without error and leaves open in
+// which order it adds. A magnitude above 65519 becomes infinite, and a value
+// that is not finite makes all of dst so. dst, x and tmp must not overlap. It
+// allocates nothing; a Transform may be used by several goroutines at once.
 //
 // Source: the A2/A3 kernel of aclnnFlatQuant in CANN 8.5.
 func (t *Transform) Apply(xt dtype.DType, dst, x, tmp []float32) {
@@ -34,30 +35,19 @@ func (t *Transform) Apply(xt dtype.DType, dst, x, tmp []float32) {
 	}
 }
 
-// multiply sets c [m, n] = a [m, k] · b [k, n]. Four steps of k at a time keep
-// the sums in registers; their order is still ascending.
+// multiply sets c [m, n] = a [m, k] · b [k, n]. An exact product, as nearly all
+// of 16-bit types are, needs no more than an addition, which is quicker.
 func multiply(c, a, b []float32, m, k, n int) {
 	clear(c)
 	for i := range m {
-		sum := c[i*n : i*n+n]
-		row := a[i*k : i*k+k]
-		p := 0
-		for ; p+4 <= k; p += 4 {
-			b0, b1 := b[p*n:][:len(sum)], b[(p+1)*n:][:len(sum)]
-			b2, b3 := b[(p+2)*n:][:len(sum)], b[(p+3)*n:][:len(sum)]
-			a0, a1, a2, a3 := row[p], row[p+1], row[p+2], row[p+3]
-			for j, s := range sum {
-				s += float32(a0 * b0[j])
-				s += float32(a1 * b1[j])
-				s += float32(a2 * b2[j])
-				s += float32(a3 * b3[j])
-				sum[j] = s
-			}
-		}
-		for ; p < k; p++ {
-			b0, a0 := b[p*n:][:len(sum)], row[p]
-			for j := range sum {
-				sum[j] += float32(a0 * b0[j])
+		sum := c[i*n:][:n]
+		for p, v := range a[i*k:][:k] {
+			for j, w := range b[p*n:][:len(sum)] {
+				if t := float32(v * w); float64(t) == float64(v)*float64(w) {
+					sum[j] += t
+				} else {
+					sum[j] = dtype.FMA(v, w, sum[j])
+				}
 			}
 		}
 	}

@@ -71,6 +71,8 @@ func TestTransformByHand(t *testing.T) {
 		{"second product in float16", dtype.F32, 1, 1, []float32{1}, []float32{1}, []float32{1 + 0x1p-12}, []float32{1}},
 		// 1e8+1 is 1e8 in float32: descending order would give 1.
 		{"ascending sums", dtype.F32, 1, 3, []float32{1}, []float32{1, 0, 0, 1, 0, 0, 1, 0, 0}, []float32{1, 1e8, -1e8}, []float32{0, 0, 0}},
+		// (1+2⁻¹²)² is 1+2⁻¹¹ in float32.
+		{"products are not rounded", dtype.F32, 1, 2, []float32{1}, []float32{1 + 0x1p-11, 0, 1 + 0x1p-12, 0}, []float32{-1, 1 + 0x1p-12}, []float32{0x1p-24, 0}},
 		{"bfloat16 overflows the float16 tile", dtype.BF16, 1, 1, []float32{1}, []float32{1}, []float32{0x1p17}, []float32{inf32}},
 		{"infinity spreads", dtype.F16, 2, 2, identity(2), identity(2), []float32{inf32, 1, 1, 1}, []float32{nan32, nan32, nan32, nan32}},
 	}

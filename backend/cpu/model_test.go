@@ -106,7 +106,7 @@ func modelChains(c *asm.Call, kind weightKind, y []float32, x func(i int) float3
 			if kind == weightBF16 {
 				y[col] = add(y[col], a)
 			} else {
-				y[col] = bf16emu.Fused(a, r.scale(s, col), y[col])
+				y[col] = dtype.FMA(a, r.scale(s, col), y[col])
 			}
 		}
 	})
@@ -283,7 +283,7 @@ func modelPairs(c *asm.Call, kind weightKind) {
 			if kind == weightBF16 {
 				y[col] += a
 			} else {
-				y[col] = bf16emu.Fused(a, r.scale(s, col), y[col])
+				y[col] = dtype.FMA(a, r.scale(s, col), y[col])
 			}
 		}
 	})

@@ -3,6 +3,8 @@ package bf16emu
 import (
 	"math"
 	"math/big"
+
+	"github.com/bitlane/bitlane/dtype"
 )
 
 // least is the smallest normal float32.
@@ -13,7 +15,7 @@ const least = 0x1p-126
 // subnormal result made 0. A NaN may be another one.
 func Step(x, w, sum float32) float32 {
 	x, w, sum = normal(x), normal(w), normal(sum)
-	v := Fused(x, w, sum)
+	v := dtype.FMA(x, w, sum)
 	if size := math.Abs(float64(v)); size < least || size == least && tiny(x, w, sum) {
 		return float32(math.Copysign(0, float64(v)))
 	}
@@ -35,26 +37,4 @@ func tiny(x, w, sum float32) bool {
 	y := exact(x)
 	y.Mul(y, exact(w)).Add(y, exact(sum))
 	return y.SetPrec(24).Abs(y).Cmp(big.NewFloat(least)) < 0
-}
-
-// Fused is x·w + sum, rounded once, subnormal numbers as they are. The product is
-// exact in float64; where the sum is not, its last bit is made odd, so that
-// rounding it again is right.
-func Fused(x, w, sum float32) float32 {
-	p, a := float64(x)*float64(w), float64(sum)
-	y := float64(p + a)
-	if math.IsInf(y, 0) || math.IsNaN(y) {
-		return float32(y)
-	}
-	b := float64(y - p)
-	lost := float64(p-float64(y-b)) + float64(a-b)
-	bits := math.Float64bits(y)
-	if lost != 0 && bits&1 == 0 {
-		if lost > 0 == (y > 0) {
-			bits++
-		} else {
-			bits--
-		}
-	}
-	return float32(math.Float64frombits(bits))
 }

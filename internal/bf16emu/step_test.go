@@ -49,19 +49,6 @@ func TestStep(t *testing.T) {
 	require.Greater(t, kept, 20000)
 }
 
-// Fused of any float32 is a product and a sum with one rounding.
-func TestFused(t *testing.T) {
-	rng := rand.New(rand.NewPCG(23, 24))
-	exact := func(v float32) *big.Float { return new(big.Float).SetPrec(600).SetFloat64(float64(v)) }
-	for range 40000 {
-		x, w := math.Float32frombits(rng.Uint32()&0x807fffff|0x3f800000), math.Float32frombits(rng.Uint32()&0x807ff000|0x3f800000)
-		sum := math.Float32frombits(rng.Uint32()&(math.MaxUint32<<rng.Uint32N(24))&0x807fffff | uint32(127+rng.IntN(100)-50)<<23)
-		y := exact(x)
-		want, _ := y.Mul(y, exact(w)).Add(y, exact(sum)).Float32()
-		require.Equal(t, want, Fused(x, w, sum)+0, "%g · %g + %g", x, w, sum)
-	}
-}
-
 // Rounded to 24 bits this is below 2⁻¹²⁶, as a subnormal it is not.
 func TestStepOfAlmostNormal(t *testing.T) {
 	require.Zero(t, Step(-0x1p-126, 0x1p-24, 0x1p-126))

@@ -17,8 +17,7 @@ import (
 //	r     = mx ≠ 0 ? (7/clip)/mx : 7
 //	code  = saturate[-8,7](rint(round_f16(B·r)))
 //
-// Sums run over ascending k with every product and partial sum rounded to
-// float32. b is B, [K]. Where B holds a NaN or an infinity, which a finite x
+// Sums run over ascending k, each step a fused multiply-add of float32. b is B, [K]. Where B holds a NaN or an infinity, which a finite x
 // can reach by overflow of float16, scale is NaN and the codes are 0.
 func FlatQuant(t *quant.Transform, xt dtype.DType, x []float32) (b []float32, codes []int8, scale float32) {
 	l, r := t.L, t.R
@@ -27,7 +26,7 @@ func FlatQuant(t *quant.Transform, xt dtype.DType, x []float32) (b []float32, co
 		for j := range r {
 			var sum float32
 			for k := range r {
-				sum += float32(x[i*r+k] * t.P2[k*r+j])
+				sum = dtype.FMA(x[i*r+k], t.P2[k*r+j], sum)
 			}
 			a[i*r+j] = xt.Round(sum)
 		}
@@ -37,7 +36,7 @@ func FlatQuant(t *quant.Transform, xt dtype.DType, x []float32) (b []float32, co
 		for j := range r {
 			var sum float32
 			for k := range l {
-				sum += float32(t.P1[i*l+k] * a[k*r+j])
+				sum = dtype.FMA(t.P1[i*l+k], a[k*r+j], sum)
 			}
 			b[i*r+j] = dtype.F16.Round(sum)
 		}

@@ -81,6 +81,11 @@ func TestFlatQuantRounding(t *testing.T) {
 	tr = &quant.Transform{L: 1, R: 3, P1: []float32{1}, P2: []float32{1, 0, 0, 1, 0, 0, 1, 0, 0}, Type: dtype.F32, Clip: 1}
 	b, _, _ = reference.FlatQuant(tr, dtype.F32, []float32{0x1p24, 1, -0x1p24})
 	require.Equal(t, []float32{0, 0, 0}, b)
+
+	// The product (1 + 2⁻¹²)² = 1 + 2⁻¹¹ + 2⁻²⁴ enters the sum as it is.
+	tr = &quant.Transform{L: 1, R: 2, P1: []float32{1}, P2: []float32{1 + 0x1p-11, 0, 1 + 0x1p-12, 0}, Type: dtype.F32, Clip: 1}
+	b, _, _ = reference.FlatQuant(tr, dtype.F32, []float32{-1, 1 + 0x1p-12})
+	require.Equal(t, []float32{0x1p-24, 0}, b)
 }
 
 func TestFlatQuantOverflowIsNaN(t *testing.T) {

@@ -1,6 +1,9 @@
 package main
 
-import "math"
+import (
+	"math"
+	"math/big"
+)
 
 // transform is FlatQuant's: a row of x, as a matrix X of l rows and r columns,
 // becomes leftᵀ·X·right.
@@ -31,7 +34,7 @@ func drawTransform(name, stored string, l, r int, clip float64) *transform {
 
 // quantize gives the codes of a row x of float type t and their scale. Factors
 // that are stored in float32 are taken in the type of the model, which is t;
-// each sum is float32 and ascending, the first product is rounded to t and the second to
+// each sum is of float32 fused multiply-adds, ascending; the first product is rounded to t and the second to
 // float16, whatever t is.
 func (f *transform) quantize(codes []int8, t string, x []float64) float64 {
 	used := t
@@ -44,7 +47,7 @@ func (f *transform) quantize(codes []int8, t string, x []float64) float64 {
 		for j := range f.r {
 			sum := 0.0
 			for p := range f.r {
-				sum = f32(sum + f32(x[i*f.r+p]*round(used, f.right[p*f.r+j])))
+				sum = fma32(x[i*f.r+p], round(used, f.right[p*f.r+j]), sum)
 			}
 			a[i*f.r+j] = round(t, sum)
 		}
@@ -53,7 +56,7 @@ func (f *transform) quantize(codes []int8, t string, x []float64) float64 {
 		for j := range f.r {
 			sum := 0.0
 			for p := range f.l {
-				sum = f32(sum + f32(round(used, f.left[p*f.l+i])*a[p*f.r+j]))
+				sum = fma32(round(used, f.left[p*f.l+i]), a[p*f.r+j], sum)
 			}
 			b[i*f.r+j] = round("F16", sum)
 			most = math.Max(most, math.Abs(b[i*f.r+j]))
@@ -67,4 +70,11 @@ func (f *transform) quantize(codes []int8, t string, x []float64) float64 {
 		codes[k] = int8(clamp(math.RoundToEven(round("F16", f32(v*factor))), -8, 7))
 	}
 	return f32(f32(most*f.clip) / 7)
+}
+
+// fma32 is a·b + c of float32 values, rounded once to float32.
+func fma32(a, b, c float64) float64 {
+	exact := new(big.Float).SetPrec(1000).SetFloat64(a * b) // 48 bits
+	v, _ := exact.Add(exact, big.NewFloat(c)).Float32()
+	return float64(v)
 }

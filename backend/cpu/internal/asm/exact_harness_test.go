@@ -167,7 +167,7 @@ func portableChain(f exactFault, y *float32, x unsafe.Pointer, features int, wei
 		x, w := *load[float32](x, 4*j), weight(j)
 		switch f {
 		case exactTwoChains:
-			a[j%2] = fma32(x, w, a[j%2])
+			a[j%2] = dtype.FMA(x, w, a[j%2])
 			continue
 		case exactRoundsProducts:
 			a[0] += float32(x * w)
@@ -175,12 +175,12 @@ func portableChain(f exactFault, y *float32, x unsafe.Pointer, features int, wei
 		case exactScalesProducts:
 			w = float32(w * scale)
 		}
-		a[0] = fma32(x, w, a[0])
+		a[0] = dtype.FMA(x, w, a[0])
 	}
 	if f == exactScalesProducts {
 		scale = 1
 	}
-	*y = fma32(a[0]+a[1], scale, *y)
+	*y = dtype.FMA(a[0]+a[1], scale, *y)
 }
 
 // place is where a row of pairs has feature j of a segment.
@@ -215,7 +215,7 @@ func (l lineKind) portablePairs(f exactFault, y *float32, x unsafe.Pointer, feat
 			w = float32(w * scale)
 		}
 		if f == exactKeepsSubnormals {
-			*sum = fma32(v, w, *sum)
+			*sum = dtype.FMA(v, w, *sum)
 		} else {
 			*sum = bf16emu.Step(v, w, *sum)
 		}
@@ -223,7 +223,7 @@ func (l lineKind) portablePairs(f exactFault, y *float32, x unsafe.Pointer, feat
 	if f == exactScalesProducts {
 		scale = 1
 	}
-	*y = fma32(a[0]+a[1], scale, *y)
+	*y = dtype.FMA(a[0]+a[1], scale, *y)
 }
 
 // exactHarnessKernels are of every kind that the harness makes problems for.

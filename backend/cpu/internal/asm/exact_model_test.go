@@ -141,7 +141,7 @@ func (p *exactProblem) model() []float32 {
 					a = p.lines.sumOfPairs(x, w[from:to])
 				default:
 					for k, x := range x {
-						a = fma32(x, w[from+k], a)
+						a = dtype.FMA(x, w[from+k], a)
 					}
 				}
 				switch {
@@ -150,7 +150,7 @@ func (p *exactProblem) model() []float32 {
 				case p.form&scaleMask == ScalesNone:
 					*sum += a
 				default:
-					*sum = fma32(a, p.scale(s, c), *sum)
+					*sum = dtype.FMA(a, p.scale(s, c), *sum)
 				}
 			}
 		}

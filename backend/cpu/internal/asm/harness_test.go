@@ -130,11 +130,11 @@ func (k kernel) portableEnd(c *Call, f fault, y *float32, v, scale float32, sx u
 			*y += float32(float32(v*scale) * *load[float32](sx, 0))
 			return
 		}
-		*y = fma32(float32(v*scale), *load[float32](sx, 0), *y)
+		*y = dtype.FMA(float32(v*scale), *load[float32](sx, 0), *y)
 	case f == roundsTwice:
 		*y += float32(v * scale)
 	default:
-		*y = fma32(v, scale, *y)
+		*y = dtype.FMA(v, scale, *y)
 	}
 }
 

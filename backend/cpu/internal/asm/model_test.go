@@ -2,7 +2,6 @@ package asm
 
 import (
 	"math"
-	"math/big"
 	"math/rand/v2"
 	"testing"
 
@@ -66,9 +65,9 @@ func (p *problem) model(t testing.TB) []float32 {
 				}
 				v := float32(int32(*a))
 				if p.sx == nil {
-					*sum = fma32(v, scale, *sum)
+					*sum = dtype.FMA(v, scale, *sum)
 				} else {
-					*sum = fma32(float32(v*scale), p.sx[r*p.segments()+s], *sum)
+					*sum = dtype.FMA(float32(v*scale), p.sx[r*p.segments()+s], *sum)
 				}
 				*a = 0
 			}
@@ -144,69 +143,6 @@ func (p *problem) scale(s, c int) float32 {
 	}
 	return math.Float32frombits(bits)
 }
-
-// fma32 is x·y + z rounded once. The float64 product is exact; the sum is
-// rounded to odd, so that rounding it to float32 is as if there had been no
-// rounding before.
-func fma32(x, y, z float32) float32 {
-	p, a := float64(x)*float64(y), float64(z)
-	sum := float64(p + a)
-	if math.IsInf(sum, 0) || math.IsNaN(sum) {
-		return float32(sum)
-	}
-	b := float64(sum - p)
-	lost := float64(p-float64(sum-b)) + float64(a-b)
-	bits := math.Float64bits(sum)
-	if lost != 0 && bits&1 == 0 {
-		if lost > 0 == (sum > 0) {
-			bits++
-		} else {
-			bits--
-		}
-	}
-	return float32(math.Float64frombits(bits))
-}
-
-func TestFMA32(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	any32 := func() float32 { return math.Float32frombits(rng.Uint32()) }
-	near := func(v float32, spread uint32) float32 { // close exponents and long runs of equal bits make ties
-		e := math.Float32bits(v)>>23&0xff + rng.Uint32N(2*spread+1) - spread
-		return math.Float32frombits(rng.Uint32N(2)<<31 | e&0xff<<23 | rng.Uint32()&(math.MaxUint32<<rng.Uint32N(24))&0x7fffff)
-	}
-	var ties int
-	exact, addend := new(big.Float).SetPrec(1000), new(big.Float)
-	for range 400_000 {
-		x, y := any32(), any32()
-		if rng.Uint32N(2) == 0 {
-			x, y = near(1, 60), near(1, 60)
-		}
-		z := near(x*y, 26)
-		if rng.Uint32N(4) == 0 {
-			z = any32()
-		}
-		got := fma32(x, y, z)
-		if !finite(x) || !finite(y) || !finite(z) {
-			want := float32(float64(x)*float64(y) + float64(z))
-			if !same(want, got) {
-				t.Fatalf("%g·%g%+g = %g, not %g", x, y, z, want, got)
-			}
-			continue
-		}
-		exact.SetFloat64(float64(x) * float64(y)) // 48 bits: exact
-		exact.Add(exact, addend.SetFloat64(float64(z)))
-		want, _ := exact.Float32()
-		if want != got {
-			t.Fatalf("%g·%g%+g = %g, not %g", x, y, z, want, got)
-		}
-		if twice := float32(float64(x)*float64(y) + float64(z)); twice != want {
-			ties++
-		}
-	}
-	require.Greater(t, ties, 100, "cases that rounding twice gets wrong")
-}
-
-func finite(v float32) bool { return math.Float32bits(v)&0x7f800000 != 0x7f800000 }
 
 // same compares bits, but any NaN equals any other.
 func same(a, b float32) bool {

@@ -15,21 +15,18 @@ func TestRowProducts(t *testing.T) {
 	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
 		t.Skip("the processor lacks AVX2")
 	}
-	testProducts(t, RowProductFusedAVX2, true, false)
-	testProducts(t, RowProductApartAVX2, false, false)
+	testProducts(t, RowProductAVX2, 16)
 }
 
 func TestRowProductsOf32(t *testing.T) {
 	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {
 		t.Skip("the processor lacks AVX-512")
 	}
-	testProducts(t, RowProductFusedAVX512, true, true)
-	testProducts(t, RowProductApartAVX512, false, true)
+	testProducts(t, RowProductAVX512, 32)
 }
 
-// productOf is the definition of a product: C [rows][columns]. Fused, values
-// have 11 bits: a product is exact, a sum of magnitudes near 1 fits float64.
-func productOf(p *Product, fused bool, columns int) [][]float32 {
+// productOf is the definition of a product: C [rows][columns].
+func productOf(p *Product, columns int) [][]float32 {
 	c := make([][]float32, p.Rows)
 	for i := range c {
 		c[i] = make([]float32, columns)
@@ -38,11 +35,7 @@ func productOf(p *Product, fused bool, columns int) [][]float32 {
 			for k := range int(p.K) {
 				a := *load[float32](unsafe.Pointer(p.A), i*int(p.AStep)+4*k)
 				b := *load[float32](unsafe.Pointer(p.B), j/16*int(p.BNext)+64*k+j%16*4)
-				if fused {
-					s = float32(float64(s) + float64(a)*float64(b))
-				} else {
-					s += float32(a * b)
-				}
+				s = dtype.FMA(a, b, s)
 			}
 			c[i][j] = s
 		}
@@ -50,25 +43,15 @@ func productOf(p *Product, fused bool, columns int) [][]float32 {
 	return c
 }
 
-func testProducts(t *testing.T, kernel func(*Product), fused, wide bool) {
+func testProducts(t *testing.T, kernel func(*Product), columns int) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	value := func() float32 {
-		if fused {
-			return dtype.F16.Round(float32(rng.NormFloat64()))
-		}
-		return float32(rng.NormFloat64()) // 24 bits show that products are rounded
-	}
-	columns := 16
-	if wide {
-		columns = 32
-	}
 	for _, rows := range []int{1, 2, 5, 6, 7, 8, 9, 12, 15, 16, 17, 23} {
 		for _, k := range []int{1, 3, 4, 7, 32} {
 			p := Product{AStep: uintptr(4 * (k + rng.IntN(3))), CStep: uintptr(64 * columns / 16 * (1 + rng.IntN(2))), K: uintptr(k), Rows: uintptr(rows)}
 			a := guardpage.End(t, (rows-1)*int(p.AStep)+4*k)
 			b := guardpage.End(t, 64*k*columns/16)
 			size := (rows-1)*int(p.CStep) + 64
-			if wide {
+			if columns > 16 {
 				p.BNext, p.CNext = uintptr(64*k), 64
 				if rng.IntN(2) > 0 { // columns in panels: the others far behind
 					p.CNext = uintptr(size)
@@ -81,11 +64,11 @@ func testProducts(t *testing.T, kernel func(*Product), fused, wide bool) {
 			}
 			for _, m := range [][]byte{a, b} {
 				for i := 0; i < len(m); i += 4 {
-					*load[float32](unsafe.Pointer(&m[0]), i) = value()
+					*load[float32](unsafe.Pointer(&m[0]), i) = float32(rng.NormFloat64()) // 24 bits show how often a step is rounded
 				}
 			}
 			p.A, p.B, p.C = load[float32](unsafe.Pointer(&a[0]), 0), load[float32](unsafe.Pointer(&b[0]), 0), load[float32](unsafe.Pointer(&c[0]), 0)
-			want := productOf(&p, fused, columns)
+			want := productOf(&p, columns)
 			kernel(&p)
 			for i, row := range want {
 				for j, w := range row {

@@ -1,6 +1,9 @@
 package asm
 
-import "github.com/bitlane/bitlane/internal/bf16emu"
+import (
+	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/internal/bf16emu"
+)
 
 // leastInTiles is below what x may not be where kernels of AMX multiply it with codes:
 // smaller ones would make subnormal sums, which tiles take for 0.
@@ -41,7 +44,7 @@ func (l lineKind) portableTiles(f exactFault, y *float32, x func(int) float32, f
 	order := l.order()
 	step, add := bf16emu.Step, flushedSum
 	if f == exactKeepsSubnormals {
-		step, add = fma32, func(a, b float32) float32 { return a + b }
+		step, add = dtype.FMA, func(a, b float32) float32 { return a + b }
 	}
 	var a float32
 	var chains [4]float32 // lower and upper halves, or with a fault twice as many
@@ -70,6 +73,6 @@ func (l lineKind) portableTiles(f exactFault, y *float32, x func(int) float32, f
 	case f == exactScalesProducts:
 		*y += a
 	default:
-		*y = fma32(a, scale, *y)
+		*y = dtype.FMA(a, scale, *y)
 	}
 }

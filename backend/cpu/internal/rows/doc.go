@@ -16,12 +16,4 @@
 // Codes, scales and zero points equal those of quant.Recipe.QuantizeRow and
 // quant.Transform bit for bit, with every instruction set. What a fast path
 // cannot do takes the plain one, which calls them.
-//
-// # Sums of the transform
-//
-// quant.Transform rounds every product and every sum. Where a product of two
-// values is exact in float32, as that of two float16 always is, a fused
-// multiply-add gives the same bits in half the operations. Of bfloat16 it is
-// exact unless it underflows or overflows; ranges of both factors are compared
-// first. For float32 products and sums stay apart.
 package rows

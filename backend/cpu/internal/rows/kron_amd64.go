@@ -29,11 +29,10 @@ func (k *kron) applyAVX2(xt dtype.DType, x, scratch []byte) (out, rest []byte) {
 	panel := uintptr(k.L * panelBytes) // of what is in between
 	p := asm.Product{CStep: panelBytes, A: &wide[0], AStep: uintptr(k.R) * 4, K: uintptr(k.R), Rows: uintptr(k.L)}
 	p.CNext, p.BNext = panel, uintptr(k.R*panelBytes)
-	fused := k.exact1 && (k.tame || tameAVX2(out))
 	for j := 0; j < panels(k.R); {
 		p.C = first(between[j*int(panel):])
 		p.B = &k.p2[j*k.R*panelColumns]
-		j += k.productAVX2(&p, fused, panels(k.R)-j)
+		j += k.productAVX2(&p, panels(k.R)-j)
 	}
 	if xt != dtype.F32 {
 		asm.RowRoundAVX2(first(between), steps(between), uintptr(elementOf(xt)))
@@ -41,17 +40,16 @@ func (k *kron) applyAVX2(xt dtype.DType, x, scratch []byte) (out, rest []byte) {
 
 	p = asm.Product{CStep: uintptr(k.R) * 4, A: &k.P1[0], AStep: uintptr(k.L) * 4, K: uintptr(k.L), Rows: uintptr(k.L)}
 	p.CNext, p.BNext = panelBytes, panel
-	fused = k.exact2 && (k.tame || tameAVX2(between))
 	j, whole := 0, k.R/panelColumns
 	for j < whole {
 		p.C = first(out[j*panelBytes:])
 		p.B = first(between[j*int(panel):])
-		j += k.productAVX2(&p, fused, whole-j)
+		j += k.productAVX2(&p, whole-j)
 	}
 	if columns := k.R - whole*panelColumns; columns > 0 {
 		p.C, p.CStep = first(last), panelBytes
 		p.B = first(between[j*int(panel):])
-		k.productAVX2(&p, fused, 1)
+		k.productAVX2(&p, 1)
 		for i := range k.L {
 			copy(out[(i*k.R+whole*panelColumns)*4:][:columns*4], last[i*panelBytes:])
 		}
@@ -69,26 +67,11 @@ func steps(b []byte) uintptr { return uintptr(len(b) / (4 * step)) }
 // returns how many.
 //
 //asmcheck:needs AVX2,FMA3,F16C
-func (k *kron) productAVX2(p *asm.Product, fused bool, several int) int {
+func (k *kron) productAVX2(p *asm.Product, several int) int {
 	if k.wide && several > 1 && hasAVX512() {
-		if fused {
-			asm.RowProductFusedAVX512(p)
-		} else {
-			asm.RowProductApartAVX512(p)
-		}
+		asm.RowProductAVX512(p)
 		return 2
 	}
-	if fused {
-		asm.RowProductFusedAVX2(p)
-	} else {
-		asm.RowProductApartAVX2(p)
-	}
+	asm.RowProductAVX2(p)
 	return 1
-}
-
-//asmcheck:needs AVX2,FMA3,F16C
-func tameAVX2(values []byte) bool {
-	var span [2]uint32
-	asm.RowSpanAVX2(first(values), steps(values), &span)
-	return isTame(span[0], span[1])
 }

@@ -47,7 +47,7 @@ func New(f Form) (*Plan, error) {
 		p.asItIs = f.asItIs(p.spans)
 		p.runs = p.cutRuns()
 		if f.Transform != nil {
-			p.kron = newKron(f.ISA, f.X, f.Transform)
+			p.kron = newKron(f.ISA, f.Transform)
 		}
 	}
 	return p, nil

@@ -5,14 +5,13 @@
 // Maths: C[i][j] = s after s = fma(A[i][k], B[k][j], s), k ascending from s = 0, float32, for all rows i
 // and 32 columns j. Eight rows go together; the last ones overlap those before
 // them where there are fewer, which computes the same again.
-// Registers: sixteen sums, two vectors of B, one value of A in every lane and one
-// product where it is rounded.
+// Registers: sixteen sums, two vectors of B, one value of A in every lane.
 
 #include "textflag.h"
 
-// func RowProductFusedAVX512(c *Product)
+// func RowProductAVX512(c *Product)
 // Requires: AVX, AVX512F
-TEXT ·RowProductFusedAVX512(SB), NOSPLIT, $0-8
+TEXT ·RowProductAVX512(SB), NOSPLIT, $0-8
 	MOVQ c+0(FP), AX
 	MOVQ (AX), BX
 	MOVQ 8(AX), SI
