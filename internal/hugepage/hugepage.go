@@ -2,10 +2,12 @@
 // where the system has them: reading weights from memory then costs few walks
 // of page tables, and the collector has nothing to do with them.
 //
-// A block as large as a huge page starts at a multiple of its size. Its whole
-// huge pages are asked for as such, and what is beyond the last one is in
-// normal pages; a smaller block is in normal pages. So a block never holds a
-// page of normal size more than its bytes.
+// A block by itself, of Alloc, starts at a multiple of a huge page's size if it
+// is as large as one. Its whole huge pages are asked for as such, and what is
+// beyond the last one is in normal pages; a smaller block is in normal pages. So
+// it never holds a page of normal size more than its bytes. Blocks of an Arena
+// are one behind another and share huge pages, so that they are in them to
+// their last bytes, where the system gives huge pages on request.
 //
 // Blocks are not touched here, but for those from a reserved pool: the first
 // write of a page decides on which memory node it is. The pool is used only
@@ -31,7 +33,9 @@ const Align = 4096
 // goroutines.
 type Block struct {
 	mem    []byte
-	mapped int // bytes to unmap; 0: Go's memory
+	mapped int    // bytes to unmap; 0: Go's memory, or a part of in
+	arena  *Arena // that counts it, if any
+	in     *chunk // of arena; nil: the block is by itself
 	closed atomic.Bool
 }
 
@@ -66,7 +70,8 @@ func heap(bytes int) []byte {
 }
 
 // Bytes returns the memory, nil after Close. A slice of it kept beyond Close
-// must not be touched: that is a fault.
+// must not be touched: that is a fault, but where the block shared a huge page
+// with one that is still open. There it is what it was, until that page goes.
 func (b *Block) Bytes() []byte {
 	if b.closed.Load() {
 		return nil
@@ -74,10 +79,25 @@ func (b *Block) Bytes() []byte {
 	return b.mem
 }
 
-// Close gives the memory back to the system. It is idempotent.
+// Close gives the memory back to the system, but for huge pages that other
+// blocks of its Arena have bytes in. It is idempotent: the error of the first
+// call, by which the system refuses to take memory back, is returned once.
 func (b *Block) Close() error {
-	if b.closed.Swap(true) || b.mapped == 0 {
+	if b.closed.Swap(true) {
+		return nil
+	}
+	if b.arena != nil {
+		return b.arena.release(b)
+	}
+	return b.unmap()
+}
+
+// unmap gives back what the block has by itself.
+func (b *Block) unmap() error {
+	if b.mapped == 0 {
 		return nil
 	}
 	return unmap(unsafe.Pointer(unsafe.SliceData(b.mem)), b.mapped)
 }
+
+func roundUp(n, to int) int { return (n + to - 1) / to * to }

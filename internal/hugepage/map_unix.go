@@ -38,5 +38,3 @@ func unmap(start unsafe.Pointer, bytes int) error {
 	}
 	return unix.MunmapPtr(start, uintptr(bytes))
 }
-
-func roundUp(n, to int) int { return (n + to - 1) / to * to }
