@@ -8,15 +8,17 @@ import (
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/internal/ledger"
+	"github.com/bitlane/bitlane/internal/hugepage"
 	"github.com/bitlane/bitlane/quant"
 )
 
 // Device is a backend.Device in host memory. Use it as it is, or embed the
 // pointer and call Bind. It is safe for use by several goroutines.
 type Device struct {
-	info  backend.DeviceInfo
-	outer backend.Device
-	book  *ledger.Book
+	info    backend.DeviceInfo
+	outer   backend.Device
+	book    *ledger.Book
+	weights hugepage.Arena // of all layers
 }
 
 var (

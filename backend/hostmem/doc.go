@@ -39,7 +39,11 @@
 //	}
 //
 // The memory of layers is outside Go's heap: 2 MiB pages where the system has
-// them, freed by Close and by nothing else. Buffers are in Go's heap.
+// them, freed by Close and by nothing else. Where the system gives such pages on
+// request, the layers of a device are one behind another and share those in
+// which they meet, so that none ends in small pages. A closed layer's memory
+// goes back at once, but for a page at each end that an open neighbour has bytes
+// in. Buffers are in Go's heap.
 //
 // Streams run at once: every call is complete when it returns, so that events
 // are reached when they are recorded. A Device keeps a memory limit, refuses

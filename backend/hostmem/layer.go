@@ -57,8 +57,10 @@ func (l *Layer) Bytes() int64 {
 //
 // The memory is outside Go's heap, in huge pages where the system has them, and
 // as a rule untouched: who writes a page first decides on which memory node it
-// is. It must not be used but by Prepare and between Enter and Leave: after
-// Close that is a fault. A layer that is never closed is never freed.
+// is, also for the layer that shares a huge page with this one. It must not be
+// used but by Prepare and between Enter and Leave: after Close that is a fault,
+// or, in a page that an open layer shares, a bug that nothing tells of. A layer
+// that is never closed is never freed.
 func (l *Layer) Alloc(bytes int) ([]byte, error) {
 	if err := l.EnterUse(); err != nil {
 		return nil, err
@@ -67,7 +69,7 @@ func (l *Layer) Alloc(bytes int) ([]byte, error) {
 	if err := l.dev.take("weights", bytes); err != nil {
 		return nil, err
 	}
-	b, err := hugepage.Alloc(bytes)
+	b, err := l.dev.weights.Alloc(bytes)
 	if err != nil {
 		return nil, l.dev.undo("weights", bytes, err)
 	}
@@ -126,7 +128,8 @@ func (l *Layer) Release() {
 }
 
 // Close implements backend.Layer: it refuses new Applies, waits for those that
-// run and frees the memory. ErrBusy while a group holds the layer.
+// run and frees the memory, but for huge pages that open layers share. ErrBusy
+// while a group holds the layer.
 func (l *Layer) Close() error {
 	if err := l.busy(); err != nil { // without waiting for Applies
 		return err
