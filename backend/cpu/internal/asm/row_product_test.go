@@ -5,24 +5,12 @@ import (
 	"testing"
 	"unsafe"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/internal/guardpage"
 )
 
 func TestRowProducts(t *testing.T) {
-	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
-		t.Skip("the processor lacks AVX2")
-	}
-	testProducts(t, RowProductAVX2, 16)
-}
-
-func TestRowProductsOf32(t *testing.T) {
-	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {
-		t.Skip("the processor lacks AVX-512")
-	}
-	testProducts(t, RowProductAVX512, 32)
+	eachRowTier(t, func(k rowTier) { testProducts(t, k.product, 16) })
 }
 
 // productOf is the definition of a product: C [rows][columns].
