@@ -89,6 +89,34 @@ func (k exactNeon) widen(form, v, to int) {
 	k.hand("shll2 v%d.4s, v%d.8h, #16", to+1, v)
 }
 
+// roundBF16 rounds V0 to Vn-1, none of them NaN, to bfloat16, in their upper halves:
+// half a unit is added, less one bit where the last bit that stays is even. below is
+// 0x7fff in every lane; scratch and so many behind it are lost.
+func (k exactNeon) roundBF16(n, scratch, below int) {
+	for v := range n {
+		k.op("VSHL $15, V%d.S4, V%d.S4", v, scratch+v)
+	}
+	for v := range n {
+		k.op("VADD V%d.S4, V%d.S4, V%[2]d.S4", below, v)
+	}
+	for v := range n {
+		k.op("VUSRA $31, V%d.S4, V%d.S4", scratch+v, v)
+	}
+}
+
+// keepNaN puts what V0 to Vn-1 had of NaN, made quiet by a bit in every lane of quiet,
+// in the place of what round makes of them. scratch and 2·n - 1 behind it are lost.
+func (k exactNeon) keepNaN(n, scratch, quiet int, round func()) {
+	for v := range n {
+		k.hand("fcmeq v%d.4s, v%d.4s, v%[2]d.4s", scratch+v, v)
+		k.op("VORR V%d.B16, V%d.B16, V%d.B16", quiet, v, scratch+n+v)
+	}
+	round()
+	for v := range n {
+		k.op("VBIF V%d.B16, V%d.B16, V%d.B16", scratch+v, scratch+n+v, v)
+	}
+}
+
 const neonCodeMaths = `
 Maths: the package's exact sums. A word of codes below a word of ones is a
 float32 pattern too wide: an AND leaves one exponent and one code, 2^e + u, and

@@ -9,8 +9,8 @@ scale or bias leaves its step out.
 Layout: y rows of 16 float32; dst rows of 16 float32, or 16 values of 16 bits.
 
 Registers: R0 Output, R1 y, R2 its step, R3 dst, R4 its step, R5 scale, R6 its
-step, R7 bias, R8 rows left; V0 to V3 the row, V4 the scale, V5 to V7 rounding to
-bfloat16, V16 to V19 bias, V20 to V22 1, 0x7fff and 0x400000.
+step, R7 bias, R8 rows left; V0 to V3 the row, V4 the scale, V4 to V15 rounding to
+bfloat16, V16 to V19 bias, V20 and V21 0x7fff and 0x400000.
 `, func(f *neonFile) {
 		finishNeon(f, "F32", func() { f.op("VST1 %s, (R3)", list(4, 0, "S4")) })
 		finishNeon(f, "F16", func() {
@@ -21,23 +21,17 @@ bfloat16, V16 to V19 bias, V20 to V22 1, 0x7fff and 0x400000.
 			f.op("VST1 %s, (R3)", list(2, 0, "H8"))
 		})
 		finishNeon(f, "BF16", func() {
-			for v := range 4 {
-				f.comment("u + 0x7fff + the bit that stays last, and of a NaN its upper half, quiet.")
-				f.hand("fcmeq v5.4s, v%d.4s, v%[1]d.4s", v)
-				f.op("VUSHR $16, V%d.S4, V6.S4", v)
-				f.op("VAND V20.B16, V6.B16, V6.B16")
-				f.op("VADD V%d.S4, V6.S4, V6.S4", v)
-				f.op("VADD V21.S4, V6.S4, V6.S4")
-				f.op("VORR V22.B16, V%d.B16, V7.B16", v)
-				f.op("VBSL V7.B16, V6.B16, V5.B16")
-				f.op("VORR V5.B16, V5.B16, V%d.B16", v)
-			}
+			k := exactNeon{f}
+			k.keepNaN(4, 8, finishQuiet, func() { k.roundBF16(4, 4, finishBelow) })
 			f.op("VUZP2 V1.H8, V0.H8, V0.H8")
 			f.op("VUZP2 V3.H8, V2.H8, V1.H8")
 			f.op("VST1 %s, (R3)", list(2, 0, "H8"))
 		})
 	})
 }
+
+// Registers of what rounding to bfloat16 needs.
+const finishBelow, finishQuiet = 20, 21
 
 // finishNeon is one function; store rounds and stores the row.
 func finishNeon(f *neonFile, kind string, store func()) {
@@ -47,9 +41,8 @@ func finishNeon(f *neonFile, kind string, store func()) {
 	k.op("MOVD o+0(FP), R0")
 	k.load(0, field{outY, 1}, field{outYStep, 2}, field{outDst, 3}, field{outDstStep, 4}, field{outScales, 5}, field{outScalesStep, 6}, field{outBias, 7}, field{outRows, 8})
 	if kind == "BF16" {
-		for i, bits := range []uint32{1, 0x7fff, 0x400000} {
-			k.fill(bits, 20+i)
-		}
+		k.fill(0x7fff, finishBelow)
+		k.fill(0x400000, finishQuiet)
 	}
 	k.op("CBZ R7, row")
 	k.op("VLD1 (R7), %s", list(4, 16, "S4"))

@@ -7,8 +7,8 @@
 // Layout: y rows of 16 float32; dst rows of 16 float32, or 16 values of 16 bits.
 //
 // Registers: R0 Output, R1 y, R2 its step, R3 dst, R4 its step, R5 scale, R6 its
-// step, R7 bias, R8 rows left; V0 to V3 the row, V4 the scale, V5 to V7 rounding to
-// bfloat16, V16 to V19 bias, V20 to V22 1, 0x7fff and 0x400000.
+// step, R7 bias, R8 rows left; V0 to V3 the row, V4 the scale, V4 to V15 rounding to
+// bfloat16, V16 to V19 bias, V20 and V21 0x7fff and 0x400000.
 
 #include "textflag.h"
 
@@ -105,12 +105,10 @@ TEXT ·FinishBF16NEON(SB), NOSPLIT, $0-8
 	MOVD 40(R0), R6
 	MOVD 48(R0), R7
 	MOVD 56(R0), R8
-	MOVD $0x00000001, R16
-	VDUP R16, V20.S4
 	MOVD $0x00007fff, R16
-	VDUP R16, V21.S4
+	VDUP R16, V20.S4
 	MOVD $0x00400000, R16
-	VDUP R16, V22.S4
+	VDUP R16, V21.S4
 	CBZ R7, row
 	VLD1 (R7), [V16.S4, V17.S4, V18.S4, V19.S4]
 
@@ -132,46 +130,30 @@ bias:
 	WORD $0x4e33d463 // fadd v3.4s, v3.4s, v19.4s
 
 store:
-
-	// u + 0x7fff + the bit that stays last, and of a NaN its upper half, quiet.
-	WORD $0x4e20e405 // fcmeq v5.4s, v0.4s, v0.4s
-	VUSHR $16, V0.S4, V6.S4
-	VAND V20.B16, V6.B16, V6.B16
-	VADD V0.S4, V6.S4, V6.S4
-	VADD V21.S4, V6.S4, V6.S4
-	VORR V22.B16, V0.B16, V7.B16
-	VBSL V7.B16, V6.B16, V5.B16
-	VORR V5.B16, V5.B16, V0.B16
-
-	// u + 0x7fff + the bit that stays last, and of a NaN its upper half, quiet.
-	WORD $0x4e21e425 // fcmeq v5.4s, v1.4s, v1.4s
-	VUSHR $16, V1.S4, V6.S4
-	VAND V20.B16, V6.B16, V6.B16
-	VADD V1.S4, V6.S4, V6.S4
-	VADD V21.S4, V6.S4, V6.S4
-	VORR V22.B16, V1.B16, V7.B16
-	VBSL V7.B16, V6.B16, V5.B16
-	VORR V5.B16, V5.B16, V1.B16
-
-	// u + 0x7fff + the bit that stays last, and of a NaN its upper half, quiet.
-	WORD $0x4e22e445 // fcmeq v5.4s, v2.4s, v2.4s
-	VUSHR $16, V2.S4, V6.S4
-	VAND V20.B16, V6.B16, V6.B16
-	VADD V2.S4, V6.S4, V6.S4
-	VADD V21.S4, V6.S4, V6.S4
-	VORR V22.B16, V2.B16, V7.B16
-	VBSL V7.B16, V6.B16, V5.B16
-	VORR V5.B16, V5.B16, V2.B16
-
-	// u + 0x7fff + the bit that stays last, and of a NaN its upper half, quiet.
-	WORD $0x4e23e465 // fcmeq v5.4s, v3.4s, v3.4s
-	VUSHR $16, V3.S4, V6.S4
-	VAND V20.B16, V6.B16, V6.B16
-	VADD V3.S4, V6.S4, V6.S4
-	VADD V21.S4, V6.S4, V6.S4
-	VORR V22.B16, V3.B16, V7.B16
-	VBSL V7.B16, V6.B16, V5.B16
-	VORR V5.B16, V5.B16, V3.B16
+	WORD $0x4e20e408 // fcmeq v8.4s, v0.4s, v0.4s
+	VORR V21.B16, V0.B16, V12.B16
+	WORD $0x4e21e429 // fcmeq v9.4s, v1.4s, v1.4s
+	VORR V21.B16, V1.B16, V13.B16
+	WORD $0x4e22e44a // fcmeq v10.4s, v2.4s, v2.4s
+	VORR V21.B16, V2.B16, V14.B16
+	WORD $0x4e23e46b // fcmeq v11.4s, v3.4s, v3.4s
+	VORR V21.B16, V3.B16, V15.B16
+	VSHL $15, V0.S4, V4.S4
+	VSHL $15, V1.S4, V5.S4
+	VSHL $15, V2.S4, V6.S4
+	VSHL $15, V3.S4, V7.S4
+	VADD V20.S4, V0.S4, V0.S4
+	VADD V20.S4, V1.S4, V1.S4
+	VADD V20.S4, V2.S4, V2.S4
+	VADD V20.S4, V3.S4, V3.S4
+	VUSRA $31, V4.S4, V0.S4
+	VUSRA $31, V5.S4, V1.S4
+	VUSRA $31, V6.S4, V2.S4
+	VUSRA $31, V7.S4, V3.S4
+	VBIF V8.B16, V12.B16, V0.B16
+	VBIF V9.B16, V13.B16, V1.B16
+	VBIF V10.B16, V14.B16, V2.B16
+	VBIF V11.B16, V15.B16, V3.B16
 	VUZP2 V1.H8, V0.H8, V0.H8
 	VUZP2 V3.H8, V2.H8, V1.H8
 	VST1 [V0.H8, V1.H8], (R3)
