@@ -85,7 +85,7 @@ func (k gemmNeon) segments(label string, n int) {
 	k.zero(0, 4*units)
 	k.op("MOVD R23, R15")
 	k.label(label)
-	k.turn(n, 4*units, 5*units)
+	k.turn(n, gemmTurn, 4*units, 5*units)
 	k.op("SUBS $%d, R15", gemmTurn)
 	k.op("BNE %s", label)
 	if n > 1 {
@@ -97,14 +97,18 @@ func (k gemmNeon) segments(label string, n int) {
 	k.addToY(n)
 }
 
-// turn adds four features. x and what is behind it, or eight of them, are the
-// registers of x and of weights, which are loaded before their turn comes.
-func (k gemmNeon) turn(n, x, weights int) {
+// turn adds four features, or one. x and what is behind it, or eight of them, are
+// the registers of x and of weights, which are loaded before their turn comes.
+func (k gemmNeon) turn(n, features, x, weights int) {
 	for u := range n * k.rows {
-		k.op("FMOVQ.P 16(R%d), F%d", 5+u, x+u)
+		if features == 1 {
+			k.op("FMOVS.P 4(R%d), F%d", 5+u, x+u)
+		} else {
+			k.op("FMOVQ.P 16(R%d), F%d", 5+u, x+u)
+		}
 	}
 	ring := min(32-weights, 8)
-	vectors := gemmTurn * n * 4 // [feature][segment][column/4]
+	vectors := features * n * 4 // [feature][segment][column/4]
 	load := func(v int) {
 		if v < vectors {
 			k.op("FMOVQ.P 16(R%d), F%d", 1+v/4%n, weights+v%ring)

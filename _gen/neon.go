@@ -59,7 +59,8 @@ func (f *neonFile) hand(format string, args ...any) {
 }
 
 // neonForms has the instructions by mnemonic and the arrangements of their
-// operands, an index as [], a constant as #, with all register fields 0.
+// operands, an index as [], a constant as #, a scalar by its size, with all
+// register fields 0.
 var neonForms = map[string]uint32{
 	"sdot 4s 16b 4b[]":  0x4f80e000,
 	"sdot 4s 16b 16b":   0x4e809400,
@@ -74,11 +75,29 @@ var neonForms = map[string]uint32{
 	"saddw 4s 4s 4h":    0x0e601000,
 	"saddw2 4s 4s 8h":   0x4e601000,
 	"sxtl 8h 8b":        0x0f08a400,
+	"saddlp 8h 16b":     0x4e202800,
+	"sadalp 4s 8h":      0x4e606800,
+	"sqadd 8h 8h 8h":    0x4e600c00,
+	"sqxtn 4h 4s":       0x0e614800,
+	"sqxtn2 8h 4s":      0x4e614800,
+	"sqxtn 8b 8h":       0x0e214800,
+	"sqxtn2 16b 8h":     0x4e214800,
+	"smin 16b 16b 16b":  0x4e206c00,
+	"smax 16b 16b 16b":  0x4e206400,
+	"smax 8h 8h 8h":     0x4e606400,
+	"smax 4s 4s 4s":     0x4ea06400,
+	"smaxv h 8h":        0x4e70a800,
+	"smaxv s 4s":        0x4eb0a800,
+	"umaxv h 8h":        0x6e70a800,
+	"umaxv s 4s":        0x6eb0a800,
 	"bic 8h #":          0x6f009400,
 	"scvtf 4s 4s":       0x4e21d800,
 	"fadd 4s 4s 4s":     0x4e20d400,
 	"fsub 4s 4s 4s":     0x4ea0d400,
 	"fmul 4s 4s 4s":     0x6e20dc00,
+	"fdiv 4s 4s 4s":     0x6e20fc00,
+	"fcvtns 4s 4s":      0x4e21a800,
+	"fcvtas 4s 4s":      0x4e21c800,
 	"fmul 4s 4s s[]":    0x4f809000,
 	"fmla 4s 4s s[]":    0x4f801000,
 	"fcvtl 4s 4h":       0x0e217800,
@@ -90,7 +109,7 @@ var neonForms = map[string]uint32{
 	"shll2 4s 8h #":     0x6e613800,
 }
 
-var neonOperand = regexp.MustCompile(`^(?:v(\d+)\.(\w+)(?:\[(\d+)\])?|#(\w+))$`)
+var neonOperand = regexp.MustCompile(`^(?:v(\d+)\.(\w+)(?:\[(\d+)\])?|#(\w+)|([hs])(\d+))$`)
 
 // neonEncode returns the word of an instruction.
 func neonEncode(text string) (uint32, error) {
@@ -114,6 +133,10 @@ func neonEncode(text string) (uint32, error) {
 		case m[4] != "":
 			constant = number(m[4])
 			key += " #"
+			continue
+		case m[5] != "":
+			key += " " + m[5]
+			registers = append(registers, number(m[6]))
 			continue
 		case m[3] != "":
 			index = number(m[3])
