@@ -92,7 +92,7 @@ func (d *dispatch) collect(f *goFile) {
 					if d.needs[name][arch] == nil {
 						d.needs[name][arch] = featureSet{}
 					}
-					maps.Copy(d.needs[name][arch], set)
+					maps.Copy(d.needs[name][arch], set.on(arch))
 				}
 			}
 		}

@@ -93,5 +93,7 @@
 //	//asmcheck:needs AVX2,FMA3
 //	func dotRows(c *asm.Call) { asm.DotW4AVX2x4(c) }
 //
+// In a file for several architectures a feature counts on the one whose tiers name it.
+//
 // Test files obey the same rules.
 package asmcheck

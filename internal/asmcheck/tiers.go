@@ -97,6 +97,27 @@ func (s featureSet) missing(needs featureSet) []string {
 	return m
 }
 
+// on returns s without the features that only tiers of other architectures name.
+func (s featureSet) on(arch string) featureSet {
+	here, elsewhere := featureSet{}, featureSet{}
+	for _, t := range tiers {
+		of := elsewhere
+		if t.arch == arch {
+			of = here
+		}
+		for _, f := range t.features {
+			of.add(f)
+		}
+	}
+	kept := featureSet{}
+	for f := range s {
+		if here[f] || !elsewhere[f] {
+			kept[f] = true
+		}
+	}
+	return kept
+}
+
 // symbol is the name of an assembly function taken apart.
 type symbol struct {
 	family, tier, rows string // tier is "" where the name promises nothing

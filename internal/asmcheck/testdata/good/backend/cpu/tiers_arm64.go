@@ -27,3 +27,9 @@ func dot() func(*asm.Call) {
 	}
 	return asm.DotNEONx1
 }
+
+// dotWide runs one row.
+func dotWide(c *asm.Call) { asm.DotNEONx1(c) }
+
+// Twice runs one row twice.
+func Twice(c *asm.Call) { both(c) }
