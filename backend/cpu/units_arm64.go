@@ -6,6 +6,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
 	"github.com/bitlane/bitlane/dtype"
 )
 
@@ -28,6 +29,7 @@ var units = []*unit{
 	{
 		name:  "i8mm",
 		needs: []cpuid.FeatureID{cpuid.ASIMD, cpuid.ASIMDDP, cpuid.I8MM},
+		rows:  rows.NEON,
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
 		functions: functions{
@@ -46,6 +48,7 @@ var units = []*unit{
 	{
 		name:  "dotprod",
 		needs: []cpuid.FeatureID{cpuid.ASIMD, cpuid.ASIMDDP},
+		rows:  rows.NEON,
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
 		functions: functions{
@@ -62,6 +65,7 @@ var units = []*unit{
 	{
 		name:  "neon",
 		needs: []cpuid.FeatureID{cpuid.ASIMD},
+		rows:  rows.NEON,
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
 		exact: offer{true, floatPanel},

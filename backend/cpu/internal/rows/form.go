@@ -13,6 +13,7 @@ const (
 	Go     ISA = iota // plain Go
 	AVX2              // amd64: AVX2, FMA and F16C
 	AVX512            // AVX2, and AVX-512 F, BW, DQ and VL
+	NEON              // every arm64
 )
 
 // Values is what a prepared row is made of.

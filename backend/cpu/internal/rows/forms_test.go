@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"unsafe"
 
@@ -24,7 +25,10 @@ var floats = []dtype.DType{dtype.F32, dtype.F16, dtype.BF16}
 
 // isas are the instruction sets that differ on this processor.
 var isas = func() []rows.ISA {
-	if cpuid.CPU.Supports(cpuid.AVX512F) {
+	switch {
+	case runtime.GOARCH == "arm64":
+		return []rows.ISA{rows.Go, rows.NEON}
+	case cpuid.CPU.Supports(cpuid.AVX512F):
 		return []rows.ISA{rows.Go, rows.AVX2, rows.AVX512}
 	}
 	return []rows.ISA{rows.Go, rows.AVX2}

@@ -42,7 +42,7 @@ func New(f Form) (*Plan, error) {
 			p.group = append(p.group, g)
 		}
 	}
-	if p.fast = f.ISA >= AVX2 && hasAVX2(); p.fast {
+	if p.fast = f.ISA.isFast(); p.fast {
 		p.spans = f.spans()
 		p.asItIs = f.asItIs(p.spans)
 		p.runs = p.cutRuns()

@@ -26,7 +26,7 @@ const magnitude = 1<<31 - 1 // bits of a float32
 // DropSmall makes what is smaller than least 0 in a prepared row of Float32, of whole
 // tiles, and returns the bits of the largest magnitude that was there.
 func (p *Plan) DropSmall(x []float32, least float32) (top uint32) {
-	if p.form.ISA >= AVX512 && hasAVX512() {
+	if p.form.ISA == AVX512 && hasAVX512() {
 		return dropSmallAVX512(x, least)
 	}
 	for i, v := range x {
@@ -43,7 +43,7 @@ func (p *Plan) DropSmall(x []float32, least float32) (top uint32) {
 // as pairs: of each tile asm.TileBytes to dst, that many times asm.TileRows behind those
 // of the one before.
 func (p *Plan) Tiles(dst []byte, x []float32, order *Halves) {
-	if p.form.ISA >= AVX512 && hasAVX512() {
+	if p.form.ISA == AVX512 && hasAVX512() {
 		tilesAVX512(dst, x, order)
 		return
 	}

@@ -1,36 +1,28 @@
+//go:build amd64 || arm64
+
 package rows
 
 import (
 	"math"
 	"unsafe"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
 
-func hasAVX2() bool { return cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) }
+// The fast functions are the same on both architectures, over the kernels that
+// kernels_*.go name. What they need is of amd64: every arm64 has NEON.
 
-func hasAVX512() bool {
-	return cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL)
-}
-
-// fastRow is Row with assembly.
-func (p *Plan) fastRow(dst Dst, x, scratch []byte) int32 {
-	if !hasAVX2() {
-		return p.plainRow(dst, x, scratch)
-	}
-	switch p.form.Values {
-	case Float32:
-		p.widenAVX2(dst, x, scratch)
-		return 0
-	case BFloat16:
-		p.swapAVX2(dst.Values[:2*p.form.Width], x)
+// fastValues makes rows of float32 and of codes.
+//
+//asmcheck:needs AVX2,FMA3,F16C
+func (p *Plan) fastValues(dst Dst, x, scratch []byte) int32 {
+	if p.form.Values == Float32 {
+		p.fastWiden(dst, x, scratch)
 		return 0
 	}
-	return p.quantizeAVX2(dst, x, scratch)
+	return p.fastQuantize(dst, x, scratch)
 }
 
 func elementOf(t dtype.DType) asm.Element {
@@ -43,25 +35,25 @@ func elementOf(t dtype.DType) asm.Element {
 	return asm.ElementF32
 }
 
-// placedAVX2 returns x with its values, of size bytes, where a row has them, and
+// fastPlaced returns x with its values, of size bytes, where a row has them, and
 // what is left of scratch.
 //
 //asmcheck:needs AVX2,FMA3,F16C
-func (p *Plan) placedAVX2(x, scratch []byte, size int) (row, rest []byte) {
+func (p *Plan) fastPlaced(x, scratch []byte, size int) (row, rest []byte) {
 	f := &p.form
 	x = x[:f.K*size]
 	if p.asItIs {
 		return x, scratch
 	}
 	row, rest = cut(scratch, f.Width*size)
-	p.placeAVX2(row, x, size)
+	p.fastPlace(row, x, size)
 	return row, rest
 }
 
-// placeAVX2 puts the values of x where a row has them.
+// fastPlace puts the values of x where a row has them.
 //
 //asmcheck:needs AVX2,FMA3,F16C
-func (p *Plan) placeAVX2(row, x []byte, size int) {
+func (p *Plan) fastPlace(row, x []byte, size int) {
 	f := &p.form
 	clearPadding(row, p.spans, size)
 	for _, s := range p.spans {
@@ -70,44 +62,29 @@ func (p *Plan) placeAVX2(row, x []byte, size int) {
 		case f.Order == nil:
 			copy(to, x[int(s.from)*size:])
 		case size == 2:
-			asm.RowGather16AVX2(&to[0], &x[0], &f.Order[s.from], uintptr(s.n))
+			rowGather16(&to[0], &x[0], &f.Order[s.from], uintptr(s.n))
 		default:
-			asm.RowGather32AVX2(&to[0], &x[0], &f.Order[s.from], uintptr(s.n))
+			rowGather32(&to[0], &x[0], &f.Order[s.from], uintptr(s.n))
 		}
 	}
 }
 
 //asmcheck:needs AVX2,FMA3,F16C
-func (p *Plan) widenAVX2(dst Dst, x, scratch []byte) {
+func (p *Plan) fastWiden(dst Dst, x, scratch []byte) {
 	f := &p.form
 	if f.X == dtype.F32 {
-		p.placeAVX2(dst.Values[:f.Width*4], x[:f.K*4], 4)
+		p.fastPlace(dst.Values[:f.Width*4], x[:f.K*4], 4)
 		return
 	}
-	row, _ := p.placedAVX2(x, scratch, 2)
+	row, _ := p.fastPlaced(x, scratch, 2)
 	to := view[float32](dst.Values, f.Width)
-	asm.RowWidenAVX2(&to[0], &row[0], uintptr(f.Width/step), uintptr(elementOf(f.X)))
-}
-
-// swapAVX2 makes rows of bfloat16.
-//
-//asmcheck:needs AVX2,FMA3,F16C
-func (p *Plan) swapAVX2(row, x []byte) {
-	f := &p.form
-	from := x[:2*f.K]
-	if !f.Swapped || !p.asItIs {
-		p.placeAVX2(row, from, 2)
-		from = row
-	}
-	if f.Swapped {
-		asm.RowSwapAVX2(&row[0], &from[0], uintptr(f.Width/step))
-	}
+	rowWiden(&to[0], &row[0], uintptr(f.Width/step), uintptr(elementOf(f.X)))
 }
 
 //asmcheck:needs AVX2,FMA3,F16C
-func endsAVX2(row []byte, t asm.Element, width int) (e ends) {
+func fastEnds(row []byte, t asm.Element, width int) (e ends) {
 	var found [2]uint32
-	asm.RowEndsAVX2(&row[0], uintptr(width/step), uintptr(t), &found)
+	rowEnds(&row[0], uintptr(width/step), uintptr(t), &found)
 	high, low := found[0], found[1]
 	switch t {
 	case asm.ElementF16:
@@ -127,17 +104,17 @@ func endsAVX2(row []byte, t asm.Element, width int) (e ends) {
 }
 
 //asmcheck:needs AVX2,FMA3,F16C
-func (p *Plan) quantizeAVX2(dst Dst, x, scratch []byte) (zero int32) {
+func (p *Plan) fastQuantize(dst Dst, x, scratch []byte) (zero int32) {
 	f := &p.form
 	c := asm.Row{Runs: &p.runs[0], Count: uintptr(len(p.runs)), Type: elementOf(f.X)}
 	size := f.X.Size()
 	given, whole := x, scratch
 	if f.Transform != nil {
 		var b []byte
-		b, scratch = p.kron.applyAVX2(f.X, x, scratch)
+		b, scratch = p.kron.fastApply(f.X, x, scratch)
 		x, c.Type, size = b, asm.ElementF32, 4
 	}
-	row, scratch := p.placedAVX2(x, scratch, size)
+	row, scratch := p.fastPlaced(x, scratch, size)
 	codes, side := dst.Values, dst.Side
 	if f.Values == Int16 {
 		codes, scratch = cut(scratch, f.Width)
@@ -150,9 +127,9 @@ func (p *Plan) quantizeAVX2(dst Dst, x, scratch []byte) (zero int32) {
 	}
 	if f.Recipe.Kind == quant.Int8Group {
 		c.Scales = &dst.Scales[:len(p.runs)][0]
-		asm.RowGroupsAVX2(&c)
+		rowGroups(&c)
 	} else {
-		e := endsAVX2(row, c.Type, f.Width)
+		e := fastEnds(row, c.Type, f.Width)
 		s := f.scaleOf(&e)
 		dst.Scales[0], zero = s.scale, s.zero
 		if s.empty {
@@ -163,23 +140,23 @@ func (p *Plan) quantizeAVX2(dst Dst, x, scratch []byte) (zero int32) {
 		c.Factor, c.Zero, c.Add = s.factor, zero, uint32(-zero)<<16
 		switch {
 		case f.Recipe.Kind == quant.Int8TokenAsym:
-			asm.RowAsymAVX2(&c)
+			rowAsym(&c)
 		case f.Transform != nil && s.factor > math.MaxFloat32:
 			return p.plainRow(dst, given, whole)
 		case f.Transform != nil:
-			asm.RowFlatAVX2(&c)
+			rowFlat(&c)
 		case f.Recipe.Kind == quant.Int4TokenAscend && s.factor < 0x1p-126:
 			return p.plainRow(dst, given, whole) // a quotient may exceed 7, and the loop clamps at 127
 		case f.Recipe.Kind == quant.Int8Token && f.X != dtype.F32:
-			asm.RowDivideRoundAVX2(&c)
+			rowDivideRound(&c)
 		default:
-			asm.RowDivideAVX2(&c)
+			rowDivide(&c)
 		}
 	}
 	switch {
 	case f.Values == Int16:
 		to := view[int16](dst.Values, f.Width)
-		asm.RowWordsAVX2(&to[0], c.Codes, uintptr(f.Width/step), int64(zero))
+		rowWords(&to[0], c.Codes, uintptr(f.Width/step), int64(zero))
 	case zero != 0 && !p.asItIs:
 		clearPadding(dst.Values[:f.Width], p.spans, 1)
 	}

@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package rows
 
 import (
@@ -7,11 +9,11 @@ import (
 	"github.com/bitlane/bitlane/dtype"
 )
 
-// applyAVX2 is quant.Transform.Apply. It returns the transformed row, float32
+// fastApply is quant.Transform.Apply. It returns the transformed row, float32
 // values followed by zeros to a multiple of 64 bytes, and the scratch after it.
 //
 //asmcheck:needs AVX2,FMA3,F16C
-func (k *kron) applyAVX2(xt dtype.DType, x, scratch []byte) (out, rest []byte) {
+func (k *kron) fastApply(xt dtype.DType, x, scratch []byte) (out, rest []byte) {
 	n := k.L * k.R
 	out, scratch = cut(scratch, align(n*4))
 	between, scratch := cut(scratch, panels(k.R)*k.L*panelBytes)
@@ -19,7 +21,7 @@ func (k *kron) applyAVX2(xt dtype.DType, x, scratch []byte) (out, rest []byte) {
 
 	wide := view[float32](out, n)
 	if whole := n / step; whole > 0 {
-		asm.RowWidenAVX2(&wide[0], &x[0], uintptr(whole), uintptr(elementOf(xt)))
+		rowWiden(&wide[0], &x[0], uintptr(whole), uintptr(elementOf(xt)))
 	}
 	for i := n / step * step; i < n; i++ {
 		wide[i] = xt.At(x, i)
@@ -32,10 +34,10 @@ func (k *kron) applyAVX2(xt dtype.DType, x, scratch []byte) (out, rest []byte) {
 	for j := 0; j < panels(k.R); {
 		p.C = first(between[j*int(panel):])
 		p.B = &k.p2[j*k.R*panelColumns]
-		j += k.productAVX2(&p, panels(k.R)-j)
+		j += k.fastProduct(&p, panels(k.R)-j)
 	}
 	if xt != dtype.F32 {
-		asm.RowRoundAVX2(first(between), steps(between), uintptr(elementOf(xt)))
+		rowRound(first(between), steps(between), uintptr(elementOf(xt)))
 	}
 
 	p = asm.Product{CStep: uintptr(k.R) * 4, A: &k.P1[0], AStep: uintptr(k.L) * 4, K: uintptr(k.L), Rows: uintptr(k.L)}
@@ -44,17 +46,17 @@ func (k *kron) applyAVX2(xt dtype.DType, x, scratch []byte) (out, rest []byte) {
 	for j < whole {
 		p.C = first(out[j*panelBytes:])
 		p.B = first(between[j*int(panel):])
-		j += k.productAVX2(&p, whole-j)
+		j += k.fastProduct(&p, whole-j)
 	}
 	if columns := k.R - whole*panelColumns; columns > 0 {
 		p.C, p.CStep = first(last), panelBytes
 		p.B = first(between[j*int(panel):])
-		k.productAVX2(&p, 1)
+		k.fastProduct(&p, 1)
 		for i := range k.L {
 			copy(out[(i*k.R+whole*panelColumns)*4:][:columns*4], last[i*panelBytes:])
 		}
 	}
-	asm.RowRoundAVX2(first(out), steps(out), uintptr(asm.ElementF16))
+	rowRound(first(out), steps(out), uintptr(asm.ElementF16))
 	return out, rest
 }
 
@@ -62,16 +64,3 @@ func first(b []byte) *float32 { return (*float32)(unsafe.Pointer(&b[0])) }
 
 // steps is the steps of float32 in b.
 func steps(b []byte) uintptr { return uintptr(len(b) / (4 * step)) }
-
-// productAVX2 multiplies with one of several panels, or two where it can, and
-// returns how many.
-//
-//asmcheck:needs AVX2,FMA3,F16C
-func (k *kron) productAVX2(p *asm.Product, several int) int {
-	if k.wide && several > 1 && hasAVX512() {
-		asm.RowProductAVX512(p)
-		return 2
-	}
-	asm.RowProductAVX2(p)
-	return 1
-}

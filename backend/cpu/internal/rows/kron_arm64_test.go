@@ -1,0 +1,5 @@
+package rows
+
+import "testing"
+
+func TestTransformedValues(t *testing.T) { testTransformedValues(t, NEON) }
