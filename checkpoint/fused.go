@@ -115,11 +115,8 @@ func (f *Fused) Rank(rank, size int) ([]quant.Range, error) {
 	if size > first {
 		return nil, quant.Errorf(quant.ErrShape, f.Name, "number of ranks", fmt.Sprintf("at most the %d parts of %s", first, f.Parts[0].Name), "%d", size)
 	}
-	lo := rank*(first/size) + min(rank, first%size)
-	hi := lo + first/size
-	if rank < first%size {
-		hi++
-	}
+	share := quant.Share(first, rank, size)
+	lo, hi := share.Start, share.End
 	out := make([]quant.Range, len(f.Parts))
 	for i, p := range f.Parts {
 		from, to := lo, hi
@@ -127,8 +124,8 @@ func (f *Fused) Rank(rank, size int) ([]quant.Range, error) {
 			if !f.heads || first%n != 0 {
 				return nil, quant.Errorf(quant.ErrUnsupported, f.Name, "rows of "+p.Name, "as many as "+f.Parts[0].Name+" has, or a divisor of its heads", "%d for %d", n, first)
 			}
-			share := first / n
-			from, to = lo/share, (hi-1)/share+1
+			shared := first / n
+			from, to = lo/shared, (hi-1)/shared+1
 		}
 		out[i] = quant.Range{Start: p.Rows.Start + from*p.Unit, End: p.Rows.Start + to*p.Unit}
 	}

@@ -14,6 +14,17 @@ func (r Range) Len() int { return r.End - r.Start }
 // String returns "start..last".
 func (r Range) String() string { return fmt.Sprintf("%d..%d", r.Start, r.End-1) }
 
+// Share returns what rank number rank of size has of n things: consecutive ones, no share
+// more than one longer than another, the longer ones first. It wants 0 <= rank < size.
+func Share(n, rank, size int) Range {
+	start := rank*(n/size) + min(rank, n%size)
+	end := start + n/size
+	if rank < n%size {
+		end++
+	}
+	return Range{start, end}
+}
+
 // TotalLen returns the number of indices in all ranges.
 func TotalLen(ranges []Range) int {
 	n := 0

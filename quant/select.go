@@ -26,8 +26,7 @@ func (a Axis) String() string {
 }
 
 // Shard returns the part of l that is number rank of size nearly equal ones
-// along axis: consecutive, none more than one longer than another, the longer
-// ones first. Nothing needs to be divisible; no more than size = N or K parts
+// along axis, as Share has them. Nothing needs to be divisible; no more than size = N or K parts
 // are possible. A rank or size out of range is ErrShape. See Select for what a
 // part is.
 func (l *Linear) Shard(axis Axis, rank, size int) (*Linear, error) {
@@ -41,12 +40,7 @@ func (l *Linear) Shard(axis Axis, rank, size int) (*Linear, error) {
 	if rank < 0 || rank >= size {
 		return nil, Errorf(ErrShape, l.Name, "rank", "0.."+itoa(size-1), "%d", rank)
 	}
-	start := rank*(dim/size) + min(rank, dim%size)
-	end := start + dim/size
-	if rank < dim%size {
-		end++
-	}
-	return l.Select(axis, Range{start, end})
+	return l.Select(axis, Share(dim, rank, size))
 }
 
 // Select returns the part of l that has the given rows (AxisN) or features

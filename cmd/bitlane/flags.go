@@ -275,6 +275,14 @@ func (t *tensorParallel) part(name string) prepacked.Part {
 	return p
 }
 
+// features is K of what part leaves of a module.
+func (t *tensorParallel) features(mod *module.Module) int {
+	if t.size > 0 && t.size <= mod.K && t.axisOf(mod.Name) == quant.AxisK {
+		return quant.Share(mod.K, t.rank, t.size).Len()
+	}
+	return mod.K
+}
+
 // axisOf is the axis along which a layer is cut.
 func (t *tensorParallel) axisOf(name string) quant.Axis {
 	if t.axis == "k" {

@@ -236,6 +236,10 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	x, err := f.readInput(f.tp.features(&modules[0]))
+	if err != nil {
+		return &fileError{"--input", err}
+	}
 	dev, err := bitlane.Open(ctx, f.device, backend.OpenOptions{Threads: f.threads, Tuning: f.tune.Tuned})
 	if err != nil {
 		return err
@@ -247,7 +251,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return errors.Join(err, dev.Close())
 	}
-	r := &runner{e: e, f: f, model: m, dev: dev, rows: rows, cache: cache, fused: fused, report: runReport{
+	r := &runner{e: e, f: f, model: m, dev: dev, rows: rows, x: x, cache: cache, fused: fused, report: runReport{
 		Directory: pos[0], Format: m.Format(), Device: dev.Info(), Layers: []layerReport{},
 		Refused: orEmpty(m.Refused()), Findings: []module.Finding{}, Warnings: warnings,
 	}}

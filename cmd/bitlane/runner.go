@@ -24,6 +24,7 @@ type runner struct {
 	model  *checkpoint.Model
 	dev    backend.Device
 	rows   []int
+	x      []float32 // of --input, for the only layer; nil: random
 	report runReport
 	widths columns
 	linear quant.Linear
@@ -220,11 +221,7 @@ func (r *runner) one(ctx context.Context, mod *module.Module) (layerReport, erro
 		return out, err
 	}
 	out.N, out.K = l.Weight.N(), l.Weight.K()
-	x, err := r.f.readInput(l)
-	if err != nil {
-		return out, &fileError{"--input", err}
-	}
-	rows := r.rows
+	rows, x := r.rows, r.x
 	if x != nil {
 		rows = []int{len(x) / out.K}
 	}

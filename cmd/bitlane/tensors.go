@@ -7,7 +7,6 @@ import (
 
 	"github.com/bitlane/bitlane/checkpoint/safetensors"
 	"github.com/bitlane/bitlane/dtype"
-	"github.com/bitlane/bitlane/quant"
 )
 
 // randomInput returns x [rows, k]: Gaussian, with one feature in 64 twenty
@@ -38,8 +37,8 @@ func roundAll(t dtype.DType, x []float32) {
 	}
 }
 
-// readInput returns the tensor x of --input, nil without the flag.
-func (f *runFlags) readInput(l *quant.Linear) ([]float32, error) {
+// readInput returns the tensor x [M, k] of --input, nil without the flag.
+func (f *runFlags) readInput(k int) ([]float32, error) {
 	if f.input == "" {
 		return nil, nil
 	}
@@ -48,13 +47,14 @@ func (f *runFlags) readInput(l *quant.Linear) ([]float32, error) {
 		return nil, err
 	}
 	defer file.Close()
+	want := fmt.Sprintf("F32, F16 or BF16 [M,%d] with M at least 1", k)
 	info, ok := file.Lookup("x")
 	if !ok {
-		return nil, fmt.Errorf("%s: no tensor x, want x [M,%d]", f.input, l.Weight.K())
+		return nil, fmt.Errorf("%s: no tensor x, want x in %s", f.input, want)
 	}
 	t, ok := info.Type.DType()
-	if !ok || len(info.Shape) != 2 || info.Shape[1] != int64(l.Weight.K()) || info.Shape[0] < 1 {
-		return nil, fmt.Errorf("%s: x is %s %v, want F32, F16 or BF16 [M,%d] with M at least 1", f.input, info.Type, info.Shape, l.Weight.K())
+	if !ok || len(info.Shape) != 2 || info.Shape[1] != int64(k) || info.Shape[0] < 1 {
+		return nil, fmt.Errorf("%s: tensor x is %s %d, want %s", f.input, info.Type, info.Shape, want)
 	}
 	raw, err := file.Read(nil, "x")
 	if err != nil {
