@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
@@ -58,7 +59,11 @@ func (o *output) judgeRows(truth *reference.Result, kind quant.RecipeKind, first
 		for col := range n {
 			y := o.yt.At(o.y, at*n+col)
 			if o.yt == dtype.F32 {
-				o.result.OverBound = max(o.result.OverBound, truth.Ratio(row, col, y, b))
+				// Beside a y or a reference that is not finite there is no distance, and JSON has no
+				// infinity: whether it is right is for Accept to say.
+				if ratio := truth.Ratio(row, col, y, b); !math.IsInf(ratio, 1) {
+					o.result.OverBound = max(o.result.OverBound, ratio)
+				}
 			}
 			if !truth.Accept(row, col, y, o.yt, b) {
 				o.wrong("%v y[%d][%d] is %v, the reference %v, the bound %.3g", o.yt, at, col, y, truth.Y[row*n+col], truth.Bound(row, col, b))

@@ -17,7 +17,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/bitlane/bitlane/checkpoint/safetensors"
 	"github.com/bitlane/bitlane/dtype"
 )
 
@@ -237,56 +236,6 @@ func TestDevices(t *testing.T) {
 	require.Equal(t, exitOK, code)
 	require.Contains(t, out, "cpu:0")
 	require.Contains(t, out, ", "+memory)
-}
-
-func TestInputAndOutput(t *testing.T) {
-	const layer = "model.layers.0.mlp.down_proj"
-	in, out := filepath.Join(t.TempDir(), "x.safetensors"), filepath.Join(t.TempDir(), "y.safetensors")
-	const m, k, n = 2, 1536, 512
-	x := make([]byte, m*k*4)
-	dtype.F32.Put(x, 0, 1)
-	dtype.F32.Put(x, k+1, 2)
-	require.NoError(t, safetensors.WriteFile(in, nil, safetensors.Data{Name: "x", Type: "F32", Shape: []int64{m, k}, Bytes: x}))
-	program(t, "run", bundled+"gptq-w4-g128", "--layer", layer, "--tokens", "1", "--output", out) // which makes room
-	require.FileExists(t, out)
-	code, text, errs := program(t, "run", bundled+"gptq-w4-g128", "--layer", layer, "--dtype", "float32", "--input", in, "--output", out)
-	require.Equal(t, exitOK, code, errs+text)
-	f, err := safetensors.Open(out)
-	require.NoError(t, err)
-	defer f.Close()
-	info, ok := f.Lookup("y")
-	require.True(t, ok)
-	require.Equal(t, []int64{m, n}, info.Shape)
-	require.Equal(t, safetensors.Type("F32"), info.Type)
-
-	code, text, errs = program(t, "run", bundled+"gptq-w4-g128", "--layer", layer, "--input", in, "--tp", "0/5")
-	require.Equal(t, exitFailed, code)
-	require.Empty(t, text)
-	require.Contains(t, errs, "tensor x is F32 [2 1536], want F32, F16 or BF16 [M,308] with M at least 1", "down_proj is cut along K")
-}
-
-// An x that does not fit is told before anything that could be taken for a result.
-func TestInputThatDoesNotFit(t *testing.T) {
-	const m, k = 2, 1536
-	dir := t.TempDir()
-	for name, c := range map[string]struct {
-		data safetensors.Data
-		want string
-	}{
-		"shape":   {safetensors.Data{Name: "x", Type: "F32", Shape: []int64{1, 4}, Bytes: make([]byte, 16)}, "tensor x is F32 [1 4]"},
-		"rank":    {safetensors.Data{Name: "x", Type: "F32", Shape: []int64{k}, Bytes: make([]byte, k*4)}, "tensor x is F32 [1536]"},
-		"no rows": {safetensors.Data{Name: "x", Type: "F32", Shape: []int64{0, k}}, "tensor x is F32 [0 1536]"},
-		"type":    {safetensors.Data{Name: "x", Type: "I32", Shape: []int64{m, k}, Bytes: make([]byte, m*k*4)}, "tensor x is I32 [2 1536]"},
-		"name":    {safetensors.Data{Name: "X", Type: "F32", Shape: []int64{m, k}, Bytes: make([]byte, m*k*4)}, "no tensor x"},
-	} {
-		in := filepath.Join(dir, name)
-		require.NoError(t, safetensors.WriteFile(in, nil, c.data))
-		code, out, errs := program(t, "run", bundled+"gptq-w4-g128", "--layer", "model.layers.0.mlp.down_proj", "--input", in)
-		require.Equal(t, exitFailed, code)
-		require.Empty(t, out, name)
-		require.Contains(t, errs, "bitlane run: --input: "+in+": "+c.want, name)
-		require.Contains(t, errs, "F32, F16 or BF16 [M,1536] with M at least 1\n", name)
-	}
 }
 
 func TestRandomInputIsAPrefixOfMoreRows(t *testing.T) {

@@ -190,6 +190,8 @@ type runSummary struct {
 	Failed   int     `json:"failed"`             // layers that could not be run
 	Restored int     `json:"restored,omitempty"` // layers whose packed weights came from --cache
 	Worst    float64 `json:"worst_over_bound"`   // largest |y − ref| / B before output rounding
+
+	NotFinite int `json:"rows_not_finite,omitempty"` // of x or y, all runs together
 }
 
 func runRun(ctx context.Context, e *env, args []string) error {
@@ -301,7 +303,7 @@ func (r *runner) finish() error {
 			r.e.warn("%s", line)
 		}
 		for _, layer := range r.report.Layers {
-			for _, line := range layer.explanation() {
+			for _, line := range layer.explanation(r.report.DType) {
 				fmt.Fprintf(r.e.stderr, "%s: %s\n", layer.Name, strings.TrimPrefix(line, layer.Name+": "))
 			}
 		}
@@ -315,7 +317,11 @@ func (r *runner) finish() error {
 		fmt.Fprintf(r.e.stdout, "\n%s, %s: ", plural(s.Layers, "layer"), plural(s.Runs, "run"))
 		switch {
 		case ok:
-			fmt.Fprintf(r.e.stdout, "all within the error bound of the float64 reference (worst %.2g of the bound before output rounding)\n", s.Worst)
+			but := ""
+			if s.NotFinite > 0 {
+				but = fmt.Sprintf(", but for %s not finite", plural(s.NotFinite, "row"))
+			}
+			fmt.Fprintf(r.e.stdout, "all within the error bound of the float64 reference (worst %.2g of the bound before output rounding)%s\n", s.Worst, but)
 		default:
 			fmt.Fprintf(r.e.stdout, "%d accepted, %d not accepted; %s could not be run, %s not read\n",
 				s.Accepted, s.Runs-s.Accepted, plural(s.Failed, "layer"), plural(len(r.report.Refused), "layer"))

@@ -57,9 +57,11 @@ type runResult struct {
 	Accepted  bool    `json:"accepted"`        // every y within the bound, every code equal
 	OverBound float64 `json:"over_bound"`      // largest |y − ref| / B before output rounding
 	Wrong     string  `json:"wrong,omitempty"` // the first thing that was not accepted
+	notFinite
 }
 
-func (l *layerReport) explanation() []string {
+// explanation says what the table has no room for; t is the type of x and y.
+func (l *layerReport) explanation(t string) []string {
 	lines := slices.Clone(l.Reasons)
 	if l.Error != "" && len(lines) == 0 {
 		lines = append(lines, l.Error)
@@ -67,6 +69,9 @@ func (l *layerReport) explanation() []string {
 	for _, r := range l.Runs {
 		if r.Wrong != "" {
 			lines = append(lines, fmt.Sprintf("M=%d: not accepted: %s", r.M, r.Wrong))
+		}
+		for _, line := range r.notFinite.explanation(r.M, t) {
+			lines = append(lines, fmt.Sprintf("M=%d: %s", r.M, line))
 		}
 	}
 	return lines
@@ -175,6 +180,7 @@ func (r *runner) add(l layerReport) {
 			s.Accepted++
 		}
 		s.Worst = max(s.Worst, run.OverBound)
+		s.NotFinite += run.X + run.Y
 	}
 	r.report.Layers = append(r.report.Layers, l)
 	if r.f.json {
@@ -186,7 +192,7 @@ func (r *runner) add(l layerReport) {
 		return
 	}
 	for i, run := range l.Runs {
-		verdict := fmt.Sprintf("%.2g", run.OverBound)
+		verdict := fmt.Sprintf("%.2g", run.OverBound) + run.verdict()
 		if !run.Accepted {
 			verdict += " NOT ACCEPTED"
 		}

@@ -45,6 +45,7 @@ func (t *trial) run(ctx context.Context, rows []int) ([]runResult, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", plural(m, "row"), err)
 		}
+		results[i].count(m, t.x[:m*t.spec.K], t.spec.Y, o.y)
 		outputs, t.y = append(outputs, o), o.y
 	}
 	spec := t.spec
