@@ -113,10 +113,10 @@ func TestUnknownNames(t *testing.T) {
 		want []string
 	}{
 		{ChooseOptions{Kernel: "cpu_wxg_a16_go"}, "", []string{`"cpu_wxg_a16_go", a kernel of cpu, want one of fakegpu's 3 kernels: fakegpu_w4_a16_mma, fakegpu_w4_a16_simple, fakegpu_w8_a16_simple`}},
-		{ChooseOptions{Kernel: "fakegpu_w4_a16_mm"}, "", []string{`"fakegpu_w4_a16_mm", want fakegpu_w4_a16_mma`}},
+		{ChooseOptions{Kernel: "fakegpu_w4_a16_mm"}, "", []string{`"fakegpu_w4_a16_mm", want fakegpu_w4_a16_mma (bitlane devices --json lists all 3)`}},
 		{ChooseOptions{Disable: []string{"fakegpu_w5_a16_mma"}}, "", []string{"disabled by the caller", `"fakegpu_w5_a16_mma", want fakegpu_w4_a16_mma`}},
 		{ChooseOptions{Disable: []string{"fakegpu_w8"}}, "", []string{`"fakegpu_w8", want fakegpu_w8_a16_simple`}},
-		{ChooseOptions{}, "nonsense", []string{"BITLANE_DISABLE", `"nonsense", want one of `, " kernels, which bitlane devices --json lists (unsupported)"}},
+		{ChooseOptions{}, "nonsense", []string{"BITLANE_DISABLE", `"nonsense", want one of `, " kernels, which bitlane devices --json lists, such as cpu_w"}},
 		{ChooseOptions{Disable: []string{"cpu_wxg_a16_magic"}}, "", []string{" kernels, which bitlane devices --json lists; the nearest are cpu_wxg_a16_go, "}},
 	} {
 		t.Setenv(DisableVariable, c.env)

@@ -28,12 +28,19 @@ func kernelNames(of ...backend.Backend) []string {
 
 // unknownKernel is the error of a name that none of known is.
 func unknownKernel(name string, known []string) error {
-	want := strings.Join(nearest(name, known), " or ")
-	if want == "" {
+	near := nearest(name, known)
+	want := strings.Join(near, " or ")
+	switch {
+	case len(near) == 0:
 		want = "one of " + listed(name, known)
+	case len(near) < len(known):
+		want += fmt.Sprintf(" (%s lists all %d)", listing, len(known))
 	}
 	return quant.Errorf(backend.ErrUnsupported, "kernel", "name", want, "%q", name)
 }
+
+// listing is the command that has the names of all kernels.
+const listing = "bitlane devices --json"
 
 // listed counts the kernels that there are and names them for an error about name: all
 // where they are few, otherwise those like it and the command that lists all.
@@ -42,11 +49,12 @@ func listed(name string, known []string) string {
 	if len(known) <= mostNear {
 		return text + ": " + strings.Join(known, ", ")
 	}
-	text += ", which bitlane devices --json lists"
+	text += ", which " + listing + " lists"
 	if near := within(len(name)/2, name, known); len(near) > 0 {
-		text += "; the nearest are " + strings.Join(near, ", ")
+		return text + "; the nearest are " + strings.Join(near, ", ")
 	}
-	return text
+	// Nothing is near, but some name shows what they look like.
+	return text + ", such as " + strings.Join(within(math.MaxInt, name, known), ", ")
 }
 
 // kernelOf reports a Kernel in o that b has not.

@@ -290,6 +290,8 @@ func TestWrongCommandLines(t *testing.T) {
 		{[]string{"explain", dir, "lm_head", "--rows", "0"}, exitUsage, "--rows"},
 		{[]string{"run", dir, "--method", "magic"}, exitUsage, "rtn"},
 		{[]string{"run", dir, "--kernel", "cpu_wxg_a16_magic"}, exitUsage, "kernels, which bitlane devices --json lists; the nearest are cpu_wxg_a16_go, "},
+		{[]string{"run", dir, "--kernel", "nope"}, exitUsage, " kernels, which bitlane devices --json lists, such as cpu_w"},
+		{[]string{"run", dir, "--kernel", "cpu_wx_a16_goo"}, exitUsage, "want cpu_wx_a16_go or cpu_wxg_a16_go (bitlane devices --json lists all "},
 		{[]string{"run", dir, "--disable", "cpu_w4g_a16_magic"}, exitUsage, "cpu_w4g_a16_magic"},
 		{[]string{"run", dir, "--device", "cud"}, exitFailed, "the nearest is cuda, want auto or one of cpu (cpu:0), cuda (" + absence(t, "cuda") + ")"},
 		{[]string{"run", dir, "--kernel", "cuda_w4g_a16_mma"}, exitUsage, "a kernel of cuda, cuda-emulated, want one of cpu's "},
