@@ -2,10 +2,7 @@ package checkpoint
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -178,46 +175,6 @@ func (m *Model) open(o Options) error {
 		m.warnings = append(m.warnings, "no linear layer found")
 	}
 	return nil
-}
-
-// checkDir says clearly what is wrong with a directory that has no model.
-func checkDir(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: no such directory: %w", dir, fs.ErrNotExist)
-	case err != nil:
-		return err
-	case !info.IsDir() && strings.HasSuffix(dir, ".gguf"):
-		return quant.Errorf(quant.ErrUnsupported, dir, "", "a model directory with safetensors files", "a gguf file, which is not read yet: it needs %s", needs["gguf"])
-	case !info.IsDir():
-		return quant.Errorf(quant.ErrFormat, dir, "", "a model directory (give "+filepath.Dir(dir)+")", "a file")
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	other := ""
-	for _, e := range entries {
-		switch filepath.Ext(e.Name()) {
-		case ".safetensors":
-			return nil
-		case ".bin", ".pt", ".pth", ".gguf", ".npz", ".h5", ".msgpack":
-			if other == "" {
-				other = e.Name()
-			}
-		}
-		if e.Name() == safetensors.IndexName {
-			return nil
-		}
-	}
-	switch {
-	case strings.HasSuffix(other, ".gguf"):
-		return quant.Errorf(quant.ErrUnsupported, dir, "", "safetensors files", "a directory with %s: gguf is not read yet: it needs %s", other, needs["gguf"])
-	case other != "":
-		return quant.Errorf(quant.ErrUnsupported, dir, "", "safetensors files (convert it with the tools of its framework)", "a directory with %s and no safetensors file", other)
-	}
-	return quant.Errorf(quant.ErrFormat, dir, "", "a model directory", "no safetensors files in it")
 }
 
 // Format returns "gptq", "awq", "auto-round", "compressed-tensors", "modelslim" or "dense".

@@ -246,17 +246,25 @@ func TestDirectoryErrors(t *testing.T) {
 
 	err = fails(empty)
 	require.ErrorIs(t, err, quant.ErrFormat)
-	require.ErrorContains(t, err, "no safetensors files in it, want a model directory")
+	require.ErrorContains(t, err, "an empty directory, want model.safetensors, or model.safetensors.index.json with the files that it names (bad file format)")
 
 	file := filepath.Join(empty, "model.gguf")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	require.ErrorContains(t, fails(file), "a gguf file, which is not read yet")
 	err = fails(empty)
 	require.ErrorIs(t, err, quant.ErrUnsupported)
-	require.ErrorContains(t, err, "model.gguf: gguf is not read yet")
+	require.ErrorContains(t, err, "no safetensors files in it, but model.gguf (GGUF, which is not read yet: it needs its container and its blocks), want model.safetensors, or model.safetensors.index.json")
+
+	err = fails(newDir(t).file("config.json", "{}").file("merges.txt", "").path)
+	require.ErrorIs(t, err, quant.ErrFormat)
+	require.ErrorContains(t, err, "no safetensors files in it, but config.json and 1 more, want model.safetensors, or ")
+	err = fails(newDir(t).file("pytorch_model-00001-of-00002.bin", "").file("pytorch_model-00002-of-00002.bin", "").path)
+	require.ErrorIs(t, err, quant.ErrUnsupported)
+	require.ErrorContains(t, err, "but pytorch_model-00001-of-00002.bin and 1 more (PyTorch's pickles, which are not read")
+	require.ErrorContains(t, fails(newDir(t).file("model.ONNX", "").path), "but model.ONNX (ONNX, which is not read), want ")
 
 	other := newDir(t).file("pytorch_model.bin", "").file("README.md", "")
-	require.ErrorContains(t, fails(other.path), "pytorch_model.bin and no safetensors file")
+	require.ErrorContains(t, fails(other.path), "but pytorch_model.bin (PyTorch's pickles, which are not read: they are programs), want ")
 	require.ErrorContains(t, fails(filepath.Join(other.path, "README.md")), "a file, want a model directory (give "+other.path+")")
 
 	indexed := newDir(t).file("model.safetensors.index.json", `{"weight_map":{"a":"missing.safetensors"}}`)
