@@ -69,6 +69,9 @@ func runBench(ctx context.Context, e *env, args []string) error {
 	if err == nil {
 		err = f.checkKernels("cpu")
 	}
+	if err == nil && (!o.LimitsOnly || o.Sets || o.Callers > 0) {
+		err = f.fitsTheMachine(ctx, &o, 2) // as they are made, and as a kernel has them
+	}
 	if err != nil {
 		return err
 	}

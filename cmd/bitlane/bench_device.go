@@ -46,6 +46,12 @@ func (f *benchFlags) onDevice(ctx context.Context) (err error) {
 	if err := f.checkKernels(dev.Info().Backend); err != nil {
 		return err
 	}
+	if err := f.fitsTheMachine(ctx, &all, 1); err != nil {
+		return err
+	}
+	if err := f.fits(dev, &all, 1); err != nil {
+		return err
+	}
 	w := bench.DeviceWatcher{}
 	if !f.json {
 		w = bench.DevicePrinter(f.e.stdout)

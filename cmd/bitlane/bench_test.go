@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/bitlane/bitlane/backend"
+	"github.com/bitlane/bitlane/backend/hostmem"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/internal/bench"
 	"github.com/bitlane/bitlane/quant"
@@ -51,6 +53,12 @@ func TestBenchUsage(t *testing.T) {
 	for args, want := range map[string]string{
 		"--shapes gpt":                    "llama-8b",
 		"--shapes 4096":                   "KxN",
+		"--shapes 0x4096":                 "--shapes: \"0x4096\": K is 0, want 1 to 1073741824",
+		"--shapes 4096x-1":                "--shapes: \"4096x-1\": N is -1, want 1 to 1073741824",
+		"--shapes 2000000000x1":           "K is 2000000000, want 1 to 1073741824",
+		"--shapes 1x99999999999999999999": "N is 99999999999999999999, want 1 to 1073741824",
+		"--shapes 64x64,1073741824x1073741824 --bits 8,4":         "--shapes: 1073741824x1073741824 with 8 bits and 512 rows needs at least 2.31e+06 TB, and cpu:0 has ",
+		"--shapes 1073741824x1073741824 --device cuda-emulated:0": "--shapes: 1073741824x1073741824 with 4 bits and 4096 rows needs at least ",
 		"--m 0":                           "--m",
 		"--m 65537":                       "--m",
 		"--bits 1":                        "--bits is \"1\", want numbers from 2 to 8, or 16 for plain weights",
@@ -77,6 +85,15 @@ func TestBenchUsage(t *testing.T) {
 		require.Equal(t, exitUsage, code, "%s\n%s%s", args, out, errs)
 		require.Contains(t, errs, want, args)
 	}
+}
+
+// What memory cannot hold is refused by the layer that needs the most of it.
+func TestBenchFits(t *testing.T) {
+	f := &benchFlags{flags: newFlags(&env{}, "bench")}
+	dev := hostmem.New(backend.DeviceInfo{Backend: "host", ID: "0"}, backend.OpenOptions{MemoryLimit: 1 << 20})
+	o := &bench.Options{Rows: []int{1, 8}, Shapes: []bench.Shape{{K: 64, N: 64}, {K: 1024, N: 1000}}, Forms: []bench.Form{{Bits: 4, X: dtype.BF16}}}
+	require.NoError(t, f.fits(dev, o, 1))
+	require.EqualError(t, f.fits(dev, o, 2), "--shapes: 1024x1000 with 4 bits and 8 rows needs at least 1.06 MB, and host:0 has 1.05 MB free")
 }
 
 // bench prints what its package measures, in both forms; figures are checked

@@ -54,6 +54,13 @@ func (f Form) Bytes(s Shape) int64 {
 	return (bits+7)/8 + groups*n*int64(scaleType.Size())
 }
 
+// Needs returns about how many bytes it takes at least to apply a layer to so many rows
+// where the weights are there so many times: the largest sizes are beyond an int64.
+func (f Form) Needs(s Shape, rows, weights int) float64 {
+	bits := float64(f.Bits)
+	return float64(weights)*float64(s.K)*float64(s.N)*bits/8 + float64(rows)*(float64(s.K)+float64(s.N))*float64(f.X.Size())
+}
+
 // Ops returns the operations of one Apply: a product and its sum are two.
 func (s Shape) Ops(rows int) float64 { return 2 * float64(rows) * float64(s.K) * float64(s.N) }
 

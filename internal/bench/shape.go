@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -72,11 +73,18 @@ next:
 		}
 		k, n, ok := strings.Cut(word, "x")
 		s := Shape{}
-		var err1, err2 error
-		s.K, err1 = strconv.Atoi(k)
-		s.N, err2 = strconv.Atoi(n)
-		if !ok || err1 != nil || err2 != nil || s.K < 1 || s.N < 1 || s.K > quant.MaxDim || s.N > quant.MaxDim {
-			return nil, nil, fmt.Errorf("%q is neither a model (%s) nor a size KxN", word, modelNames())
+		for _, of := range []struct {
+			name, text string
+			to         *int
+		}{{"K", k, &s.K}, {"N", n, &s.N}} {
+			v, err := strconv.Atoi(of.text)
+			if !ok || err != nil && !errors.Is(err, strconv.ErrRange) {
+				return nil, nil, fmt.Errorf("%q is neither a model (%s) nor a size KxN", word, modelNames())
+			}
+			if v < 1 || v > quant.MaxDim {
+				return nil, nil, fmt.Errorf("%q: %s is %s, want 1 to %d", word, of.name, of.text, quant.MaxDim)
+			}
+			*of.to = v
 		}
 		add(s)
 	}
