@@ -164,6 +164,19 @@ func (f *benchFlags) options() (o bench.Options, err error) {
 	if o.Callers < 0 || o.Callers == 1 || o.Callers > 1024 {
 		return o, usagef("--callers is %d, want 2 to 1024", f.callers)
 	}
+	if o.LimitsOnly && !o.Sets && o.Callers == 0 {
+		for _, flag := range []struct {
+			name string
+			set  bool
+		}{
+			{"--shapes", f.shapes != nil}, {"--m", f.rows != nil}, {"--kernels", f.kernels != nil}, {"--activations", f.activations != nil}, {"--bits", f.bits != nil},
+			{"--group", f.group != nil}, {"--dtype", f.dtypes != nil}, {"--zeros", f.zeros}, {"--act-order", f.actOrder},
+		} {
+			if flag.set {
+				return o, usagef("%s is of no use with --limits alone, which measures no layers", flag.name)
+			}
+		}
+	}
 	if o.Shapes, o.Models, err = bench.ParseShapes(or(f.shapes, "4096x4096", "llama-8b", "qwen-7b")); err != nil {
 		return o, usagef("--shapes: %v", err)
 	}
@@ -235,6 +248,9 @@ func (f *benchFlags) forms() (forms []bench.Form, err error) {
 		}
 		if err != nil {
 			return nil, usagef("--activations: %v", err)
+		}
+		if r.Kind != quant.Exact && !slices.ContainsFunc(bits, func(b int) bool { return b != bench.PlainBits }) && f.activations != nil {
+			return nil, usagef("--activations %s is of no use with --bits %d: plain weights are always exact", word, bench.PlainBits)
 		}
 		recipes = append(recipes, r)
 	}

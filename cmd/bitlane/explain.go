@@ -16,6 +16,8 @@ type explainReport struct {
 	Scheme  string           `json:"scheme"`
 	Spec    backend.Spec     `json:"spec"`
 	Reports []bitlane.Report `json:"backends"`
+
+	Warnings []string `json:"warnings"`
 }
 
 func runExplain(ctx context.Context, e *env, args []string) error {
@@ -54,7 +56,7 @@ func runExplain(ctx context.Context, e *env, args []string) error {
 		if err != nil {
 			return err
 		}
-		return f.explain(ctx, explainReport{Layer: mod.Name, Scheme: spec.Scheme(), Spec: spec})
+		return f.explain(ctx, explainReport{Layer: mod.Name, Scheme: spec.Scheme(), Spec: spec, Warnings: append(f.dense.warnings(m), f.idle(mod)...)})
 	}
 	for _, fused := range m.Fused() {
 		if fused.Name == pos[1] {
@@ -101,6 +103,9 @@ func (f *runFlags) printExplain(r *explainReport) error {
 	fmt.Fprintf(f.e.stdout, "%s: %d x %d, %s, x %v, y %v, up to %s\n", r.Layer, s.N, s.K, r.Scheme, s.X, s.Y, plural(s.MaxRows, "row"))
 	if s.N != s.FullN || s.KCut() {
 		fmt.Fprintf(f.e.stdout, "part of %d x %d: rows %s, features %s\n", s.FullN, s.FullK, rangesText(s.NRanges), rangesText(s.KRanges))
+	}
+	for _, text := range r.Warnings {
+		f.e.warn("%s", text)
 	}
 	w := f.e.table()
 	for _, rep := range r.Reports {

@@ -360,7 +360,23 @@ func TestFlagsWithoutEffectAreSaid(t *testing.T) {
 		require.Equal(t, exitOK, code, errs)
 		require.Contains(t, out+errs, want)
 	}
-	code, out, errs := program(t, "run", bundled+"dense-bf16", "--bits", "8", "--group", "32", "--tokens", "1")
+	const plain = "--activations: of no effect: plain layers are always exact, and there are no others here"
+	for _, args := range [][]string{
+		{"run", "--layer", "lm_head", "--tokens", "1"}, {"explain", "lm_head", "--device", "cpu"}, {"explain", "lm_head", "--device", "cpu", "--json"},
+	} {
+		args = append([]string{args[0], bundled + "gptq-w4-g128"}, args[1:]...)
+		code, out, errs := program(t, append(args, "--activations", "int8-token")...)
+		require.Equal(t, exitOK, code, errs)
+		require.Equal(t, 1, strings.Count(out+errs, plain))
+		_, out, errs = program(t, append(args, "--activations", "exact")...)
+		require.NotContains(t, out+errs, "of no effect", "as it is")
+	}
+	code, out, errs := program(t, "run", bundled+"gptq-w4-g128", "--tokens", "1", "--activations", "int8-token")
+	require.Equal(t, exitOK, code, errs)
+	require.NotContains(t, out+errs, "of no effect", "of lm_head alone")
+	_, _, errs = program(t, "explain", bundled+"gptq-w4-g128", "lm_head", "--device", "cpu", "--bits", "8", "--group", "32")
+	require.Contains(t, errs, want)
+	code, out, errs = program(t, "run", bundled+"dense-bf16", "--bits", "8", "--group", "32", "--tokens", "1")
 	require.Equal(t, exitOK, code, errs)
 	require.NotContains(t, out+errs, "of no effect")
 }

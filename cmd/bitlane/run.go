@@ -95,6 +95,14 @@ func (f *runFlags) openCache() (*prepacked.Cache, error) {
 	return c, nil
 }
 
+// idle is a warning where --activations changes nothing of the layers that were picked.
+func (f *runFlags) idle(picked ...module.Module) []string {
+	if f.recipe == nil || f.recipe.Kind == quant.Exact || slices.ContainsFunc(picked, func(m module.Module) bool { return m.Quantized }) {
+		return nil
+	}
+	return []string{"--activations: of no effect: plain layers are always exact, and there are no others here"}
+}
+
 // request turns the flags into a request for one layer of the model.
 func (f *runFlags) request(m *checkpoint.Model, mod *module.Module, rows int) backend.Request {
 	r := backend.Request{X: f.xtype, MaxRows: rows}
@@ -238,6 +246,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	warnings = append(warnings, f.idle(modules...)...)
 	x, err := f.readInput(f.tp.features(&modules[0]))
 	if err != nil {
 		return &fileError{"--input", err}
