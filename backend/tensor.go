@@ -48,13 +48,27 @@ func (s Span) Check(dev Device, name string) error {
 	if s.Buffer.Closed() {
 		return quant.Errorf(ErrClosed, name, "buffer", "an open one", "closed")
 	}
+	if s.Buffer.Device() != dev { // before its size, which is of no use here
+		return WrongDevice(dev, name, s.Buffer)
+	}
 	if s.Offset < 0 || s.Bytes < 0 || s.Offset > s.Buffer.Len() || s.Bytes > s.Buffer.Len()-s.Offset {
 		return quant.Errorf(ErrShape, name, "span", fmt.Sprintf("inside the buffer of %d bytes", s.Buffer.Len()), "%d bytes at %d", s.Bytes, s.Offset)
 	}
-	if s.Buffer.Device() != dev {
-		return quant.Errorf(ErrDevice, name, "device", dev.Info().String(), "%v", s.Buffer.Device().Info())
-	}
 	return nil
+}
+
+// WrongDevice returns the error (ErrDevice) of a stream, buffer or event called name that
+// is nil or of another device than dev.
+func WrongDevice(dev Device, name string, has interface{ Device() Device }) error {
+	want := dev.Info().String()
+	if has == nil {
+		return quant.Errorf(ErrDevice, name, "", "one of "+want, "nil")
+	}
+	other := has.Device().Info().String()
+	if other == want { // by its name alone it would seem right
+		other = "the same, opened another time"
+	}
+	return quant.Errorf(ErrDevice, name, "device", want, "%s", other)
 }
 
 // Overlaps reports whether the spans share a byte of memory.
@@ -101,18 +115,21 @@ func (t Tensor) Check(dev Device, name string, want dtype.DType, cols int) error
 	case t.DType != want:
 		return quant.Errorf(ErrDType, name, "type", want.String(), "%v", t.DType)
 	case t.Cols != cols || t.Rows < 0:
-		return quant.Errorf(ErrShape, name, "shape", fmt.Sprintf("[M,%d]", cols), "[%d,%d]", t.Rows, t.Cols)
+		return quant.Errorf(ErrShape, name, "shape", fmt.Sprintf("[M,%d] with M at least 0", cols), "[%d,%d]", t.Rows, t.Cols)
 	case t.Rows == 0:
 		return nil
 	case t.Stride < t.Cols || t.Stride > quant.MaxDim:
-		return quant.Errorf(ErrShape, name, "row stride", fmt.Sprintf("at least %d elements", t.Cols), "%d", t.Stride)
+		return quant.Errorf(ErrShape, name, "row stride", fmt.Sprintf("%d to %d elements", t.Cols, quant.MaxDim), "%d", t.Stride)
+	case t.Buffer == nil:
+		return quant.Errorf(ErrShape, name, "buffer", "one", "nil")
 	}
 	if err := t.Span.Check(dev, name); err != nil {
 		return err
 	}
 	size := t.DType.Size()
 	if t.Rows-1 > t.Bytes/(t.Stride*size) || t.Extent() > t.Bytes {
-		return quant.Errorf(ErrShape, name, "span", fmt.Sprintf("[%d,%d] with row stride %d", t.Rows, t.Cols, t.Stride), "%d bytes", t.Bytes)
+		need := (float64(t.Rows-1)*float64(t.Stride) + float64(t.Cols)) * float64(size) // Extent may be beyond an int
+		return quant.Errorf(ErrShape, name, "span", fmt.Sprintf("at least %.0f for [%d,%d] with row stride %d", need, t.Rows, t.Cols, t.Stride), "%d bytes", t.Bytes)
 	}
 	if t.Addr()%uintptr(size) != 0 {
 		return quant.Errorf(ErrShape, name, "address", fmt.Sprintf("a multiple of %d", size), "%#x", t.Addr())
@@ -121,13 +138,13 @@ func (t Tensor) Check(dev Device, name string, want dtype.DType, cols int) error
 }
 
 // CheckInput reports what every use of a layer refuses of its stream and input:
-// another device's (ErrDevice), a closed stream or buffer (ErrClosed), a type
+// none or another device's (ErrDevice), a closed stream or buffer (ErrClosed), a type
 // that is not the Spec's (ErrDType), a shape, more rows than MaxRows or a bad
 // alignment (ErrShape). CheckApply includes it; a Coder calls it alone. It
 // allocates nothing when all is well.
 func CheckInput(dev Device, spec *Spec, st Stream, x Tensor) error {
 	if st == nil || st.Device() != dev {
-		return quant.Errorf(ErrDevice, "stream", "device", dev.Info().String(), "another")
+		return WrongDevice(dev, "stream", st)
 	}
 	if st.Closed() {
 		return quant.Errorf(ErrClosed, "stream", "", "an open one", "closed")
@@ -173,8 +190,11 @@ func CheckApply(dev Device, spec *Spec, st Stream, dst, x Tensor, ws Span, need 
 		return quant.Errorf(ErrShape, "dst", "memory", "apart from x", "overlapping it")
 	}
 	ws.Bytes = need
-	if out.Overlaps(ws) || ws.Overlaps(x.used()) {
-		return quant.Errorf(ErrShape, "workspace", "memory", "apart from dst and x", "overlapping one")
+	if out.Overlaps(ws) {
+		return quant.Errorf(ErrShape, "workspace", "memory", "apart from dst", "overlapping it")
+	}
+	if ws.Overlaps(x.used()) {
+		return quant.Errorf(ErrShape, "workspace", "memory", "apart from x", "overlapping it")
 	}
 	return nil
 }

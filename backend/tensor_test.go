@@ -72,24 +72,26 @@ func TestTensorCheck(t *testing.T) {
 		name  string
 		x     backend.Tensor
 		class error
+		text  string
 	}{
-		{"fits", dense(3, 10), nil},
-		{"strided to the last byte", strided(2, 10, 20), nil},
-		{"no rows", strided(0, 10, 0), nil},
-		{"one row too many", dense(4, 10), backend.ErrShape},
-		{"stride one too long", strided(2, 10, 21), backend.ErrShape},
-		{"stride below cols", strided(2, 10, 9), backend.ErrShape},
-		{"huge stride", strided(2, 10, 1<<62), backend.ErrShape},
-		{"huge rows", dense(1<<62, 10), backend.ErrShape},
-		{"negative rows", dense(-1, 10), backend.ErrShape},
-		{"other columns", dense(3, 9), backend.ErrShape},
-		{"odd address", odd, backend.ErrShape},
-		{"other type", backend.Dense(backend.Whole(b), dtype.BF16, 3, 10), backend.ErrDType},
-		{"no buffer", backend.Dense(backend.Span{Bytes: 60}, dtype.F16, 3, 10), backend.ErrShape},
-		{"no memory", backend.Dense(backend.Span{}, dtype.F16, 3, 10), backend.ErrShape},
-		{"outside", backend.Dense(backend.Span{Buffer: b, Offset: 2, Bytes: 60}, dtype.F16, 3, 10), backend.ErrShape},
-		{"closed", backend.Dense(backend.Whole(closed), dtype.F16, 3, 10), backend.ErrClosed},
-		{"other device", backend.Dense(backend.Whole(elsewhere), dtype.F16, 3, 10), backend.ErrDevice},
+		{"fits", dense(3, 10), nil, ""},
+		{"strided to the last byte", strided(2, 10, 20), nil, ""},
+		{"no rows", strided(0, 10, 0), nil, ""},
+		{"one row too many", dense(4, 10), backend.ErrShape, "x: span is 60 bytes, want at least 80 for [4,10] with row stride 10"},
+		{"stride one too long", strided(2, 10, 21), backend.ErrShape, "x: span is 60 bytes, want at least 62 for [2,10] with row stride 21"},
+		{"stride below cols", strided(2, 10, 9), backend.ErrShape, "x: row stride is 9, want 10 to 1073741824 elements"},
+		{"huge stride", strided(2, 10, 1<<62), backend.ErrShape, "x: row stride is 4611686018427387904, want 10 to 1073741824 elements"},
+		{"huge rows", dense(1<<62, 10), backend.ErrShape, "x: span is 60 bytes, want at least 92233720368547758080 for [4611686018427387904,10] with row stride 10"},
+		{"negative rows", dense(-1, 10), backend.ErrShape, "x: shape is [-1,10], want [M,10] with M at least 0"},
+		{"other columns", dense(3, 9), backend.ErrShape, "x: shape is [3,9], want [M,10] with M at least 0"},
+		{"odd address", odd, backend.ErrShape, "1, want a multiple of 2"},
+		{"other type", backend.Dense(backend.Whole(b), dtype.BF16, 3, 10), backend.ErrDType, "x: type is bfloat16, want float16"},
+		{"no buffer", backend.Dense(backend.Span{Bytes: 60}, dtype.F16, 3, 10), backend.ErrShape, "x: buffer is nil, want one"},
+		{"no memory", backend.Dense(backend.Span{}, dtype.F16, 3, 10), backend.ErrShape, "x: buffer is nil, want one"},
+		{"outside", backend.Dense(backend.Span{Buffer: b, Offset: 2, Bytes: 60}, dtype.F16, 3, 10), backend.ErrShape, "x: span is 60 bytes at 2, want inside the buffer of 60 bytes"},
+		{"closed", backend.Dense(backend.Whole(closed), dtype.F16, 3, 10), backend.ErrClosed, "x: buffer is closed, want an open one"},
+		{"other device", backend.Dense(backend.Whole(elsewhere), dtype.F16, 3, 10), backend.ErrDevice, "x: device is the same, opened another time, want host:0 ()"},
+		{"other device's, and outside", backend.Dense(backend.Span{Buffer: elsewhere, Offset: 2, Bytes: 60}, dtype.F16, 3, 10), backend.ErrDevice, "x: device is the same, opened another time, want host:0 ()"},
 	} {
 		err := c.x.Check(d, "x", dtype.F16, 10)
 		if c.class == nil {
@@ -97,7 +99,7 @@ func TestTensorCheck(t *testing.T) {
 			continue
 		}
 		require.ErrorIs(t, err, c.class, c.name)
-		require.ErrorContains(t, err, "x", c.name)
+		require.ErrorContains(t, err, c.text, c.name)
 	}
 	require.Equal(t, 60, dense(3, 10).Extent())
 	require.Equal(t, 60, strided(2, 10, 20).Extent())
@@ -112,10 +114,11 @@ func TestCheckApply(t *testing.T) {
 	gone, err := d.NewStream()
 	require.NoError(t, err)
 	require.NoError(t, gone.Close())
-	other, err := host(t).NewStream()
+	another := hostmem.New(backend.DeviceInfo{Backend: "host", ID: "1", Name: "another"}, backend.OpenOptions{})
+	other, err := another.NewStream()
 	require.NoError(t, err)
 	const need = 100
-	mem := alloc(t, d, 4096)
+	mem, alien := alloc(t, d, 4096), alloc(t, another, 4096)
 	at := func(off, n int) backend.Span { return backend.Span{Buffer: mem, Offset: off, Bytes: n} }
 
 	type call struct {
@@ -130,26 +133,30 @@ func TestCheckApply(t *testing.T) {
 		name  string
 		alter func(*call)
 		class error
+		text  string
 	}{
-		{"right", func(*call) {}, nil},
-		{"no rows", func(c *call) { c.x.Rows, c.dst.Rows, c.ws = 0, 0, backend.Span{} }, nil},
-		{"more workspace than needed", func(c *call) { c.ws = at(256, 3000) }, nil},
-		{"no stream", func(c *call) { c.st = nil }, backend.ErrDevice},
-		{"another device's stream", func(c *call) { c.st = other }, backend.ErrDevice},
-		{"closed stream", func(c *call) { c.st = gone }, backend.ErrClosed},
-		{"x type", func(c *call) { c.x.DType = dtype.F16 }, backend.ErrDType},
-		{"y type", func(c *call) { c.dst.DType = dtype.F16 }, backend.ErrDType},
-		{"rows differ", func(c *call) { c.dst.Rows = 2 }, backend.ErrShape},
+		{"right", func(*call) {}, nil, ""},
+		{"no rows", func(c *call) { c.x.Rows, c.dst.Rows, c.ws = 0, 0, backend.Span{} }, nil, ""},
+		{"more workspace than needed", func(c *call) { c.ws = at(256, 3000) }, nil, ""},
+		{"no stream", func(c *call) { c.st = nil }, backend.ErrDevice, "stream: nil, want one of host:0 () (wrong device)"},
+		{"another device's stream", func(c *call) { c.st = other }, backend.ErrDevice, "stream: device is host:1 (another), want host:0 ()"},
+		{"buffer of another device", func(c *call) { c.dst.Buffer = alien }, backend.ErrDevice, "dst: device is host:1 (another), want host:0 ()"},
+		{"closed stream", func(c *call) { c.st = gone }, backend.ErrClosed, "stream: closed, want an open one"},
+		{"x type", func(c *call) { c.x.DType = dtype.F16 }, backend.ErrDType, "x: type is float16, want bfloat16"},
+		{"y type", func(c *call) { c.dst.DType = dtype.F16 }, backend.ErrDType, "dst: type is float16, want float32"},
+		{"x stride", func(c *call) { c.x.Stride = 13 }, backend.ErrShape, "x: span is 64 bytes, want at least 68 for [3,8] with row stride 13"},
+		{"y stride", func(c *call) { c.dst.Stride = 3 }, backend.ErrShape, "dst: row stride is 3, want 4 to 1073741824 elements"},
+		{"rows differ", func(c *call) { c.dst.Rows = 2 }, backend.ErrShape, "dst: rows is 2, want those of x, 3"},
 		{"too many rows", func(c *call) {
 			c.x, c.dst = backend.Dense(at(64, 64), dtype.BF16, 4, 8), backend.Dense(at(0, 64), dtype.F32, 4, 4)
-		}, backend.ErrShape},
-		{"small workspace", func(c *call) { c.ws.Bytes = need - 1 }, backend.ErrShape},
-		{"no workspace", func(c *call) { c.ws = backend.Span{} }, backend.ErrShape},
-		{"workspace outside", func(c *call) { c.ws = at(4096-256, 300) }, backend.ErrShape},
-		{"workspace not aligned", func(c *call) { c.ws = at(256+64, need) }, backend.ErrShape},
-		{"dst over x", func(c *call) { c.dst.Offset = 32 }, backend.ErrShape},
-		{"dst over workspace", func(c *call) { c.dst.Offset = 256 + need - 4 }, backend.ErrShape},
-		{"x over workspace", func(c *call) { c.x.Offset = 256 }, backend.ErrShape},
+		}, backend.ErrShape, "x: rows is 4, want at most MaxRows = 3"},
+		{"small workspace", func(c *call) { c.ws.Bytes = need - 1 }, backend.ErrShape, "workspace: size is 99 bytes, want at least 100 bytes"},
+		{"no workspace", func(c *call) { c.ws = backend.Span{} }, backend.ErrShape, "workspace: size is 0 bytes, want at least 100 bytes"},
+		{"workspace outside", func(c *call) { c.ws = at(4096-256, 300) }, backend.ErrShape, "workspace: span is 300 bytes at 3840, want inside the buffer of 4096 bytes"},
+		{"workspace not aligned", func(c *call) { c.ws = at(256+64, need) }, backend.ErrShape, "40, want a multiple of 256"},
+		{"dst over x", func(c *call) { c.dst.Offset = 32 }, backend.ErrShape, "dst: memory is overlapping it, want apart from x"},
+		{"dst over workspace", func(c *call) { c.dst.Offset = 256 + need - 4 }, backend.ErrShape, "workspace: memory is overlapping it, want apart from dst"},
+		{"x over workspace", func(c *call) { c.x.Offset = 256 }, backend.ErrShape, "workspace: memory is overlapping it, want apart from x"},
 	} {
 		a := good()
 		c.alter(&a)
@@ -158,6 +165,7 @@ func TestCheckApply(t *testing.T) {
 			require.NoError(t, err, c.name)
 		} else {
 			require.ErrorIs(t, err, c.class, c.name)
+			require.ErrorContains(t, err, c.text, c.name)
 		}
 	}
 	a := good()

@@ -121,20 +121,29 @@ func TestCopies(t *testing.T) {
 	require.NoError(t, st.Download(got, backend.Span{Buffer: b, Offset: 2, Bytes: 4}))
 	require.Equal(t, []byte("bcd\x00"), got)
 
-	for name, err := range map[string]error{
-		"upload":           st.Upload(backend.Whole(a), got),
-		"download":         st.Download(got, backend.Whole(a)),
-		"copy":             st.Copy(backend.Whole(a), backend.Span{Buffer: b, Bytes: 7}),
-		"outside":          st.Copy(backend.Span{Buffer: a, Offset: 1, Bytes: 8}, backend.Span{Buffer: b, Offset: 1, Bytes: 8}),
-		"outside, to":      st.Copy(backend.Span{Buffer: a, Offset: 1, Bytes: 8}, backend.Whole(b)),
-		"negative":         st.Upload(backend.Span{Buffer: a, Offset: -1, Bytes: 4}, got),
-		"no buffer":        st.Upload(backend.Span{Bytes: 4}, got),
-		"overflowing span": st.Upload(backend.Span{Buffer: a, Offset: 1<<63 - 1, Bytes: 4}, got),
+	for _, c := range []struct {
+		err, class error
+		text       string
+	}{
+		{st.Upload(backend.Whole(a), got), backend.ErrShape, "upload destination: size is 8 bytes, want 4 bytes"},
+		{st.Upload(backend.Span{}, got), backend.ErrShape, "upload destination: size is 0 bytes, want 4 bytes"},
+		{st.Download(got, backend.Whole(a)), backend.ErrShape, "download source: size is 8 bytes, want 4 bytes"},
+		{st.Copy(backend.Whole(a), backend.Span{Buffer: b, Bytes: 7}), backend.ErrShape, "copy destination: size is 8 bytes, want 7 bytes"},
+		{st.Copy(backend.Span{Buffer: a, Offset: 1, Bytes: 8}, backend.Span{Buffer: b, Offset: 1, Bytes: 8}), backend.ErrShape, "copy source: span is 8 bytes at 1, want inside the buffer of 8 bytes"},
+		{st.Copy(backend.Span{Buffer: a, Offset: 1, Bytes: 8}, backend.Whole(b)), backend.ErrShape, "copy destination: span is 8 bytes at 1, want inside the buffer of 8 bytes"},
+		{st.Upload(backend.Span{Buffer: a, Offset: -1, Bytes: 4}, got), backend.ErrShape, "upload destination: span is 4 bytes at -1, want inside the buffer of 8 bytes"},
+		{st.Download(got, backend.Span{Buffer: a, Offset: 5, Bytes: 4}), backend.ErrShape, "download source: span is 4 bytes at 5, want inside the buffer of 8 bytes"},
+		{st.Upload(backend.Span{Bytes: 4}, got), backend.ErrShape, "upload destination: buffer is nil, want one"},
+		{st.Upload(backend.Span{Buffer: a, Offset: 1<<63 - 1, Bytes: 4}, got), backend.ErrShape, "upload destination: span is 4 bytes at 9223372036854775807, want inside"},
+		{st.Upload(backend.Whole(foreign), []byte("abcdefgh")), backend.ErrDevice, "upload destination: device is the same, opened another time, want "},
+		{st.Download(got, backend.Span{Buffer: foreign, Offset: 8, Bytes: 4}), backend.ErrDevice, "download source: device is the same, opened another time, want "},
+		{st.Copy(backend.Whole(a), backend.Whole(foreign)), backend.ErrDevice, "copy source: device is "},
+		{st.Copy(backend.Whole(foreign), backend.Whole(a)), backend.ErrDevice, "copy destination: device is "},
+		{st.Wait(nil), backend.ErrDevice, "event: nil, want one of "},
 	} {
-		require.ErrorIs(t, err, backend.ErrShape, name)
+		require.ErrorIs(t, c.err, c.class, c.text)
+		require.ErrorContains(t, c.err, c.text)
 	}
-	require.ErrorIs(t, st.Upload(backend.Whole(foreign), []byte("abcdefgh")), backend.ErrDevice)
-	require.ErrorIs(t, st.Copy(backend.Whole(a), backend.Whole(foreign)), backend.ErrDevice)
 	require.NoError(t, st.Upload(backend.Span{}, nil))
 
 	require.NoError(t, b.Close())

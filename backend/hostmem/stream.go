@@ -86,7 +86,7 @@ func (s *stream) Wait(e backend.Event) error {
 		return err
 	}
 	if e == nil || e.Device() != s.dev.outer {
-		return quant.Errorf(backend.ErrDevice, "event", "device", s.dev.info.String(), "another")
+		return backend.WrongDevice(s.dev.outer, "event", e)
 	}
 	if own, ok := e.(*event); ok && own.closed.Load() {
 		return quant.Errorf(backend.ErrClosed, "event", "", "an open one", "closed")
