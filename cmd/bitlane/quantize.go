@@ -164,6 +164,9 @@ func parseBytes(s string) (int64, error) {
 	return int64(v), nil
 }
 
+// zeroRisk is what Options.RisksZero may come to, which only the numbers tell.
+const zeroRisk = "--method rtn gives a group of few negative weights or none a zero point of 0, which gptq cannot store and gptq_v2 can"
+
 func runQuantize(ctx context.Context, e *env, args []string) error {
 	f := &quantizeFlags{flags: newFlags(e, "quantize")}
 	f.register()
@@ -182,7 +185,7 @@ func runQuantize(ctx context.Context, e *env, args []string) error {
 	p := &quantizePrinter{f: f}
 	if !f.json {
 		if o.RisksZero() {
-			e.warn("--method rtn gives a group of few negative weights or none a zero point of 0, which gptq cannot store and gptq_v2 can")
+			e.warn("%s", zeroRisk)
 		}
 		o.Progress = p.step
 	}
@@ -203,6 +206,9 @@ func runQuantize(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	if f.json {
+		if o.RisksZero() {
+			r.Warnings = append([]string{zeroRisk}, r.Warnings...)
+		}
 		return e.printJSON(r)
 	}
 	p.finish(r)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,8 +123,19 @@ func TestQuantizeZeroPointOfVersion1(t *testing.T) {
 		}
 		model = append(model, safetensors.Data{Name: name, Type: "F32", Shape: []int64{64, 64}, Bytes: b})
 	}
+	const risk = "--method rtn gives a group of few negative weights or none a zero point of 0, which gptq cannot store and gptq_v2 can"
+	const warning = "warning: " + risk + "\n"
+	require.NoError(t, safetensors.WriteFile(filepath.Join(in, "model.safetensors"), nil, model[0]))
+	for format, told := range map[string]bool{"gptq": true, "gptq_v2": false} {
+		code, out, errs := program(t, "quantize", in, filepath.Join(parent, "out"), "--group", "32", "--asym", "--method", "rtn", "--json", "--format", format)
+		require.Equal(t, exitOK, code, errs)
+		require.Empty(t, errs)
+		var r quantize.Report
+		require.NoError(t, json.Unmarshal([]byte(out), &r))
+		require.Equal(t, told, slices.Contains(r.Warnings, risk))
+		require.NoError(t, os.RemoveAll(filepath.Join(parent, "out")))
+	}
 	require.NoError(t, safetensors.WriteFile(filepath.Join(in, "model.safetensors"), nil, model...))
-	const warning = "warning: --method rtn gives a group of few negative weights or none a zero point of 0, which gptq cannot store and gptq_v2 can\n"
 	for _, set := range [][]string{{"--asym", "--method", "rtn"}, {"--set", "b=asym,method:rtn"}} {
 		args := append([]string{"quantize", in, filepath.Join(parent, "out"), "--group", "32"}, set...)
 		code, _, errs := program(t, args...)
