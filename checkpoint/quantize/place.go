@@ -167,6 +167,7 @@ func (p *place) make(write func(dir string) error) (err error) {
 	if err := p.disk.Mkdir(p.temp); err != nil {
 		return err
 	}
+	defer hold(p.temp).Close() // when all is done, also what cleans up
 	defer func() {
 		if err == nil {
 			return
@@ -177,6 +178,9 @@ func (p *place) make(write func(dir string) error) (err error) {
 	}()
 	if err := write(p.temp); err != nil {
 		return fmt.Errorf("%s is not written: %w", p.out, err)
+	}
+	if err := p.disk.RemoveAll(filepath.Join(p.temp, lockName)); err != nil {
+		return err
 	}
 	p.disk.SyncDir(p.temp)
 	if err := p.rename(); err != nil {
