@@ -126,6 +126,12 @@ func TestBenchPrints(t *testing.T) {
 		require.Contains(t, out, want)
 	}
 	require.Less(t, strings.Index(out, "read-small-pages"), strings.Index(out, "K x N"), "limits come first")
+	require.Equal(t, code == exitFailed, strings.Contains(out, "\nnot all that was asked for is there: "))
+
+	code, out, errs = program(t, "bench", "--shapes", "64x32", "--m", "1", "--threads", "1", "--time", "1ms", "--kernels", "cpu_wxg_a16_go", "--bits", "16")
+	require.Equal(t, exitFailed, code)
+	require.Empty(t, errs)
+	require.True(t, strings.HasSuffix(out, "\nnot all that was asked for is there: 1 of 1 rows not measured\n"), out)
 }
 
 func TestBenchInterrupted(t *testing.T) {
@@ -164,6 +170,7 @@ func TestBenchOfADevice(t *testing.T) {
 	code, out, _ = program(t, "bench", "--device", "cuda-emulated:0", "--shapes", "64x40", "--dtype", "float32", "--m", "1", "--time", "1ms")
 	require.Equal(t, exitFailed, code)
 	require.Contains(t, out, "x type is float32")
+	require.True(t, strings.HasSuffix(out, "\nnot all that was asked for is there: 1 of 1 rows not measured\n"), out)
 	for _, wrong := range [][]string{{"--device", "cuda-emulated:0", "--threads", "1"}, {"--device", "cuda-emulated:0", "--limits"}} {
 		code, _, errs = program(t, append([]string{"bench"}, wrong...)...)
 		require.Equal(t, exitUsage, code)

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"time"
 
@@ -186,6 +187,8 @@ func newShare(name string, o *workOutcome, pairs []float64, layer, limit float64
 	s := &Share{Limit: name, Pairs: len(pairs)}
 	s.Speed = limit / median(o.seconds) / 1e9
 	s.Of = median(pairs) * layer / limit
-	s.State, s.Why = judge(o)
+	if s.State, s.Why = judge(o); s.State == StateOK && s.Pairs < leastRounds {
+		s.State, s.Why = StateUnstable, fmt.Sprintf("pairs of samples that count: %d", s.Pairs)
+	}
 	return s
 }

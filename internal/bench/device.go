@@ -35,13 +35,13 @@ type DeviceReport struct {
 }
 
 // OK reports whether everything that was asked for was measured.
-func (r *DeviceReport) OK() bool {
+func (r *DeviceReport) OK() bool { return r.Complete && r.tally().ok() }
+
+func (r *DeviceReport) tally() (t tally) {
 	for i := range r.Cells {
-		if r.Cells[i].State != StateOK {
-			return false
-		}
+		t.add(r.Cells[i].State)
 	}
-	return r.Complete
+	return t
 }
 
 // A DeviceCell is one layer at one number of rows, by the device's own clock.

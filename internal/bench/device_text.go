@@ -56,11 +56,16 @@ func DevicePrinter(w io.Writer) DeviceWatcher {
 	}
 }
 
-// End writes the copies' speed.
+// End writes what is left to say of a report.
 func (r *DeviceReport) End(w io.Writer) {
-	if r.CopyGBps == 0 {
-		return
+	if r.CopyGBps > 0 {
+		r.endOfCopies(w)
 	}
+	r.tally().close(w)
+}
+
+// endOfCopies writes the copies' speed, and what "of dense" is.
+func (r *DeviceReport) endOfCopies(w io.Writer) {
 	fmt.Fprintf(w, "\ncopies moved %s GB/s, read and written\n", number(r.CopyGBps))
 	by, why := "", ""
 	for i := range r.Cells {

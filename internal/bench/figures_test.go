@@ -90,6 +90,15 @@ func TestCellFigures(t *testing.T) {
 	require.Nil(t, c.Peak)
 	require.Equal(t, "read", c.Bound)
 
+	// Shares of fewer pairs than samples must be are no figures to rely on.
+	few := outcome{clock: 3e9, pairs: [][]float64{repeat(1, 20), repeat(4000/40e9, 2), repeat(4000/8e9, 3)}, works: o.works}
+	c = newCell(shape, form, 1, 2)
+	c.fill(&few, works, 128)
+	require.Equal(t, StateOK, c.State)
+	require.Equal(t, StateUnstable, c.Read.State)
+	require.Equal(t, "pairs of samples that count: 2", c.Read.Why)
+	require.Equal(t, StateOK, c.Peak.State)
+
 	// A unit that was not ports × clock gives a share that says so.
 	o.works[2].offPeak = 30
 	c.fill(&o, works, 128)

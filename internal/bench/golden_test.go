@@ -132,6 +132,14 @@ func TestGoldenText(t *testing.T) {
 	}
 	p.End(r)
 	golden(t, "report.txt", b.Bytes())
+
+	// The last line says why a report is not OK; of one that is there is none.
+	b.Reset()
+	r.Cells, r.Together, r.Crowds, r.Warnings = r.Cells[:1], nil, nil, nil
+	(&Printer{W: &b}).End(r)
+	require.Empty(t, b.String())
+	(&DeviceReport{Cells: []DeviceCell{{State: StateOK}, {State: StateFailed}}}).End(&b)
+	require.Equal(t, "\nnot all that was asked for is there: 1 of 2 rows not measured\n", b.String())
 }
 
 func TestGoldenSVG(t *testing.T) {

@@ -1,6 +1,10 @@
 package bench
 
 import (
+	"fmt"
+	"io"
+	"strings"
+
 	"github.com/bitlane/bitlane/backend"
 )
 
@@ -30,24 +34,47 @@ type CoreInfo struct {
 }
 
 // OK reports whether everything that was asked for was measured.
-func (r *Report) OK() bool {
-	if !r.Complete {
-		return false
-	}
+func (r *Report) OK() bool { return r.Complete && r.tally().ok() }
+
+// tally counts the rows of all tables but that of limits.
+func (r *Report) tally() (t tally) {
 	for i := range r.Cells {
-		if s := r.Cells[i].State; s != StateOK {
-			return false
-		}
+		t.add(r.Cells[i].State)
 	}
 	for i := range r.Together {
-		if r.Together[i].State != StateOK {
-			return false
-		}
+		t.add(r.Together[i].State)
 	}
 	for i := range r.Crowds {
-		if r.Crowds[i].State != StateOK {
-			return false
-		}
+		t.add(r.Crowds[i].State)
 	}
-	return true
+	return t
+}
+
+// A tally counts rows of a table by their states.
+type tally struct{ all, disturbed, failed int }
+
+func (t *tally) add(state string) {
+	t.all++
+	switch state {
+	case StateDisturbed:
+		t.disturbed++
+	case StateFailed:
+		t.failed++
+	}
+}
+
+func (t tally) ok() bool { return t.disturbed+t.failed == 0 }
+
+// close writes what is missing as the last line, where something is.
+func (t tally) close(w io.Writer) {
+	var parts []string
+	if t.disturbed > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d rows disturbed (fewer than %d samples or pairs of them counted)", t.disturbed, t.all, leastRounds))
+	}
+	if t.failed > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d rows not measured", t.failed, t.all))
+	}
+	if parts != nil {
+		fmt.Fprintf(w, "\nnot all that was asked for is there: %s\n", strings.Join(parts, ", "))
+	}
 }

@@ -158,6 +158,7 @@ func (p *Printer) End(r *Report) {
 	for _, w := range r.Warnings {
 		fmt.Fprintln(p.W, "note: "+w)
 	}
+	r.tally().close(p.W)
 }
 
 // counted writes "48/50", and the state that is not ok.
