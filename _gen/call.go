@@ -28,9 +28,11 @@ const (
 	callShare    = 152
 	callTiles    = 160
 
-	callTileBytes = 168
-	callFirst     = 176
-	callSegments  = 184
+	callTileBytes  = 168
+	callFirst      = 176
+	callSegments   = 184
+	callPlaces     = 192
+	callPlaceCount = 200
 )
 
 // Offsets of the fields of asm.Block, and its size.

@@ -65,6 +65,7 @@ such segments say where their scales are.
 	Call.Spare = sums [4 turns][16 rows][16 columns] of int32
 	             corrections of segments that ended no sum, the same
 	             configuration of tiles, 64 bytes
+	             weights [4 tiles][16 lines], of DotW4AMX
 	             entries [tiles][segments]: scales [16] of float32,
 	                                        zeros [16] of uint8 as int32, or of pairs
 
@@ -75,6 +76,7 @@ const amxPairs = `
 	Call.Spare = sums [4 turns][16 rows][16 columns] of float32
 	             unused, the same
 	             configuration of tiles, 64 bytes
+	             unused, [4 tiles]
 	             entries [tiles][segments]: scales [16] of float32, 64 bytes unused
 
 ` + amxRegisters + `R11 what is fetched next and R13 the way to another of that; Z0 scales
@@ -87,16 +89,18 @@ none is left; R12 entry and R15 sums left in the unit of what is scaled; R8, R9 
 are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights;
 `
 
-// mostTileRows is the most rows of a call, amxTile the bytes of a tile, and amxSlots
-// how many tiles of sums there are: of those that are scaled, stored and made.
-const mostTileRows, amxTile, amxSlots = 240, 1024, 4
+// mostTileRows is the most rows of a call, amxTile the bytes of a tile, amxSlots
+// how many tiles of sums there are: of those that are scaled, stored and made, and
+// amxRingTiles how many of weights that are unpacked on the way.
+const mostTileRows, amxTile, amxSlots, amxRingTiles = 240, 1024, 4, 4
 
 // Offsets in Call.Spare, in which a configuration has the bytes of a row and the
 // rows of each tile.
 const (
 	amxFixes   = amxSlots * amxTile
 	amxConfig  = 2 * amxSlots * amxTile
-	amxEntries = amxConfig + 64
+	amxRing    = amxConfig + 64
+	amxEntries = amxRing + amxRingTiles*amxTile
 
 	configBytes = amxConfig + 16
 	configRows  = amxConfig + 48
@@ -131,6 +135,12 @@ const (
 	amxSoon                            // what is fetched next; of pairs it is in R11
 	amxSoonStep                        // to another of that; in R13
 	amxShare                           // lines of both fetched with a sum, or of pairs with each tile
+	amxRingAt                          // which of the tiles unpacked on the way is multiplied, in bytes
+	amxPlace                           // of what is unpacked next, in Call.Places
+	amxPlaceEnd                        // behind those of a unit
+	amxBase                            // of its unit
+	amxBaseTiles                       // left of its rows, its own too
+	amxAhead                           // from there to what is fetched meanwhile
 	amxKept                            // MXCSR before the kernel and, in the upper half, while it runs
 	amxQueue                           // slots: what is to be scaled, where segments end no sum
 )
@@ -157,6 +167,12 @@ func init() {
 		f.function("DotW8AMX", "c *Call", amxDoc("DotW8AMX", "8-bit codes"))
 		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 1}).write()
 	})
+	register(asmDir, "dot_w4_amx", "\n4-bit weights "+amxHead[1:]+amxOnTheWay+amxCodes+`
+Z2 what a code stands for. While a tile is unpacked, AX is where it is packed, R9 the way
+from there to what is fetched, and BX where it goes.`, func(f *file) {
+		f.function("DotW4AMX", "c *Call", amxDoc("DotW4AMX", "4-bit codes"))
+		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 1, less: true, nibbles: true}).write()
+	})
 	register(asmDir, "dot_p4_amx", "\n4-bit weights, unpacked by UnpackW4AMX, "+amxHead[1:]+amxCodes, func(f *file) {
 		f.function("DotP4AMX", "c *Call", amxDoc("DotP4AMX", "unpacked 4-bit codes"))
 		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 2, less: true}).write()
@@ -175,9 +191,10 @@ func init() {
 // of the kernels for VNNI.
 type amx struct {
 	*intVNNI
-	lines int  // of 8-bit codes, for each of the panel
-	less  bool // codes are signed and less their zero point, but for pairs: Side is not read
-	pairs bool // no codes but pairs of bfloat16
+	lines   int  // of 8-bit codes, for each of the panel
+	less    bool // codes are signed and less their zero point, but for pairs: Side is not read
+	nibbles bool // codes of 4 bits as they are packed; with less, those of ZeroConstant alone are less it
+	pairs   bool // no codes but pairs of bfloat16
 
 	packed bool // with pairs, plain weights whose lines are those of a block's segments in turn
 }
@@ -212,7 +229,7 @@ func (k *amx) zeros() uint64 {
 	switch {
 	case k.pairs:
 		return 0
-	case k.less:
+	case k.less && !k.nibbles:
 		return formPairs
 	}
 	return formZeroMask
@@ -313,22 +330,31 @@ func (k *amx) products(turn int) {
 	left := reg.R8
 	k.segment(vnniBlock, left)
 	tile := reg.RCX
-	if k.packed {
+	switch {
+	case k.packed:
 		tile = reg.R9
 		k.MOVQ(reg.RDI, tile)
 		k.SHLQ(operand.Imm(4), tile)
+	case k.nibbles: // whose tiles have places of their own
+		k.SHLQ(operand.Imm(1), left)
 	}
 	k.Label(of(turn, "tile"))
 	for i := range 2 {
 		x, w := 4+i, 6+i
+		weights := indexed(vnniW, reg.RDI, 1, 0)
+		if k.nibbles {
+			weights = k.unpackAhead(of(turn, fmt.Sprintf("unpack%d", i)))
+		}
 		k.loadTile(indexed(reg.RDX, reg.RSI, 1, 0), x)
-		k.loadTile(indexed(vnniW, reg.RDI, 1, 0), w)
+		k.loadTile(weights, w)
 		k.multiplyTiles(k.product(), w, x, turn)
 		if k.pairs {
 			k.fetchLines(of(turn, fmt.Sprintf("lines%d", i)), reg.R11, reg.R13, reg.RBX)
 		}
 		k.ADDQ(reg.RCX, reg.RDX)
-		k.ADDQ(tile, vnniW)
+		if !k.nibbles {
+			k.ADDQ(tile, vnniW)
+		}
 		k.SUBQ(reg.RCX, left)
 		if i == 0 {
 			k.JEQ(operand.LabelRef(of(turn, "multiplied")))
@@ -341,7 +367,7 @@ func (k *amx) products(turn int) {
 		k.JNE(operand.LabelRef(of(turn, "check")))
 	}
 	k.Label(of(turn, "ends"))
-	if !k.pairs {
+	if !k.pairs && !k.nibbles {
 		k.fetchSoon(turn)
 	}
 	k.DECL(reg.R10L)

@@ -49,6 +49,10 @@ func (k *amx) begin() {
 	}
 	k.loadTileConfig(at(reg.RBP, amxConfig))
 	k.SHLL(operand.Imm(6), reg.ECX)
+	if k.nibbles {
+		k.meanings(c)
+		k.firstPlace(c)
+	}
 }
 
 // unscaled is form for pairs: headers have scales of float32 or, with packed lines, nothing.

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"slices"
 	"unsafe"
@@ -45,6 +46,7 @@ func modelOfTiles() *unit {
 	u.exact.kind, u.tiles = tilePanel, true
 	u.functions.codes4.tiles = func(c *asm.Call) { modelTiles(c, 4) }
 	u.functions.codes8.tiles = func(c *asm.Call) { modelTiles(c, 8) }
+	u.functions.codes4.tilesOnTheWay = modelOnTheWay
 	u.functions.exact.direct = [weightKinds][]step{}
 	for _, w := range []weightKind{weight4, weight8, weightBF16} {
 		u.functions.exact.direct[w] = []step{{1, func(c *asm.Call) {
@@ -166,6 +168,33 @@ func modelTiles(c *asm.Call, bits int) {
 		apart.Y = (*float32)(unsafe.Add(unsafe.Pointer(c.Y), t*tileColumns*4))
 		modelIntegers(&apart, bytePanel, bits, int(c.Rows))
 	}
+}
+
+// modelOnTheWay multiplies tiles of weights from where the call says that they are.
+func modelOnTheWay(c *asm.Call) {
+	const linesOfTile = asm.TileBytes / 8
+	of, places, size := *c, unsafe.Slice(c.Places, c.PlaceCount), 0
+	var lines []int // where each tile's lines belong
+	for _, b := range unsafe.Slice(c.Blocks, c.Count) {
+		size += inBlock * tileColumns * (c.Form.ScaleBytes() + c.Form.ZeroBytesOf())
+		for range int(b.Segments) * int(b.Lines) / linesOfTile {
+			lines = append(lines, size)
+			size += linesOfTile * lineBytes
+		}
+	}
+	if len(places) != len(lines) {
+		panic(fmt.Sprintf("%d places for %d tiles", len(places), len(lines)))
+	}
+	w := make([]byte, int(c.Tiles)*size)
+	for t := range int(c.Tiles) {
+		from, to := unsafe.Slice((*byte)(unsafe.Add(c.W, t*int(c.WStep))), size), w[t*size:]
+		copy(to, from)
+		for i, place := range places {
+			copy(to[lines[i]:][:linesOfTile*lineBytes], from[place:])
+		}
+	}
+	of.W, of.WStep = unsafe.Pointer(&w[0]), uintptr(size)
+	modelTiles(&of, 4)
 }
 
 // reader walks the blocks of a call.

@@ -53,6 +53,8 @@ type product struct {
 
 	spread *asm.Spread // of the source's codes, for f.pack
 
+	places [][]uint32 // by run: where tiles of its packed weights begin, in bytes, where they are unpacked on the way
+
 	second int     // bytes to the second tile that is unpacked
 	spare  int     // bytes of Call.Spare
 	ahead  uintptr // how far ahead weights are fetched, in bytes
@@ -69,6 +71,9 @@ func newProduct(p *panel, u *unit, mem []byte, at *layout, s *backend.Spec) *pro
 	w.spread = w.f.pack.spreadOf(s.Bits)
 	if p.tileFeatures > 0 {
 		w.spare = p.tileSpare()
+		if p.packedTiles() {
+			w.places = p.placesOf(w.runs)
+		}
 	}
 	w.tune(tuningOf(peak.ThisCore()))
 	if s.Bias {
@@ -172,6 +177,9 @@ func (w *product) grid(rows, threads int) (g grid) {
 	if from := w.from(); from <= most && rows >= from {
 		g.tiles, least = unpacked, max(least, from)
 		pairs = w.together() > 1
+		if w.onTheWay(rows - w.tail(rows)) {
+			g.tiles = tilesOnTheWay
+		}
 	}
 	up := func(a, b int) int { return (a + b - 1) / b }
 	tiles := w.panel.tiles()
@@ -223,13 +231,27 @@ func (w *product) multiply(c *call, p *part, worker, portion int) {
 		product: w, c: c, p: p, call: &c.run[worker].Call, out: &c.run[worker].Output, worker: worker, scratch: c.scratchOf(worker),
 		row: portion / g.tileGroups * g.rows, tile: portion % g.tileGroups * g.tiles,
 	}
-	t.rows = min(g.rows, c.rows-t.row)
 	t.tiles = min(g.tiles, w.panel.tiles()-t.tile)
-	*t.call = asm.Call{XStep: uintptr(c.l.stride), SStep: uintptr(c.l.stride), Form: w.form, Zero: uint64(w.zero), Ahead: w.ahead}
-	if t.rows < w.from() {
-		t.straight()
-	} else {
-		t.runByRun()
+	t.rows = min(g.rows, c.rows-t.row)
+	tail := w.tail(t.rows)
+	t.rows -= tail
+	t.compute()
+	if tail > 0 { // its weights are in the second cache
+		t.row, t.rows = t.row+t.rows, tail
+		t.compute()
+	}
+}
+
+// compute multiplies the rows of the block with its tiles.
+func (b *block) compute() {
+	*b.call = asm.Call{XStep: uintptr(b.c.l.stride), SStep: uintptr(b.c.l.stride), Form: b.form, Zero: uint64(b.zero), Ahead: b.ahead}
+	switch {
+	case b.rows < b.from():
+		b.straight()
+	case b.onTheWay(b.rows):
+		b.tilesOnTheWay()
+	default:
+		b.runByRun()
 	}
 }
 

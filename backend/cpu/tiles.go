@@ -12,17 +12,22 @@ import (
 // there alone, 16 rows after the other: a tile is then read from one piece of memory.
 
 // leastTiled is the rows from which products are on tiles, where they can be. Measured on Granite Rapids,
-// 4096x4096: 13 rows of g128 take 1.05 ms on vectors and 0.99 on tiles, 28 of g32 2.18 and
+// 4096x4096: 13 rows of g128 and 8 bits take 1.05 ms on vectors and 0.99 on tiles, 28 of g32 2.18 and
 // 1.80, but 20 1.55 and 1.75, as tiles have 32. Exact products of 4 rows take 1.1 ms on vectors,
-// of 5 to 16 1.1 to 1.15 on tiles (4 bits).
+// of 5 to 16 1.1 to 1.15 on tiles (4 bits). Codes of 4 bits, unpacked on the way: 8 rows of g128 0.67 ms
+// both, of g64 0.70 and 0.78, 10 0.78 both.
 func (p *panel) leastTiled() int {
 	switch {
 	case p.kind == tilePanel:
 		return 5
 	case p.tileFeatures < asm.TileBytes:
 		return 25
+	case !p.packedTiles():
+		return 13
+	case p.sumLength() < 2*asm.TileBytes:
+		return 10
 	}
-	return 13
+	return 8
 }
 
 // tilesOfAMX is how many tiles of columns are multiplied at once, each with the same x:
@@ -65,11 +70,14 @@ const paddingOfTiles = 8
 
 // tileSpare is the bytes that the kernels of tiles need for a run.
 func (p *panel) tileSpare() int {
-	most := 0
+	most, tiles := 0, tilesOfAMX
+	if p.packedTiles() {
+		tiles = tilesOnTheWay
+	}
 	for _, r := range p.divide() {
 		most = max(most, int(p.first[r.to]-p.first[r.from]))
 	}
-	return align(asm.TileSpare(tilesOfAMX, most))
+	return align(asm.TileSpare(tiles, most))
 }
 
 // tiledRows is rows of x with those that fill their last tiles.
@@ -166,24 +174,30 @@ func (b *block) turns(tiles int) int { return b.height / asm.TileRows * tiles }
 // sweepOnTiles is sweep on tiles of AMX: one call has all rows. Segments of which
 // several would leave no room in the first cache go some at a time.
 func (b *block) sweepOnTiles(r run, w unsafe.Pointer, wStep int, sums []float32, tile, tiles int) {
-	c, f := b.call, b.c.l.fronts[b.p.front]
+	c := b.call
 	each, all := b.beginOnTiles(r, sums, tile, tiles)
 	c.W, c.WStep = w, uintptr(wStep)
 	from, to := int(b.first[r.from]), int(b.first[r.to])
 	c.Soon, c.SoonStep, c.Share = soonOnTiles(b.coming, b.turns(tiles)*b.sumsOf(from, to))
-	prepared := b.c.row(b.p, b.row)
 	for first := from; first < to; first += each {
 		c.First, c.Segments = 0, 0
 		if each < all {
 			c.First, c.Segments = uintptr(first-from), uintptr(min(each, to-first))
 		}
-		c.X = b.tilesFrom(first)
-		c.Side = unsafe.Pointer(&prepared[f.sideAt+4*first])
-		if !f.perRow {
-			c.Scales = unsafe.Pointer(&prepared[f.scalesAt+4*first])
-		}
+		b.pointTo(first)
 		b.integers().tiles(c)
 		c.Soon += uintptr(b.turns(tiles)*each) * c.Share * lineBytes // each ends a sum, or there is one call
+	}
+}
+
+// pointTo makes the call one of what rows of codes have from a piece on.
+func (b *block) pointTo(piece int) {
+	c, f := b.call, b.c.l.fronts[b.p.front]
+	prepared := b.c.row(b.p, b.row)
+	c.X = b.tilesFrom(piece)
+	c.Side = unsafe.Pointer(&prepared[f.sideAt+4*piece])
+	if !f.perRow {
+		c.Scales = unsafe.Pointer(&prepared[f.scalesAt+4*piece])
 	}
 }
 

@@ -144,7 +144,7 @@ func TestTilesEqualVectors(t *testing.T) {
 		{n: 37, bits: 4, groups: uniform(t, k, 64)}, {n: 64, bits: 4, groups: uniform(t, k, 128), zeros: true},
 		{n: 16, bits: 4, groups: quant.OneGroup(k)}, {n: 33, bits: 4, groups: quant.OneGroup(k), zeros: true},
 		{n: 48, bits: 8, groups: uniform(t, k, 64)}, {n: 17, bits: 8, groups: quant.OneGroup(k), zeros: true},
-		{n: 40, bits: 3, groups: uniform(t, k, 192)}, {n: 40, bits: 8, groups: quant.OneGroup(k)},
+		{n: 40, bits: 3, groups: uniform(t, k, 192)}, {n: 300, bits: 2, groups: uniform(t, k, 64), zeros: true}, {n: 40, bits: 8, groups: quant.OneGroup(k)},
 		{n: 40, bits: 4, groups: uniform(t, k, 32)}, {n: 33, bits: 4, groups: uniform(t, k, 96), zeros: true},
 		{n: 24, bits: 8, groups: uniform(t, k, 32)}, {n: 40, bits: 4, groups: uniform(t, k, 40)}, // this on vectors in both
 	} {
@@ -161,7 +161,7 @@ func TestTilesEqualVectors(t *testing.T) {
 						want = b.apply(layer, x, most)
 						continue
 					}
-					for _, m := range []int{1, 12, 13, 15, 16, 17, 31, 32, 47, 64, 240, 241, most} {
+					for _, m := range []int{1, 7, 8, 9, 10, 12, 13, 15, 16, 17, 19, 20, 31, 32, 33, 35, 36, 47, 64, 240, 241, most} {
 						require.Equal(t, bitsOf(want[:m*s.n]), bitsOf(b.apply(layer, x[:m*k], m)), "%d rows", m)
 					}
 				}
@@ -305,7 +305,11 @@ func TestUnitOfRows(t *testing.T) {
 	}
 	require.Equal(t, []string{"floats", "floats", "model"}, []string{of(exact, 1), of(exact, 4), of(exact, 5)})
 	s.Recipe.Kind = quant.Int8Token
-	require.Equal(t, []string{"codes", "codes", "model"}, []string{of(int8Codes, 1), of(int8Codes, 12), of(int8Codes, 13)})
+	require.Equal(t, []string{"codes", "codes", "model"}, []string{of(int8Codes, 1), of(int8Codes, 7), of(int8Codes, 8)})
+	s.Groups = backend.GroupSpec{Count: 64, Longest: 64}
+	require.Equal(t, []string{"codes", "model"}, []string{of(int8Codes, 9), of(int8Codes, 10)})
+	s.Groups = backend.GroupSpec{Count: 128, Longest: 32}
+	require.Equal(t, []string{"codes", "model"}, []string{of(int8Codes, 24), of(int8Codes, 25)})
 	s.Groups = backend.GroupSpec{Count: 256, Longest: 16}
 	require.Equal(t, "codes", of(int8Codes, 512), "no whole tiles")
 	u.tiles = false

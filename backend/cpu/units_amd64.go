@@ -12,7 +12,7 @@ import (
 
 // tiers are the steps of amd64, best first.
 var tiers = []tier{
-	{"avx512-amx", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512BF16, cpuid.AMXTILE, cpuid.AMXINT8, cpuid.AMXBF16}},
+	{"avx512-amx", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512BF16, cpuid.AVX512VBMI, cpuid.AMXTILE, cpuid.AMXINT8, cpuid.AMXBF16}},
 	{"avx512-bf16", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512BF16}},
 	{"avx512-vnni", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI}},
 	{"avx512", []cpuid.FeatureID{cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL}},
@@ -92,11 +92,12 @@ func vnniCodes8() integerKernels {
 // amxCodes4 and amxCodes8 are those for tiles, behind those for vpdpbusd: few rows
 // are a stream of weights, for which tiles do nothing.
 //
-//asmcheck:needs AVX2,FMA3,F16C,AVX512F,AVX512BW,AVX512DQ,AVX512VL,AVX512VNNI,AMXTILE,AMXINT8
+//asmcheck:needs AVX2,FMA3,F16C,AVX512F,AVX512BW,AVX512DQ,AVX512VL,AVX512VNNI,AVX512VBMI,AMXTILE,AMXINT8
 func amxCodes4() integerKernels {
 	k := vnniCodes4()
 	k.tilesUnpack = asm.UnpackW4AMX
 	k.tiles = asm.DotP4AMX
+	k.tilesOnTheWay = asm.DotW4AMX
 	return k
 }
 
@@ -113,7 +114,7 @@ var units = []*unit{
 		name: "amx",
 		needs: []cpuid.FeatureID{
 			cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI,
-			cpuid.AVX512BF16, cpuid.AMXTILE, cpuid.AMXINT8, cpuid.AMXBF16,
+			cpuid.AVX512BF16, cpuid.AVX512VBMI, cpuid.AMXTILE, cpuid.AMXINT8, cpuid.AMXBF16,
 		},
 		rows:  rows.AVX512,
 		tiles: true,

@@ -70,7 +70,7 @@ var mutants = []mutant{
 	{"BMI2 in no tier", "dot_avx2_amd64.s", "ADDQ        $32, SI", "SHLXQ       CX, SI, SI", ruleTier, "BMI2"},
 	{"AVX without a tier", "internal/workers/pause_amd64.s", "\tPAUSE\n", "\tVPXOR X0, X0, X0\n", ruleTier, "has no tier"},
 	{"bf16 in VNNI", "dot_vnni_amd64.s", "\tVPMOVDB", "\tLONG $0x4876e262; WORD $0x4652; BYTE $0x40 // VDPBF16PS 4096(SI), Z1, Z16\n\tVPMOVDB", ruleTier, "AVX512BF16"},
-	{"VBMI in VNNI", "dot_vnni_amd64.s", "VPMOVDB        Z16, X1", "VPERMB Z1, Z1, Z1", ruleTier, "do not know VPERMB"},
+	{"VBMI in VNNI", "dot_vnni_amd64.s", "VPMOVDB        Z16, X1", "VPERMB Z1, Z1, Z1", ruleTier, "AVX512VBMI"},
 	{"form that does not exist", "dot_avx2_amd64.s", "VCVTDQ2PS   Y0, Y0", "VPMINSW.Z Y0, Y0, Y0", ruleForm, "AVX512BW"},
 
 	{"high register", "dot_avx2_amd64.s", "VPADDW      Y2, Y0, Y0", "VPADDW      Y16, Y0, Y0", ruleForm, "AVX512BW"},

@@ -39,7 +39,7 @@ var tiers = []tier{
 	{"BF16", amd64, append([]string{"AVX512VNNI", "AVX512BF16"}, avx512...)},
 	{"DPBF16", amd64, append([]string{"AVX512BF16"}, avx512...)}, // vdpbf16ps
 
-	{"AMX", amd64, append([]string{"AVX512VNNI", "AMXTILE", "AMXINT8", "AMXBF16"}, avx512...)},
+	{"AMX", amd64, append([]string{"AVX512VNNI", "AVX512VBMI", "AMXTILE", "AMXINT8", "AMXBF16"}, avx512...)},
 
 	{"NEON", arm64, nil},
 	{"DotProd", arm64, []string{"ASIMDDP"}},
@@ -58,6 +58,7 @@ var implied = map[string][]string{
 	"AVX512DQ":   {"AVX512F"},
 	"AVX512VL":   {"AVX512F"},
 	"AVX512VNNI": {"AVX512F"},
+	"AVX512VBMI": {"AVX512BW"},
 	"AVX512BF16": {"AVX512BW"},
 	"AMXINT8":    {"AMXTILE"},
 	"AMXBF16":    {"AMXTILE"},

@@ -20,12 +20,18 @@ var needsAMX = []cpuid.FeatureID{
 	cpuid.AMXTILE, cpuid.AMXINT8,
 }
 
+var needsAMXVBMI = []cpuid.FeatureID{
+	cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512VBMI,
+	cpuid.AMXTILE, cpuid.AMXINT8,
+}
+
 func init() {
 	for _, s := range []struct{ rows, columns, features int }{
 		{16, 16, 64}, {16, 16, 32}, {32, 16, 64}, {16, 32, 32}, {32, 32, 64}, {16, 48, 64}, {48, 48, 32}, {MostTileRows, 32, 64}, {MostTileRows, 16, 32},
 	} {
 		integerKernels = append(integerKernels,
 			kernel{name: "DotW8AMX", bits: 8, tiles: s.features, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotW8AMX},
+			kernel{name: "DotW4AMX", bits: 4, less: true, tiles: s.features, rows: s.rows, columns: s.columns, needs: needsAMXVBMI, run: DotW4AMX},
 			kernel{name: "DotP4AMX", bits: 4, apart: true, less: true, tiles: s.features, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotP4AMX},
 		)
 	}
@@ -74,7 +80,7 @@ func TestUnpackW4AMX(t *testing.T) {
 	for range 300 {
 		p := randomProblem(rng, kernel{bits: 4, less: true, tiles: 32, rows: 16, columns: 16})
 		part := p.whole()
-		part.less, part.tiles = false, 0 // codes as they are packed
+		part.tiles = 0 // codes as they are packed
 		c := m.lay(rng, p, part)
 		p.kernel.apart = true
 		want := make([]byte, p.tileBytes())
@@ -108,13 +114,14 @@ func TestSegmentsOnTilesApart(t *testing.T) {
 			k.run(c)
 			want := bytes.Clone(m.y)
 			copy(m.y, y)
-			x, side, scales := c.X, c.Side, c.Scales
+			x, side, scales, places := c.X, c.Side, c.Scales, p.places()
 			for first := 0; first < segments; first += int(c.Segments) {
 				c.First, c.Segments = uintptr(first), uintptr(1+rng.IntN(segments-first))
 				c.X, c.Side = unsafe.Add(x, p.starts[first]*TileRows), unsafe.Add(side, 4*first)
 				if scales != nil {
 					c.Scales = unsafe.Add(scales, 4*first)
 				}
+				m.layPlaces(c, places[first:first+int(c.Segments)], true)
 				k.run(c)
 			}
 			require.Equal(t, want, m.y, "%s of %s", k, p)

@@ -67,22 +67,23 @@ type Call struct {
 	Y      *float32       // [rows][16 or 32] sums, which the call adds to
 	YStep  uintptr        // from row to row
 	Form   Form
-	Zero   uint64  // exact kernels, integer kernels of 16-bit x, and UnpackW4AMX: the zero point of ZeroConstant
+	Zero   uint64  // exact kernels, integer kernels of 16-bit x, DotW4AMX and UnpackW4AMX: the zero point of ZeroConstant
 	Ahead  uintptr // kernels of few rows of packed weights: how far ahead of what they read they fetch, whether it is there or not; 0: they do not
 	Next   uintptr // kernels of 512 bits for two tiles, and of VNNI for 4-bit codes and four rows: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
 
-	// Kernels of tiles alone: DotP4AMX, DotW8AMX, GemmAMX and GemmBF16AMX. The x of their
+	// Kernels of tiles alone: DotW4AMX, DotP4AMX, DotW8AMX, GemmAMX and GemmBF16AMX. The x of their
 	// segments is whole multiples of TileBytes, 64 or 32; of the last two 64. X is in tiles of 16 rows: so many bytes
 	// of each, then the next features of the same rows; XStep is a 16th of the bytes from
 	// 16 rows to the next. Y, Side and Scales are as for others, but that there are Tiles
 	// times 16 columns, WStep bytes from one tile of W to the next, that DotP4AMX reads
-	// Side of ZeroPairs alone, and those named Gemm neither Side, Scales nor Form.
+	// Side of ZeroPairs alone, DotW4AMX not that of ZeroConstant, and those named Gemm neither Side, Scales nor Form.
 	Rows  uintptr        // a multiple of 16 up to MostTileRows
 	Spare unsafe.Pointer // TileSpare of Tiles and all segments, 64-byte aligned
 	// What is read soon, and SoonStep bytes behind it: Share lines of both are fetched
 	// with each sum of 16 rows by 16 columns, with GemmAMX and GemmBF16AMX with each tile of x that is
 	// multiplied, whether they are there or not. UnpackW4AMX
-	// and those named UnpackPairs of AMX fetch from Soon on, too.
+	// and those named UnpackPairs of AMX fetch from Soon on, too. DotW4AMX fetches each tile's
+	// lines with those of the one before, and from Soon on with those of the last.
 	Soon, SoonStep, Share uintptr
 
 	Tiles, TileBytes uintptr
@@ -90,6 +91,11 @@ type Call struct {
 	// The first and the number of segments that are multiplied, or that UnpackPairs of AMX
 	// unpacks, of one block whose segments all end sums. X, Side and Scales are at the first. None: all of all blocks.
 	First, Segments uintptr
+
+	// DotW4AMX: where each tile of weights of the call begins in a tile of columns, in bytes
+	// from W on, and how many there are.
+	Places     *uint32
+	PlaceCount uintptr
 }
 
 // MostTileRows is the most rows of a call of kernels of tiles, TileRows how many go
@@ -103,8 +109,8 @@ const (
 )
 
 // TileSpare is the bytes of Call.Spare for so many tiles of W and segments: four tiles of
-// sums and four of corrections, a configuration, and the scales and zeros of each
-// segment.
+// sums, four of corrections and four of weights, a configuration, and the scales and zeros
+// of each segment.
 func TileSpare(tiles, segments int) int {
-	return 2*4*TileRows*64 + 64 + tiles*segments*128
+	return (2+1)*4*TileRows*64 + 64 + tiles*segments*128
 }

@@ -16,7 +16,7 @@ type kernel struct {
 	name    string
 	bits    int  // of the lines: 4 or 8
 	apart   bool // 4-bit codes are unpacked: a line of 8 features is two, of a code in each byte
-	less    bool // codes are signed and less their zero point, and Side is not read, but for ZeroPairs
+	less    bool // codes are taken less their zero point, and are so where they are apart: Side follows from both, or is not read, but for ZeroPairs
 	wide    bool // x is int16 of magnitude up to 255, zero points are subtracted from the codes, Side is not read
 	tiles   int  // features of a tile, of which segments have whole ones: the call says how many rows and tiles, and has memory; 0: no kernel of tiles
 	rows    int

@@ -35,6 +35,7 @@
 // 	Call.Spare = sums [4 turns][16 rows][16 columns] of int32
 // 	             corrections of segments that ended no sum, the same
 // 	             configuration of tiles, 64 bytes
+// 	             weights [4 tiles][16 lines], of DotW4AMX
 // 	             entries [tiles][segments]: scales [16] of float32,
 // 	                                        zeros [16] of uint8 as int32, or of pairs
 //
@@ -49,7 +50,7 @@
 
 // func DotW8AMX(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW8AMX(SB), NOSPLIT, $376-8
+TEXT ·DotW8AMX(SB), NOSPLIT, $424-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -136,7 +137,7 @@ TEXT ·DotW8AMX(SB), NOSPLIT, $376-8
 	BYTE $0x00
 	BYTE $0x00
 	SHLL $0x06, CX
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 	MOVQ 160(BX), R15
 	MOVQ (BX), DX
 
@@ -217,16 +218,16 @@ chosen:
 	ORL  $0x00000400, (SP)
 	MOVL $0x00000040, DI
 	MOVQ 64(BX), R13
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ 48(BX), R8
 	MOVQ R8, 160(SP)
 	MOVQ 48(BX), R8
 	MOVQ R8, 192(SP)
-	MOVQ $+0, 296(SP)
-	MOVQ $+0, 320(SP)
 	MOVQ $+0, 344(SP)
 	MOVQ $+0, 368(SP)
+	MOVQ $+0, 392(SP)
+	MOVQ $+0, 416(SP)
 	MOVL $0x00000003, R15
 	MOVQ (BX), AX
 	MOVQ AX, 120(SP)
@@ -1053,7 +1054,7 @@ unit0:
 	ADDQ R8, 160(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -1077,15 +1078,15 @@ check0:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on0
-	MOVQ    R8, 280(SP)
-	MOVQ    BX, 288(SP)
+	MOVQ    R8, 328(SP)
+	MOVQ    BX, 336(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends0
 
 check_on0:
 	VMOVDQA64 64(R8), Z1
-	CMPQ      296(SP), $0x00
+	CMPQ      344(SP), $0x00
 	JNE       check_begun0
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 4096(BP)
@@ -1104,7 +1105,7 @@ check_on0:
 	VMOVDQA64 Z4, 4928(BP)
 	VMOVDQA64 Z4, 4992(BP)
 	VMOVDQA64 Z4, 5056(BP)
-	MOVQ      $+1, 296(SP)
+	MOVQ      $+1, 344(SP)
 
 check_begun0:
 	LEAQ  4096(BP), R9
@@ -1415,11 +1416,11 @@ scale_zeros_scaled0:
 	JMP              scale_added0
 
 scale_slot0:
-	MOVQ      304(SP), R12
-	MOVQ      312(SP), R11
-	CMPQ      320(SP), $0x00
+	MOVQ      352(SP), R12
+	MOVQ      360(SP), R11
+	CMPQ      368(SP), $0x00
 	JEQ       scale_found0
-	MOVQ      $+0, 320(SP)
+	MOVQ      $+0, 368(SP)
 	VMOVDQA64 1024(BP), Z4
 	VPADDD    5120(BP), Z4, Z4
 	VMOVDQA64 Z4, 1024(BP)
@@ -1519,7 +1520,7 @@ scale_first0:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
 	MOVQ 192(SP), R11
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 
 scale_next0:
 	MOVQ    176(SP), BX
@@ -1569,7 +1570,7 @@ unit1:
 	ADDQ R8, 160(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -1593,15 +1594,15 @@ check1:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on1
-	MOVQ    R8, 304(SP)
-	MOVQ    BX, 312(SP)
+	MOVQ    R8, 352(SP)
+	MOVQ    BX, 360(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends1
 
 check_on1:
 	VMOVDQA64 64(R8), Z1
-	CMPQ      320(SP), $0x00
+	CMPQ      368(SP), $0x00
 	JNE       check_begun1
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 5120(BP)
@@ -1620,7 +1621,7 @@ check_on1:
 	VMOVDQA64 Z4, 5952(BP)
 	VMOVDQA64 Z4, 6016(BP)
 	VMOVDQA64 Z4, 6080(BP)
-	MOVQ      $+1, 320(SP)
+	MOVQ      $+1, 368(SP)
 
 check_begun1:
 	LEAQ  5120(BP), R9
@@ -1931,11 +1932,11 @@ scale_zeros_scaled1:
 	JMP              scale_added1
 
 scale_slot1:
-	MOVQ      328(SP), R12
-	MOVQ      336(SP), R11
-	CMPQ      344(SP), $0x00
+	MOVQ      376(SP), R12
+	MOVQ      384(SP), R11
+	CMPQ      392(SP), $0x00
 	JEQ       scale_found1
-	MOVQ      $+0, 344(SP)
+	MOVQ      $+0, 392(SP)
 	VMOVDQA64 2048(BP), Z4
 	VPADDD    6144(BP), Z4, Z4
 	VMOVDQA64 Z4, 2048(BP)
@@ -2035,7 +2036,7 @@ scale_first1:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
 	MOVQ 192(SP), R11
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 
 scale_next1:
 	MOVQ    176(SP), BX
@@ -2085,7 +2086,7 @@ unit2:
 	ADDQ R8, 160(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -2109,15 +2110,15 @@ check2:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on2
-	MOVQ    R8, 328(SP)
-	MOVQ    BX, 336(SP)
+	MOVQ    R8, 376(SP)
+	MOVQ    BX, 384(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends2
 
 check_on2:
 	VMOVDQA64 64(R8), Z1
-	CMPQ      344(SP), $0x00
+	CMPQ      392(SP), $0x00
 	JNE       check_begun2
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 6144(BP)
@@ -2136,7 +2137,7 @@ check_on2:
 	VMOVDQA64 Z4, 6976(BP)
 	VMOVDQA64 Z4, 7040(BP)
 	VMOVDQA64 Z4, 7104(BP)
-	MOVQ      $+1, 344(SP)
+	MOVQ      $+1, 392(SP)
 
 check_begun2:
 	LEAQ  6144(BP), R9
@@ -2447,11 +2448,11 @@ scale_zeros_scaled2:
 	JMP              scale_added2
 
 scale_slot2:
-	MOVQ      352(SP), R12
-	MOVQ      360(SP), R11
-	CMPQ      368(SP), $0x00
+	MOVQ      400(SP), R12
+	MOVQ      408(SP), R11
+	CMPQ      416(SP), $0x00
 	JEQ       scale_found2
-	MOVQ      $+0, 368(SP)
+	MOVQ      $+0, 416(SP)
 	VMOVDQA64 3072(BP), Z4
 	VPADDD    7168(BP), Z4, Z4
 	VMOVDQA64 Z4, 3072(BP)
@@ -2551,7 +2552,7 @@ scale_first2:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
 	MOVQ 192(SP), R11
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 
 scale_next2:
 	MOVQ    176(SP), BX
@@ -2601,7 +2602,7 @@ unit3:
 	ADDQ R8, 160(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -2625,15 +2626,15 @@ check3:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on3
-	MOVQ    R8, 352(SP)
-	MOVQ    BX, 360(SP)
+	MOVQ    R8, 400(SP)
+	MOVQ    BX, 408(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends3
 
 check_on3:
 	VMOVDQA64 64(R8), Z1
-	CMPQ      368(SP), $0x00
+	CMPQ      416(SP), $0x00
 	JNE       check_begun3
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 7168(BP)
@@ -2652,7 +2653,7 @@ check_on3:
 	VMOVDQA64 Z4, 8000(BP)
 	VMOVDQA64 Z4, 8064(BP)
 	VMOVDQA64 Z4, 8128(BP)
-	MOVQ      $+1, 368(SP)
+	MOVQ      $+1, 416(SP)
 
 check_begun3:
 	LEAQ  7168(BP), R9
@@ -2963,11 +2964,11 @@ scale_zeros_scaled3:
 	JMP              scale_added3
 
 scale_slot3:
-	MOVQ      280(SP), R12
-	MOVQ      288(SP), R11
-	CMPQ      296(SP), $0x00
+	MOVQ      328(SP), R12
+	MOVQ      336(SP), R11
+	CMPQ      344(SP), $0x00
 	JEQ       scale_found3
-	MOVQ      $+0, 296(SP)
+	MOVQ      $+0, 344(SP)
 	VMOVDQA64 (BP), Z4
 	VPADDD    4096(BP), Z4, Z4
 	VMOVDQA64 Z4, (BP)
@@ -3067,7 +3068,7 @@ scale_first3:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
 	MOVQ 192(SP), R11
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 
 scale_next3:
 	MOVQ    176(SP), BX

@@ -30,6 +30,7 @@
 // 	Call.Spare = sums [4 turns][16 rows][16 columns] of float32
 // 	             unused, the same
 // 	             configuration of tiles, 64 bytes
+// 	             unused, [4 tiles]
 // 	             entries [tiles][segments]: scales [16] of float32, 64 bytes unused
 //
 // Registers: AX next line, CX bytes of a tile of weights, and of x, DX x, SI bytes from
@@ -44,7 +45,7 @@
 
 // func GemmAMX(c *Call)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·GemmAMX(SB), NOSPLIT, $376-8
+TEXT ·GemmAMX(SB), NOSPLIT, $424-8
 	MOVQ c+0(FP), BX
 	MOVQ $+0, (SP)
 	MOVQ $+0, 40(SP)
@@ -101,7 +102,7 @@ TEXT ·GemmAMX(SB), NOSPLIT, $376-8
 	BYTE $0x00
 	BYTE $0x00
 	SHLL $0x06, CX
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 	MOVQ 160(BX), R15
 	MOVQ (BX), DX
 
@@ -175,7 +176,7 @@ chosen:
 	MOVL $0x00000040, DI
 	MOVQ 136(BX), R11
 	MOVQ 144(BX), R13
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVL $0x00000003, R15
 	MOVQ (BX), AX
@@ -767,7 +768,7 @@ unit0:
 	ADDQ R8, 144(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -830,7 +831,7 @@ scale_unit0:
 scale_first0:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 
 scale_next0:
 	MOVQ    176(SP), BX
@@ -878,7 +879,7 @@ unit1:
 	ADDQ R8, 144(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -941,7 +942,7 @@ scale_unit1:
 scale_first1:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 
 scale_next1:
 	MOVQ    176(SP), BX
@@ -989,7 +990,7 @@ unit2:
 	ADDQ R8, 144(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -1052,7 +1053,7 @@ scale_unit2:
 scale_first2:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 
 scale_next2:
 	MOVQ    176(SP), BX
@@ -1100,7 +1101,7 @@ unit3:
 	ADDQ R8, 144(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -1163,7 +1164,7 @@ scale_unit3:
 scale_first3:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 
 scale_next3:
 	MOVQ    176(SP), BX

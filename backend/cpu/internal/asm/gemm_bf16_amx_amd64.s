@@ -30,6 +30,7 @@
 // 	Call.Spare = sums [4 turns][16 rows][16 columns] of float32
 // 	             unused, the same
 // 	             configuration of tiles, 64 bytes
+// 	             unused, [4 tiles]
 // 	             entries [tiles][segments]: scales [16] of float32, 64 bytes unused
 //
 // Registers: AX next line, CX bytes of a tile of weights, and of x, DX x, SI bytes from
@@ -46,18 +47,18 @@
 
 // func GemmBF16AMX(c *Call)
 // Requires: AVX, AVX512F, MMX+, SSE
-TEXT ·GemmBF16AMX(SB), NOSPLIT, $376-8
+TEXT ·GemmBF16AMX(SB), NOSPLIT, $424-8
 	MOVQ    c+0(FP), BX
 	MOVQ    $+0, (SP)
 	MOVQ    $+0, 40(SP)
 	MOVQ    $+0, 32(SP)
 	MOVQ    $+64, 16(SP)
 	MOVQ    $+0, 24(SP)
-	STMXCSR 272(SP)
-	MOVL    272(SP), R8
+	STMXCSR 320(SP)
+	MOVL    320(SP), R8
 	ORL     $0x00008040, R8
-	MOVL    R8, 276(SP)
-	LDMXCSR 276(SP)
+	MOVL    R8, 324(SP)
+	LDMXCSR 324(SP)
 	MOVQ    24(SP), R8
 	ADDQ    40(SP), R8
 	MOVQ    R8, 88(SP)
@@ -108,7 +109,7 @@ TEXT ·GemmBF16AMX(SB), NOSPLIT, $376-8
 	BYTE $0x00
 	BYTE $0x00
 	SHLL $0x06, CX
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 	MOVQ 160(BX), R15
 	MOVQ (BX), DX
 
@@ -177,7 +178,7 @@ chosen:
 	ORL     $0x00000400, (SP)
 	MOVQ    136(BX), R11
 	MOVQ    144(BX), R13
-	LEAQ    8256(BP), R8
+	LEAQ    12352(BP), R8
 	MOVQ    R8, 168(SP)
 	MOVL    $0x00000003, R15
 	MOVQ    (BX), AX
@@ -756,7 +757,7 @@ scale_on3:
 	JMP  turn0
 
 done:
-	LDMXCSR 272(SP)
+	LDMXCSR 320(SP)
 
 	// TILERELEASE
 	BYTE $0xc4
@@ -802,7 +803,7 @@ unit0:
 	ADDQ R8, 144(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -867,7 +868,7 @@ scale_unit0:
 scale_first0:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 
 scale_next0:
 	MOVQ    176(SP), BX
@@ -919,7 +920,7 @@ unit1:
 	ADDQ R8, 144(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -984,7 +985,7 @@ scale_unit1:
 scale_first1:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 
 scale_next1:
 	MOVQ    176(SP), BX
@@ -1036,7 +1037,7 @@ unit2:
 	ADDQ R8, 144(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -1101,7 +1102,7 @@ scale_unit2:
 scale_first2:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 
 scale_next2:
 	MOVQ    176(SP), BX
@@ -1153,7 +1154,7 @@ unit3:
 	ADDQ R8, 144(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 8256(BP), R8
+	LEAQ 12352(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -1218,7 +1219,7 @@ scale_unit3:
 scale_first3:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
-	LEAQ 8256(BP), R12
+	LEAQ 12352(BP), R12
 
 scale_next3:
 	MOVQ    176(SP), BX

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -137,8 +138,35 @@ func (m *memory) lay(rng *rand.Rand, p *problem, k part) *Call {
 		c.Soon, c.Share = uintptr(c.W), uintptr(rng.Uint32N(3))
 		c.Tiles, c.TileBytes = uintptr(tiles), uintptr(k.tiles)
 		m.layTiles(rng, c, rows[k.row*row:], row, behind)
+		m.layPlaces(c, p.places(), behind)
 	}
 	return c
+}
+
+// places is where each tile of packed codes of 4 bits begins in a tile of columns, by segment.
+func (p *problem) places() (all [][]uint32) {
+	at, header := 0, 64*(p.form.ScaleBytes()+p.form.ZeroBytesOf())
+	for _, b := range p.blocks {
+		at += header
+		for range b.Segments {
+			var places []uint32
+			for line := 0; line < int(b.Lines); line += p.kernel.tiles / p.kernel.lineFeatures() {
+				places = append(places, uint32(at+64*line))
+			}
+			all = append(all, places)
+			at += 64 * int(b.Lines)
+		}
+	}
+	return all
+}
+
+func (m *memory) layPlaces(c *Call, places [][]uint32, behind bool) {
+	all := slices.Concat(places...)
+	b := m.take("places", 4*len(all), behind)
+	for i, v := range all {
+		binary.LittleEndian.PutUint32(b[4*i:], v)
+	}
+	c.Places, c.PlaceCount = (*uint32)(pointer(b)), uintptr(len(all))
 }
 
 // layTiles writes x, of so many rows one after the other, as kernels of tiles read
@@ -229,7 +257,7 @@ func (p *problem) rowBytes() []byte {
 func (p *problem) packed(i int) []byte {
 	tiles := &p.made.tiles[0]
 	switch {
-	case p.kernel.less:
+	case p.kernel.less && p.kernel.apart:
 		tiles = &p.made.tiles[2]
 	case p.kernel.apart:
 		tiles = &p.made.tiles[1]
@@ -286,7 +314,7 @@ func (p *problem) packLines(dst []byte, s, tile int) {
 		j, t := (k-from)/line, (k-from)%line
 		for c := range 16 {
 			u := p.codes[k*n+tile*16+c]
-			if p.kernel.less && p.form.Zeros() != ZeroPairs {
+			if p.kernel.less && p.kernel.apart && p.form.Zeros() != ZeroPairs {
 				u -= uint8(p.zeroOf(s, tile*16+c))
 			}
 			switch i := p.kernel.lineBytes()*j + 4*c + t%4; {
