@@ -291,6 +291,9 @@ func (k *amx) beginUnit() {
 	k.MOVQ(at(c, callBlocks), vnniBlock)
 	k.MOVQ(k.scalar(amxSegments), reg.R10)
 	k.apart()
+	if !k.pairs && !k.less {
+		k.fetchUnit(c)
+	}
 }
 
 // apart makes DI the distance of lines in a tile of packed weights.
@@ -342,8 +345,11 @@ func (k *amx) products(turn int) {
 	for i := range 2 {
 		x, w := 4+i, 6+i
 		weights := indexed(vnniW, reg.RDI, 1, 0)
-		if k.nibbles {
+		switch {
+		case k.nibbles:
 			weights = k.unpackAhead(of(turn, fmt.Sprintf("unpack%d", i)))
+		case !k.pairs && !k.less:
+			k.fetchTile(of(turn, fmt.Sprintf("behind%d", i)))
 		}
 		k.loadTile(indexed(reg.RDX, reg.RSI, 1, 0), x)
 		k.loadTile(weights, w)
@@ -434,6 +440,38 @@ func (k *amx) fetchSoon(turn int) {
 	k.MOVQ(k.scalar(amxSoonStep), reg.RBX)
 	k.fetchLines(of(turn, "fetch"), reg.R9, reg.RBX, reg.R8)
 	k.MOVQ(reg.R9, k.scalar(amxSoon))
+}
+
+// fetchUnit finds how far behind a unit lies what is fetched with it where Call.Share is
+// 0: the next tile of columns, or what Call.Soon says behind the last; 0: nothing is.
+func (k *amx) fetchUnit(c reg.Register) {
+	ahead, none := reg.R8, reg.R9
+	k.MOVQ(at(c, callSoon), ahead)
+	k.SUBQ(vnniW, ahead)
+	k.CMPQ(k.scalar(amxTiles), operand.Imm(1))
+	k.CMOVQNE(at(c, callWStep), ahead)
+	k.XORL(none.As32(), none.As32())
+	k.CMPQ(at(c, callSoon), operand.Imm(0))
+	k.CMOVQEQ(none, ahead)
+	k.CMPQ(k.scalar(amxShare), operand.Imm(0))
+	k.CMOVQNE(none, ahead)
+	k.MOVQ(ahead, k.scalar(amxAhead))
+}
+
+// fetchTile asks for as many lines as a tile of weights has.
+func (k *amx) fetchTile(label string) {
+	const lines, half = 16, 8
+	k.MOVQ(k.scalar(amxAhead), reg.R9)
+	k.TESTQ(reg.R9, reg.R9)
+	k.JEQ(operand.LabelRef(label))
+	for line := range lines {
+		if line == half {
+			k.CMPL(reg.ECX, operand.U32(amxTile))
+			k.JNE(operand.LabelRef(label))
+		}
+		k.PREFETCHT1(indexed(vnniW, reg.R9, 1, 64*line))
+	}
+	k.Label(label)
 }
 
 // fetchLines asks for a share of lines from soon on, and step behind.

@@ -46,7 +46,8 @@ func modelOfTiles() *unit {
 	u.exact.kind, u.tiles = tilePanel, true
 	u.functions.codes4.tiles = func(c *asm.Call) { modelTiles(c, 4) }
 	u.functions.codes8.tiles = func(c *asm.Call) { modelTiles(c, 8) }
-	u.functions.codes4.tilesOnTheWay = modelOnTheWay
+	u.functions.codes4.tilesFew = modelOnTheWay
+	u.functions.codes8.tilesFew = func(c *asm.Call) { modelTiles(c, 8) }
 	u.functions.exact.direct = [weightKinds][]step{}
 	for _, w := range []weightKind{weight4, weight8, weightBF16} {
 		u.functions.exact.direct[w] = []step{{1, func(c *asm.Call) {

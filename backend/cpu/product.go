@@ -53,7 +53,7 @@ type product struct {
 
 	spread *asm.Spread // of the source's codes, for f.pack
 
-	places [][]uint32 // by run: where tiles of its packed weights begin, in bytes, where they are unpacked on the way
+	places [][]uint32 // by run: where tiles of its packed weights begin, in bytes; nil: not for those
 
 	second int     // bytes to the second tile that is unpacked
 	spare  int     // bytes of Call.Spare
@@ -71,9 +71,7 @@ func newProduct(p *panel, u *unit, mem []byte, at *layout, s *backend.Spec) *pro
 	w.spread = w.f.pack.spreadOf(s.Bits)
 	if p.tileFeatures > 0 {
 		w.spare = p.tileSpare()
-		if p.packedTiles() {
-			w.places = p.placesOf(w.runs)
-		}
+		w.places = p.placesOf(w.runs)
 	}
 	w.tune(tuningOf(peak.ThisCore()))
 	if s.Bias {
@@ -177,8 +175,8 @@ func (w *product) grid(rows, threads int) (g grid) {
 	if from := w.from(); from <= most && rows >= from {
 		g.tiles, least = unpacked, max(least, from)
 		pairs = w.together() > 1
-		if w.onTheWay(rows - w.tail(rows)) {
-			g.tiles = tilesOnTheWay
+		if w.fewOnTiles(rows - w.tail(rows)) {
+			g.tiles = tilesFew
 		}
 	}
 	up := func(a, b int) int { return (a + b - 1) / b }
@@ -248,8 +246,8 @@ func (b *block) compute() {
 	switch {
 	case b.rows < b.from():
 		b.straight()
-	case b.onTheWay(b.rows):
-		b.tilesOnTheWay()
+	case b.fewOnTiles(b.rows):
+		b.fewRows()
 	default:
 		b.runByRun()
 	}

@@ -22,7 +22,7 @@ func (p *panel) leastTiled() int {
 		return 5
 	case p.tileFeatures < asm.TileBytes:
 		return 25
-	case !p.packedTiles():
+	case p.bits != 4:
 		return 13
 	case p.sumLength() < 2*asm.TileBytes:
 		return 10
@@ -71,8 +71,8 @@ const paddingOfTiles = 8
 // tileSpare is the bytes that the kernels of tiles need for a run.
 func (p *panel) tileSpare() int {
 	most, tiles := 0, tilesOfAMX
-	if p.packedTiles() {
-		tiles = tilesOnTheWay
+	if p.mostFew() > 0 {
+		tiles = tilesFew
 	}
 	for _, r := range p.divide() {
 		most = max(most, int(p.first[r.to]-p.first[r.from]))

@@ -73,9 +73,9 @@ type integerKernels struct {
 	inRegisters int
 
 	// The same on tiles, where the panel has such.
-	tilesUnpack   func(dst unsafe.Pointer, c *asm.Call)
-	tiles         func(*asm.Call)
-	tilesOnTheWay func(*asm.Call) // of few rows, from packed weights; nil: none
+	tilesUnpack func(dst unsafe.Pointer, c *asm.Call)
+	tiles       func(*asm.Call)
+	tilesFew    func(*asm.Call) // of few rows, from packed weights; nil: none
 }
 
 // exactKernels multiply rows of float32, or of pairs of bfloat16. The arrays are

@@ -97,7 +97,7 @@ func amxCodes4() integerKernels {
 	k := vnniCodes4()
 	k.tilesUnpack = asm.UnpackW4AMX
 	k.tiles = asm.DotP4AMX
-	k.tilesOnTheWay = asm.DotW4AMX
+	k.tilesFew = asm.DotW4AMX
 	return k
 }
 
@@ -105,6 +105,7 @@ func amxCodes4() integerKernels {
 func amxCodes8() integerKernels {
 	k := vnniCodes8()
 	k.tiles = asm.DotW8AMX
+	k.tilesFew = asm.DotW8AMX
 	return k
 }
 

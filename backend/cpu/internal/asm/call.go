@@ -79,11 +79,12 @@ type Call struct {
 	// Side of ZeroPairs alone, DotW4AMX not that of ZeroConstant, and those named Gemm neither Side, Scales nor Form.
 	Rows  uintptr        // a multiple of 16 up to MostTileRows
 	Spare unsafe.Pointer // TileSpare of Tiles and all segments, 64-byte aligned
-	// What is read soon, and SoonStep bytes behind it: Share lines of both are fetched
+	// What is read soon, and SoonStep bytes behind it, 0: nothing: Share lines of both are fetched
 	// with each sum of 16 rows by 16 columns, with GemmAMX and GemmBF16AMX with each tile of x that is
 	// multiplied, whether they are there or not. UnpackW4AMX
-	// and those named UnpackPairs of AMX fetch from Soon on, too. DotW4AMX fetches each tile's
-	// lines with those of the one before, and from Soon on with those of the last.
+	// and those named UnpackPairs of AMX fetch from Soon on, too. DotW4AMX, and
+	// DotW8AMX without a Share, fetch the lines of each tile of columns with those of the one before, and from Soon on
+	// with those of the last.
 	Soon, SoonStep, Share uintptr
 
 	Tiles, TileBytes uintptr

@@ -11,52 +11,55 @@ import (
 	"github.com/bitlane/bitlane/quant"
 )
 
-// onTheWayOf is a product of 4096 by 4096 codes that are unpacked on the way.
-func onTheWayOf(groups backend.GroupSpec) *product {
-	s := backend.Spec{N: 4096, K: 4096, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: groups, Recipe: quant.Recipe{Kind: quant.Int8Token}}
+// fewOf is a product of 4096 by 4096 codes with kernels for few rows.
+func fewOf(bits int, groups backend.GroupSpec) *product {
+	s := backend.Spec{N: 4096, K: 4096, Bits: bits, Scales: dtype.F16, Symmetric: true, Groups: groups, Recipe: quant.Recipe{Kind: quant.Int8Token}}
 	w := &product{panel: newPanel(bytePanel, &s)}
 	w.tileFeatures = w.canTile()
-	w.f.codes4.tilesOnTheWay = func(*asm.Call) {}
+	w.f.codes4.tilesFew, w.f.codes8.tilesFew = func(*asm.Call) {}, func(*asm.Call) {}
 	w.runs = w.divide()
 	return w
 }
 
 // A block of four groups of 128 has 128 bytes of scales, then tiles of 512 bytes.
 func TestPlaces(t *testing.T) {
-	w := onTheWayOf(backend.GroupSpec{Count: 32, Longest: 128})
+	w := fewOf(4, backend.GroupSpec{Count: 32, Longest: 128})
 	all := w.placesOf(w.runs)
 	require.Len(t, all, 8)
 	for _, places := range all {
 		require.Equal(t, []uint32{128, 640, 1152, 1664, 2176, 2688, 3200, 3712}, places)
 	}
-	w = onTheWayOf(backend.GroupSpec{Count: 64, Longest: 64}) // two blocks of four groups
+	w = fewOf(4, backend.GroupSpec{Count: 64, Longest: 64}) // two blocks of four groups
 	require.Equal(t, []uint32{128, 640, 1152, 1664, 2304, 2816, 3328, 3840}, w.placesOf(w.runs)[0])
 }
 
-func TestWhoIsOnTheWay(t *testing.T) {
-	w := onTheWayOf(backend.GroupSpec{Count: 32, Longest: 128})
+func TestFewOnTiles(t *testing.T) {
+	w := fewOf(4, backend.GroupSpec{Count: 32, Longest: 128})
 	for rows, want := range map[int]bool{8: true, 16: true, 32: true, 33: false, 240: false} {
-		require.Equal(t, want, w.onTheWay(rows), "%d rows", rows)
+		require.Equal(t, want, w.fewOnTiles(rows), "%d rows", rows)
 	}
-	require.False(t, onTheWayOf(backend.GroupSpec{Count: 128, Longest: 32}).onTheWay(16), "half of a tile")
-	w.f.codes4.tilesOnTheWay = nil
-	require.False(t, w.onTheWay(16), "no kernel")
+	require.False(t, fewOf(4, backend.GroupSpec{Count: 128, Longest: 32}).fewOnTiles(16), "half of a tile")
+	eight := fewOf(8, backend.GroupSpec{Count: 32, Longest: 128})
+	require.Equal(t, []bool{true, false}, []bool{eight.fewOnTiles(16), eight.fewOnTiles(17)})
+	require.Nil(t, eight.placesOf(eight.runs))
+	w.f.codes4.tilesFew = nil
+	require.False(t, w.fewOnTiles(16), "no kernel")
 }
 
-// A few rows behind whole tiles of x are multiplied apart, as long as the others are
-// on the way.
+// Some rows behind whole tiles of x are multiplied apart, as long as the others are few.
 func TestTail(t *testing.T) {
-	w := onTheWayOf(backend.GroupSpec{Count: 32, Longest: 128})
+	w := fewOf(4, backend.GroupSpec{Count: 32, Longest: 128})
 	for rows, want := range map[int]int{1: 0, 3: 0, 16: 0, 17: 1, 19: 3, 20: 0, 31: 0, 32: 0, 33: 1, 35: 3, 36: 0, 49: 0, 241: 0} {
 		require.Equal(t, want, w.tail(rows), "%d rows", rows)
 	}
-	require.Zero(t, onTheWayOf(backend.GroupSpec{Count: 128, Longest: 32}).tail(17))
+	require.Zero(t, fewOf(4, backend.GroupSpec{Count: 128, Longest: 32}).tail(17))
+	require.Zero(t, fewOf(8, backend.GroupSpec{Count: 32, Longest: 128}).tail(17))
 }
 
 // Portions of few rows have the tiles of a call, where there are enough of them for all
 // threads.
-func TestGridOnTheWay(t *testing.T) {
-	w := onTheWayOf(backend.GroupSpec{Count: 32, Longest: 128})
+func TestGridOfFew(t *testing.T) {
+	w := fewOf(4, backend.GroupSpec{Count: 32, Longest: 128})
 	for _, c := range []struct {
 		rows, threads int
 		want          grid
