@@ -135,7 +135,7 @@ const (
 	amxSoon                            // what is fetched next; of pairs it is in R11
 	amxSoonStep                        // to another of that; in R13
 	amxShare                           // lines of both fetched with a sum, or of pairs with each tile
-	amxRingAt                          // which of the tiles unpacked on the way is multiplied, in bytes
+	amxRingAt                          // where the next tile is unpacked to on the way, from the first of these on
 	amxPlace                           // of what is unpacked next, in Call.Places
 	amxPlaceEnd                        // behind those of a unit
 	amxBase                            // of its unit

@@ -18,10 +18,15 @@ func (k *amx) begin() {
 	k.MOVQ(k.scalar(vnniScaleBytes), r)
 	k.ADDQ(k.scalar(vnniZeroBytes), r)
 	k.MOVQ(r, k.scalar(amxHeader))
-	k.moves(c, callShare, amxShare, callYStep, vnniYStep)
+	k.moves(c, callYStep, vnniYStep)
+	if !k.nibbles {
+		k.moves(c, callShare, amxShare)
+	}
+	if !k.nibbles && !k.pairs {
+		k.moves(c, callSoon, amxSoon, callSoonStep, amxSoonStep)
+	}
 	k.times16(c, callYStep, amxBlockY, callXStep, amxBlockX)
 	if !k.pairs {
-		k.moves(c, callSoon, amxSoon, callSoonStep, amxSoonStep)
 		k.times16(c, callSStep, amxBlockSide)
 		k.MOVQ(at(c, callScales), r)
 		k.SUBQ(at(c, callSide), r)

@@ -48,9 +48,9 @@ func (k *amx) firstPlace(c reg.Register) {
 	k.ADDQ(at(c, callPlaces), reg.R8)
 	k.MOVQ(reg.R8, k.scalar(amxPlaceEnd))
 	k.fetchBehind("first")
-	k.MOVQ(operand.I32((amxRingTiles-amxTilesAhead)*amxTile), k.scalar(amxRingAt))
+	k.MOVQ(operand.I32(0), k.scalar(amxRingAt))
 	for i := range amxTilesAhead {
-		k.unpackAhead(fmt.Sprintf("unpack_first%d", i))
+		k.unpackNext(fmt.Sprintf("unpack_first%d", i))
 	}
 	k.Load(k.Param("c"), c)
 }
@@ -73,9 +73,19 @@ func (k *amx) fetchBehind(label string) {
 	})
 }
 
-// unpackAhead unpacks a tile of weights and returns where the one is that is multiplied,
-// which is none as long as the first are unpacked.
+// unpackAhead unpacks a tile of weights and returns where the one is that is multiplied.
 func (k *amx) unpackAhead(label string) operand.Mem {
+	k.unpackNext(label)
+	ready := reg.RBX
+	k.MOVQ(k.scalar(amxRingAt), ready)
+	k.ADDQ(operand.I32((amxRingTiles-amxTilesAhead-1)*amxTile), ready)
+	k.ANDL(operand.U32(amxRingTiles*amxTile-1), ready.As32())
+	k.ADDQ(reg.RBP, ready)
+	return indexed(ready, reg.RDI, 1, amxRing)
+}
+
+// unpackNext unpacks a tile of weights to the next of the ring.
+func (k *amx) unpackNext(label string) {
 	const most, half = 8, 4 // lines
 	from, ahead, to, place := reg.RAX, reg.R9, reg.RBX, reg.RBX
 	k.MOVQ(k.scalar(amxPlace), place)
@@ -88,8 +98,6 @@ func (k *amx) unpackAhead(label string) operand.Mem {
 	k.JEQ(operand.LabelRef(label + "_unit"))
 	k.Label(label)
 	k.MOVQ(k.scalar(amxRingAt), to)
-	k.ADDQ(operand.I32(amxTilesAhead*amxTile), to)
-	k.ANDL(operand.U32(amxRingTiles*amxTile-1), to.As32())
 	k.ADDQ(reg.RBP, to)
 	for line := range most {
 		if line == half {
@@ -106,14 +114,12 @@ func (k *amx) unpackAhead(label string) operand.Mem {
 		k.VMOVDQA64(high, at(to, amxRing+128*line+64))
 	}
 	k.Label(label + "_done")
-	ready, next := reg.RBX, reg.R9
-	k.MOVQ(k.scalar(amxRingAt), ready)
-	k.LEAQ(at(ready, amxTile), next)
+	next := reg.R9
+	k.MOVQ(k.scalar(amxRingAt), next)
+	k.ADDQ(operand.I32(amxTile), next)
 	k.ANDL(operand.U32(amxRingTiles*amxTile-1), next.As32())
 	k.MOVQ(next, k.scalar(amxRingAt))
-	k.ADDQ(reg.RBP, ready)
 	k.later(func() { k.nextPlaces(label) })
-	return indexed(ready, reg.RDI, 1, amxRing)
 }
 
 // nextPlaces goes to the next unit with what is unpacked next, behind the rows' last to

@@ -14,8 +14,8 @@ import (
 //
 // Sums are float32, k ascending from 0, each step a fused multiply-add
 // (dtype.FMA), so that the result is defined bit for bit. The operator, which
-// has no float32 x, multiplies 16-bit values without error and leaves open in
-// which order it adds. A magnitude above 65519 becomes infinite, and a value
+// has no float32 x, multiplies 16-bit values without error, but for what float32
+// cannot hold, and leaves open in which order it adds. A magnitude above 65519 becomes infinite, and a value
 // that is not finite makes all of dst so. dst, x and tmp must not overlap. It
 // allocates nothing; a Transform may be used by several goroutines at once.
 //

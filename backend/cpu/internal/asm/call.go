@@ -93,7 +93,8 @@ type Call struct {
 	// unpacks, of one block whose segments all end sums. X, Side and Scales are at the first. None: all of all blocks.
 	First, Segments uintptr
 
-	// DotW4AMX: where each tile of weights of the call begins in a tile of columns, in bytes
+	// DotW4AMX, which can have parts of blocks and tiles of 32 features, too, though no layer asks
+	// it to: where each tile of weights of the call begins in a tile of columns, in bytes
 	// from W on, and how many there are.
 	Places     *uint32
 	PlaceCount uintptr

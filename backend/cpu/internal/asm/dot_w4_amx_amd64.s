@@ -92,8 +92,6 @@ TEXT ·DotW4AMX(SB), NOSPLIT, $424-8
 	MOVQ    24(SP), R8
 	ADDQ    40(SP), R8
 	MOVQ    R8, 88(SP)
-	MOVQ    152(BX), R8
-	MOVQ    R8, 264(SP)
 	MOVQ    80(BX), R8
 	MOVQ    R8, 72(SP)
 	MOVQ    80(BX), R8
@@ -102,10 +100,6 @@ TEXT ·DotW4AMX(SB), NOSPLIT, $424-8
 	MOVQ    24(BX), R8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 216(SP)
-	MOVQ    136(BX), R8
-	MOVQ    R8, 248(SP)
-	MOVQ    144(BX), R8
-	MOVQ    R8, 256(SP)
 	MOVQ    64(BX), R8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 232(SP)
@@ -179,7 +173,7 @@ TEXT ·DotW4AMX(SB), NOSPLIT, $424-8
 
 first_behind:
 	MOVQ BX, 312(SP)
-	MOVQ $+2048, 272(SP)
+	MOVQ $+0, 272(SP)
 	MOVQ 280(SP), BX
 	MOVL (BX), AX
 	ADDQ 296(SP), AX
@@ -191,8 +185,6 @@ first_behind:
 
 unpack_first0:
 	MOVQ       272(SP), BX
-	ADDQ       $+2048, BX
-	ANDL       $0x00000fff, BX
 	ADDQ       BP, BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
@@ -254,11 +246,10 @@ unpack_first0:
 	VMOVDQA64  Z7, 9216(BX)
 
 unpack_first0_done:
-	MOVQ 272(SP), BX
-	LEAQ 1024(BX), R9
+	MOVQ 272(SP), R9
+	ADDQ $+1024, R9
 	ANDL $0x00000fff, R9
 	MOVQ R9, 272(SP)
-	ADDQ BP, BX
 	MOVQ 280(SP), BX
 	MOVL (BX), AX
 	ADDQ 296(SP), AX
@@ -270,8 +261,6 @@ unpack_first0_done:
 
 unpack_first1:
 	MOVQ       272(SP), BX
-	ADDQ       $+2048, BX
-	ANDL       $0x00000fff, BX
 	ADDQ       BP, BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
@@ -333,11 +322,10 @@ unpack_first1:
 	VMOVDQA64  Z7, 9216(BX)
 
 unpack_first1_done:
-	MOVQ 272(SP), BX
-	LEAQ 1024(BX), R9
+	MOVQ 272(SP), R9
+	ADDQ $+1024, R9
 	ANDL $0x00000fff, R9
 	MOVQ R9, 272(SP)
-	ADDQ BP, BX
 	MOVQ c+0(FP), BX
 	LEAQ 12352(BP), R12
 	MOVQ 160(BX), R15
@@ -470,8 +458,6 @@ tile0:
 
 unpack00:
 	MOVQ       272(SP), BX
-	ADDQ       $+2048, BX
-	ANDL       $0x00000fff, BX
 	ADDQ       BP, BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
@@ -533,10 +519,13 @@ unpack00:
 	VMOVDQA64  Z7, 9216(BX)
 
 unpack00_done:
-	MOVQ 272(SP), BX
-	LEAQ 1024(BX), R9
+	MOVQ 272(SP), R9
+	ADDQ $+1024, R9
 	ANDL $0x00000fff, R9
 	MOVQ R9, 272(SP)
+	MOVQ 272(SP), BX
+	ADDQ $+1024, BX
+	ANDL $0x00000fff, BX
 	ADDQ BP, BX
 
 	// TILELOADD (DX)(SI*1), TMM4
@@ -579,8 +568,6 @@ unpack00_done:
 
 unpack10:
 	MOVQ       272(SP), BX
-	ADDQ       $+2048, BX
-	ANDL       $0x00000fff, BX
 	ADDQ       BP, BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
@@ -642,10 +629,13 @@ unpack10:
 	VMOVDQA64  Z7, 9216(BX)
 
 unpack10_done:
-	MOVQ 272(SP), BX
-	LEAQ 1024(BX), R9
+	MOVQ 272(SP), R9
+	ADDQ $+1024, R9
 	ANDL $0x00000fff, R9
 	MOVQ R9, 272(SP)
+	MOVQ 272(SP), BX
+	ADDQ $+1024, BX
+	ANDL $0x00000fff, BX
 	ADDQ BP, BX
 
 	// TILELOADD (DX)(SI*1), TMM5
@@ -770,8 +760,6 @@ tile1:
 
 unpack01:
 	MOVQ       272(SP), BX
-	ADDQ       $+2048, BX
-	ANDL       $0x00000fff, BX
 	ADDQ       BP, BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
@@ -833,10 +821,13 @@ unpack01:
 	VMOVDQA64  Z7, 9216(BX)
 
 unpack01_done:
-	MOVQ 272(SP), BX
-	LEAQ 1024(BX), R9
+	MOVQ 272(SP), R9
+	ADDQ $+1024, R9
 	ANDL $0x00000fff, R9
 	MOVQ R9, 272(SP)
+	MOVQ 272(SP), BX
+	ADDQ $+1024, BX
+	ANDL $0x00000fff, BX
 	ADDQ BP, BX
 
 	// TILELOADD (DX)(SI*1), TMM4
@@ -879,8 +870,6 @@ unpack01_done:
 
 unpack11:
 	MOVQ       272(SP), BX
-	ADDQ       $+2048, BX
-	ANDL       $0x00000fff, BX
 	ADDQ       BP, BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
@@ -942,10 +931,13 @@ unpack11:
 	VMOVDQA64  Z7, 9216(BX)
 
 unpack11_done:
-	MOVQ 272(SP), BX
-	LEAQ 1024(BX), R9
+	MOVQ 272(SP), R9
+	ADDQ $+1024, R9
 	ANDL $0x00000fff, R9
 	MOVQ R9, 272(SP)
+	MOVQ 272(SP), BX
+	ADDQ $+1024, BX
+	ANDL $0x00000fff, BX
 	ADDQ BP, BX
 
 	// TILELOADD (DX)(SI*1), TMM5
@@ -1067,8 +1059,6 @@ tile2:
 
 unpack02:
 	MOVQ       272(SP), BX
-	ADDQ       $+2048, BX
-	ANDL       $0x00000fff, BX
 	ADDQ       BP, BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
@@ -1130,10 +1120,13 @@ unpack02:
 	VMOVDQA64  Z7, 9216(BX)
 
 unpack02_done:
-	MOVQ 272(SP), BX
-	LEAQ 1024(BX), R9
+	MOVQ 272(SP), R9
+	ADDQ $+1024, R9
 	ANDL $0x00000fff, R9
 	MOVQ R9, 272(SP)
+	MOVQ 272(SP), BX
+	ADDQ $+1024, BX
+	ANDL $0x00000fff, BX
 	ADDQ BP, BX
 
 	// TILELOADD (DX)(SI*1), TMM4
@@ -1176,8 +1169,6 @@ unpack02_done:
 
 unpack12:
 	MOVQ       272(SP), BX
-	ADDQ       $+2048, BX
-	ANDL       $0x00000fff, BX
 	ADDQ       BP, BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
@@ -1239,10 +1230,13 @@ unpack12:
 	VMOVDQA64  Z7, 9216(BX)
 
 unpack12_done:
-	MOVQ 272(SP), BX
-	LEAQ 1024(BX), R9
+	MOVQ 272(SP), R9
+	ADDQ $+1024, R9
 	ANDL $0x00000fff, R9
 	MOVQ R9, 272(SP)
+	MOVQ 272(SP), BX
+	ADDQ $+1024, BX
+	ANDL $0x00000fff, BX
 	ADDQ BP, BX
 
 	// TILELOADD (DX)(SI*1), TMM5
@@ -1367,8 +1361,6 @@ tile3:
 
 unpack03:
 	MOVQ       272(SP), BX
-	ADDQ       $+2048, BX
-	ANDL       $0x00000fff, BX
 	ADDQ       BP, BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
@@ -1430,10 +1422,13 @@ unpack03:
 	VMOVDQA64  Z7, 9216(BX)
 
 unpack03_done:
-	MOVQ 272(SP), BX
-	LEAQ 1024(BX), R9
+	MOVQ 272(SP), R9
+	ADDQ $+1024, R9
 	ANDL $0x00000fff, R9
 	MOVQ R9, 272(SP)
+	MOVQ 272(SP), BX
+	ADDQ $+1024, BX
+	ANDL $0x00000fff, BX
 	ADDQ BP, BX
 
 	// TILELOADD (DX)(SI*1), TMM4
@@ -1476,8 +1471,6 @@ unpack03_done:
 
 unpack13:
 	MOVQ       272(SP), BX
-	ADDQ       $+2048, BX
-	ANDL       $0x00000fff, BX
 	ADDQ       BP, BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
@@ -1539,10 +1532,13 @@ unpack13:
 	VMOVDQA64  Z7, 9216(BX)
 
 unpack13_done:
-	MOVQ 272(SP), BX
-	LEAQ 1024(BX), R9
+	MOVQ 272(SP), R9
+	ADDQ $+1024, R9
 	ANDL $0x00000fff, R9
 	MOVQ R9, 272(SP)
+	MOVQ 272(SP), BX
+	ADDQ $+1024, BX
+	ANDL $0x00000fff, BX
 	ADDQ BP, BX
 
 	// TILELOADD (DX)(SI*1), TMM5

@@ -80,20 +80,20 @@ TEXT ·DotW8AMX(SB), NOSPLIT, $424-8
 	MOVQ    24(SP), R8
 	ADDQ    40(SP), R8
 	MOVQ    R8, 88(SP)
-	MOVQ    152(BX), R8
-	MOVQ    R8, 264(SP)
 	MOVQ    80(BX), R8
 	MOVQ    R8, 72(SP)
+	MOVQ    152(BX), R8
+	MOVQ    R8, 264(SP)
+	MOVQ    136(BX), R8
+	MOVQ    R8, 248(SP)
+	MOVQ    144(BX), R8
+	MOVQ    R8, 256(SP)
 	MOVQ    80(BX), R8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 224(SP)
 	MOVQ    24(BX), R8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 216(SP)
-	MOVQ    136(BX), R8
-	MOVQ    R8, 248(SP)
-	MOVQ    144(BX), R8
-	MOVQ    R8, 256(SP)
 	MOVQ    64(BX), R8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 232(SP)

@@ -62,10 +62,10 @@ TEXT ·GemmBF16AMX(SB), NOSPLIT, $424-8
 	MOVQ    24(SP), R8
 	ADDQ    40(SP), R8
 	MOVQ    R8, 88(SP)
-	MOVQ    152(BX), R8
-	MOVQ    R8, 264(SP)
 	MOVQ    80(BX), R8
 	MOVQ    R8, 72(SP)
+	MOVQ    152(BX), R8
+	MOVQ    R8, 264(SP)
 	MOVQ    80(BX), R8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 224(SP)
