@@ -46,7 +46,7 @@ func (p *place) clear() (notes []string) {
 		switch {
 		case match == nil || !e.IsDir():
 		case match[1] != "":
-			notes = append(notes, fmt.Sprintf("%s is what was at %s before a run that was killed: it is not touched", path, p.out))
+			notes = append(notes, fmt.Sprintf("%s is what was at %s before a run that was killed, or what one that still runs is replacing: it is not touched", path, p.out))
 		default:
 			notes = append(notes, p.clearOne(path))
 		}
