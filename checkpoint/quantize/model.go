@@ -21,7 +21,7 @@ import (
 // out appears whole or not at all: after an error, or when ctx ends, nothing of it is
 // left, and what Replace was to replace is still there. What a killed process left
 // beside out the next one that makes it removes, where files can be locked, so that it
-// is sure; Warnings of the Report say so.
+// is sure; Progress and Warnings of the Report say so.
 //
 // Errors name the layer, tensor or file: quant.ErrUnsupported for an input, a place or
 // settings that cannot be, all that is wrong with the layers at once and before
@@ -52,7 +52,10 @@ func Model(ctx context.Context, in, out string, o Options) (*Report, error) {
 		In: in, Out: out, Format: o.Format, Layers: []Layer{}, Kept: append([]module.Refused{}, p.kept...), Files: []string{}, LeftOut: []module.Refused{},
 		Warnings: append(append([]string{}, m.Warnings()...), p.warnings...),
 	}}
-	w.report.Warnings = append(w.report.Warnings, at.clear()...)
+	for _, note := range at.clear() { // what a run that fails has found is not lost
+		w.report.Warnings = append(w.report.Warnings, note)
+		w.step(Step{Note: note})
+	}
 	if err := at.make(func(dir string) error { return w.write(ctx, dir) }); err != nil {
 		return nil, err
 	}

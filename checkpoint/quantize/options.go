@@ -54,17 +54,22 @@ type Options struct {
 	Threads   int         // 0: all that the process may use. The result does not depend on it
 
 	// Progress, where it is set, is called on Model's goroutine when a step begins,
-	// and once more, with the Layer, when a layer is done.
+	// and once more, with the Layer, when a layer is done; before the first step, with
+	// each Note.
 	Progress func(Step)
 
 	disk disk // of tests; nil: the system's
 }
 
-// Step is a tensor to copy or a layer to quantize.
+// Step is a tensor to copy or a layer to quantize, or a Note.
 type Step struct {
 	Number, Of int // from 1
 	Name       string
 	Layer      *Layer // of a layer that is done
+
+	// Note, where it is not empty, is all that the step has: one of the Warnings that
+	// are known before the work begins, about what other runs left beside out.
+	Note string
 }
 
 // DefaultShardSize is that of model hubs.

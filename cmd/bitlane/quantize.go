@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -187,10 +188,15 @@ func runQuantize(ctx context.Context, e *env, args []string) error {
 		if o.RisksZero() {
 			e.warn("%s", zeroRisk)
 		}
-		o.Progress = p.step
 	}
+	o.Progress = p.step
 	r, err := quantize.Model(read, pos[0], pos[1], o)
 	e.progress("")
+	if err != nil && f.json { // else they are in the report
+		for _, note := range p.notes {
+			e.warn("%s", note)
+		}
+	}
 	if errors.Is(err, context.Canceled) {
 		after := fmt.Sprintf("after %s; %s is not written", plural(p.done, "layer"), pos[1])
 		if ctx.Err() == nil {
@@ -217,15 +223,28 @@ func runQuantize(ctx context.Context, e *env, args []string) error {
 
 // quantizePrinter prints layers as they come.
 type quantizePrinter struct {
-	f    *quantizeFlags
-	done int
+	f     *quantizeFlags
+	done  int
+	notes []string // which the report has once more
 }
 
 const quantizeColumns = "%-14s  %-16s  %9s  %9s  %5s  %s\n"
 
 func (p *quantizePrinter) step(s quantize.Step) {
 	e := p.f.e
-	if s.Layer == nil {
+	switch {
+	case s.Note != "":
+		p.notes = append(p.notes, s.Note)
+		if !p.f.json {
+			e.warn("%s", s.Note)
+		}
+		return
+	case p.f.json:
+		if s.Layer != nil {
+			p.done++
+		}
+		return
+	case s.Layer == nil:
 		e.progress("%d/%d %s", s.Number, s.Of, s.Name)
 		return
 	}
@@ -265,7 +284,9 @@ func (p *quantizePrinter) finish(r *quantize.Report) {
 		fmt.Fprintf(e.stdout, "left out: %s: %s\n", l.Name, l.Why)
 	}
 	for _, w := range r.Warnings {
-		e.warn("%s", w)
+		if !slices.Contains(p.notes, w) {
+			e.warn("%s", w)
+		}
 	}
 	s := &r.Summary
 	rtn, saves := beside(s.Error, s.RTNError)

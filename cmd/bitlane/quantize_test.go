@@ -175,3 +175,40 @@ func TestParseBytes(t *testing.T) {
 		require.Error(t, err, text)
 	}
 }
+
+// What other runs left beside OUT is told before the work, once, and also where the
+// work fails.
+func TestQuantizeTellsOfLeftovers(t *testing.T) {
+	parent := t.TempDir()
+	out := filepath.Join(parent, "out")
+	left := filepath.Join(parent, ".out.0123456789abcdef.tmp.old")
+	require.NoError(t, os.Mkdir(left, 0o777))
+	note := left + " is what was at " + out + " before a run that was killed, or what one that still runs is replacing: it is not touched"
+	code, text, errs := interrupted(t, 3, "quantize", bundled+"dense-bf16", out)
+	require.Equal(t, exitInterrupted, code, errs)
+	require.Contains(t, errs, "warning: "+note+"\n")
+	require.Less(t, strings.Index(errs, note), strings.Index(errs, "1/"), "before the first step")
+	require.NotContains(t, text, note)
+
+	code, _, errs = program(t, "quantize", bundled+"dense-bf16", out)
+	require.Equal(t, exitOK, code, errs)
+	require.Equal(t, "warning: "+note+"\n", errs)
+
+	code, text, errs = program(t, "quantize", bundled+"dense-bf16", out, "--force", "--json")
+	require.Equal(t, exitOK, code, errs)
+	require.Empty(t, errs)
+	var r quantize.Report
+	require.NoError(t, json.Unmarshal([]byte(text), &r))
+	require.Equal(t, []string{note}, r.Warnings)
+
+	in := t.TempDir()
+	b := make([]byte, 4*64*64)
+	for i := range 64 * 64 {
+		dtype.F32.Put(b, i, 1) // of which --method rtn makes zero points of 0
+	}
+	require.NoError(t, safetensors.WriteFile(filepath.Join(in, "model.safetensors"), nil, safetensors.Data{Name: "a.weight", Type: "F32", Shape: []int64{64, 64}, Bytes: b}))
+	code, text, errs = program(t, "quantize", in, out, "--group", "32", "--asym", "--method", "rtn", "--force", "--json")
+	require.Equal(t, exitFailed, code, errs)
+	require.Empty(t, text)
+	require.True(t, strings.HasPrefix(errs, "warning: "+note+"\n"), errs)
+}
