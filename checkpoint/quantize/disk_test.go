@@ -175,6 +175,44 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// Who makes out while this one works is not written over, and is said to have.
+func TestMadeMeanwhile(t *testing.T) {
+	in := llama(t).write()
+	out := filepath.Join(filepath.Dir(in), "out")
+	for _, file := range []string{filepath.Join(out, "file"), filepath.Join(out, "again")} { // first of a new one
+		o := Options{Settings: Settings{Group: 32}}
+		if file != filepath.Join(out, "file") {
+			require.NoError(t, os.RemoveAll(out))
+			_, err := Model(t.Context(), in, out, o)
+			require.NoError(t, err)
+			o.Replace, o.disk = true, raced{file: file}
+		} else {
+			o.Progress = func(Step) {
+				require.NoError(t, os.MkdirAll(out, 0o777))
+				require.NoError(t, os.WriteFile(file, nil, 0o666))
+			}
+		}
+		_, err := Model(t.Context(), in, out, o)
+		require.ErrorIs(t, err, fs.ErrExist)
+		require.ErrorContains(t, err, "another process made "+out+" meanwhile: ")
+		require.FileExists(t, file)
+	}
+}
+
+// raced makes a file in what is renamed away, as soon as it is.
+type raced struct {
+	system
+	file string
+}
+
+func (r raced) Rename(from, to string) error {
+	err := r.system.Rename(from, to)
+	if err == nil && from == filepath.Dir(r.file) {
+		err = errors.Join(os.Mkdir(from, 0o777), os.WriteFile(r.file, nil, 0o666))
+	}
+	return err
+}
+
 // unwritable denies what a directory without permission denies.
 type unwritable struct{ system }
 

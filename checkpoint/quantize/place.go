@@ -192,13 +192,13 @@ func (p *place) make(write func(dir string) error) (err error) {
 
 func (p *place) rename() error {
 	if !p.replace {
-		return p.disk.Rename(p.temp, p.out)
+		return p.asMade(p.disk.Rename(p.temp, p.out))
 	}
 	old := p.temp + ".old"
 	if err := p.disk.Rename(p.out, old); err != nil {
 		return err
 	}
-	if err := p.disk.Rename(p.temp, p.out); err != nil {
+	if err := p.asMade(p.disk.Rename(p.temp, p.out)); err != nil {
 		if back := p.disk.Rename(old, p.out); back != nil {
 			err = errors.Join(err, fmt.Errorf("what was at %s is now %s: %w", p.out, old, back))
 		}
@@ -208,4 +208,13 @@ func (p *place) rename() error {
 		return fmt.Errorf("%s is written; what it replaces is left at %s: %w", p.out, old, err)
 	}
 	return nil
+}
+
+// asMade says of the error of the last rename, where it is so, that out was free when the
+// work began.
+func (p *place) asMade(err error) error {
+	if errors.Is(err, fs.ErrExist) { // or is not empty
+		return fmt.Errorf("another process made %s meanwhile: %w", p.out, err)
+	}
+	return err
 }
