@@ -20,7 +20,7 @@ import (
 //
 // out appears whole or not at all: after an error, or when ctx ends, nothing of it is
 // left, and what Replace was to replace is still there. What a killed process left
-// beside out the next one that makes it removes, where files can be locked, so that it
+// beside out the next one on the same machine that makes it removes, where files can be locked, so that it
 // is sure; Progress and Warnings of the Report say so.
 //
 // Errors name the layer, tensor or file: quant.ErrUnsupported for an input, a place or

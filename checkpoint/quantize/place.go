@@ -167,19 +167,19 @@ func (p *place) make(write func(dir string) error) (err error) {
 	if err := p.disk.Mkdir(p.temp); err != nil {
 		return err
 	}
-	defer hold(p.temp).Close() // when all is done, also what cleans up
+	lock := hold(p.temp)
 	defer func() {
 		if err == nil {
 			return
 		}
-		if left := p.disk.RemoveAll(p.temp); left != nil {
+		if left := p.remove(p.temp, lock); left != nil {
 			err = errors.Join(err, fmt.Errorf("%s is left behind: %w", p.temp, left))
 		}
 	}()
 	if err := write(p.temp); err != nil {
 		return fmt.Errorf("%s is not written: %w", p.out, err)
 	}
-	if err := p.disk.RemoveAll(filepath.Join(p.temp, lockName)); err != nil {
+	if err := p.release(p.temp, lock); err != nil {
 		return err
 	}
 	p.disk.SyncDir(p.temp)
