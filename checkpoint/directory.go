@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bitlane/bitlane/checkpoint/safetensors"
@@ -27,6 +28,17 @@ var foreign = []struct {
 	{[]string{".onnx"}, "ONNX, which is not read", converted},
 }
 
+// trained are the beginnings of what trainers save beside weights, in files that end as
+// weights do.
+var trained = []string{"training_args.", "optimizer.", "scheduler.", "scaler.", "rng_state"}
+
+// isWeights reports whether a file is called as one of weights with one of the ends.
+func isWeights(name string, ends []string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(name, end) }) &&
+		!slices.ContainsFunc(trained, func(begin string) bool { return strings.HasPrefix(name, begin) })
+}
+
 const converted = " (convert it with the tools of its framework)"
 
 // wantFiles is what a model directory is known by.
@@ -40,7 +52,7 @@ func checkDir(dir string) error {
 		return fmt.Errorf("%s: no such directory: %w", dir, fs.ErrNotExist)
 	case err != nil:
 		return err
-	case !info.IsDir() && strings.HasSuffix(dir, ".gguf"):
+	case !info.IsDir() && strings.EqualFold(filepath.Ext(dir), ".gguf"):
 		return quant.Errorf(quant.ErrUnsupported, dir, "", "a model directory with safetensors files", "a gguf file, which is not read yet: it needs %s", needs["gguf"])
 	case !info.IsDir():
 		return quant.Errorf(quant.ErrFormat, dir, "", "a model directory (give "+filepath.Dir(dir)+")", "a file")
@@ -67,10 +79,8 @@ func noModel(dir string, entries []fs.DirEntry) error {
 	for _, f := range foreign {
 		var found []string
 		for _, name := range all {
-			for _, end := range f.ends {
-				if strings.HasSuffix(strings.ToLower(name), end) {
-					found = append(found, name)
-				}
+			if isWeights(name, f.ends) {
+				found = append(found, name)
 			}
 		}
 		if len(found) > 0 {
@@ -80,7 +90,27 @@ func noModel(dir string, entries []fs.DirEntry) error {
 	if len(all) == 0 {
 		return quant.Errorf(quant.ErrFormat, dir, "", wantFiles, "an empty directory")
 	}
-	return quant.Errorf(quant.ErrFormat, dir, "", wantFiles, "no safetensors files in it, but %s", firstOf(all))
+	want, below := wantFiles, -1
+	if !slices.Contains(all, modelConfig) { // else dir is the model's, whatever is in it
+		below = slices.IndexFunc(all, func(name string) bool { return holdsModel(filepath.Join(dir, name)) })
+	}
+	switch {
+	case below >= 0:
+		want += " (give " + filepath.Join(dir, all[below]) + ")"
+		all[0], all[below] = all[below], all[0]
+		all[0] += " (a directory with a model in it)"
+	case entries[0].IsDir():
+		all[0] += " (a directory)"
+	}
+	return quant.Errorf(quant.ErrFormat, dir, "", want, "no safetensors files in it, but %s", firstOf(all))
+}
+
+// holdsModel reports whether path is a directory that looks like a model's.
+func holdsModel(path string) bool {
+	entries, _ := os.ReadDir(path)
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return e.Name() == modelConfig || filepath.Ext(e.Name()) == ".safetensors"
+	})
 }
 
 // firstOf writes "a", "a and 2 more".

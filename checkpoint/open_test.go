@@ -251,6 +251,9 @@ func TestDirectoryErrors(t *testing.T) {
 	file := filepath.Join(empty, "model.gguf")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	require.ErrorContains(t, fails(file), "a gguf file, which is not read yet")
+	upper := filepath.Join(t.TempDir(), "A.GGUF")
+	require.NoError(t, os.WriteFile(upper, nil, 0o600))
+	require.ErrorContains(t, fails(upper), "a gguf file, which is not read yet")
 	err = fails(empty)
 	require.ErrorIs(t, err, quant.ErrUnsupported)
 	require.ErrorContains(t, err, "no safetensors files in it, but model.gguf (GGUF, which is not read yet: it needs its container and its blocks), want model.safetensors, or model.safetensors.index.json")
@@ -263,6 +266,13 @@ func TestDirectoryErrors(t *testing.T) {
 	require.ErrorContains(t, err, "but pytorch_model-00001-of-00002.bin and 1 more (PyTorch's pickles, which are not read")
 	require.ErrorContains(t, fails(newDir(t).file("model.ONNX", "").path), "but model.ONNX (ONNX, which is not read), want ")
 
+	training := newDir(t).file("training_args.bin", "").file("optimizer.pt", "").file("scheduler.pt", "").file("rng_state_0.pth", "")
+	err = fails(training.path)
+	require.ErrorContains(t, err, "no safetensors files in it, but optimizer.pt and 3 more, want ")
+	require.ErrorIs(t, err, quant.ErrFormat, "nothing of another format")
+	require.ErrorContains(t, fails(training.file("z.onnx", "").path), "but z.onnx (ONNX, which is not read), want ")
+	require.ErrorContains(t, fails(training.file("model.bin", "").path), "but model.bin (PyTorch's pickles, which are not read")
+
 	other := newDir(t).file("pytorch_model.bin", "").file("README.md", "")
 	require.ErrorContains(t, fails(other.path), "but pytorch_model.bin (PyTorch's pickles, which are not read: they are programs), want ")
 	require.ErrorContains(t, fails(filepath.Join(other.path, "README.md")), "a file, want a model directory (give "+other.path+")")
@@ -271,4 +281,31 @@ func TestDirectoryErrors(t *testing.T) {
 	require.ErrorContains(t, fails(indexed.path), "missing.safetensors")
 	require.ErrorContains(t, fails(newDir(t).file("model.safetensors", "x").path), "model.safetensors")
 	require.ErrorContains(t, fails(filepath.Join(file, "below")), "below")
+}
+
+// A directory that has the model in another one.
+func TestDirectoryAboveAModel(t *testing.T) {
+	above := t.TempDir()
+	make := func(names ...string) {
+		for _, name := range names {
+			path := filepath.Join(above, name)
+			require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o777))
+			require.NoError(t, os.WriteFile(path, nil, 0o666))
+		}
+	}
+	fails := func(want string) {
+		t.Helper()
+		_, err := Open(t.Context(), above, Options{})
+		require.ErrorIs(t, err, quant.ErrFormat)
+		require.ErrorContains(t, err, want)
+	}
+	const files = "want model.safetensors, or model.safetensors.index.json with the files that it names"
+	make("data/x")
+	fails("no safetensors files in it, but data (a directory), " + files + " (bad file format)")
+	make("model/model-1.safetensors")
+	fails("no safetensors files in it, but model (a directory with a model in it) and 1 more, " + files + " (give " + filepath.Join(above, "model") + ")")
+	make("bert/config.json")
+	fails("but bert (a directory with a model in it) and 2 more, ")
+	make("config.json") // of the model that is missing
+	fails("but bert (a directory) and 3 more, " + files + " (bad file format)")
 }
