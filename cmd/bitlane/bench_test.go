@@ -93,10 +93,17 @@ func TestBenchUsage(t *testing.T) {
 // What memory cannot hold is refused by the layer that needs the most of it.
 func TestBenchFits(t *testing.T) {
 	f := &benchFlags{flags: newFlags(&env{}, "bench")}
+	f.register()
 	dev := hostmem.New(backend.DeviceInfo{Backend: "host", ID: "0"}, backend.OpenOptions{MemoryLimit: 1 << 20})
 	o := &bench.Options{Rows: []int{1, 8}, Shapes: []bench.Shape{{K: 64, N: 64}, {K: 1024, N: 1000}}, Forms: []bench.Form{{Bits: 4, X: dtype.BF16}}}
 	require.NoError(t, f.fits(dev, o, 1))
-	require.EqualError(t, f.fits(dev, o, 2), "--shapes: 1024x1000 with 4 bits and 8 rows needs at least 1.06 MB, and host:0 has 1.05 MB free")
+	const what = "1024x1000 with 4 bits and 8 rows needs at least 1.06 MB, and host:0 has 1.05 MB free"
+	require.EqualError(t, f.fits(dev, o, 2), "of the shapes that are measured without --shapes, "+what+": give smaller ones, or fewer rows with --m")
+	f.shapes = deviceShapes // as they are filled in for a device
+	require.ErrorContains(t, f.fits(dev, o, 2), "without --shapes")
+	_, err := f.parse([]string{"--shapes", "64x64,1024x1000"})
+	require.NoError(t, err)
+	require.EqualError(t, f.fits(dev, o, 2), "--shapes: "+what)
 }
 
 // bench prints what its package measures, in both forms; figures are checked
