@@ -86,7 +86,7 @@ SMALLER = $$($(GO) list ./... | grep -v -e /redtest$$ -e /backend/cpu$$ -e /inte
 # arithmetic without goroutines, and inputs made to take long. The system cannot start a program
 # of another architecture by itself. On another architecture the suite runs by itself, in
 # qemu-arm64-suite; that cells of the suite are exact, and what a full disk leaves, depends on none.
-SLOW   := ^(TestBenchOfADevice|TestTune|TestQuantizeWithoutAReader|TestAbsentInterfacesAreShownAsSkipped|TestExactCellsAreExact|TestFullDisk)$$
+SLOW   := ^(TestBenchOfADevice|TestTune|TestQuantizeWithoutAReader|TestQuantizeAfterAKill|TestAbsentInterfacesAreShownAsSkipped|TestExactCellsAreExact|TestFullDisk)$$
 ALONE  := ^(TestExactCellsAreExact|TestAbsentInterfacesAreShownAsSkipped|TestHostilePatterns|TestBenchOfADevice|TestTune)$$
 
 # The race detector sees nothing of assembly, and its check of pointers nothing
