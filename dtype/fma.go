@@ -15,12 +15,12 @@ func FMA(a, b, c float32) float32 {
 	if u := math.Float64bits(s); u&(1<<29-1) != 1<<28 && u>>52&0x7ff >= 1023-126 {
 		return float32(s)
 	}
-	return float32(sumToOdd(p, float64(c)))
+	return float32(AddToOdd(p, float64(c)))
 }
 
-// sumToOdd is p + q with the last bit made odd where it is not exact, so that
-// rounding it again is right.
-func sumToOdd(p, q float64) float64 {
+// AddToOdd returns p + q rounded to odd: where the sum is not exact its last bit
+// is set, so that rounding it again, to at most 51 bits, rounds the exact sum.
+func AddToOdd(p, q float64) float64 {
 	s := float64(p + q)
 	u := math.Float64bits(s)
 	if u&1 == 0 && s-s == 0 {

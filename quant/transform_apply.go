@@ -15,9 +15,10 @@ import (
 // Sums are float32, k ascending from 0, each step a fused multiply-add
 // (dtype.FMA), so that the result is defined bit for bit. The operator, which
 // has no float32 x, multiplies 16-bit values without error, but for what float32
-// cannot hold, and leaves open in which order it adds. A magnitude above 65519 becomes infinite, and a value
-// that is not finite makes all of dst so. dst, x and tmp must not overlap. It
-// allocates nothing; a Transform may be used by several goroutines at once.
+// cannot hold, and leaves open in which order it adds. A magnitude above 65519
+// becomes infinite, and a value that is not finite makes all of dst so. dst, x
+// and tmp must not overlap. It allocates nothing; a Transform may be used by
+// several goroutines at once.
 //
 // Source: the A2/A3 kernel of aclnnFlatQuant in CANN 8.5.
 func (t *Transform) Apply(xt dtype.DType, dst, x, tmp []float32) {

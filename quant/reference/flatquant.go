@@ -17,8 +17,9 @@ import (
 //	r     = mx ≠ 0 ? (7/clip)/mx : 7
 //	code  = saturate[-8,7](rint(round_f16(B·r)))
 //
-// Sums run over ascending k, each step a fused multiply-add of float32. b is B, [K]. Where B holds a NaN or an infinity, which a finite x
-// can reach by overflow of float16, scale is NaN and the codes are 0.
+// Sums run over ascending k, each step a fused multiply-add of float32. b is B,
+// [K]. Where B holds a NaN or an infinity, which a finite x can reach by overflow
+// of float16, scale is NaN and the codes are 0.
 func FlatQuant(t *quant.Transform, xt dtype.DType, x []float32) (b []float32, codes []int8, scale float32) {
 	l, r := t.L, t.R
 	a := make([]float32, l*r)

@@ -1,6 +1,10 @@
 package ptx
 
-import "math"
+import (
+	"math"
+
+	"github.com/bitlane/bitlane/dtype"
+)
 
 // Loops of their own for what kernels execute most: on a whole warp with all
 // operands defined they save a call per lane. Anything else takes the general
@@ -56,16 +60,13 @@ func execLop3(w *warp, in *inst) {
 	w.undef[in.d] = 0
 }
 
-// fma32 rounds a·b+c once. The float64 sum of the exact product and c is off by
-// less than one of its own places: that matters only where it seems to lie
-// halfway between two float32, or where the result is subnormal, huge or NaN.
+// fma32 rounds a·b+c once, and makes NaN canonical.
 func fma32(a, b, c uint64) uint64 {
-	s := float64(float64(f32(a))*float64(f32(b))) + float64(f32(c))
-	u := math.Float64bits(s)
-	if e := u >> 52 & 0x7ff; u&(1<<29-1) == 1<<28 || e < 1023-126 || e >= 1023+127 {
-		return narrow32(fmaOdd(float64(f32(a)), float64(f32(b)), float64(f32(c)), nearest), nearest)
+	f := dtype.FMA(f32(a), f32(b), f32(c))
+	if f != f {
+		return nan32
 	}
-	return uint64(math.Float32bits(float32(s)))
+	return uint64(math.Float32bits(f))
 }
 
 func execFma32(w *warp, in *inst) {

@@ -225,7 +225,7 @@ func sumExact(a, b []factors, c float32) float32 {
 	// Rounding to odd from the smallest part up keeps what decides the last step.
 	sum := 0.0
 	for _, x := range parts {
-		sum = sumOdd(sum, x)
+		sum = dtype.AddToOdd(sum, x)
 	}
 	return float32(sum)
 }

@@ -1,5 +1,7 @@
 package ptx
 
+import "github.com/bitlane/bitlane/dtype"
+
 var atomicOps = map[string]func(*decoder){"atom": decodeAtom, "red": decodeAtom}
 
 // decodeAtom decodes atom and red: .sem .scope .space .op .type. Relaxed and
@@ -136,12 +138,12 @@ func atomFunc(op string, t Type) func(old, b, c uint64) uint64 {
 		return func(o, b, _ uint64) uint64 { return bits64(f64(o) + f64(b)) }
 	case F16, BF16:
 		fm := formats[t]
-		return func(o, b, _ uint64) uint64 { return fm.narrow(sumOdd(fm.wide(o), fm.wide(b))) }
+		return func(o, b, _ uint64) uint64 { return fm.narrow(dtype.AddToOdd(fm.wide(o), fm.wide(b))) }
 	case F16x2, BF16x2:
 		fm := formats[map[Type]Type{F16x2: F16, BF16x2: BF16}[t]]
 		return func(o, b, _ uint64) uint64 {
-			lo := fm.narrow(sumOdd(fm.wide(o&0xffff), fm.wide(b&0xffff)))
-			return lo | fm.narrow(sumOdd(fm.wide(o>>16), fm.wide(b>>16)))<<16
+			lo := fm.narrow(dtype.AddToOdd(fm.wide(o&0xffff), fm.wide(b&0xffff)))
+			return lo | fm.narrow(dtype.AddToOdd(fm.wide(o>>16), fm.wide(b>>16)))<<16
 		}
 	}
 	return func(o, b, _ uint64) uint64 { return (o + b) & mask(t.width()) }

@@ -26,27 +26,12 @@ const (
 	nanB16 = 0x7fff
 )
 
-// sumOdd gives a+b rounded to odd: inexact sums end in a set bit, so that
-// rounding again to at most 51 bits rounds the exact sum.
-func sumOdd(a, b float64) float64 {
-	s := a + b
-	if math.IsInf(s, 0) || math.IsNaN(s) {
-		return s
-	}
-	bb := s - a
-	err := (a - (s - bb)) + (b - bb)
-	if err != 0 && math.Float64bits(s)&1 == 0 {
-		s = math.Nextafter(s, math.Copysign(math.Inf(1), err))
-	}
-	return s
-}
-
 // fmaOdd gives a·b+c rounded to odd, for a and b whose product is exact in
 // float64, as those of all smaller types are. Of the mode it needs the sign of a
 // zero that terms of opposite signs make.
 func fmaOdd(a, b, c float64, r rounding) float64 {
 	p := float64(a * b)
-	s := sumOdd(p, c)
+	s := dtype.AddToOdd(p, c)
 	if s == 0 && r == down && math.Signbit(p) != math.Signbit(c) {
 		s = math.Copysign(0, -1)
 	}
