@@ -51,6 +51,11 @@ func (f *file) storeTile(tile int, m operand.Mem) {
 	f.bytes(fmt.Sprintf("TILESTORED TMM%d, %s", tile, m.Asm()), []reg.Register{m.Base, m.Index}, nil, tileMove(m, tile, vexF3)...)
 }
 
+// streamTile is loadTile of what is not read again soon, and need not stay in the first cache.
+func (f *file) streamTile(m operand.Mem, tile int) {
+	f.bytes(fmt.Sprintf("TILELOADDT1 %s, TMM%d", m.Asm(), tile), []reg.Register{m.Base, m.Index}, nil, tileMove(m, tile, vex66)...)
+}
+
 func tileMove(m operand.Mem, tile, pp int) []byte {
 	base, index := int(m.Base.(reg.Physical).PhysicalIndex()), int(m.Index.(reg.Physical).PhysicalIndex())
 	code := vexTile(index>>3, base>>3, 0, pp, 0x4b)

@@ -7,7 +7,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-const amxHead = `
+const amxCodesMaths = `
 by int8 x, on tiles: see package asm for the layout and the sums.
 
 Maths: TDPBSUD adds to each dword of a tile of sums, [16 rows][16 columns], four
@@ -16,9 +16,9 @@ TDPBSSD of signed ones. The sums are int32 without saturation, as in any other o
 
 A tile of weights is 16 lines of 8-bit codes as they lie in the panel, which is 64
 features, or 8 lines, which is 32; one of x is 64 or 32 bytes of 16 rows each.
-` + amxWalk
+`
 
-const amxPairsHead = `
+const amxPairsMaths = `
 by bfloat16 x, on tiles: see package asm for the layout and the sums.
 
 Maths: TDPBF16PS adds to each float of a tile of sums, [16 rows][16 columns], the
@@ -26,10 +26,13 @@ products of 16 pairs of bfloat16, the lower and the upper halves apart.
 
 A tile of weights is 16 lines of pairs, which is 32 features; one of x is 64 bytes of
 16 rows each. All segments end sums, and nothing corrects them.
-` + amxWalk
+`
 
-// Heads of the two kernels.
+// Heads of kernels.
 const (
+	amxHead      = amxCodesMaths + amxWalk
+	amxPairsHead = amxPairsMaths + amxWalk
+
 	amxPanelHead = amxPairs + `DI 64.`
 	amxPlainHead = amxPairs + `DI the distance of lines in a tile of
 weights, which is that of a block's segments, and R9 16 times that. Entries have scales
@@ -204,7 +207,7 @@ func amxDoc(name, what string) string {
 }
 
 func (k *amx) write() {
-	k.begin()
+	k.begin(amxFrame)
 	k.widen()
 	k.firstSegment()
 	k.beginWalks()

@@ -5,9 +5,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// begin reads the Call and configures the tiles.
-func (k *amx) begin() {
-	k.frame = k.AllocLocal(amxFrame)
+// begin reads the Call and configures the tiles. The frame has so many bytes.
+func (k *amx) begin(frame int) {
+	k.frame = k.AllocLocal(frame)
 	c, r := reg.RBX, reg.R8
 	k.Load(k.Param("c"), c)
 	if k.pairs {

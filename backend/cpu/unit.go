@@ -75,6 +75,7 @@ type integerKernels struct {
 	// The same on tiles, where the panel has such.
 	tilesUnpack func(dst unsafe.Pointer, c *asm.Call)
 	tiles       func(*asm.Call)
+	tilesUnits  func(*asm.Call) // in units of two by two tiles; nil: none
 	tilesFew    func(*asm.Call) // of few rows, from packed weights; nil: none
 }
 
@@ -89,6 +90,7 @@ type exactKernels struct {
 	gemm       []step                                             // from unpacked weights of one tile, most rows first, the last for one
 	wider      []step                                             // of two tiles; nil: none
 	tiles      [weightKinds]func(*asm.Call)                       // instead of both, where the panel has tiles; from packed weights where unpack is nil
+	tilesUnits [weightKinds]func(*asm.Call)                       // the same in units of two by two tiles; nil: none
 }
 
 // weightKind is what lines of a panel hold.

@@ -97,6 +97,7 @@ func amxCodes4() integerKernels {
 	k := vnniCodes4()
 	k.tilesUnpack = asm.UnpackW4AMX
 	k.tiles = asm.DotP4AMX
+	k.tilesUnits = asm.DotP4AMXx2
 	k.tilesFew = asm.DotW4AMX
 	return k
 }
@@ -105,6 +106,7 @@ func amxCodes4() integerKernels {
 func amxCodes8() integerKernels {
 	k := vnniCodes8()
 	k.tiles = asm.DotW8AMX
+	k.tilesUnits = asm.DotW8AMXx2
 	k.tilesFew = asm.DotW8AMX
 	return k
 }
@@ -135,7 +137,8 @@ var units = []*unit{
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
 					weight4: asm.UnpackPairsW4AMX, weight8: asm.UnpackPairsW8AMX,
 				},
-				tiles: [weightKinds]func(*asm.Call){weight4: asm.GemmAMX, weight8: asm.GemmAMX, weightBF16: asm.GemmBF16AMX},
+				tilesUnits: [weightKinds]func(*asm.Call){weight4: asm.GemmAMXx2, weight8: asm.GemmAMXx2, weightBF16: asm.GemmBF16AMXx2},
+				tiles:      [weightKinds]func(*asm.Call){weight4: asm.GemmAMX, weight8: asm.GemmAMX, weightBF16: asm.GemmBF16AMX},
 			},
 		}),
 	},

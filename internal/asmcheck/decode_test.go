@@ -30,6 +30,7 @@ var decoded = map[string][]struct{ code, text, needs string }{
 		{"c4e27b4b2433", "TILELOADD (BX)(SI*1), TMM4", "AMXTILE"},
 		{"c4e27b4bbc3d00040000", "TILELOADD 1024(BP)(DI*1), TMM7", "AMXTILE"},
 		{"c4827b4b7c6540", "TILELOADD 64(R13)(R12*2), TMM7", "AMXTILE"},
+		{"c4c2794b6c3500", "TILELOADDT1 (R13)(SI*1), TMM5", "AMXTILE"},
 		{"c4e27a4b443d00", "TILESTORED TMM0, (BP)(DI*1)", "AMXTILE"},
 		{"c4e27a4b943d00080000", "TILESTORED TMM2, 2048(BP)(DI*1)", "AMXTILE"},
 		{"c4e24a5ec4", "TDPBSUD TMM6, TMM4, TMM0", "AMXINT8"},

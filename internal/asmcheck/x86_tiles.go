@@ -7,7 +7,7 @@ import "fmt"
 // Developer's Manual, volume 2.
 const (
 	tileConfigure = 0x49 // LDTILECFG, TILERELEASE, TILEZERO
-	tileMove      = 0x4b // TILELOADD, TILESTORED
+	tileMove      = 0x4b // TILELOADD, TILELOADDT1, TILESTORED
 	tileMultiply  = 0x5e // TDPB??D
 	tilePairs     = 0x5c // TDPBF16PS
 )
@@ -48,9 +48,12 @@ func x86DecodeTile(f x86Fields, opcode byte, rest []byte) (instr, use, error) {
 		return instr{op: "TILERELEASE"}, needs, nil
 	case opcode == tileConfigure && register && modrm&7 == 0 && f.pp == 3 && f.x|f.b == 0:
 		return instr{op: "TILEZERO", args: []string{tile(reg)}}, needs, nil
-	case opcode == tileMove && !register && modrm&7 == 4 && f.pp >= 2: // a tile's rows lie an index apart
+	case opcode == tileMove && !register && modrm&7 == 4 && f.pp > 0: // a tile's rows lie an index apart
 		at, err := memory()
-		if f.pp == 3 {
+		switch f.pp {
+		case 1:
+			return instr{op: "TILELOADDT1", args: []string{at, tile(reg)}}, needs, err
+		case 3:
 			return instr{op: "TILELOADD", args: []string{at, tile(reg)}}, needs, err
 		}
 		return instr{op: "TILESTORED", args: []string{tile(reg), at}}, needs, err

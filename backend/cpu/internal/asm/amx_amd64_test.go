@@ -37,6 +37,17 @@ func init() {
 	}
 }
 
+func init() {
+	for _, s := range []struct{ rows, columns, features int }{
+		{16, 32, 64}, {16, 32, 32}, {32, 32, 64}, {48, 32, 32}, {64, 32, 64}, {MostTileRows, 32, 32},
+	} {
+		integerKernels = append(integerKernels,
+			kernel{name: "DotW8AMXx2", bits: 8, tiles: s.features, units: true, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotW8AMXx2},
+			kernel{name: "DotP4AMXx2", bits: 4, apart: true, less: true, tiles: s.features, units: true, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotP4AMXx2},
+		)
+	}
+}
+
 var needsAMXBF16 = []cpuid.FeatureID{
 	cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL, cpuid.AVX512VNNI, cpuid.AVX512BF16,
 	cpuid.AMXTILE, cpuid.AMXINT8, cpuid.AMXBF16,
@@ -62,6 +73,13 @@ func init() {
 		exactKernels = append(exactKernels,
 			exactKernel{name: "GemmAMX" + of, lines: []lineKind{lines4, lines8}, pairs: true, tiled: true, inTiles: true, unpacked: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmAMX},
 			exactKernel{name: "GemmBF16AMX" + of, lines: []lineKind{linesBF16}, pairs: true, tiled: true, inTiles: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmBF16AMX},
+		)
+	}
+	for _, rows := range []int{16, 32, 48, 64, MostTileRows} {
+		of := fmt.Sprintf("/%dx2", rows)
+		exactKernels = append(exactKernels,
+			exactKernel{name: "GemmAMXx2" + of, lines: []lineKind{lines4, lines8}, pairs: true, tiled: true, inTiles: true, unpacked: true, units: true, rows: rows, tiles: 2, needs: needsAMXBF16, run: GemmAMXx2},
+			exactKernel{name: "GemmBF16AMXx2" + of, lines: []lineKind{linesBF16}, pairs: true, tiled: true, inTiles: true, units: true, rows: rows, tiles: 2, needs: needsAMXBF16, run: GemmBF16AMXx2},
 		)
 	}
 	unpackKernels = append(unpackKernels,

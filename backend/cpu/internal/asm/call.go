@@ -71,7 +71,9 @@ type Call struct {
 	Ahead  uintptr // kernels of few rows of packed weights: how far ahead of what they read they fetch, whether it is there or not; 0: they do not
 	Next   uintptr // kernels of 512 bits for two tiles, and of VNNI for 4-bit codes and four rows: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
 
-	// Kernels of tiles alone: DotW4AMX, DotP4AMX, DotW8AMX, GemmAMX and GemmBF16AMX. The x of their
+	// Kernels of tiles alone: DotW4AMX, DotP4AMX, DotW8AMX, GemmAMX and GemmBF16AMX, and of all but
+	// the first another whose name ends in x2: it is of two tiles of W, of segments that all end sums, and
+	// rows of Y are 128 bytes apart. The x of their
 	// segments is whole multiples of TileBytes, 64 or 32; of the last two 64. X is in tiles of 16 rows: so many bytes
 	// of each, then the next features of the same rows; XStep is a 16th of the bytes from
 	// 16 rows to the next. Y, Side and Scales are as for others, but that there are Tiles
@@ -81,7 +83,7 @@ type Call struct {
 	Spare unsafe.Pointer // TileSpare of Tiles and all segments, 64-byte aligned
 	// What is read soon, and SoonStep bytes behind it, 0: nothing: Share lines of both are fetched
 	// with each sum of 16 rows by 16 columns, with GemmAMX and GemmBF16AMX with each tile of x that is
-	// multiplied, whether they are there or not. UnpackW4AMX
+	// multiplied, with those of two tiles twice with each two, whether they are there or not. UnpackW4AMX
 	// and those named UnpackPairs of AMX fetch from Soon on, too. DotW4AMX, and
 	// DotW8AMX without a Share, fetch the lines of each tile of columns with those of the one before, and from Soon on
 	// with those of the last.

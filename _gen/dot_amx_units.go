@@ -1,0 +1,344 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+const amxUnitsWalk = `
+A unit is 32 rows by 32 columns, two tiles of both, so that each tile that is loaded is
+multiplied twice; the last 16 rows are one by two:
+
+	for 32 rows:                          in turn i, at the same time, tile by tile:
+	  for each sum: ...                     Call.Spare(i-1)  = TMM0 to TMM3, sum i-1
+	                                        TMM0 to TMM3     = products of sum i
+	                                        Y               += Call.Spare(i-2), scaled
+
+A tile is stored just before it is cleared for the next sum: it has been ready for long
+by then, as the three others were multiplied and other sums scaled since. The processor
+has other products to do while it stores and scales. Scales and zeros of all segments are
+widened before.
+
+All segments end sums, and Y has 32 columns side by side. The call may name some
+segments of one block. Lines of x come from the second cache each time, and TILELOADDT1 leaves room in the first.
+
+	Call.Spare = sums of two turns [2][4 tiles][16 rows][16 columns] of 4 bytes
+	             configuration of tiles, 64 bytes
+	             unused, [4 tiles]
+	             entries [2][segments]: scales [16] of float32,
+	                                        zeros [16] of uint8 as int32, or of pairs
+
+Registers: AX and R11 next lines of both tiles of columns, DX and R13 x of the first 16 rows
+and the others, CX bytes of a tile of weights, and of x, SI bytes from row to row in a tile of
+x, R15 where sums are stored, BP where those are that are scaled, R10 bytes left of a tile of
+columns in the segment, R14 Block, 0: none is left; R12 entry of what is scaled, 0: nothing;
+R8, R9 and BX are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights; Z0 scales and
+Z1 zeros of what is scaled, Z2 its sums in Y, Z4 to Z11 eight rows of it;
+`
+
+// Scalars in the frame, behind those of amx.
+const (
+	unitApart       = amxFrame + 8*iota // bytes from the entries of a tile to those of the next
+	unitEntry                           // of the sum that is multiplied
+	unitSide                            // its Side
+	unitY                               // and its Y
+	unitShort                           // 1: it has 16 rows, not 32
+	unitStoredEntry                     // of the one that is stored, likewise
+	unitStoredSide
+	unitStoredY
+	unitStoredShort
+	unitScaledSide // of the one that is scaled
+	unitScaledY
+	unitScaledShort
+	unitRowY // Y of the unit's rows
+	unitFirstEntry
+	unitSideStep // from row to row of Side
+	unitSegments // left in the block
+
+	unitFrame
+)
+
+// unitTiles is the tiles of sums of a unit: two of rows by two of columns.
+const unitTiles = 4
+
+// unitYStep is the bytes from row to row of Y.
+const unitYStep = 2 * 64
+
+func init() {
+	const codes = `DI 64.`
+	for _, w := range []struct {
+		file, name, head, registers, what string
+		amx                               amx
+	}{
+		{"dot_w8_x2_amx", "DotW8AMXx2", "\n8-bit weights " + amxCodesMaths, codes, "int8 and two tiles of 8-bit codes", amx{lines: 1}},
+		{"dot_p4_x2_amx", "DotP4AMXx2", "\n4-bit weights, unpacked by UnpackW4AMX, " + amxCodesMaths, codes, "int8 and two tiles of unpacked 4-bit codes", amx{lines: 2, less: true}},
+		{"gemm_x2_amx", "GemmAMXx2", "\nUnpacked panels of pairs, " + amxPairsMaths, codes, "bfloat16 and two unpacked panels of pairs", amx{pairs: true}},
+		{"gemm_bf16_x2_amx", "GemmBF16AMXx2", "\nPlain bfloat16 weights as they are packed, " + amxPairsMaths, `DI the distance of lines in a tile of
+weights, which is that of a block's segments. Entries have scales
+of 1. Additions of vectors, too, take subnormal numbers for 0, as tiles do.`, "bfloat16 and two packed tiles of plain bfloat16 weights", amx{pairs: true, packed: true}},
+	} {
+		register(asmDir, w.file, w.head+amxUnitsWalk+w.registers, func(f *file) {
+			f.function(w.name, "c *Call", w.name+" adds the products of Call.Rows rows of "+w.what+" to Y.")
+			k := w.amx
+			k.intVNNI = &intVNNI{file: f, tiles: 1}
+			(&amxUnits{&k}).write()
+		})
+	}
+}
+
+// amxUnits is a kernel for units of two by two tiles.
+type amxUnits struct{ *amx }
+
+func (k *amxUnits) write() {
+	k.begin(unitFrame)
+	k.widen()
+	k.firstSegment()
+	k.beginWalk()
+	k.Label("turn")
+	for tile := range unitTiles {
+		k.storeTile(tile, indexed(reg.R15, k.stored(), 1, tile*amxTile))
+		k.TESTQ(vnniBlock, vnniBlock)
+		k.JEQ(operand.LabelRef(half(tile, "scale")))
+		k.onlyWhole(unitShort, tile, half(tile, "scale"))
+		k.zeroTile(tile)
+		k.step(tile)
+		k.fetch("fetch_first", tile)
+		k.scaleHalf(tile)
+	}
+	k.rest()
+	k.Label("done")
+	if k.packed {
+		k.LDMXCSR(k.scalar(amxKept))
+	}
+	k.releaseTiles()
+	k.VZEROUPPER()
+	k.RET()
+	for i := 0; i < len(k.aside); i++ {
+		k.aside[i]()
+	}
+}
+
+// beginWalk goes to the first unit.
+func (k *amxUnits) beginWalk() {
+	c, r := reg.RBX, reg.R8
+	k.moves(c, callRows, amxLeft, callX, amxRowX, callY, unitRowY)
+	if k.pairs {
+		k.moves(c, callSoon, amxSoon, callSoonStep, amxSoonStep)
+	} else {
+		k.moves(c, callSide, amxRowSide, callSStep, unitSideStep)
+	}
+	k.LEAQ(at(reg.RBP, amxEntries), r)
+	k.MOVQ(r, k.scalar(unitFirstEntry))
+	k.MOVQ(k.scalar(amxSums), r)
+	k.SHLQ(operand.Imm(7), r) // entryBytes
+	k.MOVQ(r, k.scalar(unitApart))
+	k.LEAQ(at(reg.RBP, unitTiles*amxTile), reg.R15)
+	k.XORL(reg.R12L, reg.R12L)
+	k.MOVQ(reg.R12, k.scalar(unitStoredEntry))
+	if !k.packed {
+		k.MOVL(operand.U32(64), reg.EDI)
+	}
+	k.beginUnit()
+}
+
+// beginUnit goes to the first sum of a unit. RBX is the Call.
+func (k *amxUnits) beginUnit() {
+	c := reg.RBX
+	k.MOVQ(at(c, callW), vnniW)
+	k.ADDQ(k.scalar(amxFirst), vnniW)
+	k.MOVQ(at(c, callWStep), reg.R11)
+	k.ADDQ(vnniW, reg.R11)
+	k.MOVQ(k.scalar(amxRowX), reg.RDX)
+	k.MOVQ(k.scalar(amxBlockX), reg.R13)
+	k.ADDQ(reg.RDX, reg.R13)
+	k.move(k.scalar(unitFirstEntry), unitEntry)
+	k.move(k.scalar(unitRowY), unitY)
+	k.XORL(reg.R8L, reg.R8L)
+	k.CMPQ(k.scalar(amxLeft), operand.Imm(16))
+	k.SETEQ(reg.R8B)
+	k.MOVQ(reg.R8, k.scalar(unitShort))
+	if !k.pairs {
+		k.move(k.scalar(amxRowSide), unitSide)
+	}
+	k.move(at(c, callCount), vnniCount)
+	k.MOVQ(at(c, callBlocks), vnniBlock)
+	k.move(k.scalar(amxSegments), unitSegments)
+	k.apart()
+}
+
+// onlyWhole goes to a label instead of on to tiles of the other 16 rows, where
+// there are none.
+func (k *amxUnits) onlyWhole(short, tile int, label string) {
+	if tile >= 2 {
+		k.CMPQ(k.scalar(short), operand.Imm(0))
+		k.JNE(operand.LabelRef(label))
+	}
+}
+
+// step multiplies a tile of weights and one of x, and loads the one of both that is used
+// first.
+func (k *amxUnits) step(tile int) {
+	x, w := 4+tile/2, 6+tile%2
+	switch tile {
+	case 0:
+		k.streamTile(indexed(reg.RDX, reg.RSI, 1, 0), x)
+		k.loadTile(indexed(vnniW, reg.RDI, 1, 0), w)
+	case 1:
+		k.loadTile(indexed(reg.R11, reg.RDI, 1, 0), w)
+	case 2:
+		k.streamTile(indexed(reg.R13, reg.RSI, 1, 0), x)
+	}
+	k.multiplyTiles(k.product(), w, x, tile)
+}
+
+// next moves on to the next tiles of x and of weights.
+func (k *amxUnits) next() {
+	k.ADDQ(reg.RCX, reg.RDX)
+	k.ADDQ(reg.RCX, reg.R13)
+	tile := reg.RCX
+	if k.packed {
+		tile = reg.R9
+		k.MOVQ(reg.RDI, tile)
+		k.SHLQ(operand.Imm(4), tile)
+	}
+	k.ADDQ(tile, vnniW)
+	k.ADDQ(tile, reg.R11)
+}
+
+// fetch asks for a share of what is read next, twice with each step.
+func (k *amxUnits) fetch(label string, tile int) {
+	if tile >= 2 { // which a unit of 16 rows does not have
+		return
+	}
+	label = fmt.Sprintf("%s%d", label, tile)
+	k.MOVQ(k.scalar(amxSoon), reg.R9)
+	k.MOVQ(k.scalar(amxSoonStep), reg.RBX)
+	k.fetchLines(label, reg.R9, reg.RBX, reg.R8)
+	k.MOVQ(reg.R9, k.scalar(amxSoon))
+}
+
+// rest multiplies the rest of a sum and goes to the next.
+func (k *amxUnits) rest() {
+	left := reg.R10
+	k.TESTQ(vnniBlock, vnniBlock)
+	k.JEQ(operand.LabelRef("scale_only"))
+	k.next()
+	k.segment(vnniBlock, left)
+	k.SUBQ(reg.RCX, left)
+	k.JEQ(operand.LabelRef("scale_only"))
+	for tile := range unitTiles {
+		k.onlyWhole(unitShort, tile, half(unitTiles+tile, "scale"))
+		k.step(tile)
+		k.fetch("fetch_second", tile)
+		k.scaleHalf(unitTiles + tile)
+	}
+	k.next()
+	k.Label("tiles")
+	k.SUBQ(reg.RCX, left)
+	k.JEQ(operand.LabelRef("multiplied"))
+	for tile := range unitTiles {
+		if tile == 2 {
+			k.onlyWhole(unitShort, tile, "next")
+		}
+		k.step(tile)
+		k.fetch("fetch", tile)
+	}
+	k.Label("next")
+	k.next()
+	k.JMP(operand.LabelRef("tiles"))
+	k.later(func() {
+		k.Label("scale_only")
+		for tile := range unitTiles {
+			k.scaleHalf(2*unitTiles + tile)
+		}
+		k.TESTQ(vnniBlock, vnniBlock)
+		k.JEQ(operand.LabelRef("drained"))
+		k.JMP(operand.LabelRef("multiplied"))
+	})
+	k.Label("multiplied")
+	k.shift()
+	for _, s := range []struct{ from, to int }{{unitEntry, unitStoredEntry}, {unitSide, unitStoredSide}, {unitY, unitStoredY}, {unitShort, unitStoredShort}} {
+		if s.from != unitSide || !k.pairs {
+			k.move(k.scalar(s.from), s.to)
+		}
+	}
+	k.ADDQ(operand.I32(entryBytes), k.scalar(unitEntry))
+	if !k.pairs {
+		k.ADDQ(operand.Imm(4), k.scalar(unitSide))
+	}
+	k.DECQ(k.scalar(unitSegments))
+	k.JEQ(operand.LabelRef("block"))
+	if k.packed {
+		k.Comment("Back to the next segment's first line.")
+		k.MOVWLZX(at(vnniBlock, blockFeatures), reg.R8L)
+		k.IMULQ(reg.RDI, reg.R8)
+		k.SHRQ(operand.Imm(1), reg.R8)
+		k.SUBQ(operand.Imm(64), reg.R8)
+		k.SUBQ(reg.R8, vnniW)
+		k.SUBQ(reg.R8, reg.R11)
+	}
+	k.JMP(operand.LabelRef("turn"))
+	k.later(func() {
+		k.Label("block")
+		k.MOVQ(k.scalar(amxHeader), reg.R8)
+		if k.packed { // whose last line it is, and there is no header
+			k.MOVL(operand.U32(64), reg.R8L)
+			k.SUBQ(reg.RDI, reg.R8)
+		}
+		k.ADDQ(reg.R8, vnniW)
+		k.ADDQ(reg.R8, reg.R11)
+		k.ADDQ(operand.Imm(blockSize), vnniBlock)
+		k.DECQ(k.scalar(vnniCount))
+		k.JEQ(operand.LabelRef("unit"))
+		k.MOVBLZX(at(vnniBlock, blockSegments), reg.R8L)
+		k.MOVQ(reg.R8, k.scalar(unitSegments))
+		k.apart()
+		k.JMP(operand.LabelRef("turn"))
+		k.nextUnit()
+		k.Label("drained")
+		k.shift()
+		k.MOVQ(operand.I32(0), k.scalar(unitStoredEntry))
+		k.TESTQ(reg.R12, reg.R12)
+		k.JNE(operand.LabelRef("turn"))
+		k.JMP(operand.LabelRef("done"))
+	})
+}
+
+// shift makes what was stored what is scaled, and stores to the other place.
+func (k *amxUnits) shift() {
+	k.MOVQ(k.scalar(unitStoredEntry), reg.R12)
+	k.move(k.scalar(unitStoredY), unitScaledY)
+	k.move(k.scalar(unitStoredShort), unitScaledShort)
+	if !k.pairs {
+		k.move(k.scalar(unitStoredSide), unitScaledSide)
+	}
+	k.MOVQ(reg.RBP, reg.R8)
+	k.MOVQ(reg.R15, reg.RBP)
+	k.MOVQ(reg.R8, reg.R15)
+}
+
+// nextUnit goes to the next rows, if there are any.
+func (k *amxUnits) nextUnit() {
+	c, r := reg.RBX, reg.R8
+	twice := func(step, to int) {
+		k.MOVQ(k.scalar(step), r)
+		k.ADDQ(r, r)
+		k.ADDQ(r, k.scalar(to))
+	}
+	k.Label("unit")
+	k.Load(k.Param("c"), c)
+	k.SUBQ(operand.Imm(32), k.scalar(amxLeft))
+	k.JLE(operand.LabelRef("unit_none"))
+	twice(amxBlockX, amxRowX)
+	k.ADDQ(operand.U32(32*unitYStep), k.scalar(unitRowY))
+	if !k.pairs {
+		twice(amxBlockSide, amxRowSide)
+	}
+	k.beginUnit()
+	k.JMP(operand.LabelRef("turn"))
+	k.Label("unit_none")
+	k.XORL(vnniBlock.As32(), vnniBlock.As32())
+	k.JMP(operand.LabelRef("turn"))
+}

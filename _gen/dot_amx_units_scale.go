@@ -1,0 +1,148 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// half is a label of half a tile of a sum.
+func half(n int, name string) string { return fmt.Sprintf("%s%d", name, n) }
+
+// scaleHalf adds half a tile of a sum, corrected and scaled, to Y, if there is one. Those
+// from the eighth on are the last four once more.
+func (k *amxUnits) scaleHalf(n int) {
+	h := amxHalf{amxUnits: k, n: n, tile: n / 2, row: n % 2 * 8}
+	if n >= 2*unitTiles {
+		h.tile -= 2
+	}
+	k.Label(half(n, "scale"))
+	k.TESTQ(reg.R12, reg.R12)
+	k.JEQ(operand.LabelRef(half(n, "scaled")))
+	k.onlyWhole(unitScaledShort, h.tile, half(n, "scaled"))
+	h.write()
+	k.Label(half(n, "scaled"))
+}
+
+// amxHalf is half a tile of a sum while it is scaled.
+type amxHalf struct {
+	*amxUnits
+	n, tile, row int
+}
+
+// z is where a row is made float32.
+func (h amxHalf) z(row int) reg.VecPhysical { return zmm[4+row] }
+
+// sum is a row of it in Call.Spare.
+func (h amxHalf) sum(row int) operand.Mem {
+	return at(reg.RBP, h.tile*amxTile+64*(h.row+row))
+}
+
+func (h amxHalf) write() {
+	k := h.amxUnits
+	entry := func(disp int) operand.Mem { return at(reg.R12, disp) }
+	if h.tile%2 == 1 {
+		k.MOVQ(k.scalar(unitApart), reg.R8)
+		entry = func(disp int) operand.Mem { return indexed(reg.R12, reg.R8, 1, disp) }
+	}
+	k.VMOVUPS(entry(0), zmm[0])
+	if k.pairs {
+		h.each(h.plain, false)
+		return
+	}
+	k.TESTL(operand.U32(uint32(k.zeros())|vnniScaled), k.scalar(vnniForm))
+	k.JNE(operand.LabelRef(half(h.n, "other")))
+	if k.less {
+		h.each(h.plain, false)
+	} else {
+		h.side(h.constant, false)
+	}
+	k.later(func() {
+		k.Label(half(h.n, "other"))
+		k.VMOVDQU32(entry(entryZeros), zmm[1])
+		k.TESTB(operand.Imm(k.zeros()), k.scalar(vnniForm))
+		k.JNE(operand.LabelRef(half(h.n, "zeros")))
+		if k.less {
+			h.side(h.plain, true)
+		} else {
+			h.side(h.constant, true)
+		}
+		k.JMP(operand.LabelRef(half(h.n, "scaled")))
+		k.Label(half(h.n, "zeros"))
+		k.TESTL(operand.U32(vnniScaled), k.scalar(vnniForm))
+		k.JNE(operand.LabelRef(half(h.n, "zeros_scaled")))
+		h.side(h.zeros, false)
+		k.JMP(operand.LabelRef(half(h.n, "scaled")))
+		k.Label(half(h.n, "zeros_scaled"))
+		h.side(h.zeros, true)
+		k.JMP(operand.LabelRef(half(h.n, "scaled")))
+	})
+}
+
+// each scales eight rows and adds them to Y, also by scales of x where scaled.
+func (h amxHalf) each(convert func(row int), scaled bool) {
+	k, y := h.amxUnits, reg.RBX
+	k.MOVQ(k.scalar(unitScaledY), y)
+	for row := range 8 {
+		z, of := h.z(row), at(y, (h.tile/2*16+h.row+row)*unitYStep+h.tile%2*64)
+		convert(row)
+		if scaled {
+			k.VMULPS(zmm[0], z, z)
+			k.VMOVUPS(of, zmm[2])
+			k.VFMADD231PS_BCST(indexed(reg.RSI, reg.RDI, 1, 0), z, zmm[2])
+			k.VMOVUPS(zmm[2], of)
+		} else {
+			k.VFMADD213PS(of, zmm[0], z)
+			k.VMOVUPS(z, of)
+		}
+	}
+}
+
+// side is each where SI walks over Side, and DI is the way from there to Scales.
+func (h amxHalf) side(convert func(row int), scaled bool) {
+	k := h.amxUnits
+	k.MOVQ(k.scalar(unitSideStep), reg.RDI)
+	k.MOVQ(k.scalar(unitScaledSide), reg.RSI)
+	if h.tile >= 2 {
+		k.ADDQ(k.scalar(amxBlockSide), reg.RSI)
+	}
+	if h.row > 0 {
+		k.LEAQ(indexed(reg.RSI, reg.RDI, 8, 0), reg.RSI)
+	}
+	k.MOVQ(k.scalar(amxToScales), reg.RDI)
+	h.each(func(row int) {
+		if row > 0 {
+			k.ADDQ(k.scalar(unitSideStep), reg.RSI)
+		}
+		convert(row)
+	}, scaled)
+	k.MOVL(reg.ECX, reg.ESI)
+	k.SHRL(operand.Imm(4), reg.ESI)
+	k.MOVL(operand.U32(64), reg.EDI)
+}
+
+// plain makes a row float32.
+func (h amxHalf) plain(row int) {
+	if h.pairs {
+		h.VMOVUPS(h.sum(row), h.z(row))
+	} else {
+		h.VCVTDQ2PS(h.sum(row), h.z(row))
+	}
+}
+
+// constant does so and corrects it by Side.
+func (h amxHalf) constant(row int) {
+	z := h.z(row)
+	h.VPBROADCASTD(at(reg.RSI, 0), z)
+	h.VPADDD(h.sum(row), z, z)
+	h.VCVTDQ2PS(z, z)
+}
+
+// zeros does so with zero points of each column.
+func (h amxHalf) zeros(row int) {
+	z := h.z(row)
+	h.VMOVDQA64(h.sum(row), z)
+	h.VPDPWSSD_BCST(at(reg.RSI, 0), zmm[1], z)
+	h.VCVTDQ2PS(z, z)
+}
