@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -184,6 +185,12 @@ from there to what is fetched, and BX where it goes.`, func(f *file) {
 		f.function("GemmAMX", "c *Call", "GemmAMX adds the products of Call.Rows rows of bfloat16 and Call.Tiles unpacked panels of pairs to Y.")
 		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, pairs: true}).write()
 	})
+	register(asmDir, "gemm_w4_amx", "\n4-bit weights "+amxPairsHead[1:]+amxPairsOnTheWay+strings.Replace(amxPanelHead, "R11 what is fetched next and R13 the way to another of that; ", "", 1)+`
+Z2 the table, Z3 a mask of codes and Z1 zero points. While a tile is unpacked, AX is where it is packed,
+R11 the way from line to line, R13 zero points, R9 the way to what is fetched, and BX where it goes.`, func(f *file) {
+		f.function("GemmW4AMX", "c *Call", "GemmW4AMX adds the products of Call.Rows rows of bfloat16 and Call.Tiles tiles of 4-bit codes to Y.")
+		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 1, pairs: true, nibbles: true}).write()
+	})
 	register(asmDir, "gemm_bf16_amx", "\nPlain bfloat16 weights as they are packed, "+amxPairsHead[1:]+amxPlainHead, func(f *file) {
 		f.function("GemmBF16AMX", "c *Call", "GemmBF16AMX adds the products of Call.Rows rows of bfloat16 and Call.Tiles packed tiles of plain bfloat16 weights to Y.")
 		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, pairs: true, packed: true}).write()
@@ -197,7 +204,7 @@ type amx struct {
 	lines   int  // of 8-bit codes, for each of the panel
 	less    bool // codes are signed and less their zero point, but for pairs: Side is not read
 	nibbles bool // codes of 4 bits as they are packed; with less, those of ZeroConstant alone are less it
-	pairs   bool // no codes but pairs of bfloat16
+	pairs   bool // no codes but pairs of bfloat16; with nibbles, these are what codes are unpacked to
 
 	packed bool // with pairs, plain weights whose lines are those of a block's segments in turn
 }
@@ -240,7 +247,7 @@ func (k *amx) zeros() uint64 {
 
 // segment makes bytes those of a segment of a block.
 func (k *amx) segment(block reg.Register, bytes reg.GPPhysical) {
-	if k.pairs {
+	if k.pairs && !k.nibbles {
 		k.MOVWLZX(at(block, blockFeatures), bytes.As32())
 		k.SHLQ(operand.Imm(5), bytes)
 		return
@@ -342,7 +349,7 @@ func (k *amx) products(turn int) {
 		k.MOVQ(reg.RDI, tile)
 		k.SHLQ(operand.Imm(4), tile)
 	case k.nibbles: // whose tiles have places of their own
-		k.SHLQ(operand.Imm(1), left)
+		k.SHLQ(operand.Imm(k.unpackedTimes()), left)
 	}
 	k.Label(of(turn, "tile"))
 	for i := range 2 {
@@ -357,7 +364,7 @@ func (k *amx) products(turn int) {
 		k.loadTile(indexed(reg.RDX, reg.RSI, 1, 0), x)
 		k.loadTile(weights, w)
 		k.multiplyTiles(k.product(), w, x, turn)
-		if k.pairs {
+		if k.pairs && !k.nibbles {
 			k.fetchLines(of(turn, fmt.Sprintf("lines%d", i)), reg.R11, reg.R13, reg.RBX)
 		}
 		k.ADDQ(reg.RCX, reg.RDX)

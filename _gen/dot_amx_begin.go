@@ -10,7 +10,7 @@ func (k *amx) begin(frame int) {
 	k.frame = k.AllocLocal(frame)
 	c, r := reg.RBX, reg.R8
 	k.Load(k.Param("c"), c)
-	if k.pairs {
+	if k.pairs && !k.nibbles {
 		k.unscaled()
 	} else {
 		k.form(c)
@@ -54,7 +54,11 @@ func (k *amx) begin(frame int) {
 	}
 	k.loadTileConfig(at(reg.RBP, amxConfig))
 	k.SHLL(operand.Imm(6), reg.ECX)
-	if k.nibbles {
+	switch {
+	case k.pairs && k.nibbles:
+		k.pairMeanings(c)
+		k.firstPlace(c)
+	case k.nibbles:
 		k.meanings(c)
 		k.firstPlace(c)
 	}
@@ -220,10 +224,11 @@ func (k *amx) beginWalks() {
 	if !k.packed {
 		k.MOVL(operand.U32(64), reg.EDI)
 	}
-	if k.pairs {
+	switch {
+	case k.pairs && !k.nibbles:
 		k.MOVQ(at(c, callSoon), reg.R11)
 		k.MOVQ(at(c, callSoonStep), reg.R13)
-	} else {
+	case !k.pairs:
 		k.MOVQ(at(c, callSStep), vnniSideStep)
 	}
 	k.LEAQ(at(reg.RBP, amxEntries), reg.R8)

@@ -44,7 +44,7 @@ func (k *amx) meanings(c reg.Register) {
 func (k *amx) firstPlace(c reg.Register) {
 	k.moves(c, callPlaces, amxPlace, callW, amxBase, callTiles, amxBaseTiles)
 	k.MOVQ(at(c, callPlaceCount), reg.R8)
-	k.SHLQ(operand.Imm(2), reg.R8)
+	k.SHLQ(operand.Imm(log2(k.placeBytes())), reg.R8)
 	k.ADDQ(at(c, callPlaces), reg.R8)
 	k.MOVQ(reg.R8, k.scalar(amxPlaceEnd))
 	k.fetchBehind("first")
@@ -86,19 +86,38 @@ func (k *amx) unpackAhead(label string) operand.Mem {
 
 // unpackNext unpacks a tile of weights to the next of the ring.
 func (k *amx) unpackNext(label string) {
-	const most, half = 8, 4 // lines
 	from, ahead, to, place := reg.RAX, reg.R9, reg.RBX, reg.RBX
 	k.MOVQ(k.scalar(amxPlace), place)
 	k.MOVL(at(place, 0), from.As32())
+	if k.pairs {
+		k.pairPlace(place, from)
+	}
 	k.ADDQ(k.scalar(amxBase), from)
 	k.MOVQ(k.scalar(amxAhead), ahead)
-	k.ADDQ(operand.Imm(4), place)
+	k.ADDQ(operand.Imm(uint64(k.placeBytes())), place)
 	k.MOVQ(place, k.scalar(amxPlace))
 	k.CMPQ(place, k.scalar(amxPlaceEnd))
 	k.JEQ(operand.LabelRef(label + "_unit"))
 	k.Label(label)
 	k.MOVQ(k.scalar(amxRingAt), to)
 	k.ADDQ(reg.RBP, to)
+	if k.pairs {
+		k.pairLines(label, from, ahead, to)
+	} else {
+		k.nibbleLines(label, from, ahead, to)
+	}
+	k.Label(label + "_done")
+	next := reg.R9
+	k.MOVQ(k.scalar(amxRingAt), next)
+	k.ADDQ(operand.I32(amxTile), next)
+	k.ANDL(operand.U32(amxRingTiles*amxTile-1), next.As32())
+	k.MOVQ(next, k.scalar(amxRingAt))
+	k.later(func() { k.nextPlaces(label) })
+}
+
+// nibbleLines unpacks the lines of a tile to one code in each byte.
+func (k *amx) nibbleLines(label string, from, ahead, to reg.Register) {
+	const most, half = 8, 4 // lines
 	for line := range most {
 		if line == half {
 			k.CMPL(reg.ECX, operand.U32(amxTile))
@@ -113,13 +132,6 @@ func (k *amx) unpackNext(label string) {
 		k.VMOVDQA64(low, at(to, amxRing+128*line))
 		k.VMOVDQA64(high, at(to, amxRing+128*line+64))
 	}
-	k.Label(label + "_done")
-	next := reg.R9
-	k.MOVQ(k.scalar(amxRingAt), next)
-	k.ADDQ(operand.I32(amxTile), next)
-	k.ANDL(operand.U32(amxRingTiles*amxTile-1), next.As32())
-	k.MOVQ(next, k.scalar(amxRingAt))
-	k.later(func() { k.nextPlaces(label) })
 }
 
 // nextPlaces goes to the next unit with what is unpacked next, behind the rows' last to
@@ -144,4 +156,20 @@ func (k *amx) nextPlaces(label string) {
 	k.Label(label + "_on")
 	k.fetchBehind(label)
 	k.JMP(operand.LabelRef(label))
+}
+
+// placeBytes is the bytes of an entry in Call.Places.
+func (k *amx) placeBytes() int {
+	if k.pairs {
+		return 8
+	}
+	return 4
+}
+
+// unpackedTimes is by how many bits a tile of weights is longer than its packed lines.
+func (k *amx) unpackedTimes() uint64 {
+	if k.pairs {
+		return 2
+	}
+	return 1
 }

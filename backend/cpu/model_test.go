@@ -44,18 +44,42 @@ func model(kind panelKind) *unit {
 func modelOfTiles() *unit {
 	u := model(bytePanel)
 	u.exact.kind, u.tiles = tilePanel, true
-	u.functions.codes4.tiles = func(c *asm.Call) { modelTiles(c, 4) }
-	u.functions.codes8.tiles = func(c *asm.Call) { modelTiles(c, 8) }
-	u.functions.codes4.tilesFew = modelOnTheWay
-	u.functions.codes8.tilesFew = func(c *asm.Call) { modelTiles(c, 8) }
+	four, eight := func(c *asm.Call) { modelTiles(c, 4) }, func(c *asm.Call) { modelTiles(c, 8) }
+	u.functions.codes4.tiles, u.functions.codes4.tilesUnits, u.functions.codes4.tilesFew = four, four, modelOnTheWay
+	u.functions.codes8.tiles, u.functions.codes8.tilesUnits, u.functions.codes8.tilesFew = eight, eight, eight
 	u.functions.exact.direct = [weightKinds][]step{}
 	for _, w := range []weightKind{weight4, weight8, weightBF16} {
 		u.functions.exact.direct[w] = []step{{1, func(c *asm.Call) {
 			modelChains(c, w, unsafe.Slice(c.Y, tileColumns), func(i int) float32 { return at[float32](c.X, i) })
 		}}}
-		u.functions.exact.tiles[w] = func(c *asm.Call) { modelPairsOnTiles(c, w) }
+		pairs := func(c *asm.Call) { modelPairsOnTiles(c, w) }
+		u.functions.exact.tiles[w], u.functions.exact.tilesUnits[w] = pairs, pairs
 	}
+	u.functions.exact.tilesFew[weight4] = modelPairsOnTheWay
 	return u
+}
+
+// modelPairsOnTheWay multiplies packed codes, and finds that the call says where they and their
+// zero points are.
+func modelPairsOnTheWay(c *asm.Call) {
+	places, at := unsafe.Slice(c.Places, 2*c.PlaceCount), 0
+	for _, b := range unsafe.Slice(c.Blocks, c.Count) {
+		zeros := at + inBlock*tileColumns*c.Form.ScaleBytes()
+		lines := zeros + inBlock*tileColumns*c.Form.ZeroBytesOf()
+		for s := range int(b.Segments) {
+			for line := 0; line < int(b.Lines); line += asm.TilePairs / 8 {
+				if at, step := int(places[0])&^63, int(places[0])&63; at != lines+lineBytes*(line*int(b.Segments)+s) || step != int(b.Segments) || int(places[1]) != zeros+tileColumns*s {
+					panic(fmt.Sprintf("line %d of segment %d is at %d by %d with zero points at %d", line, s, at, step, places[1]))
+				}
+				places = places[2:]
+			}
+		}
+		at = lines + lineBytes*int(b.Segments)*int(b.Lines)
+	}
+	if len(places) > 0 {
+		panic(fmt.Sprintf("%d places too many", len(places)/2))
+	}
+	modelPairsOnTiles(c, weight4)
 }
 
 // modelPairsOnTiles multiplies rows of pairs that are in tiles.

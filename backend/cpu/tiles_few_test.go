@@ -33,6 +33,20 @@ func TestPlaces(t *testing.T) {
 	require.Equal(t, []uint32{128, 640, 1152, 1664, 2304, 2816, 3328, 3840}, w.placesOf(w.runs)[0])
 }
 
+// Exact products have lines of the segments of a block in turn, and zero points of each.
+func TestPairPlaces(t *testing.T) {
+	s := backend.Spec{N: 32, K: 256, Bits: 4, Scales: dtype.F16, ZeroMax: 15, Groups: backend.GroupSpec{Count: 4, Longest: 64}}
+	p := newPanel(tilePanel, &s)
+	p.tileFeatures = p.canTile()
+	all := p.placesOf(p.divide())
+	require.Len(t, all, 1)
+	const zeros, lines, four = 128, 192, 4 // bytes, and lines from one to the next
+	require.Equal(t, []uint32{
+		lines | four, zeros, lines + 4*256 | four, zeros, lines + 64 | four, zeros + 16, lines + 64 + 4*256 | four, zeros + 16,
+		lines + 128 | four, zeros + 32, lines + 128 + 4*256 | four, zeros + 32, lines + 192 | four, zeros + 48, lines + 192 + 4*256 | four, zeros + 48,
+	}, all[0])
+}
+
 func TestFewOnTiles(t *testing.T) {
 	w := fewOf(4, backend.GroupSpec{Count: 32, Longest: 128})
 	for rows, want := range map[int]bool{8: true, 16: true, 32: true, 33: false, 240: false} {

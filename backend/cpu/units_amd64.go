@@ -137,6 +137,7 @@ var units = []*unit{
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
 					weight4: asm.UnpackPairsW4AMX, weight8: asm.UnpackPairsW8AMX,
 				},
+				tilesFew:   [weightKinds]func(*asm.Call){weight4: asm.GemmW4AMX},
 				tilesUnits: [weightKinds]func(*asm.Call){weight4: asm.GemmAMXx2, weight8: asm.GemmAMXx2, weightBF16: asm.GemmBF16AMXx2},
 				tiles:      [weightKinds]func(*asm.Call){weight4: asm.GemmAMX, weight8: asm.GemmAMX, weightBF16: asm.GemmBF16AMX},
 			},

@@ -72,6 +72,7 @@ func init() {
 		of := fmt.Sprintf("/%dx%d", s.rows, s.tiles)
 		exactKernels = append(exactKernels,
 			exactKernel{name: "GemmAMX" + of, lines: []lineKind{lines4, lines8}, pairs: true, tiled: true, inTiles: true, unpacked: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmAMX},
+			exactKernel{name: "GemmW4AMX" + of, lines: []lineKind{lines4}, pairs: true, tiled: true, inTiles: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmW4AMX},
 			exactKernel{name: "GemmBF16AMX" + of, lines: []lineKind{linesBF16}, pairs: true, tiled: true, inTiles: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmBF16AMX},
 		)
 	}

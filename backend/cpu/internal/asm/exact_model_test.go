@@ -339,6 +339,29 @@ func (m *memory) layExact(p *exactProblem, k exactPart, unpacked bool, beyond in
 		m.spare = m.take("spare", TileSpare(k.tiles, p.segments()), behind)
 		c.Rows, c.Tiles, c.TileBytes, c.Spare = uintptr(k.rows), uintptr(k.tiles), TileBytes, pointer(m.spare)
 		c.Soon, c.SoonStep, c.Share = uintptr(c.W), uintptr(64*spread(9)), uintptr(spread(3))
+		if !unpacked && p.lines == lines4 {
+			m.layPlaces(c, p.places(), behind)
+			c.PlaceCount /= 2
+		}
 	}
 	return c
+}
+
+// places is where each tile of packed codes of 4 bits begins in a tile of columns, with
+// the segments of its block, and where its zero points are, by segment.
+func (p *exactProblem) places() (all [][]uint32) {
+	at := 0
+	for _, b := range p.blocks {
+		zeros := at + 64*p.form.ScaleBytes()
+		lines := zeros + 64*p.form.ZeroBytesOf()
+		for s := range int(b.Segments) {
+			var places []uint32
+			for line := 0; line < int(b.Lines); line += TilePairs / p.lines.features() {
+				places = append(places, uint32(lines+64*(line*int(b.Segments)+s)|int(b.Segments)), uint32(zeros+16*s))
+			}
+			all = append(all, places)
+		}
+		at = lines + 64*int(b.Segments)*int(b.Lines)
+	}
+	return all
 }
