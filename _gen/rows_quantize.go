@@ -134,6 +134,8 @@ type rowRegisters struct {
 
 	factor reg.VecVirtual // in every lane
 	sum    reg.VecVirtual // of a run's codes
+	least  reg.VecVirtual // -128 in every byte; 512 bits only
+	zero   reg.VecVirtual // likewise 0
 	ones   reg.VecVirtual // 1 in every byte
 	words  reg.VecVirtual // 1 in every 16 bits
 	order  reg.VecVirtual // what VPERMD needs after packing
@@ -147,17 +149,8 @@ type rowRegisters struct {
 }
 
 func (f *file) quantizeRow(q quantizer) {
-	c := f.GP64()
-	f.Load(f.Param("c"), c)
-	r := &rowRegisters{}
-	for _, p := range []struct {
-		r  *reg.GPVirtual
-		at int
-	}{{&r.x, rowX}, {&r.codes, rowCodes}, {&r.runs, rowRuns}, {&r.count, rowCount}, {&r.side, rowSide}} {
-		*p.r = f.GP64()
-		f.MOVQ(at(c, p.at), *p.r)
-	}
-	r.steps, r.n, r.sum = f.GP64(), f.GP64(), f.YMM()
+	c, r := f.loadRow()
+	r.sum = f.YMM()
 	if q.groups {
 		r.scales = f.GP64()
 		f.MOVQ(at(c, rowScales), r.scales)
@@ -186,6 +179,22 @@ func (f *file) quantizeRow(q quantizer) {
 	}
 	f.VZEROUPPER()
 	f.RET()
+}
+
+// loadRow reads what every kernel has of a row.
+func (f *file) loadRow() (c reg.GPVirtual, r *rowRegisters) {
+	c = f.GP64()
+	f.Load(f.Param("c"), c)
+	r = &rowRegisters{}
+	for _, p := range []struct {
+		r  *reg.GPVirtual
+		at int
+	}{{&r.x, rowX}, {&r.codes, rowCodes}, {&r.runs, rowRuns}, {&r.count, rowCount}, {&r.side, rowSide}} {
+		*p.r = f.GP64()
+		f.MOVQ(at(c, p.at), *p.r)
+	}
+	r.steps, r.n = f.GP64(), f.GP64()
+	return c, r
 }
 
 // unpacked is the permutation that puts the dwords of two packings in order.
@@ -278,6 +287,13 @@ func (f *file) runLoop(e element, c reg.GPVirtual, r *rowRegisters, q quantizer)
 	f.VPSHUFD(operand.U8(0xb1), t, r.sum.AsX())
 	f.VPADDD(r.sum.AsX(), t, t)
 	f.VMOVD(t, total)
+	f.endRun(c, r, total, q.groups)
+	f.JNE(to("run"))
+}
+
+// endRun writes the side of a run, whose codes total is the sum of, and its scale, and
+// moves on to the next run: the flags say whether there is one.
+func (f *file) endRun(c reg.GPVirtual, r *rowRegisters, total reg.GPVirtual, groups bool) {
 	f.SHLL(operand.U8(3), r.steps.As32())
 	f.IMULL(at(c, rowZero), r.steps.As32())
 	f.SUBL(r.steps.As32(), total)
@@ -286,13 +302,12 @@ func (f *file) runLoop(e element, c reg.GPVirtual, r *rowRegisters, q quantizer)
 	f.ORL(at(c, rowAdd), total)
 	f.MOVL(total, at(r.side, 0))
 	f.ADDQ(operand.U8(4), r.side)
-	if q.groups {
+	if groups {
 		f.MOVL(r.kept.As32(), at(r.scales, 0))
 		f.ADDQ(operand.U8(4), r.scales)
 	}
 	f.ADDQ(operand.U8(runSize), r.runs)
 	f.DECQ(r.count)
-	f.JNE(to("run"))
 }
 
 // groupScale sets factor, valid and kept for the group of r.n steps at r.x.

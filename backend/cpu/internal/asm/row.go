@@ -42,6 +42,9 @@ type Row struct {
 	_      uint32
 }
 
+// DivideLeast and DivideMost bound Row.Factor for the kernels of AVX-512 that divide.
+const DivideLeast, DivideMost = 0x1p-100, 0x1p100
+
 // Product is what the kernels that multiply a matrix with 16 columns of
 // another one work on: C [Rows, 16] = A [Rows, K] · B [K, 16], float32.
 // Steps are bytes from row to row; the rows of B follow each other. Kernels of

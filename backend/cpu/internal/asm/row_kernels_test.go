@@ -23,6 +23,7 @@ var rowTiers []rowTier
 type rowTier struct {
 	needs                                   []cpuid.FeatureID
 	divide, divideRound, asym, groups, flat func(*Row)
+	narrow                                  bool // divideRound does float16 and bfloat16 alone
 	widen                                   func(dst *float32, x *byte, steps, element uintptr)
 	ends                                    func(x *byte, steps, element uintptr, ends *[2]uint32)
 	round                                   func(v *float32, steps, element uintptr)
@@ -170,6 +171,9 @@ func TestRowDividesTruly(t *testing.T) {
 				}
 				dtype.Encode(e.DType, raw, x)
 				for round, kernel := range map[bool]func(*Row){false: k.divide, true: k.divideRound} {
+					if round && k.narrow && e.Element == ElementF32 {
+						continue
+					}
 					kernel(&Row{X: unsafe.Pointer(&raw[0]), Codes: &codes[0], Runs: &run, Count: 1, Side: &side[0], Type: e.Element, Factor: scale})
 					for i, v := range x {
 						q := v / scale

@@ -54,6 +54,9 @@ func TestRowQuantizers(t *testing.T) {
 				rng, m := rand.New(rand.NewPCG(31, 32)), newMemory(t)
 				for i := range 600 {
 					element := Element(i % q.types)
+					if name == "divideRound" && k.narrow && element == ElementF32 {
+						continue
+					}
 					c := anyRow(rng, name == "groups", element)
 					if name == "asym" {
 						c.Zero = int32(rng.IntN(256)) - 128

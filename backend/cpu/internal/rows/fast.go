@@ -81,19 +81,20 @@ func (p *Plan) fastWiden(dst Dst, x, scratch []byte) {
 	rowWiden(&to[0], &row[0], uintptr(f.Width/step), uintptr(elementOf(f.X)))
 }
 
+// fastEnds finds the ends of a row, or, where the recipe needs no more, top alone.
+//
 //asmcheck:needs AVX2,FMA3,F16C
-func fastEnds(row []byte, t asm.Element, width int) (e ends) {
-	var found [2]uint32
-	rowEnds(&row[0], uintptr(width/step), uintptr(t), &found)
-	high, low := found[0], found[1]
-	switch t {
-	case asm.ElementF16:
-		e.high, e.low = dtype.F16ToF32(uint16(high)), dtype.F16ToF32(uint16(low))
-	case asm.ElementBF16:
-		e.high, e.low = dtype.BF16ToF32(uint16(high)), dtype.BF16ToF32(uint16(low))
-	default:
-		e.high, e.low = math.Float32frombits(high), math.Float32frombits(low)
+func (p *Plan) fastEnds(row []byte, t asm.Element) (e ends) {
+	steps := uintptr(p.form.Width / step)
+	if p.form.Recipe.Kind != quant.Int8TokenAsym {
+		if top, found := rowTop(&row[0], steps, uintptr(t), p.wide); found {
+			e.top = widened(t, top)
+			return e
+		}
 	}
+	var found [2]uint32
+	rowEnds(&row[0], steps, uintptr(t), &found)
+	e.high, e.low = widened(t, found[0]), widened(t, found[1])
 	const sign = 1 << 31
 	top := max(math.Float32bits(e.high), math.Float32bits(e.low)&^sign)
 	if math.Float32bits(e.low) <= sign { // no value is below 0
@@ -101,6 +102,17 @@ func fastEnds(row []byte, t asm.Element, width int) (e ends) {
 	}
 	e.top = math.Float32frombits(top)
 	return e
+}
+
+// widened is the value with a pattern of a type.
+func widened(t asm.Element, pattern uint32) float32 {
+	switch t {
+	case asm.ElementF16:
+		return dtype.F16ToF32(uint16(pattern))
+	case asm.ElementBF16:
+		return dtype.BF16ToF32(uint16(pattern))
+	}
+	return math.Float32frombits(pattern)
 }
 
 //asmcheck:needs AVX2,FMA3,F16C
@@ -129,7 +141,7 @@ func (p *Plan) fastQuantize(dst Dst, x, scratch []byte) (zero int32) {
 		c.Scales = &dst.Scales[:len(p.runs)][0]
 		rowGroups(&c)
 	} else {
-		e := fastEnds(row, c.Type, f.Width)
+		e := p.fastEnds(row, c.Type)
 		s := f.scaleOf(&e)
 		dst.Scales[0], zero = s.scale, s.zero
 		if s.empty {
@@ -140,7 +152,7 @@ func (p *Plan) fastQuantize(dst Dst, x, scratch []byte) (zero int32) {
 		c.Factor, c.Zero, c.Add = s.factor, zero, uint32(-zero)<<16
 		switch {
 		case f.Recipe.Kind == quant.Int8TokenAsym:
-			rowAsym(&c)
+			rowAsym(&c, p.wide)
 		case f.Transform != nil && s.factor > math.MaxFloat32:
 			return p.plainRow(dst, given, whole)
 		case f.Transform != nil:
@@ -148,9 +160,9 @@ func (p *Plan) fastQuantize(dst Dst, x, scratch []byte) (zero int32) {
 		case f.Recipe.Kind == quant.Int4TokenAscend && s.factor < 0x1p-126:
 			return p.plainRow(dst, given, whole) // a quotient may exceed 7, and the loop clamps at 127
 		case f.Recipe.Kind == quant.Int8Token && f.X != dtype.F32:
-			rowDivideRound(&c)
+			rowDivideRound(&c, p.wide)
 		default:
-			rowDivide(&c)
+			rowDivide(&c, p.wide)
 		}
 	}
 	switch {

@@ -83,13 +83,46 @@ func rowWords(dst *int16, codes *int8, steps uintptr, zero int64) {
 }
 
 //asmcheck:needs AVX2,FMA3,F16C
-func rowDivide(c *asm.Row) { asm.RowDivideAVX2(c) }
+func rowDivide(c *asm.Row, wide bool) {
+	if wide && byProducts(c.Factor) && hasAVX512() {
+		asm.RowDivideAVX512(c)
+		return
+	}
+	asm.RowDivideAVX2(c)
+}
 
 //asmcheck:needs AVX2,FMA3,F16C
-func rowDivideRound(c *asm.Row) { asm.RowDivideRoundAVX2(c) }
+func rowDivideRound(c *asm.Row, wide bool) {
+	if wide && byProducts(c.Factor) && hasAVX512() {
+		asm.RowDivideRoundAVX512(c)
+		return
+	}
+	asm.RowDivideRoundAVX2(c)
+}
+
+// byProducts says that kernels of AVX-512 can divide by factor.
+func byProducts(factor float32) bool { return asm.DivideLeast <= factor && factor <= asm.DivideMost }
 
 //asmcheck:needs AVX2,FMA3,F16C
-func rowAsym(c *asm.Row) { asm.RowAsymAVX2(c) }
+func rowAsym(c *asm.Row, wide bool) {
+	if wide && hasAVX512() {
+		asm.RowAsymAVX512(c)
+		return
+	}
+	asm.RowAsymAVX2(c)
+}
+
+// rowTop finds the largest magnitude of a row, without its type, where there is a kernel
+// for that alone.
+//
+//asmcheck:needs AVX2,FMA3,F16C
+func rowTop(x *byte, steps, element uintptr, wide bool) (top uint32, found bool) {
+	if wide && hasAVX512() {
+		asm.RowTopAVX512(x, steps, element, &top)
+		return top, true
+	}
+	return 0, false
+}
 
 //asmcheck:needs AVX2,FMA3,F16C
 func rowGroups(c *asm.Row) { asm.RowGroupsAVX2(c) }

@@ -48,11 +48,14 @@ func rowEnds(x *byte, steps, element uintptr, ends *[2]uint32) {
 	asm.RowEndsNEON(x, steps, element, ends)
 }
 
-func rowDivide(c *asm.Row) { asm.RowDivideNEON(c) }
+func rowDivide(c *asm.Row, _ bool) { asm.RowDivideNEON(c) }
 
-func rowDivideRound(c *asm.Row) { asm.RowDivideRoundNEON(c) }
+func rowDivideRound(c *asm.Row, _ bool) { asm.RowDivideRoundNEON(c) }
 
-func rowAsym(c *asm.Row) { asm.RowAsymNEON(c) }
+func rowAsym(c *asm.Row, _ bool) { asm.RowAsymNEON(c) }
+
+// rowTop has no kernel: rowEnds finds both ends at once.
+func rowTop(_ *byte, _, _ uintptr, _ bool) (top uint32, found bool) { return 0, false }
 
 func rowGroups(c *asm.Row) { asm.RowGroupsNEON(c) }
 

@@ -18,6 +18,7 @@ type Plan struct {
 	group []int32 // of each segment in Act; nil but for Int8Group
 
 	fast   bool // with assembly
+	wide   bool // with kernels of 512 bits
 	asItIs bool // without any change of place
 	spans  []span
 	runs   []asm.Run
@@ -43,6 +44,7 @@ func New(f Form) (*Plan, error) {
 		}
 	}
 	if p.fast = f.ISA.isFast(); p.fast {
+		p.wide = f.ISA == AVX512 && hasAVX512()
 		p.spans = f.spans()
 		p.asItIs = f.asItIs(p.spans)
 		p.runs = p.cutRuns()
