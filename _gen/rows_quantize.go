@@ -134,7 +134,8 @@ type rowRegisters struct {
 
 	factor reg.VecVirtual // in every lane
 	sum    reg.VecVirtual // of a run's codes
-	least  reg.VecVirtual // -128 in every byte; 512 bits only
+	places reg.GPVirtual  // of values in x, or 0; 512 bits only
+	least  reg.VecVirtual // -128 in every byte; likewise
 	zero   reg.VecVirtual // likewise 0
 	ones   reg.VecVirtual // 1 in every byte
 	words  reg.VecVirtual // 1 in every 16 bits

@@ -11,10 +11,10 @@ import (
 const vector512 = 16
 
 const quantizeRegisters512 = `
-Registers: general ones walk over values, codes, runs, sides and scales; one
+Registers: general ones walk over values or their places, codes, runs and sides; one
 vector register holds the sums of a run's codes, four the 64 values of a turn, the
-rest constants; two masks say what of the last 32 values of a run there is. avo
-assigns them.
+rest constants and places; masks say what of the last 32 values of a run there is
+and what is gathered. avo assigns them.
 `
 
 func init() {
@@ -167,8 +167,8 @@ func (f *file) widen512(e element, m operand.Mem, mask reg.Register, z reg.VecVi
 
 func (f *file) quantizeRow512(q quantizer512) {
 	c, r := f.loadRow()
-	r.sum = f.ZMM()
-	r.factor = f.ZMM()
+	r.sum, r.factor, r.places = f.ZMM(), f.ZMM(), f.GP64()
+	f.MOVQ(at(c, rowOrder), r.places)
 	f.VBROADCASTSS(at(c, rowFactor), r.factor)
 	r.order = f.unpacked512()
 	r.least, r.zero = f.pattern512(0x80808080), f.ZMM()
@@ -180,7 +180,12 @@ func (f *file) quantizeRow512(q quantizer512) {
 			return
 		}
 		q.constants(f, r, e)
-		f.runLoop512(e, c, r, q)
+		f.TESTQ(r.places, r.places)
+		f.JNE(operand.LabelRef(e.String() + "_ordered"))
+		f.runLoop512(e, c, r, q, false)
+		f.JMP(operand.LabelRef("done"))
+		f.Label(e.String() + "_ordered")
+		f.runLoop512(e, c, r, q, true)
 	})
 	f.VZEROUPPER()
 	f.RET()
@@ -198,10 +203,38 @@ func (f *file) unpacked512() reg.VecVirtual {
 	return x
 }
 
-// runLoop512 takes 64 values of a run at a time, and of what is left up to 32.
-func (f *file) runLoop512(e element, c reg.GPVirtual, r *rowRegisters, q quantizer512) {
+// gather loads 16 elements of the places at m as widen512 does those that stand together.
+// Elements of 16 bits come with what is behind them.
+func (f *file) gather(e element, x reg.Register, m operand.Mem, mask, every reg.Register, z reg.VecVirtual) {
+	places, left := f.ZMM(), f.K()
+	if mask == nil {
+		f.VMOVDQU32(m, places)
+		f.KMOVW(every, left)
+	} else {
+		f.VMOVDQU32_Z(m, mask, places)
+		f.KMOVW(mask, left)
+	}
+	f.VPXORD(z, z, z)
+	f.VPGATHERDD(indexed(x, places, e.size(), 0), left, z)
+	switch e {
+	case elementF16:
+		f.VPMOVDW(z, z.AsY())
+		f.VCVTPH2PS(z.AsY(), z)
+	case elementBF16:
+		f.VPSLLD(operand.U8(16), z, z)
+	}
+}
+
+// runLoop512 takes 64 values of a run at a time, and of what is left up to 32. The values
+// are at x, or at the places of it that places has.
+func (f *file) runLoop512(e element, c reg.GPVirtual, r *rowRegisters, q quantizer512, ordered bool) {
 	const turn, few = 4 * vector512, 2 * vector512
-	name := func(s string) string { return e.String() + "_" + s }
+	prefix, every := e.String()+"_", f.K()
+	if ordered {
+		prefix += "ordered_"
+		f.KXNORW(every, every, every)
+	}
+	name := func(s string) string { return prefix + s }
 	to := func(s string) operand.LabelRef { return operand.LabelRef(name(s)) }
 	size := e.size()
 
@@ -219,7 +252,11 @@ func (f *file) runLoop512(e element, c reg.GPVirtual, r *rowRegisters, q quantiz
 	// load makes the codes of n vectors, and pack words of them.
 	load := func(masks ...reg.Register) {
 		for i, m := range masks {
-			f.widen512(e, at(r.x, i*vector512*size), m, v[i])
+			if ordered {
+				f.gather(e, r.x, at(r.places, i*vector512*4), m, every, v[i])
+			} else {
+				f.widen512(e, at(r.x, i*vector512*size), m, v[i])
+			}
 			q.codes(f, r, e, v[i])
 		}
 		for i := 0; i < len(masks); i += 2 {
@@ -239,8 +276,12 @@ func (f *file) runLoop512(e element, c reg.GPVirtual, r *rowRegisters, q quantiz
 		f.VPSADBW(r.zero, v[0], v[0])
 		f.VPADDQ(v[0], r.sum, r.sum) // what is above half is 0
 	}
+	from, bytes := r.x, size // what is read ascending
+	if ordered {
+		from, bytes = r.places, 4
+	}
 	on := func(n int) {
-		f.ADDQ(operand.U32(n*size), r.x)
+		f.ADDQ(operand.U32(n*bytes), from)
 		f.ADDQ(operand.U8(n), r.codes)
 	}
 
@@ -289,7 +330,7 @@ func (f *file) runLoop512(e element, c reg.GPVirtual, r *rowRegisters, q quantiz
 	f.VMOVDQU8_Z(half, lower, half)
 	add()
 	f.ADDQ(reg.RCX, r.codes)
-	f.LEAQ(indexed(r.x, reg.RCX, size, 0), r.x)
+	f.LEAQ(indexed(from, reg.RCX, bytes, 0), from)
 
 	f.Label(name("sum"))
 	total, t := f.GP32(), half.AsX()

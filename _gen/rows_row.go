@@ -22,6 +22,7 @@ const (
 	rowTimes  = 64
 	rowKeep   = 68
 	rowAdd    = 72
+	rowOrder  = 80
 
 	runSteps = 0
 	runGroup = 4

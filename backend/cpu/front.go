@@ -6,6 +6,7 @@ import (
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
 	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/internal/peak"
 	"github.com/bitlane/bitlane/quant"
 )
 
@@ -111,7 +112,7 @@ func frontScratch(s *backend.Spec, r *rowShape) int {
 // of a map of groups.
 func newFront(mem []byte, at *layout, s *backend.Spec, p *panel, isa rows.ISA) (*front, error) {
 	f := &front{rowShape: shapeOfRow(s, p), k: s.K, values: valuesOf(s, p)}
-	form := rows.Form{ISA: isa, Recipe: s.Recipe, X: s.X, K: s.K, Width: f.width, Values: f.values}
+	form := rows.Form{ISA: isa, Gathers: tuningOf(peak.ThisCore()).gathers, Recipe: s.Recipe, X: s.X, K: s.K, Width: f.width, Values: f.values}
 	if at.order > 0 {
 		form.Order = view[int32](mem[at.order:], s.K)
 	}

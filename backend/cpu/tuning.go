@@ -37,6 +37,11 @@ type tuned struct {
 	// Exact products go to FMA of 512 bits rather than to vdpbf16ps: this does twice as
 	// many in an instruction, and a processor may do half or a quarter as many of them.
 	floatsFirst bool
+
+	// Rows in another order are quantized with gathers of 512 bits (rows.Form). By published
+	// tables of instructions Zen 4 does one in more time than the 16 loads, and microcode
+	// against Gather Data Sampling slows them on processors of Intel before these.
+	gathers bool
 }
 
 // every is one distance for all weights.
@@ -55,7 +60,7 @@ var tunings = []tuned{
 	{
 		name: "Sapphire Rapids or later", vendor: cpuid.Intel, family: 6, amx: true,
 		ahead: every(2560), aheadTiles: 4096, shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 40, weight8: 13}, // Granite Rapids
-		unpackFrom: [weightKinds]int{weight8: 24, weightF16: 24, weightBF16: 24}, floatsFirst: true,
+		unpackFrom: [weightKinds]int{weight8: 24, weightF16: 24, weightBF16: 24}, floatsFirst: true, gathers: true,
 	},
 	{name: "Cascade Lake", vendor: cpuid.Intel, family: 6, models: []int{5}, ahead: every(4096)}, // gains a third
 }

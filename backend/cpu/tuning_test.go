@@ -28,6 +28,7 @@ func TestTunings(t *testing.T) {
 		got := tuningOf(c.core)
 		require.Equal(t, c.ahead, got.ahead[weight4], "%+v", c.core)
 		require.Equal(t, c.shortSum, got.shortSum, "%+v", c.core)
+		require.Equal(t, c.core.AMX, got.gathers, "%+v", c.core)
 	}
 }
 

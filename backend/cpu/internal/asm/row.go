@@ -40,6 +40,11 @@ type Row struct {
 	Keep   uint32
 	Add    uint32
 	_      uint32
+
+	// Order has the place in X of each value, nil where they are as they stand. It is for
+	// RowDivide, RowDivideRound and RowAsym of AVX-512 alone, with gathers, and makes them read
+	// 2 bytes behind values of 16 bits.
+	Order *int32
 }
 
 // DivideLeast and DivideMost bound Row.Factor for the kernels of AVX-512 that divide.

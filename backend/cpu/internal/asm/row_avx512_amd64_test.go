@@ -17,7 +17,7 @@ import (
 func init() {
 	rowTiers = append(rowTiers, rowTier{
 		needs:  needsAVX512,
-		divide: RowDivideAVX512, divideRound: RowDivideRoundAVX512, narrow: true, asym: RowAsymAVX512, groups: RowGroupsAVX2, flat: RowFlatAVX2,
+		divide: RowDivideAVX512, divideRound: RowDivideRoundAVX512, asym: RowAsymAVX512, narrow: true, ordered: true, groups: RowGroupsAVX2, flat: RowFlatAVX2,
 		widen: RowWidenAVX2, ends: RowEndsAVX2, round: RowRoundAVX2, words: RowWordsAVX2,
 		gather16: RowGather16AVX2, gather32: RowGather32AVX2, product: RowProductAVX2,
 	})

@@ -24,6 +24,7 @@ type rowTier struct {
 	needs                                   []cpuid.FeatureID
 	divide, divideRound, asym, groups, flat func(*Row)
 	narrow                                  bool // divideRound does float16 and bfloat16 alone
+	ordered                                 bool // divide, divideRound and asym know Row.Order
 	widen                                   func(dst *float32, x *byte, steps, element uintptr)
 	ends                                    func(x *byte, steps, element uintptr, ends *[2]uint32)
 	round                                   func(v *float32, steps, element uintptr)

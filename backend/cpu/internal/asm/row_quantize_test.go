@@ -14,9 +14,10 @@ import (
 // quantizeCase is a row and what a kernel makes of it.
 type quantizeCase struct {
 	Row
-	of     dtype.DType
-	runs   []Run
-	values []float32
+	of      dtype.DType
+	runs    []Run
+	values  []float32
+	ordered bool
 }
 
 // Runs and groups of any length, values and codes at any address, each type of
@@ -32,23 +33,24 @@ func TestRowQuantizers(t *testing.T) {
 			}
 		}
 		for name, q := range map[string]struct {
-			kernel func(*Row)
-			types  int
-			group  func(c *quantizeCase, from, to int) (scale float32, codes []float64)
+			kernel  func(*Row)
+			types   int
+			ordered bool
+			group   func(c *quantizeCase, from, to int) (scale float32, codes []float64)
 		}{
-			"divide": {k.divide, 3, byFactor(func(c *quantizeCase, v float32) float64 {
+			"divide": {k.divide, 3, true, byFactor(func(c *quantizeCase, v float32) float64 {
 				return math.RoundToEven(float64(v / c.Factor))
 			})},
-			"divideRound": {k.divideRound, 3, byFactor(func(c *quantizeCase, v float32) float64 {
+			"divideRound": {k.divideRound, 3, true, byFactor(func(c *quantizeCase, v float32) float64 {
 				return math.RoundToEven(float64(c.of.Round(v / c.Factor)))
 			})},
-			"asym": {k.asym, 3, byFactor(func(c *quantizeCase, v float32) float64 {
+			"asym": {k.asym, 3, true, byFactor(func(c *quantizeCase, v float32) float64 {
 				return math.Round(float64(float32(v*c.Factor))) + float64(c.Zero)
 			})},
-			"flat": {k.flat, 1, byFactor(func(c *quantizeCase, v float32) float64 {
+			"flat": {k.flat, 1, false, byFactor(func(c *quantizeCase, v float32) float64 {
 				return max(-8, min(math.RoundToEven(float64(dtype.F16.Round(v*c.Factor))), 7))
 			})},
-			"groups": {k.groups, 3, (*quantizeCase).ofGroup},
+			"groups": {k.groups, 3, false, (*quantizeCase).ofGroup},
 		} {
 			t.Run(name, func(t *testing.T) {
 				rng, m := rand.New(rand.NewPCG(31, 32)), newMemory(t)
@@ -61,6 +63,7 @@ func TestRowQuantizers(t *testing.T) {
 					if name == "asym" {
 						c.Zero = int32(rng.IntN(256)) - 128
 					}
+					c.ordered = k.ordered && q.ordered && rng.IntN(2) == 0
 					c.check(t, rng, m, q.kernel, q.group)
 				}
 			})
@@ -124,6 +127,26 @@ func (c *quantizeCase) ofGroup(from, to int) (scale float32, codes []float64) {
 	return scale, codes
 }
 
+// shuffle returns the values in another order, with one more behind them where kernels
+// read 2 bytes more than they use, and where each is. Of those that are the same one may stand for others.
+func (c *quantizeCase) shuffle(rng *rand.Rand, order []int32) (stored []float32) {
+	at := map[uint32]int32{}
+	for _, i := range rng.Perm(len(c.values)) {
+		v := c.values[i]
+		place, known := at[math.Float32bits(v)]
+		if !known || rng.IntN(2) == 0 {
+			place = int32(len(stored))
+			stored = append(stored, v)
+			at[math.Float32bits(v)] = place
+		}
+		order[i] = place
+	}
+	if c.of.Size() == 2 {
+		stored = append(stored, 1)
+	}
+	return stored
+}
+
 // check lays the row between guard pages, runs the kernel and compares.
 func (c *quantizeCase) check(t *testing.T, rng *rand.Rand, m *memory, kernel func(*Row), group func(*quantizeCase, int, int) (float32, []float64)) {
 	behind, off := rng.IntN(2) == 0, 0
@@ -131,11 +154,17 @@ func (c *quantizeCase) check(t *testing.T, rng *rand.Rand, m *memory, kernel fun
 		off = rng.IntN(16)
 	}
 	n := len(c.values)
-	x := m.take("x", off+n*c.of.Size(), behind)[off:]
+	stored := c.values
+	if c.ordered {
+		order := unsafe.Slice((*int32)(pointer(m.take("order", 4*n, behind))), n)
+		stored = c.shuffle(rng, order)
+		c.Order = &order[0]
+	}
+	x := m.take("x", off+len(stored)*c.of.Size(), behind)[off:]
 	codes := m.take("codes", off+n, behind)[off:]
 	side, scales := m.take("side", 4*len(c.runs), behind), m.take("scales", 4*len(c.runs), behind)
 	clear(scales)
-	dtype.Encode(c.of, x, c.values)
+	dtype.Encode(c.of, x, stored)
 	given := bytes.Clone(x)
 	c.X, c.Codes, c.Runs, c.Count = pointer(x), (*int8)(pointer(codes)), &c.runs[0], uintptr(len(c.runs))
 	c.Side, c.Scales = (*int32)(pointer(side)), (*float32)(pointer(scales))

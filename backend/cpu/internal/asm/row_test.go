@@ -22,6 +22,7 @@ func TestRowOffsets(t *testing.T) {
 	} {
 		require.Equal(t, uintptr(56+4*i), at)
 	}
+	require.Equal(t, uintptr(80), unsafe.Offsetof(r.Order))
 	var run Run
 	require.Equal(t, uintptr(4), unsafe.Offsetof(run.Group))
 	require.Equal(t, uintptr(8), unsafe.Sizeof(run))

@@ -7,10 +7,10 @@
 // the float32 below 1/2, which is right for every float32 p below 2^22. Products
 // must be below 2^22.
 //
-// Registers: general ones walk over values, codes, runs, sides and scales; one
+// Registers: general ones walk over values or their places, codes, runs and sides; one
 // vector register holds the sums of a run's codes, four the 64 values of a turn, the
-// rest constants; two masks say what of the last 32 values of a run there is. avo
-// assigns them.
+// rest constants and places; masks say what of the last 32 values of a run there is
+// and what is gathered. avo assigns them.
 
 #include "textflag.h"
 
@@ -23,6 +23,7 @@ TEXT ·RowAsymAVX512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), SI
 	MOVQ         24(AX), DI
 	MOVQ         32(AX), R8
+	MOVQ         80(AX), R10
 	VBROADCASTSS 56(AX), Z1
 	MOVQ         $0x0d0905010c080400, CX
 	VMOVQ        CX, X2
@@ -42,6 +43,8 @@ TEXT ·RowAsymAVX512(SB), NOSPLIT, $0-8
 	VPBROADCASTD CX, Z6
 	MOVQ         c+0(FP), CX
 	VPBROADCASTW 60(CX), Z7
+	TESTQ        R10, R10
+	JNE          f32_ordered
 
 f32_run:
 	MOVL   (SI), R9
@@ -180,6 +183,170 @@ f32_sum:
 	JNE           f32_run
 	JMP           done
 
+f32_ordered:
+	KXNORW K1, K1, K1
+
+f32_ordered_run:
+	MOVL   (SI), R9
+	VPXORD Z0, Z0, Z0
+	MOVQ   R9, CX
+	SUBQ   $0x08, CX
+	JCS    f32_ordered_rest
+
+f32_ordered_turn:
+	VMOVDQU32  (R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z8, Z8, Z8
+	VPGATHERDD (DX)(Z12*4), K2, Z8
+	VMULPS     Z1, Z8, Z8
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z8, Z12
+	VADDPS     Z12, Z8, Z8
+	VCVTTPS2DQ Z8, Z8
+	VMOVDQU32  64(R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z9, Z9, Z9
+	VPGATHERDD (DX)(Z12*4), K2, Z9
+	VMULPS     Z1, Z9, Z9
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z9, Z12
+	VADDPS     Z12, Z9, Z9
+	VCVTTPS2DQ Z9, Z9
+	VMOVDQU32  128(R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z10, Z10, Z10
+	VPGATHERDD (DX)(Z12*4), K2, Z10
+	VMULPS     Z1, Z10, Z10
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z10, Z12
+	VADDPS     Z12, Z10, Z10
+	VCVTTPS2DQ Z10, Z10
+	VMOVDQU32  192(R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z11, Z11, Z11
+	VPGATHERDD (DX)(Z12*4), K2, Z11
+	VMULPS     Z1, Z11, Z11
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z11, Z12
+	VADDPS     Z12, Z11, Z11
+	VCVTTPS2DQ Z11, Z11
+	VPACKSSDW  Z9, Z8, Z8
+	VPADDW     Z7, Z8, Z8
+	VPACKSSDW  Z11, Z10, Z10
+	VPADDW     Z7, Z10, Z10
+	VPACKSSWB  Z10, Z8, Z8
+	VPERMD     Z8, Z2, Z8
+	VMOVDQU32  Z8, (BX)
+	VPXORD     Z8, Z3, Z8
+	VPSADBW    Z4, Z8, Z8
+	VPADDQ     Z8, Z0, Z0
+	ADDQ       $0x00000100, R10
+	ADDQ       $0x40, BX
+	SUBQ       $0x08, CX
+	JCC        f32_ordered_turn
+
+f32_ordered_rest:
+	ADDQ $0x04, CX
+	JCS  f32_ordered_few
+	CMPQ CX, $-4
+	JEQ  f32_ordered_sum
+	JMP  f32_ordered_less
+
+f32_ordered_few:
+	VMOVDQU32  (R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z8, Z8, Z8
+	VPGATHERDD (DX)(Z12*4), K2, Z8
+	VMULPS     Z1, Z8, Z8
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z8, Z12
+	VADDPS     Z12, Z8, Z8
+	VCVTTPS2DQ Z8, Z8
+	VMOVDQU32  64(R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z9, Z9, Z9
+	VPGATHERDD (DX)(Z12*4), K2, Z9
+	VMULPS     Z1, Z9, Z9
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z9, Z12
+	VADDPS     Z12, Z9, Z9
+	VCVTTPS2DQ Z9, Z9
+	VPACKSSDW  Z9, Z8, Z8
+	VPADDW     Z7, Z8, Z8
+	VPACKSSWB  Z8, Z8, Z8
+	VPERMD     Z8, Z2, Z8
+	VMOVDQU    Y8, (BX)
+	VPXORD     Y8, Y3, Y8
+	VPSADBW    Z4, Z8, Z8
+	VPADDQ     Z8, Z0, Z0
+	ADDQ       $0x00000080, R10
+	ADDQ       $0x20, BX
+	SUBQ       $0x04, CX
+	CMPQ       CX, $-4
+	JEQ        f32_ordered_sum
+
+f32_ordered_less:
+	LEAQ        4(CX), CX
+	SHLQ        $0x03, CX
+	MOVQ        $-1, R11
+	SHLQ        CL, R11
+	NOTQ        R11
+	KMOVD       R11, K2
+	KSHIFTRD    $0x10, K2, K3
+	VMOVDQU32.Z (R10), K2, Z12
+	KMOVW       K2, K4
+	VPXORD      Z8, Z8, Z8
+	VPGATHERDD  (DX)(Z12*4), K4, Z8
+	VMULPS      Z1, Z8, Z8
+	VMOVDQA32   Z6, Z12
+	VPTERNLOGD  $0xf8, Z5, Z8, Z12
+	VADDPS      Z12, Z8, Z8
+	VCVTTPS2DQ  Z8, Z8
+	VMOVDQU32.Z 64(R10), K3, Z12
+	KMOVW       K3, K3
+	VPXORD      Z9, Z9, Z9
+	VPGATHERDD  (DX)(Z12*4), K3, Z9
+	VMULPS      Z1, Z9, Z9
+	VMOVDQA32   Z6, Z12
+	VPTERNLOGD  $0xf8, Z5, Z9, Z12
+	VADDPS      Z12, Z9, Z9
+	VCVTTPS2DQ  Z9, Z9
+	VPACKSSDW   Z9, Z8, Z8
+	VPADDW      Z7, Z8, Z8
+	VPACKSSWB   Z8, Z8, Z8
+	VPERMD      Z8, Z2, Z8
+	VMOVDQU8    Y8, K2, (BX)
+	VPXORD      Y8, Y3, Y8
+	VMOVDQU8.Z  Y8, K2, Y8
+	VPSADBW     Z4, Z8, Z8
+	VPADDQ      Z8, Z0, Z0
+	ADDQ        CX, BX
+	LEAQ        (R10)(CX*4), R10
+
+f32_ordered_sum:
+	VEXTRACTI64X4 $0x01, Z0, Y8
+	VPADDQ        Y0, Y8, Y8
+	VEXTRACTI128  $0x01, Y8, X0
+	VPADDQ        X0, X8, X8
+	VPSHUFD       $0x4e, X8, X0
+	VPADDQ        X0, X8, X8
+	VMOVD         X8, R11
+	MOVL          R9, CX
+	SHLL          $0x0a, CX
+	SUBL          CX, R11
+	SHLL          $0x03, R9
+	IMULL         60(AX), R9
+	SUBL          R9, R11
+	IMULL         64(AX), R11
+	ANDL          68(AX), R11
+	ORL           72(AX), R11
+	MOVL          R11, (R8)
+	ADDQ          $0x04, R8
+	ADDQ          $0x08, SI
+	DECQ          DI
+	JNE           f32_ordered_run
+	JMP           done
+
 f16:
 	MOVL         $0x80000000, CX
 	VPBROADCASTD CX, Z5
@@ -187,6 +354,8 @@ f16:
 	VPBROADCASTD CX, Z6
 	MOVQ         c+0(FP), CX
 	VPBROADCASTW 60(CX), Z7
+	TESTQ        R10, R10
+	JNE          f16_ordered
 
 f16_run:
 	MOVL   (SI), R9
@@ -325,6 +494,186 @@ f16_sum:
 	JNE           f16_run
 	JMP           done
 
+f16_ordered:
+	KXNORW K1, K1, K1
+
+f16_ordered_run:
+	MOVL   (SI), R9
+	VPXORD Z0, Z0, Z0
+	MOVQ   R9, CX
+	SUBQ   $0x08, CX
+	JCS    f16_ordered_rest
+
+f16_ordered_turn:
+	VMOVDQU32  (R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z8, Z8, Z8
+	VPGATHERDD (DX)(Z12*2), K2, Z8
+	VPMOVDW    Z8, Y8
+	VCVTPH2PS  Y8, Z8
+	VMULPS     Z1, Z8, Z8
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z8, Z12
+	VADDPS     Z12, Z8, Z8
+	VCVTTPS2DQ Z8, Z8
+	VMOVDQU32  64(R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z9, Z9, Z9
+	VPGATHERDD (DX)(Z12*2), K2, Z9
+	VPMOVDW    Z9, Y9
+	VCVTPH2PS  Y9, Z9
+	VMULPS     Z1, Z9, Z9
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z9, Z12
+	VADDPS     Z12, Z9, Z9
+	VCVTTPS2DQ Z9, Z9
+	VMOVDQU32  128(R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z10, Z10, Z10
+	VPGATHERDD (DX)(Z12*2), K2, Z10
+	VPMOVDW    Z10, Y10
+	VCVTPH2PS  Y10, Z10
+	VMULPS     Z1, Z10, Z10
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z10, Z12
+	VADDPS     Z12, Z10, Z10
+	VCVTTPS2DQ Z10, Z10
+	VMOVDQU32  192(R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z11, Z11, Z11
+	VPGATHERDD (DX)(Z12*2), K2, Z11
+	VPMOVDW    Z11, Y11
+	VCVTPH2PS  Y11, Z11
+	VMULPS     Z1, Z11, Z11
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z11, Z12
+	VADDPS     Z12, Z11, Z11
+	VCVTTPS2DQ Z11, Z11
+	VPACKSSDW  Z9, Z8, Z8
+	VPADDW     Z7, Z8, Z8
+	VPACKSSDW  Z11, Z10, Z10
+	VPADDW     Z7, Z10, Z10
+	VPACKSSWB  Z10, Z8, Z8
+	VPERMD     Z8, Z2, Z8
+	VMOVDQU32  Z8, (BX)
+	VPXORD     Z8, Z3, Z8
+	VPSADBW    Z4, Z8, Z8
+	VPADDQ     Z8, Z0, Z0
+	ADDQ       $0x00000100, R10
+	ADDQ       $0x40, BX
+	SUBQ       $0x08, CX
+	JCC        f16_ordered_turn
+
+f16_ordered_rest:
+	ADDQ $0x04, CX
+	JCS  f16_ordered_few
+	CMPQ CX, $-4
+	JEQ  f16_ordered_sum
+	JMP  f16_ordered_less
+
+f16_ordered_few:
+	VMOVDQU32  (R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z8, Z8, Z8
+	VPGATHERDD (DX)(Z12*2), K2, Z8
+	VPMOVDW    Z8, Y8
+	VCVTPH2PS  Y8, Z8
+	VMULPS     Z1, Z8, Z8
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z8, Z12
+	VADDPS     Z12, Z8, Z8
+	VCVTTPS2DQ Z8, Z8
+	VMOVDQU32  64(R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z9, Z9, Z9
+	VPGATHERDD (DX)(Z12*2), K2, Z9
+	VPMOVDW    Z9, Y9
+	VCVTPH2PS  Y9, Z9
+	VMULPS     Z1, Z9, Z9
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z9, Z12
+	VADDPS     Z12, Z9, Z9
+	VCVTTPS2DQ Z9, Z9
+	VPACKSSDW  Z9, Z8, Z8
+	VPADDW     Z7, Z8, Z8
+	VPACKSSWB  Z8, Z8, Z8
+	VPERMD     Z8, Z2, Z8
+	VMOVDQU    Y8, (BX)
+	VPXORD     Y8, Y3, Y8
+	VPSADBW    Z4, Z8, Z8
+	VPADDQ     Z8, Z0, Z0
+	ADDQ       $0x00000080, R10
+	ADDQ       $0x20, BX
+	SUBQ       $0x04, CX
+	CMPQ       CX, $-4
+	JEQ        f16_ordered_sum
+
+f16_ordered_less:
+	LEAQ        4(CX), CX
+	SHLQ        $0x03, CX
+	MOVQ        $-1, R11
+	SHLQ        CL, R11
+	NOTQ        R11
+	KMOVD       R11, K2
+	KSHIFTRD    $0x10, K2, K3
+	VMOVDQU32.Z (R10), K2, Z12
+	KMOVW       K2, K4
+	VPXORD      Z8, Z8, Z8
+	VPGATHERDD  (DX)(Z12*2), K4, Z8
+	VPMOVDW     Z8, Y8
+	VCVTPH2PS   Y8, Z8
+	VMULPS      Z1, Z8, Z8
+	VMOVDQA32   Z6, Z12
+	VPTERNLOGD  $0xf8, Z5, Z8, Z12
+	VADDPS      Z12, Z8, Z8
+	VCVTTPS2DQ  Z8, Z8
+	VMOVDQU32.Z 64(R10), K3, Z12
+	KMOVW       K3, K3
+	VPXORD      Z9, Z9, Z9
+	VPGATHERDD  (DX)(Z12*2), K3, Z9
+	VPMOVDW     Z9, Y9
+	VCVTPH2PS   Y9, Z9
+	VMULPS      Z1, Z9, Z9
+	VMOVDQA32   Z6, Z12
+	VPTERNLOGD  $0xf8, Z5, Z9, Z12
+	VADDPS      Z12, Z9, Z9
+	VCVTTPS2DQ  Z9, Z9
+	VPACKSSDW   Z9, Z8, Z8
+	VPADDW      Z7, Z8, Z8
+	VPACKSSWB   Z8, Z8, Z8
+	VPERMD      Z8, Z2, Z8
+	VMOVDQU8    Y8, K2, (BX)
+	VPXORD      Y8, Y3, Y8
+	VMOVDQU8.Z  Y8, K2, Y8
+	VPSADBW     Z4, Z8, Z8
+	VPADDQ      Z8, Z0, Z0
+	ADDQ        CX, BX
+	LEAQ        (R10)(CX*4), R10
+
+f16_ordered_sum:
+	VEXTRACTI64X4 $0x01, Z0, Y8
+	VPADDQ        Y0, Y8, Y8
+	VEXTRACTI128  $0x01, Y8, X0
+	VPADDQ        X0, X8, X8
+	VPSHUFD       $0x4e, X8, X0
+	VPADDQ        X0, X8, X8
+	VMOVD         X8, R11
+	MOVL          R9, CX
+	SHLL          $0x0a, CX
+	SUBL          CX, R11
+	SHLL          $0x03, R9
+	IMULL         60(AX), R9
+	SUBL          R9, R11
+	IMULL         64(AX), R11
+	ANDL          68(AX), R11
+	ORL           72(AX), R11
+	MOVL          R11, (R8)
+	ADDQ          $0x04, R8
+	ADDQ          $0x08, SI
+	DECQ          DI
+	JNE           f16_ordered_run
+	JMP           done
+
 bf16:
 	MOVL         $0x80000000, CX
 	VPBROADCASTD CX, Z5
@@ -332,6 +681,8 @@ bf16:
 	VPBROADCASTD CX, Z6
 	MOVQ         c+0(FP), CX
 	VPBROADCASTW 60(CX), Z7
+	TESTQ        R10, R10
+	JNE          bf16_ordered
 
 bf16_run:
 	MOVL   (SI), R9
@@ -476,6 +827,178 @@ bf16_sum:
 	ADDQ          $0x08, SI
 	DECQ          DI
 	JNE           bf16_run
+	JMP           done
+
+bf16_ordered:
+	KXNORW K1, K1, K1
+
+bf16_ordered_run:
+	MOVL   (SI), R9
+	VPXORD Z0, Z0, Z0
+	MOVQ   R9, CX
+	SUBQ   $0x08, CX
+	JCS    bf16_ordered_rest
+
+bf16_ordered_turn:
+	VMOVDQU32  (R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z8, Z8, Z8
+	VPGATHERDD (DX)(Z12*2), K2, Z8
+	VPSLLD     $0x10, Z8, Z8
+	VMULPS     Z1, Z8, Z8
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z8, Z12
+	VADDPS     Z12, Z8, Z8
+	VCVTTPS2DQ Z8, Z8
+	VMOVDQU32  64(R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z9, Z9, Z9
+	VPGATHERDD (DX)(Z12*2), K2, Z9
+	VPSLLD     $0x10, Z9, Z9
+	VMULPS     Z1, Z9, Z9
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z9, Z12
+	VADDPS     Z12, Z9, Z9
+	VCVTTPS2DQ Z9, Z9
+	VMOVDQU32  128(R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z10, Z10, Z10
+	VPGATHERDD (DX)(Z12*2), K2, Z10
+	VPSLLD     $0x10, Z10, Z10
+	VMULPS     Z1, Z10, Z10
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z10, Z12
+	VADDPS     Z12, Z10, Z10
+	VCVTTPS2DQ Z10, Z10
+	VMOVDQU32  192(R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z11, Z11, Z11
+	VPGATHERDD (DX)(Z12*2), K2, Z11
+	VPSLLD     $0x10, Z11, Z11
+	VMULPS     Z1, Z11, Z11
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z11, Z12
+	VADDPS     Z12, Z11, Z11
+	VCVTTPS2DQ Z11, Z11
+	VPACKSSDW  Z9, Z8, Z8
+	VPADDW     Z7, Z8, Z8
+	VPACKSSDW  Z11, Z10, Z10
+	VPADDW     Z7, Z10, Z10
+	VPACKSSWB  Z10, Z8, Z8
+	VPERMD     Z8, Z2, Z8
+	VMOVDQU32  Z8, (BX)
+	VPXORD     Z8, Z3, Z8
+	VPSADBW    Z4, Z8, Z8
+	VPADDQ     Z8, Z0, Z0
+	ADDQ       $0x00000100, R10
+	ADDQ       $0x40, BX
+	SUBQ       $0x08, CX
+	JCC        bf16_ordered_turn
+
+bf16_ordered_rest:
+	ADDQ $0x04, CX
+	JCS  bf16_ordered_few
+	CMPQ CX, $-4
+	JEQ  bf16_ordered_sum
+	JMP  bf16_ordered_less
+
+bf16_ordered_few:
+	VMOVDQU32  (R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z8, Z8, Z8
+	VPGATHERDD (DX)(Z12*2), K2, Z8
+	VPSLLD     $0x10, Z8, Z8
+	VMULPS     Z1, Z8, Z8
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z8, Z12
+	VADDPS     Z12, Z8, Z8
+	VCVTTPS2DQ Z8, Z8
+	VMOVDQU32  64(R10), Z12
+	KMOVW      K1, K2
+	VPXORD     Z9, Z9, Z9
+	VPGATHERDD (DX)(Z12*2), K2, Z9
+	VPSLLD     $0x10, Z9, Z9
+	VMULPS     Z1, Z9, Z9
+	VMOVDQA32  Z6, Z12
+	VPTERNLOGD $0xf8, Z5, Z9, Z12
+	VADDPS     Z12, Z9, Z9
+	VCVTTPS2DQ Z9, Z9
+	VPACKSSDW  Z9, Z8, Z8
+	VPADDW     Z7, Z8, Z8
+	VPACKSSWB  Z8, Z8, Z8
+	VPERMD     Z8, Z2, Z8
+	VMOVDQU    Y8, (BX)
+	VPXORD     Y8, Y3, Y8
+	VPSADBW    Z4, Z8, Z8
+	VPADDQ     Z8, Z0, Z0
+	ADDQ       $0x00000080, R10
+	ADDQ       $0x20, BX
+	SUBQ       $0x04, CX
+	CMPQ       CX, $-4
+	JEQ        bf16_ordered_sum
+
+bf16_ordered_less:
+	LEAQ        4(CX), CX
+	SHLQ        $0x03, CX
+	MOVQ        $-1, R11
+	SHLQ        CL, R11
+	NOTQ        R11
+	KMOVD       R11, K2
+	KSHIFTRD    $0x10, K2, K3
+	VMOVDQU32.Z (R10), K2, Z12
+	KMOVW       K2, K4
+	VPXORD      Z8, Z8, Z8
+	VPGATHERDD  (DX)(Z12*2), K4, Z8
+	VPSLLD      $0x10, Z8, Z8
+	VMULPS      Z1, Z8, Z8
+	VMOVDQA32   Z6, Z12
+	VPTERNLOGD  $0xf8, Z5, Z8, Z12
+	VADDPS      Z12, Z8, Z8
+	VCVTTPS2DQ  Z8, Z8
+	VMOVDQU32.Z 64(R10), K3, Z12
+	KMOVW       K3, K3
+	VPXORD      Z9, Z9, Z9
+	VPGATHERDD  (DX)(Z12*2), K3, Z9
+	VPSLLD      $0x10, Z9, Z9
+	VMULPS      Z1, Z9, Z9
+	VMOVDQA32   Z6, Z12
+	VPTERNLOGD  $0xf8, Z5, Z9, Z12
+	VADDPS      Z12, Z9, Z9
+	VCVTTPS2DQ  Z9, Z9
+	VPACKSSDW   Z9, Z8, Z8
+	VPADDW      Z7, Z8, Z8
+	VPACKSSWB   Z8, Z8, Z8
+	VPERMD      Z8, Z2, Z8
+	VMOVDQU8    Y8, K2, (BX)
+	VPXORD      Y8, Y3, Y8
+	VMOVDQU8.Z  Y8, K2, Y8
+	VPSADBW     Z4, Z8, Z8
+	VPADDQ      Z8, Z0, Z0
+	ADDQ        CX, BX
+	LEAQ        (R10)(CX*4), R10
+
+bf16_ordered_sum:
+	VEXTRACTI64X4 $0x01, Z0, Y8
+	VPADDQ        Y0, Y8, Y8
+	VEXTRACTI128  $0x01, Y8, X0
+	VPADDQ        X0, X8, X8
+	VPSHUFD       $0x4e, X8, X0
+	VPADDQ        X0, X8, X8
+	VMOVD         X8, R11
+	MOVL          R9, CX
+	SHLL          $0x0a, CX
+	SUBL          CX, R11
+	SHLL          $0x03, R9
+	IMULL         60(AX), R9
+	SUBL          R9, R11
+	IMULL         64(AX), R11
+	ANDL          68(AX), R11
+	ORL           72(AX), R11
+	MOVL          R11, (R8)
+	ADDQ          $0x04, R8
+	ADDQ          $0x08, SI
+	DECQ          DI
+	JNE           bf16_ordered_run
 
 done:
 	VZEROUPPER

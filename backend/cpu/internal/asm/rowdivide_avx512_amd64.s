@@ -23,10 +23,10 @@
 // a multiple of 2⁻²⁵ and Factor of 2⁻¹²³, so that x − q·Factor is exact; below, the code is 0
 // whatever is lost.
 //
-// Registers: general ones walk over values, codes, runs, sides and scales; one
+// Registers: general ones walk over values or their places, codes, runs and sides; one
 // vector register holds the sums of a run's codes, four the 64 values of a turn, the
-// rest constants; two masks say what of the last 32 values of a run there is. avo
-// assigns them.
+// rest constants and places; masks say what of the last 32 values of a run there is
+// and what is gathered. avo assigns them.
 
 #include "textflag.h"
 
@@ -39,6 +39,7 @@ TEXT ·RowDivideAVX512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), SI
 	MOVQ         24(AX), DI
 	MOVQ         32(AX), R8
+	MOVQ         80(AX), R10
 	VBROADCASTSS 56(AX), Z1
 	MOVQ         $0x0d0905010c080400, CX
 	VMOVQ        CX, X2
@@ -56,6 +57,8 @@ TEXT ·RowDivideAVX512(SB), NOSPLIT, $0-8
 	VPBROADCASTD CX, Z5
 	VDIVSS       X1, X5, X5
 	VBROADCASTSS X5, Z5
+	TESTQ        R10, R10
+	JNE          f32_ordered
 
 f32_run:
 	MOVL   (SI), R9
@@ -182,11 +185,165 @@ f32_sum:
 	JNE           f32_run
 	JMP           done
 
+f32_ordered:
+	KXNORW K1, K1, K1
+
+f32_ordered_run:
+	MOVL   (SI), R9
+	VPXORD Z0, Z0, Z0
+	MOVQ   R9, CX
+	SUBQ   $0x08, CX
+	JCS    f32_ordered_rest
+
+f32_ordered_turn:
+	VMOVDQU32    (R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z6, Z6, Z6
+	VPGATHERDD   (DX)(Z10*4), K2, Z6
+	VMULPS       Z5, Z6, Z10
+	VFNMADD231PS Z1, Z10, Z6
+	VFMADD132PS  Z5, Z10, Z6
+	VCVTPS2DQ    Z6, Z6
+	VMOVDQU32    64(R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z7, Z7, Z7
+	VPGATHERDD   (DX)(Z10*4), K2, Z7
+	VMULPS       Z5, Z7, Z10
+	VFNMADD231PS Z1, Z10, Z7
+	VFMADD132PS  Z5, Z10, Z7
+	VCVTPS2DQ    Z7, Z7
+	VMOVDQU32    128(R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z8, Z8, Z8
+	VPGATHERDD   (DX)(Z10*4), K2, Z8
+	VMULPS       Z5, Z8, Z10
+	VFNMADD231PS Z1, Z10, Z8
+	VFMADD132PS  Z5, Z10, Z8
+	VCVTPS2DQ    Z8, Z8
+	VMOVDQU32    192(R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z9, Z9, Z9
+	VPGATHERDD   (DX)(Z10*4), K2, Z9
+	VMULPS       Z5, Z9, Z10
+	VFNMADD231PS Z1, Z10, Z9
+	VFMADD132PS  Z5, Z10, Z9
+	VCVTPS2DQ    Z9, Z9
+	VPACKSSDW    Z7, Z6, Z6
+	VPACKSSDW    Z9, Z8, Z8
+	VPACKSSWB    Z8, Z6, Z6
+	VPERMD       Z6, Z2, Z6
+	VMOVDQU32    Z6, (BX)
+	VPXORD       Z6, Z3, Z6
+	VPSADBW      Z4, Z6, Z6
+	VPADDQ       Z6, Z0, Z0
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x40, BX
+	SUBQ         $0x08, CX
+	JCC          f32_ordered_turn
+
+f32_ordered_rest:
+	ADDQ $0x04, CX
+	JCS  f32_ordered_few
+	CMPQ CX, $-4
+	JEQ  f32_ordered_sum
+	JMP  f32_ordered_less
+
+f32_ordered_few:
+	VMOVDQU32    (R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z6, Z6, Z6
+	VPGATHERDD   (DX)(Z10*4), K2, Z6
+	VMULPS       Z5, Z6, Z10
+	VFNMADD231PS Z1, Z10, Z6
+	VFMADD132PS  Z5, Z10, Z6
+	VCVTPS2DQ    Z6, Z6
+	VMOVDQU32    64(R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z7, Z7, Z7
+	VPGATHERDD   (DX)(Z10*4), K2, Z7
+	VMULPS       Z5, Z7, Z10
+	VFNMADD231PS Z1, Z10, Z7
+	VFMADD132PS  Z5, Z10, Z7
+	VCVTPS2DQ    Z7, Z7
+	VPACKSSDW    Z7, Z6, Z6
+	VPACKSSWB    Z6, Z6, Z6
+	VPERMD       Z6, Z2, Z6
+	VMOVDQU      Y6, (BX)
+	VPXORD       Y6, Y3, Y6
+	VPSADBW      Z4, Z6, Z6
+	VPADDQ       Z6, Z0, Z0
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x20, BX
+	SUBQ         $0x04, CX
+	CMPQ         CX, $-4
+	JEQ          f32_ordered_sum
+
+f32_ordered_less:
+	LEAQ         4(CX), CX
+	SHLQ         $0x03, CX
+	MOVQ         $-1, R11
+	SHLQ         CL, R11
+	NOTQ         R11
+	KMOVD        R11, K2
+	KSHIFTRD     $0x10, K2, K3
+	VMOVDQU32.Z  (R10), K2, Z10
+	KMOVW        K2, K4
+	VPXORD       Z6, Z6, Z6
+	VPGATHERDD   (DX)(Z10*4), K4, Z6
+	VMULPS       Z5, Z6, Z10
+	VFNMADD231PS Z1, Z10, Z6
+	VFMADD132PS  Z5, Z10, Z6
+	VCVTPS2DQ    Z6, Z6
+	VMOVDQU32.Z  64(R10), K3, Z10
+	KMOVW        K3, K3
+	VPXORD       Z7, Z7, Z7
+	VPGATHERDD   (DX)(Z10*4), K3, Z7
+	VMULPS       Z5, Z7, Z10
+	VFNMADD231PS Z1, Z10, Z7
+	VFMADD132PS  Z5, Z10, Z7
+	VCVTPS2DQ    Z7, Z7
+	VPACKSSDW    Z7, Z6, Z6
+	VPACKSSWB    Z6, Z6, Z6
+	VPERMD       Z6, Z2, Z6
+	VMOVDQU8     Y6, K2, (BX)
+	VPXORD       Y6, Y3, Y6
+	VMOVDQU8.Z   Y6, K2, Y6
+	VPSADBW      Z4, Z6, Z6
+	VPADDQ       Z6, Z0, Z0
+	ADDQ         CX, BX
+	LEAQ         (R10)(CX*4), R10
+
+f32_ordered_sum:
+	VEXTRACTI64X4 $0x01, Z0, Y6
+	VPADDQ        Y0, Y6, Y6
+	VEXTRACTI128  $0x01, Y6, X0
+	VPADDQ        X0, X6, X6
+	VPSHUFD       $0x4e, X6, X0
+	VPADDQ        X0, X6, X6
+	VMOVD         X6, R11
+	MOVL          R9, CX
+	SHLL          $0x0a, CX
+	SUBL          CX, R11
+	SHLL          $0x03, R9
+	IMULL         60(AX), R9
+	SUBL          R9, R11
+	IMULL         64(AX), R11
+	ANDL          68(AX), R11
+	ORL           72(AX), R11
+	MOVL          R11, (R8)
+	ADDQ          $0x04, R8
+	ADDQ          $0x08, SI
+	DECQ          DI
+	JNE           f32_ordered_run
+	JMP           done
+
 f16:
 	MOVL         $0x3f800000, CX
 	VPBROADCASTD CX, Z5
 	VDIVSS       X1, X5, X5
 	VBROADCASTSS X5, Z5
+	TESTQ        R10, R10
+	JNE          f16_ordered
 
 f16_run:
 	MOVL   (SI), R9
@@ -313,11 +470,181 @@ f16_sum:
 	JNE           f16_run
 	JMP           done
 
+f16_ordered:
+	KXNORW K1, K1, K1
+
+f16_ordered_run:
+	MOVL   (SI), R9
+	VPXORD Z0, Z0, Z0
+	MOVQ   R9, CX
+	SUBQ   $0x08, CX
+	JCS    f16_ordered_rest
+
+f16_ordered_turn:
+	VMOVDQU32    (R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z6, Z6, Z6
+	VPGATHERDD   (DX)(Z10*2), K2, Z6
+	VPMOVDW      Z6, Y6
+	VCVTPH2PS    Y6, Z6
+	VMULPS       Z5, Z6, Z10
+	VFNMADD231PS Z1, Z10, Z6
+	VFMADD132PS  Z5, Z10, Z6
+	VCVTPS2DQ    Z6, Z6
+	VMOVDQU32    64(R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z7, Z7, Z7
+	VPGATHERDD   (DX)(Z10*2), K2, Z7
+	VPMOVDW      Z7, Y7
+	VCVTPH2PS    Y7, Z7
+	VMULPS       Z5, Z7, Z10
+	VFNMADD231PS Z1, Z10, Z7
+	VFMADD132PS  Z5, Z10, Z7
+	VCVTPS2DQ    Z7, Z7
+	VMOVDQU32    128(R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z8, Z8, Z8
+	VPGATHERDD   (DX)(Z10*2), K2, Z8
+	VPMOVDW      Z8, Y8
+	VCVTPH2PS    Y8, Z8
+	VMULPS       Z5, Z8, Z10
+	VFNMADD231PS Z1, Z10, Z8
+	VFMADD132PS  Z5, Z10, Z8
+	VCVTPS2DQ    Z8, Z8
+	VMOVDQU32    192(R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z9, Z9, Z9
+	VPGATHERDD   (DX)(Z10*2), K2, Z9
+	VPMOVDW      Z9, Y9
+	VCVTPH2PS    Y9, Z9
+	VMULPS       Z5, Z9, Z10
+	VFNMADD231PS Z1, Z10, Z9
+	VFMADD132PS  Z5, Z10, Z9
+	VCVTPS2DQ    Z9, Z9
+	VPACKSSDW    Z7, Z6, Z6
+	VPACKSSDW    Z9, Z8, Z8
+	VPACKSSWB    Z8, Z6, Z6
+	VPERMD       Z6, Z2, Z6
+	VMOVDQU32    Z6, (BX)
+	VPXORD       Z6, Z3, Z6
+	VPSADBW      Z4, Z6, Z6
+	VPADDQ       Z6, Z0, Z0
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x40, BX
+	SUBQ         $0x08, CX
+	JCC          f16_ordered_turn
+
+f16_ordered_rest:
+	ADDQ $0x04, CX
+	JCS  f16_ordered_few
+	CMPQ CX, $-4
+	JEQ  f16_ordered_sum
+	JMP  f16_ordered_less
+
+f16_ordered_few:
+	VMOVDQU32    (R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z6, Z6, Z6
+	VPGATHERDD   (DX)(Z10*2), K2, Z6
+	VPMOVDW      Z6, Y6
+	VCVTPH2PS    Y6, Z6
+	VMULPS       Z5, Z6, Z10
+	VFNMADD231PS Z1, Z10, Z6
+	VFMADD132PS  Z5, Z10, Z6
+	VCVTPS2DQ    Z6, Z6
+	VMOVDQU32    64(R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z7, Z7, Z7
+	VPGATHERDD   (DX)(Z10*2), K2, Z7
+	VPMOVDW      Z7, Y7
+	VCVTPH2PS    Y7, Z7
+	VMULPS       Z5, Z7, Z10
+	VFNMADD231PS Z1, Z10, Z7
+	VFMADD132PS  Z5, Z10, Z7
+	VCVTPS2DQ    Z7, Z7
+	VPACKSSDW    Z7, Z6, Z6
+	VPACKSSWB    Z6, Z6, Z6
+	VPERMD       Z6, Z2, Z6
+	VMOVDQU      Y6, (BX)
+	VPXORD       Y6, Y3, Y6
+	VPSADBW      Z4, Z6, Z6
+	VPADDQ       Z6, Z0, Z0
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x20, BX
+	SUBQ         $0x04, CX
+	CMPQ         CX, $-4
+	JEQ          f16_ordered_sum
+
+f16_ordered_less:
+	LEAQ         4(CX), CX
+	SHLQ         $0x03, CX
+	MOVQ         $-1, R11
+	SHLQ         CL, R11
+	NOTQ         R11
+	KMOVD        R11, K2
+	KSHIFTRD     $0x10, K2, K3
+	VMOVDQU32.Z  (R10), K2, Z10
+	KMOVW        K2, K4
+	VPXORD       Z6, Z6, Z6
+	VPGATHERDD   (DX)(Z10*2), K4, Z6
+	VPMOVDW      Z6, Y6
+	VCVTPH2PS    Y6, Z6
+	VMULPS       Z5, Z6, Z10
+	VFNMADD231PS Z1, Z10, Z6
+	VFMADD132PS  Z5, Z10, Z6
+	VCVTPS2DQ    Z6, Z6
+	VMOVDQU32.Z  64(R10), K3, Z10
+	KMOVW        K3, K3
+	VPXORD       Z7, Z7, Z7
+	VPGATHERDD   (DX)(Z10*2), K3, Z7
+	VPMOVDW      Z7, Y7
+	VCVTPH2PS    Y7, Z7
+	VMULPS       Z5, Z7, Z10
+	VFNMADD231PS Z1, Z10, Z7
+	VFMADD132PS  Z5, Z10, Z7
+	VCVTPS2DQ    Z7, Z7
+	VPACKSSDW    Z7, Z6, Z6
+	VPACKSSWB    Z6, Z6, Z6
+	VPERMD       Z6, Z2, Z6
+	VMOVDQU8     Y6, K2, (BX)
+	VPXORD       Y6, Y3, Y6
+	VMOVDQU8.Z   Y6, K2, Y6
+	VPSADBW      Z4, Z6, Z6
+	VPADDQ       Z6, Z0, Z0
+	ADDQ         CX, BX
+	LEAQ         (R10)(CX*4), R10
+
+f16_ordered_sum:
+	VEXTRACTI64X4 $0x01, Z0, Y6
+	VPADDQ        Y0, Y6, Y6
+	VEXTRACTI128  $0x01, Y6, X0
+	VPADDQ        X0, X6, X6
+	VPSHUFD       $0x4e, X6, X0
+	VPADDQ        X0, X6, X6
+	VMOVD         X6, R11
+	MOVL          R9, CX
+	SHLL          $0x0a, CX
+	SUBL          CX, R11
+	SHLL          $0x03, R9
+	IMULL         60(AX), R9
+	SUBL          R9, R11
+	IMULL         64(AX), R11
+	ANDL          68(AX), R11
+	ORL           72(AX), R11
+	MOVL          R11, (R8)
+	ADDQ          $0x04, R8
+	ADDQ          $0x08, SI
+	DECQ          DI
+	JNE           f16_ordered_run
+	JMP           done
+
 bf16:
 	MOVL         $0x3f800000, CX
 	VPBROADCASTD CX, Z5
 	VDIVSS       X1, X5, X5
 	VBROADCASTSS X5, Z5
+	TESTQ        R10, R10
+	JNE          bf16_ordered
 
 bf16_run:
 	MOVL   (SI), R9
@@ -450,6 +777,166 @@ bf16_sum:
 	ADDQ          $0x08, SI
 	DECQ          DI
 	JNE           bf16_run
+	JMP           done
+
+bf16_ordered:
+	KXNORW K1, K1, K1
+
+bf16_ordered_run:
+	MOVL   (SI), R9
+	VPXORD Z0, Z0, Z0
+	MOVQ   R9, CX
+	SUBQ   $0x08, CX
+	JCS    bf16_ordered_rest
+
+bf16_ordered_turn:
+	VMOVDQU32    (R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z6, Z6, Z6
+	VPGATHERDD   (DX)(Z10*2), K2, Z6
+	VPSLLD       $0x10, Z6, Z6
+	VMULPS       Z5, Z6, Z10
+	VFNMADD231PS Z1, Z10, Z6
+	VFMADD132PS  Z5, Z10, Z6
+	VCVTPS2DQ    Z6, Z6
+	VMOVDQU32    64(R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z7, Z7, Z7
+	VPGATHERDD   (DX)(Z10*2), K2, Z7
+	VPSLLD       $0x10, Z7, Z7
+	VMULPS       Z5, Z7, Z10
+	VFNMADD231PS Z1, Z10, Z7
+	VFMADD132PS  Z5, Z10, Z7
+	VCVTPS2DQ    Z7, Z7
+	VMOVDQU32    128(R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z8, Z8, Z8
+	VPGATHERDD   (DX)(Z10*2), K2, Z8
+	VPSLLD       $0x10, Z8, Z8
+	VMULPS       Z5, Z8, Z10
+	VFNMADD231PS Z1, Z10, Z8
+	VFMADD132PS  Z5, Z10, Z8
+	VCVTPS2DQ    Z8, Z8
+	VMOVDQU32    192(R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z9, Z9, Z9
+	VPGATHERDD   (DX)(Z10*2), K2, Z9
+	VPSLLD       $0x10, Z9, Z9
+	VMULPS       Z5, Z9, Z10
+	VFNMADD231PS Z1, Z10, Z9
+	VFMADD132PS  Z5, Z10, Z9
+	VCVTPS2DQ    Z9, Z9
+	VPACKSSDW    Z7, Z6, Z6
+	VPACKSSDW    Z9, Z8, Z8
+	VPACKSSWB    Z8, Z6, Z6
+	VPERMD       Z6, Z2, Z6
+	VMOVDQU32    Z6, (BX)
+	VPXORD       Z6, Z3, Z6
+	VPSADBW      Z4, Z6, Z6
+	VPADDQ       Z6, Z0, Z0
+	ADDQ         $0x00000100, R10
+	ADDQ         $0x40, BX
+	SUBQ         $0x08, CX
+	JCC          bf16_ordered_turn
+
+bf16_ordered_rest:
+	ADDQ $0x04, CX
+	JCS  bf16_ordered_few
+	CMPQ CX, $-4
+	JEQ  bf16_ordered_sum
+	JMP  bf16_ordered_less
+
+bf16_ordered_few:
+	VMOVDQU32    (R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z6, Z6, Z6
+	VPGATHERDD   (DX)(Z10*2), K2, Z6
+	VPSLLD       $0x10, Z6, Z6
+	VMULPS       Z5, Z6, Z10
+	VFNMADD231PS Z1, Z10, Z6
+	VFMADD132PS  Z5, Z10, Z6
+	VCVTPS2DQ    Z6, Z6
+	VMOVDQU32    64(R10), Z10
+	KMOVW        K1, K2
+	VPXORD       Z7, Z7, Z7
+	VPGATHERDD   (DX)(Z10*2), K2, Z7
+	VPSLLD       $0x10, Z7, Z7
+	VMULPS       Z5, Z7, Z10
+	VFNMADD231PS Z1, Z10, Z7
+	VFMADD132PS  Z5, Z10, Z7
+	VCVTPS2DQ    Z7, Z7
+	VPACKSSDW    Z7, Z6, Z6
+	VPACKSSWB    Z6, Z6, Z6
+	VPERMD       Z6, Z2, Z6
+	VMOVDQU      Y6, (BX)
+	VPXORD       Y6, Y3, Y6
+	VPSADBW      Z4, Z6, Z6
+	VPADDQ       Z6, Z0, Z0
+	ADDQ         $0x00000080, R10
+	ADDQ         $0x20, BX
+	SUBQ         $0x04, CX
+	CMPQ         CX, $-4
+	JEQ          bf16_ordered_sum
+
+bf16_ordered_less:
+	LEAQ         4(CX), CX
+	SHLQ         $0x03, CX
+	MOVQ         $-1, R11
+	SHLQ         CL, R11
+	NOTQ         R11
+	KMOVD        R11, K2
+	KSHIFTRD     $0x10, K2, K3
+	VMOVDQU32.Z  (R10), K2, Z10
+	KMOVW        K2, K4
+	VPXORD       Z6, Z6, Z6
+	VPGATHERDD   (DX)(Z10*2), K4, Z6
+	VPSLLD       $0x10, Z6, Z6
+	VMULPS       Z5, Z6, Z10
+	VFNMADD231PS Z1, Z10, Z6
+	VFMADD132PS  Z5, Z10, Z6
+	VCVTPS2DQ    Z6, Z6
+	VMOVDQU32.Z  64(R10), K3, Z10
+	KMOVW        K3, K3
+	VPXORD       Z7, Z7, Z7
+	VPGATHERDD   (DX)(Z10*2), K3, Z7
+	VPSLLD       $0x10, Z7, Z7
+	VMULPS       Z5, Z7, Z10
+	VFNMADD231PS Z1, Z10, Z7
+	VFMADD132PS  Z5, Z10, Z7
+	VCVTPS2DQ    Z7, Z7
+	VPACKSSDW    Z7, Z6, Z6
+	VPACKSSWB    Z6, Z6, Z6
+	VPERMD       Z6, Z2, Z6
+	VMOVDQU8     Y6, K2, (BX)
+	VPXORD       Y6, Y3, Y6
+	VMOVDQU8.Z   Y6, K2, Y6
+	VPSADBW      Z4, Z6, Z6
+	VPADDQ       Z6, Z0, Z0
+	ADDQ         CX, BX
+	LEAQ         (R10)(CX*4), R10
+
+bf16_ordered_sum:
+	VEXTRACTI64X4 $0x01, Z0, Y6
+	VPADDQ        Y0, Y6, Y6
+	VEXTRACTI128  $0x01, Y6, X0
+	VPADDQ        X0, X6, X6
+	VPSHUFD       $0x4e, X6, X0
+	VPADDQ        X0, X6, X6
+	VMOVD         X6, R11
+	MOVL          R9, CX
+	SHLL          $0x0a, CX
+	SUBL          CX, R11
+	SHLL          $0x03, R9
+	IMULL         60(AX), R9
+	SUBL          R9, R11
+	IMULL         64(AX), R11
+	ANDL          68(AX), R11
+	ORL           72(AX), R11
+	MOVL          R11, (R8)
+	ADDQ          $0x04, R8
+	ADDQ          $0x08, SI
+	DECQ          DI
+	JNE           bf16_ordered_run
 
 done:
 	VZEROUPPER

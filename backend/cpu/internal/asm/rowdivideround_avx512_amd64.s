@@ -15,10 +15,10 @@
 // half a unit is added and the rest cut off. Where float16 has fewer bits, below
 // 2⁻¹⁴, the code is 0.
 //
-// Registers: general ones walk over values, codes, runs, sides and scales; one
+// Registers: general ones walk over values or their places, codes, runs and sides; one
 // vector register holds the sums of a run's codes, four the 64 values of a turn, the
-// rest constants; two masks say what of the last 32 values of a run there is. avo
-// assigns them.
+// rest constants and places; masks say what of the last 32 values of a run there is
+// and what is gathered. avo assigns them.
 
 #include "textflag.h"
 
@@ -31,6 +31,7 @@ TEXT ·RowDivideRoundAVX512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), SI
 	MOVQ         24(AX), DI
 	MOVQ         32(AX), R8
+	MOVQ         80(AX), R10
 	VBROADCASTSS 56(AX), Z1
 	MOVQ         $0x0d0905010c080400, CX
 	VMOVQ        CX, X2
@@ -54,7 +55,9 @@ f16:
 	MOVL         $0x00001000, CX
 	VPBROADCASTD CX, Z1
 	MOVL         $0xffffe000, CX
-	VPBROADCASTD CX, Z6
+	VPBROADCASTD CX, Z10
+	TESTQ        R10, R10
+	JNE          f16_ordered
 
 f16_run:
 	MOVL   (SI), R9
@@ -64,34 +67,34 @@ f16_run:
 	JCS    f16_rest
 
 f16_turn:
-	VCVTPH2PS (DX), Z7
+	VCVTPH2PS (DX), Z6
+	VMULPS    Z5, Z6, Z6
+	VPADDD    Z1, Z6, Z6
+	VPANDD    Z10, Z6, Z6
+	VCVTPS2DQ Z6, Z6
+	VCVTPH2PS 32(DX), Z7
 	VMULPS    Z5, Z7, Z7
 	VPADDD    Z1, Z7, Z7
-	VPANDD    Z6, Z7, Z7
+	VPANDD    Z10, Z7, Z7
 	VCVTPS2DQ Z7, Z7
-	VCVTPH2PS 32(DX), Z8
+	VCVTPH2PS 64(DX), Z8
 	VMULPS    Z5, Z8, Z8
 	VPADDD    Z1, Z8, Z8
-	VPANDD    Z6, Z8, Z8
+	VPANDD    Z10, Z8, Z8
 	VCVTPS2DQ Z8, Z8
-	VCVTPH2PS 64(DX), Z9
+	VCVTPH2PS 96(DX), Z9
 	VMULPS    Z5, Z9, Z9
 	VPADDD    Z1, Z9, Z9
-	VPANDD    Z6, Z9, Z9
+	VPANDD    Z10, Z9, Z9
 	VCVTPS2DQ Z9, Z9
-	VCVTPH2PS 96(DX), Z10
-	VMULPS    Z5, Z10, Z10
-	VPADDD    Z1, Z10, Z10
-	VPANDD    Z6, Z10, Z10
-	VCVTPS2DQ Z10, Z10
-	VPACKSSDW Z8, Z7, Z7
-	VPACKSSDW Z10, Z9, Z9
-	VPACKSSWB Z9, Z7, Z7
-	VPERMD    Z7, Z2, Z7
-	VMOVDQU32 Z7, (BX)
-	VPXORD    Z7, Z3, Z7
-	VPSADBW   Z4, Z7, Z7
-	VPADDQ    Z7, Z0, Z0
+	VPACKSSDW Z7, Z6, Z6
+	VPACKSSDW Z9, Z8, Z8
+	VPACKSSWB Z8, Z6, Z6
+	VPERMD    Z6, Z2, Z6
+	VMOVDQU32 Z6, (BX)
+	VPXORD    Z6, Z3, Z6
+	VPSADBW   Z4, Z6, Z6
+	VPADDQ    Z6, Z0, Z0
 	ADDQ      $0x00000080, DX
 	ADDQ      $0x40, BX
 	SUBQ      $0x08, CX
@@ -105,23 +108,23 @@ f16_rest:
 	JMP  f16_less
 
 f16_few:
-	VCVTPH2PS (DX), Z7
+	VCVTPH2PS (DX), Z6
+	VMULPS    Z5, Z6, Z6
+	VPADDD    Z1, Z6, Z6
+	VPANDD    Z10, Z6, Z6
+	VCVTPS2DQ Z6, Z6
+	VCVTPH2PS 32(DX), Z7
 	VMULPS    Z5, Z7, Z7
 	VPADDD    Z1, Z7, Z7
-	VPANDD    Z6, Z7, Z7
+	VPANDD    Z10, Z7, Z7
 	VCVTPS2DQ Z7, Z7
-	VCVTPH2PS 32(DX), Z8
-	VMULPS    Z5, Z8, Z8
-	VPADDD    Z1, Z8, Z8
-	VPANDD    Z6, Z8, Z8
-	VCVTPS2DQ Z8, Z8
-	VPACKSSDW Z8, Z7, Z7
-	VPACKSSWB Z7, Z7, Z7
-	VPERMD    Z7, Z2, Z7
-	VMOVDQU   Y7, (BX)
-	VPXORD    Y7, Y3, Y7
-	VPSADBW   Z4, Z7, Z7
-	VPADDQ    Z7, Z0, Z0
+	VPACKSSDW Z7, Z6, Z6
+	VPACKSSWB Z6, Z6, Z6
+	VPERMD    Z6, Z2, Z6
+	VMOVDQU   Y6, (BX)
+	VPXORD    Y6, Y3, Y6
+	VPSADBW   Z4, Z6, Z6
+	VPADDQ    Z6, Z0, Z0
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x20, BX
 	SUBQ      $0x04, CX
@@ -136,35 +139,35 @@ f16_less:
 	NOTQ        R10
 	KMOVD       R10, K1
 	KSHIFTRD    $0x10, K1, K2
-	VCVTPH2PS.Z (DX), K1, Z7
+	VCVTPH2PS.Z (DX), K1, Z6
+	VMULPS      Z5, Z6, Z6
+	VPADDD      Z1, Z6, Z6
+	VPANDD      Z10, Z6, Z6
+	VCVTPS2DQ   Z6, Z6
+	VCVTPH2PS.Z 32(DX), K2, Z7
 	VMULPS      Z5, Z7, Z7
 	VPADDD      Z1, Z7, Z7
-	VPANDD      Z6, Z7, Z7
+	VPANDD      Z10, Z7, Z7
 	VCVTPS2DQ   Z7, Z7
-	VCVTPH2PS.Z 32(DX), K2, Z8
-	VMULPS      Z5, Z8, Z8
-	VPADDD      Z1, Z8, Z8
-	VPANDD      Z6, Z8, Z8
-	VCVTPS2DQ   Z8, Z8
-	VPACKSSDW   Z8, Z7, Z7
-	VPACKSSWB   Z7, Z7, Z7
-	VPERMD      Z7, Z2, Z7
-	VMOVDQU8    Y7, K1, (BX)
-	VPXORD      Y7, Y3, Y7
-	VMOVDQU8.Z  Y7, K1, Y7
-	VPSADBW     Z4, Z7, Z7
-	VPADDQ      Z7, Z0, Z0
+	VPACKSSDW   Z7, Z6, Z6
+	VPACKSSWB   Z6, Z6, Z6
+	VPERMD      Z6, Z2, Z6
+	VMOVDQU8    Y6, K1, (BX)
+	VPXORD      Y6, Y3, Y6
+	VMOVDQU8.Z  Y6, K1, Y6
+	VPSADBW     Z4, Z6, Z6
+	VPADDQ      Z6, Z0, Z0
 	ADDQ        CX, BX
 	LEAQ        (DX)(CX*2), DX
 
 f16_sum:
-	VEXTRACTI64X4 $0x01, Z0, Y7
-	VPADDQ        Y0, Y7, Y7
-	VEXTRACTI128  $0x01, Y7, X0
-	VPADDQ        X0, X7, X7
-	VPSHUFD       $0x4e, X7, X0
-	VPADDQ        X0, X7, X7
-	VMOVD         X7, R10
+	VEXTRACTI64X4 $0x01, Z0, Y6
+	VPADDQ        Y0, Y6, Y6
+	VEXTRACTI128  $0x01, Y6, X0
+	VPADDQ        X0, X6, X6
+	VPSHUFD       $0x4e, X6, X0
+	VPADDQ        X0, X6, X6
+	VMOVD         X6, R10
 	MOVL          R9, CX
 	SHLL          $0x0a, CX
 	SUBL          CX, R10
@@ -181,6 +184,174 @@ f16_sum:
 	JNE           f16_run
 	JMP           done
 
+f16_ordered:
+	KXNORW K1, K1, K1
+
+f16_ordered_run:
+	MOVL   (SI), R9
+	VPXORD Z0, Z0, Z0
+	MOVQ   R9, CX
+	SUBQ   $0x08, CX
+	JCS    f16_ordered_rest
+
+f16_ordered_turn:
+	VMOVDQU32  (R10), Z11
+	KMOVW      K1, K2
+	VPXORD     Z6, Z6, Z6
+	VPGATHERDD (DX)(Z11*2), K2, Z6
+	VPMOVDW    Z6, Y6
+	VCVTPH2PS  Y6, Z6
+	VMULPS     Z5, Z6, Z6
+	VPADDD     Z1, Z6, Z6
+	VPANDD     Z10, Z6, Z6
+	VCVTPS2DQ  Z6, Z6
+	VMOVDQU32  64(R10), Z11
+	KMOVW      K1, K2
+	VPXORD     Z7, Z7, Z7
+	VPGATHERDD (DX)(Z11*2), K2, Z7
+	VPMOVDW    Z7, Y7
+	VCVTPH2PS  Y7, Z7
+	VMULPS     Z5, Z7, Z7
+	VPADDD     Z1, Z7, Z7
+	VPANDD     Z10, Z7, Z7
+	VCVTPS2DQ  Z7, Z7
+	VMOVDQU32  128(R10), Z11
+	KMOVW      K1, K2
+	VPXORD     Z8, Z8, Z8
+	VPGATHERDD (DX)(Z11*2), K2, Z8
+	VPMOVDW    Z8, Y8
+	VCVTPH2PS  Y8, Z8
+	VMULPS     Z5, Z8, Z8
+	VPADDD     Z1, Z8, Z8
+	VPANDD     Z10, Z8, Z8
+	VCVTPS2DQ  Z8, Z8
+	VMOVDQU32  192(R10), Z11
+	KMOVW      K1, K2
+	VPXORD     Z9, Z9, Z9
+	VPGATHERDD (DX)(Z11*2), K2, Z9
+	VPMOVDW    Z9, Y9
+	VCVTPH2PS  Y9, Z9
+	VMULPS     Z5, Z9, Z9
+	VPADDD     Z1, Z9, Z9
+	VPANDD     Z10, Z9, Z9
+	VCVTPS2DQ  Z9, Z9
+	VPACKSSDW  Z7, Z6, Z6
+	VPACKSSDW  Z9, Z8, Z8
+	VPACKSSWB  Z8, Z6, Z6
+	VPERMD     Z6, Z2, Z6
+	VMOVDQU32  Z6, (BX)
+	VPXORD     Z6, Z3, Z6
+	VPSADBW    Z4, Z6, Z6
+	VPADDQ     Z6, Z0, Z0
+	ADDQ       $0x00000100, R10
+	ADDQ       $0x40, BX
+	SUBQ       $0x08, CX
+	JCC        f16_ordered_turn
+
+f16_ordered_rest:
+	ADDQ $0x04, CX
+	JCS  f16_ordered_few
+	CMPQ CX, $-4
+	JEQ  f16_ordered_sum
+	JMP  f16_ordered_less
+
+f16_ordered_few:
+	VMOVDQU32  (R10), Z11
+	KMOVW      K1, K2
+	VPXORD     Z6, Z6, Z6
+	VPGATHERDD (DX)(Z11*2), K2, Z6
+	VPMOVDW    Z6, Y6
+	VCVTPH2PS  Y6, Z6
+	VMULPS     Z5, Z6, Z6
+	VPADDD     Z1, Z6, Z6
+	VPANDD     Z10, Z6, Z6
+	VCVTPS2DQ  Z6, Z6
+	VMOVDQU32  64(R10), Z11
+	KMOVW      K1, K2
+	VPXORD     Z7, Z7, Z7
+	VPGATHERDD (DX)(Z11*2), K2, Z7
+	VPMOVDW    Z7, Y7
+	VCVTPH2PS  Y7, Z7
+	VMULPS     Z5, Z7, Z7
+	VPADDD     Z1, Z7, Z7
+	VPANDD     Z10, Z7, Z7
+	VCVTPS2DQ  Z7, Z7
+	VPACKSSDW  Z7, Z6, Z6
+	VPACKSSWB  Z6, Z6, Z6
+	VPERMD     Z6, Z2, Z6
+	VMOVDQU    Y6, (BX)
+	VPXORD     Y6, Y3, Y6
+	VPSADBW    Z4, Z6, Z6
+	VPADDQ     Z6, Z0, Z0
+	ADDQ       $0x00000080, R10
+	ADDQ       $0x20, BX
+	SUBQ       $0x04, CX
+	CMPQ       CX, $-4
+	JEQ        f16_ordered_sum
+
+f16_ordered_less:
+	LEAQ        4(CX), CX
+	SHLQ        $0x03, CX
+	MOVQ        $-1, R11
+	SHLQ        CL, R11
+	NOTQ        R11
+	KMOVD       R11, K2
+	KSHIFTRD    $0x10, K2, K3
+	VMOVDQU32.Z (R10), K2, Z11
+	KMOVW       K2, K4
+	VPXORD      Z6, Z6, Z6
+	VPGATHERDD  (DX)(Z11*2), K4, Z6
+	VPMOVDW     Z6, Y6
+	VCVTPH2PS   Y6, Z6
+	VMULPS      Z5, Z6, Z6
+	VPADDD      Z1, Z6, Z6
+	VPANDD      Z10, Z6, Z6
+	VCVTPS2DQ   Z6, Z6
+	VMOVDQU32.Z 64(R10), K3, Z11
+	KMOVW       K3, K3
+	VPXORD      Z7, Z7, Z7
+	VPGATHERDD  (DX)(Z11*2), K3, Z7
+	VPMOVDW     Z7, Y7
+	VCVTPH2PS   Y7, Z7
+	VMULPS      Z5, Z7, Z7
+	VPADDD      Z1, Z7, Z7
+	VPANDD      Z10, Z7, Z7
+	VCVTPS2DQ   Z7, Z7
+	VPACKSSDW   Z7, Z6, Z6
+	VPACKSSWB   Z6, Z6, Z6
+	VPERMD      Z6, Z2, Z6
+	VMOVDQU8    Y6, K2, (BX)
+	VPXORD      Y6, Y3, Y6
+	VMOVDQU8.Z  Y6, K2, Y6
+	VPSADBW     Z4, Z6, Z6
+	VPADDQ      Z6, Z0, Z0
+	ADDQ        CX, BX
+	LEAQ        (R10)(CX*4), R10
+
+f16_ordered_sum:
+	VEXTRACTI64X4 $0x01, Z0, Y6
+	VPADDQ        Y0, Y6, Y6
+	VEXTRACTI128  $0x01, Y6, X0
+	VPADDQ        X0, X6, X6
+	VPSHUFD       $0x4e, X6, X0
+	VPADDQ        X0, X6, X6
+	VMOVD         X6, R11
+	MOVL          R9, CX
+	SHLL          $0x0a, CX
+	SUBL          CX, R11
+	SHLL          $0x03, R9
+	IMULL         60(AX), R9
+	SUBL          R9, R11
+	IMULL         64(AX), R11
+	ANDL          68(AX), R11
+	ORL           72(AX), R11
+	MOVL          R11, (R8)
+	ADDQ          $0x04, R8
+	ADDQ          $0x08, SI
+	DECQ          DI
+	JNE           f16_ordered_run
+	JMP           done
+
 bf16:
 	MOVL         $0x3f800000, CX
 	VPBROADCASTD CX, Z5
@@ -189,7 +360,9 @@ bf16:
 	MOVL         $0x00008000, CX
 	VPBROADCASTD CX, Z1
 	MOVL         $0xffff0000, CX
-	VPBROADCASTD CX, Z6
+	VPBROADCASTD CX, Z10
+	TESTQ        R10, R10
+	JNE          bf16_ordered
 
 bf16_run:
 	MOVL   (SI), R9
@@ -199,38 +372,38 @@ bf16_run:
 	JCS    bf16_rest
 
 bf16_turn:
-	VPMOVZXWD (DX), Z7
+	VPMOVZXWD (DX), Z6
+	VPSLLD    $0x10, Z6, Z6
+	VMULPS    Z5, Z6, Z6
+	VPADDD    Z1, Z6, Z6
+	VPANDD    Z10, Z6, Z6
+	VCVTPS2DQ Z6, Z6
+	VPMOVZXWD 32(DX), Z7
 	VPSLLD    $0x10, Z7, Z7
 	VMULPS    Z5, Z7, Z7
 	VPADDD    Z1, Z7, Z7
-	VPANDD    Z6, Z7, Z7
+	VPANDD    Z10, Z7, Z7
 	VCVTPS2DQ Z7, Z7
-	VPMOVZXWD 32(DX), Z8
+	VPMOVZXWD 64(DX), Z8
 	VPSLLD    $0x10, Z8, Z8
 	VMULPS    Z5, Z8, Z8
 	VPADDD    Z1, Z8, Z8
-	VPANDD    Z6, Z8, Z8
+	VPANDD    Z10, Z8, Z8
 	VCVTPS2DQ Z8, Z8
-	VPMOVZXWD 64(DX), Z9
+	VPMOVZXWD 96(DX), Z9
 	VPSLLD    $0x10, Z9, Z9
 	VMULPS    Z5, Z9, Z9
 	VPADDD    Z1, Z9, Z9
-	VPANDD    Z6, Z9, Z9
+	VPANDD    Z10, Z9, Z9
 	VCVTPS2DQ Z9, Z9
-	VPMOVZXWD 96(DX), Z10
-	VPSLLD    $0x10, Z10, Z10
-	VMULPS    Z5, Z10, Z10
-	VPADDD    Z1, Z10, Z10
-	VPANDD    Z6, Z10, Z10
-	VCVTPS2DQ Z10, Z10
-	VPACKSSDW Z8, Z7, Z7
-	VPACKSSDW Z10, Z9, Z9
-	VPACKSSWB Z9, Z7, Z7
-	VPERMD    Z7, Z2, Z7
-	VMOVDQU32 Z7, (BX)
-	VPXORD    Z7, Z3, Z7
-	VPSADBW   Z4, Z7, Z7
-	VPADDQ    Z7, Z0, Z0
+	VPACKSSDW Z7, Z6, Z6
+	VPACKSSDW Z9, Z8, Z8
+	VPACKSSWB Z8, Z6, Z6
+	VPERMD    Z6, Z2, Z6
+	VMOVDQU32 Z6, (BX)
+	VPXORD    Z6, Z3, Z6
+	VPSADBW   Z4, Z6, Z6
+	VPADDQ    Z6, Z0, Z0
 	ADDQ      $0x00000080, DX
 	ADDQ      $0x40, BX
 	SUBQ      $0x08, CX
@@ -244,25 +417,25 @@ bf16_rest:
 	JMP  bf16_less
 
 bf16_few:
-	VPMOVZXWD (DX), Z7
+	VPMOVZXWD (DX), Z6
+	VPSLLD    $0x10, Z6, Z6
+	VMULPS    Z5, Z6, Z6
+	VPADDD    Z1, Z6, Z6
+	VPANDD    Z10, Z6, Z6
+	VCVTPS2DQ Z6, Z6
+	VPMOVZXWD 32(DX), Z7
 	VPSLLD    $0x10, Z7, Z7
 	VMULPS    Z5, Z7, Z7
 	VPADDD    Z1, Z7, Z7
-	VPANDD    Z6, Z7, Z7
+	VPANDD    Z10, Z7, Z7
 	VCVTPS2DQ Z7, Z7
-	VPMOVZXWD 32(DX), Z8
-	VPSLLD    $0x10, Z8, Z8
-	VMULPS    Z5, Z8, Z8
-	VPADDD    Z1, Z8, Z8
-	VPANDD    Z6, Z8, Z8
-	VCVTPS2DQ Z8, Z8
-	VPACKSSDW Z8, Z7, Z7
-	VPACKSSWB Z7, Z7, Z7
-	VPERMD    Z7, Z2, Z7
-	VMOVDQU   Y7, (BX)
-	VPXORD    Y7, Y3, Y7
-	VPSADBW   Z4, Z7, Z7
-	VPADDQ    Z7, Z0, Z0
+	VPACKSSDW Z7, Z6, Z6
+	VPACKSSWB Z6, Z6, Z6
+	VPERMD    Z6, Z2, Z6
+	VMOVDQU   Y6, (BX)
+	VPXORD    Y6, Y3, Y6
+	VPSADBW   Z4, Z6, Z6
+	VPADDQ    Z6, Z0, Z0
 	ADDQ      $0x00000040, DX
 	ADDQ      $0x20, BX
 	SUBQ      $0x04, CX
@@ -277,37 +450,37 @@ bf16_less:
 	NOTQ        R10
 	KMOVD       R10, K1
 	KSHIFTRD    $0x10, K1, K2
-	VPMOVZXWD.Z (DX), K1, Z7
+	VPMOVZXWD.Z (DX), K1, Z6
+	VPSLLD      $0x10, Z6, Z6
+	VMULPS      Z5, Z6, Z6
+	VPADDD      Z1, Z6, Z6
+	VPANDD      Z10, Z6, Z6
+	VCVTPS2DQ   Z6, Z6
+	VPMOVZXWD.Z 32(DX), K2, Z7
 	VPSLLD      $0x10, Z7, Z7
 	VMULPS      Z5, Z7, Z7
 	VPADDD      Z1, Z7, Z7
-	VPANDD      Z6, Z7, Z7
+	VPANDD      Z10, Z7, Z7
 	VCVTPS2DQ   Z7, Z7
-	VPMOVZXWD.Z 32(DX), K2, Z8
-	VPSLLD      $0x10, Z8, Z8
-	VMULPS      Z5, Z8, Z8
-	VPADDD      Z1, Z8, Z8
-	VPANDD      Z6, Z8, Z8
-	VCVTPS2DQ   Z8, Z8
-	VPACKSSDW   Z8, Z7, Z7
-	VPACKSSWB   Z7, Z7, Z7
-	VPERMD      Z7, Z2, Z7
-	VMOVDQU8    Y7, K1, (BX)
-	VPXORD      Y7, Y3, Y7
-	VMOVDQU8.Z  Y7, K1, Y7
-	VPSADBW     Z4, Z7, Z7
-	VPADDQ      Z7, Z0, Z0
+	VPACKSSDW   Z7, Z6, Z6
+	VPACKSSWB   Z6, Z6, Z6
+	VPERMD      Z6, Z2, Z6
+	VMOVDQU8    Y6, K1, (BX)
+	VPXORD      Y6, Y3, Y6
+	VMOVDQU8.Z  Y6, K1, Y6
+	VPSADBW     Z4, Z6, Z6
+	VPADDQ      Z6, Z0, Z0
 	ADDQ        CX, BX
 	LEAQ        (DX)(CX*2), DX
 
 bf16_sum:
-	VEXTRACTI64X4 $0x01, Z0, Y7
-	VPADDQ        Y0, Y7, Y7
-	VEXTRACTI128  $0x01, Y7, X0
-	VPADDQ        X0, X7, X7
-	VPSHUFD       $0x4e, X7, X0
-	VPADDQ        X0, X7, X7
-	VMOVD         X7, R10
+	VEXTRACTI64X4 $0x01, Z0, Y6
+	VPADDQ        Y0, Y6, Y6
+	VEXTRACTI128  $0x01, Y6, X0
+	VPADDQ        X0, X6, X6
+	VPSHUFD       $0x4e, X6, X0
+	VPADDQ        X0, X6, X6
+	VMOVD         X6, R10
 	MOVL          R9, CX
 	SHLL          $0x0a, CX
 	SUBL          CX, R10
@@ -322,6 +495,166 @@ bf16_sum:
 	ADDQ          $0x08, SI
 	DECQ          DI
 	JNE           bf16_run
+	JMP           done
+
+bf16_ordered:
+	KXNORW K1, K1, K1
+
+bf16_ordered_run:
+	MOVL   (SI), R9
+	VPXORD Z0, Z0, Z0
+	MOVQ   R9, CX
+	SUBQ   $0x08, CX
+	JCS    bf16_ordered_rest
+
+bf16_ordered_turn:
+	VMOVDQU32  (R10), Z11
+	KMOVW      K1, K2
+	VPXORD     Z6, Z6, Z6
+	VPGATHERDD (DX)(Z11*2), K2, Z6
+	VPSLLD     $0x10, Z6, Z6
+	VMULPS     Z5, Z6, Z6
+	VPADDD     Z1, Z6, Z6
+	VPANDD     Z10, Z6, Z6
+	VCVTPS2DQ  Z6, Z6
+	VMOVDQU32  64(R10), Z11
+	KMOVW      K1, K2
+	VPXORD     Z7, Z7, Z7
+	VPGATHERDD (DX)(Z11*2), K2, Z7
+	VPSLLD     $0x10, Z7, Z7
+	VMULPS     Z5, Z7, Z7
+	VPADDD     Z1, Z7, Z7
+	VPANDD     Z10, Z7, Z7
+	VCVTPS2DQ  Z7, Z7
+	VMOVDQU32  128(R10), Z11
+	KMOVW      K1, K2
+	VPXORD     Z8, Z8, Z8
+	VPGATHERDD (DX)(Z11*2), K2, Z8
+	VPSLLD     $0x10, Z8, Z8
+	VMULPS     Z5, Z8, Z8
+	VPADDD     Z1, Z8, Z8
+	VPANDD     Z10, Z8, Z8
+	VCVTPS2DQ  Z8, Z8
+	VMOVDQU32  192(R10), Z11
+	KMOVW      K1, K2
+	VPXORD     Z9, Z9, Z9
+	VPGATHERDD (DX)(Z11*2), K2, Z9
+	VPSLLD     $0x10, Z9, Z9
+	VMULPS     Z5, Z9, Z9
+	VPADDD     Z1, Z9, Z9
+	VPANDD     Z10, Z9, Z9
+	VCVTPS2DQ  Z9, Z9
+	VPACKSSDW  Z7, Z6, Z6
+	VPACKSSDW  Z9, Z8, Z8
+	VPACKSSWB  Z8, Z6, Z6
+	VPERMD     Z6, Z2, Z6
+	VMOVDQU32  Z6, (BX)
+	VPXORD     Z6, Z3, Z6
+	VPSADBW    Z4, Z6, Z6
+	VPADDQ     Z6, Z0, Z0
+	ADDQ       $0x00000100, R10
+	ADDQ       $0x40, BX
+	SUBQ       $0x08, CX
+	JCC        bf16_ordered_turn
+
+bf16_ordered_rest:
+	ADDQ $0x04, CX
+	JCS  bf16_ordered_few
+	CMPQ CX, $-4
+	JEQ  bf16_ordered_sum
+	JMP  bf16_ordered_less
+
+bf16_ordered_few:
+	VMOVDQU32  (R10), Z11
+	KMOVW      K1, K2
+	VPXORD     Z6, Z6, Z6
+	VPGATHERDD (DX)(Z11*2), K2, Z6
+	VPSLLD     $0x10, Z6, Z6
+	VMULPS     Z5, Z6, Z6
+	VPADDD     Z1, Z6, Z6
+	VPANDD     Z10, Z6, Z6
+	VCVTPS2DQ  Z6, Z6
+	VMOVDQU32  64(R10), Z11
+	KMOVW      K1, K2
+	VPXORD     Z7, Z7, Z7
+	VPGATHERDD (DX)(Z11*2), K2, Z7
+	VPSLLD     $0x10, Z7, Z7
+	VMULPS     Z5, Z7, Z7
+	VPADDD     Z1, Z7, Z7
+	VPANDD     Z10, Z7, Z7
+	VCVTPS2DQ  Z7, Z7
+	VPACKSSDW  Z7, Z6, Z6
+	VPACKSSWB  Z6, Z6, Z6
+	VPERMD     Z6, Z2, Z6
+	VMOVDQU    Y6, (BX)
+	VPXORD     Y6, Y3, Y6
+	VPSADBW    Z4, Z6, Z6
+	VPADDQ     Z6, Z0, Z0
+	ADDQ       $0x00000080, R10
+	ADDQ       $0x20, BX
+	SUBQ       $0x04, CX
+	CMPQ       CX, $-4
+	JEQ        bf16_ordered_sum
+
+bf16_ordered_less:
+	LEAQ        4(CX), CX
+	SHLQ        $0x03, CX
+	MOVQ        $-1, R11
+	SHLQ        CL, R11
+	NOTQ        R11
+	KMOVD       R11, K2
+	KSHIFTRD    $0x10, K2, K3
+	VMOVDQU32.Z (R10), K2, Z11
+	KMOVW       K2, K4
+	VPXORD      Z6, Z6, Z6
+	VPGATHERDD  (DX)(Z11*2), K4, Z6
+	VPSLLD      $0x10, Z6, Z6
+	VMULPS      Z5, Z6, Z6
+	VPADDD      Z1, Z6, Z6
+	VPANDD      Z10, Z6, Z6
+	VCVTPS2DQ   Z6, Z6
+	VMOVDQU32.Z 64(R10), K3, Z11
+	KMOVW       K3, K3
+	VPXORD      Z7, Z7, Z7
+	VPGATHERDD  (DX)(Z11*2), K3, Z7
+	VPSLLD      $0x10, Z7, Z7
+	VMULPS      Z5, Z7, Z7
+	VPADDD      Z1, Z7, Z7
+	VPANDD      Z10, Z7, Z7
+	VCVTPS2DQ   Z7, Z7
+	VPACKSSDW   Z7, Z6, Z6
+	VPACKSSWB   Z6, Z6, Z6
+	VPERMD      Z6, Z2, Z6
+	VMOVDQU8    Y6, K2, (BX)
+	VPXORD      Y6, Y3, Y6
+	VMOVDQU8.Z  Y6, K2, Y6
+	VPSADBW     Z4, Z6, Z6
+	VPADDQ      Z6, Z0, Z0
+	ADDQ        CX, BX
+	LEAQ        (R10)(CX*4), R10
+
+bf16_ordered_sum:
+	VEXTRACTI64X4 $0x01, Z0, Y6
+	VPADDQ        Y0, Y6, Y6
+	VEXTRACTI128  $0x01, Y6, X0
+	VPADDQ        X0, X6, X6
+	VPSHUFD       $0x4e, X6, X0
+	VPADDQ        X0, X6, X6
+	VMOVD         X6, R11
+	MOVL          R9, CX
+	SHLL          $0x0a, CX
+	SUBL          CX, R11
+	SHLL          $0x03, R9
+	IMULL         60(AX), R9
+	SUBL          R9, R11
+	IMULL         64(AX), R11
+	ANDL          68(AX), R11
+	ORL           72(AX), R11
+	MOVL          R11, (R8)
+	ADDQ          $0x04, R8
+	ADDQ          $0x08, SI
+	DECQ          DI
+	JNE           bf16_ordered_run
 
 done:
 	VZEROUPPER

@@ -24,7 +24,12 @@ func BenchmarkRow(b *testing.B) {
 	for i := range index {
 		index[i] = int32(rng.IntN(k / 128))
 	}
-	order, err := quant.IndexedGroups(index, k/128)
+	order, err := quant.IndexedGroups(index, k/128) // of any size
+	require.NoError(b, err)
+	for i, at := range rng.Perm(k) {
+		index[i] = int32(at / 128)
+	}
+	equal, err := quant.IndexedGroups(index, k/128)
 	require.NoError(b, err)
 	for _, isa := range isas {
 		for _, x := range floats {
@@ -45,8 +50,11 @@ func BenchmarkRow(b *testing.B) {
 				run(fmt.Sprintf("isa=%d/x=%v/recipe=exact/pairs", isa, x), f)
 			}
 			f = tight(quant.Recipe{Kind: quant.Int8Token}, x, rows.Int8, &order, 128)
-			f.ISA = isa
+			f.ISA, f.Gathers = isa, true
 			run(fmt.Sprintf("isa=%d/x=%v/recipe=int8-token/act-order", isa, x), f)
+			f = tight(quant.Recipe{Kind: quant.Int8Token}, x, rows.Int8, &equal, 128)
+			f.ISA, f.Gathers = isa, true
+			run(fmt.Sprintf("isa=%d/x=%v/recipe=int8-token/act-order/g=128", isa, x), f)
 			whole := quant.OneGroup(k)
 			f = tight(quant.Recipe{Kind: quant.Int8TokenAscend}, x, rows.Int16, &whole, 512)
 			f.ISA = isa

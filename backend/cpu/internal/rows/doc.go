@@ -13,6 +13,9 @@
 //	  side 0        side 1         …    int8 rows: a correction for each segment
 //	  scale                             of the row, or for Int8Group of each segment
 //
+// AVX-512 quantizes tokens through the order, where Form.Gathers says so, and never
+// puts the values of x in their places.
+//
 // Codes, scales and zero points equal those of quant.Recipe.QuantizeRow and
 // quant.Transform bit for bit, with every instruction set. What a fast path
 // cannot do takes the plain one, which calls them.

@@ -115,6 +115,9 @@ func widened(t asm.Element, pattern uint32) float32 {
 	return math.Float32frombits(pattern)
 }
 
+// byProducts says that kernels of AVX-512 can divide by factor.
+func byProducts(factor float32) bool { return asm.DivideLeast <= factor && factor <= asm.DivideMost }
+
 //asmcheck:needs AVX2,FMA3,F16C
 func (p *Plan) fastQuantize(dst Dst, x, scratch []byte) (zero int32) {
 	f := &p.form
@@ -126,7 +129,14 @@ func (p *Plan) fastQuantize(dst Dst, x, scratch []byte) (zero int32) {
 		b, scratch = p.kron.fastApply(f.X, x, scratch)
 		x, c.Type, size = b, asm.ElementF32, 4
 	}
-	row, scratch := p.fastPlaced(x, scratch, size)
+	var row []byte
+	if p.places != nil {
+		row, scratch = cut(scratch, f.Width*size)
+		clear(row[copy(row, x[:f.K*size]):]) // there is a value K where there is padding
+		c.Order = &p.places[0]
+	} else {
+		row, scratch = p.fastPlaced(x, scratch, size)
+	}
 	codes, side := dst.Values, dst.Side
 	if f.Values == Int16 {
 		codes, scratch = cut(scratch, f.Width)
@@ -153,6 +163,8 @@ func (p *Plan) fastQuantize(dst Dst, x, scratch []byte) (zero int32) {
 		switch {
 		case f.Recipe.Kind == quant.Int8TokenAsym:
 			rowAsym(&c, p.wide)
+		case p.places != nil && !byProducts(s.factor):
+			return p.plainRow(dst, given, whole)
 		case f.Transform != nil && s.factor > math.MaxFloat32:
 			return p.plainRow(dst, given, whole)
 		case f.Transform != nil:

@@ -100,9 +100,6 @@ func rowDivideRound(c *asm.Row, wide bool) {
 	asm.RowDivideRoundAVX2(c)
 }
 
-// byProducts says that kernels of AVX-512 can divide by factor.
-func byProducts(factor float32) bool { return asm.DivideLeast <= factor && factor <= asm.DivideMost }
-
 //asmcheck:needs AVX2,FMA3,F16C
 func rowAsym(c *asm.Row, wide bool) {
 	if wide && hasAVX512() {

@@ -20,6 +20,18 @@ func (f *Form) asItIs(spans []span) bool {
 	return f.Order == nil && len(spans) == 1 && int(spans[0].n) == f.Width
 }
 
+// places returns the feature of x that each value of a row is, and K for padding.
+func (f *Form) places(spans []span) []int32 {
+	p := make([]int32, f.Width)
+	for i := range p {
+		p[i] = int32(f.K)
+	}
+	for _, s := range spans {
+		copy(p[s.to:], f.Order[s.from:][:s.n])
+	}
+	return p
+}
+
 // clearPadding clears what is in no span of a row of values of size bytes.
 func clearPadding(row []byte, spans []span, size int) {
 	end := 0

@@ -21,6 +21,7 @@ type Plan struct {
 	wide   bool // with kernels of 512 bits
 	asItIs bool // without any change of place
 	spans  []span
+	places []int32 // of each value of a row, in x; nil: values are put in their places before they are quantized
 	runs   []asm.Run
 	kron   *kron // fast: the transform; nil: none
 }
@@ -48,6 +49,9 @@ func New(f Form) (*Plan, error) {
 		p.spans = f.spans()
 		p.asItIs = f.asItIs(p.spans)
 		p.runs = p.cutRuns()
+		if p.wide && f.Gathers && f.Order != nil && !f.Values.exact() && p.group == nil && f.Transform == nil {
+			p.places = f.places(p.spans)
+		}
 		if f.Transform != nil {
 			p.kron = newKron(f.ISA, f.Transform)
 		}
@@ -79,7 +83,7 @@ func (p *Plan) cutRuns() (runs []asm.Run) {
 
 // Bytes returns the bytes of memory that the plan holds beyond its form.
 func (p *Plan) Bytes() int {
-	n := len(p.form.Segments)*12 + len(p.group)*4 + len(p.spans)*12 + len(p.runs)*8
+	n := len(p.form.Segments)*12 + len(p.group)*4 + len(p.spans)*12 + len(p.runs)*8 + len(p.places)*4
 	if p.kron != nil {
 		n += len(p.kron.p2) * 4
 	}

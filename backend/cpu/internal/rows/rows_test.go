@@ -59,16 +59,19 @@ func checkForm(t *testing.T, f rows.Form, in map[string][]float32) {
 	if runtime.GOARCH == "amd64" && !cpuid.CPU.Supports(cpuid.AVX2) { // they run the same code then: one of them for each form
 		all = isas[len(f.Segments)%2:][:1]
 	}
-	plans := make([]*guarded, len(all))
-	for i, isa := range all {
-		f.ISA = isa
-		plans[i] = newGuarded(t, f)
+	var plans []*guarded
+	for _, isa := range all {
+		f.ISA, f.Gathers = isa, false
+		plans = append(plans, newGuarded(t, f))
+		if f.Gathers = isa == rows.AVX512 && f.Order != nil; f.Gathers {
+			plans = append(plans, newGuarded(t, f))
+		}
 	}
 	for name, x := range in {
 		want := expect(&f, x)
-		for i, p := range plans {
+		for _, p := range plans {
 			if err := p.run(x, &want); err != nil {
-				t.Fatalf("%s: %v of %v, K %d, width %d, values %d, ISA %d: %v", name, f.Recipe, f.X, f.K, f.Width, f.Values, all[i], err)
+				t.Fatalf("%s: %v of %v, K %d, width %d, values %d, ISA %d, gathers %t: %v", name, f.Recipe, f.X, f.K, f.Width, f.Values, p.form.ISA, p.form.Gathers, err)
 			}
 		}
 	}
@@ -131,6 +134,10 @@ func TestLongRows(t *testing.T) {
 			for _, r := range quantizing[:6] {
 				check(t, form(rng, r, x, rows.Int8, &weights, 128), in)
 			}
+		}
+		weights := groupings(t, rng, k)[5] // in another order
+		for _, r := range quantizing[:6] {
+			check(t, form(rng, r, x, rows.Int8, &weights, 128), in)
 		}
 		whole := quant.OneGroup(k)
 		f := form(rng, quant.Recipe{Kind: quant.Int4FlatQuant}, x, rows.Int8, &whole, 128)
