@@ -132,14 +132,15 @@ type rowRegisters struct {
 	x, codes, runs, count, side, scales reg.GPVirtual
 	steps, n                            reg.GPVirtual
 
-	factor reg.VecVirtual // in every lane
-	sum    reg.VecVirtual // of a run's codes
-	places reg.GPVirtual  // of values in x, or 0; 512 bits only
-	least  reg.VecVirtual // -128 in every byte; likewise
-	zero   reg.VecVirtual // likewise 0
-	ones   reg.VecVirtual // 1 in every byte
-	words  reg.VecVirtual // 1 in every 16 bits
-	order  reg.VecVirtual // what VPERMD needs after packing
+	factor  reg.VecVirtual // in every lane
+	sum     reg.VecVirtual // of a run's codes
+	inverse reg.VecVirtual // of factor; 512 bits only
+	places  reg.GPVirtual  // of values in x, or 0; likewise, but for groups
+	least   reg.VecVirtual // -128 in every byte; likewise
+	zero    reg.VecVirtual // likewise 0
+	ones    reg.VecVirtual // 1 in every byte
+	words   reg.VecVirtual // 1 in every 16 bits
+	order   reg.VecVirtual // what VPERMD needs after packing
 
 	// Groups only.
 	valid   reg.VecVirtual // all ones where the group has codes other than 0
@@ -147,6 +148,11 @@ type rowRegisters struct {
 	divisor reg.VecVirtual // 127
 	low     reg.VecVirtual // all bits but the signs
 	inf     reg.VecVirtual
+
+	// Groups of 512 bits only.
+	valid512                reg.OpmaskVirtual // all ones where the group has codes other than 0
+	larger                  reg.VecVirtual    // what values are multiplied by before they are divided
+	one, least100, power100 reg.VecVirtual    // 1, 2⁻¹⁰⁰ and 2¹⁰⁰
 }
 
 func (f *file) quantizeRow(q quantizer) {

@@ -43,16 +43,10 @@ a multiple of 2⁻²⁵ and Factor of 2⁻¹²³, so that x − q·Factor is exa
 whatever is lost.
 `+quantizeRegisters512, func(f *file) {
 		f.function("RowDivideAVX512", "c *Row", "RowDivideAVX512 quantizes a row by half even(x/Factor), Factor in 2⁻¹⁰⁰..2¹⁰⁰.")
-		var inverse reg.VecVirtual
 		f.quantizeRow512(quantizer512{
-			constants: func(f *file, r *rowRegisters, _ element) { inverse = f.inverse(r.factor) },
-			codes: func(f *file, r *rowRegisters, _ element, z reg.VecVirtual) {
-				q := f.ZMM()
-				f.VMULPS(inverse, z, q)
-				f.VFNMADD231PS(r.factor, q, z)
-				f.VFMADD132PS(inverse, q, z)
-				f.VCVTPS2DQ(z, z)
-			}})
+			constants: func(f *file, r *rowRegisters, _ element) { f.inverse(r.factor, r.inverse) },
+			codes:     func(f *file, r *rowRegisters, _ element, z reg.VecVirtual) { f.divide(r, z) },
+		})
 	})
 }
 
@@ -76,15 +70,16 @@ half a unit is added and the rest cut off. Where float16 has fewer bits, below
 		f.function("RowDivideRoundAVX512", "c *Row",
 			"RowDivideRoundAVX512 quantizes a row of float16 or bfloat16 by half even(x/Factor rounded to the type of x), Factor",
 			"of that type and in 2⁻¹⁰⁰..2¹⁰⁰.")
-		var inverse, half, upper reg.VecVirtual
+		var half, upper reg.VecVirtual
 		f.quantizeRow512(quantizer512{
 			narrow: true,
 			constants: func(f *file, r *rowRegisters, e element) {
 				less := map[element]uint32{elementF16: 13, elementBF16: 16}[e] // bits than a float32
-				inverse, half, upper = f.inverse(r.factor), f.pattern512(1<<(less-1)), f.pattern512(math.MaxUint32<<less)
+				f.inverse(r.factor, r.inverse)
+				half, upper = f.pattern512(1<<(less-1)), f.pattern512(math.MaxUint32<<less)
 			},
 			codes: func(f *file, r *rowRegisters, e element, z reg.VecVirtual) {
-				f.VMULPS(inverse, z, z)
+				f.VMULPS(r.inverse, z, z)
 				f.VPADDD(half, z, z)
 				f.VPANDD(upper, z, z)
 				f.VCVTPS2DQ(z, z)
@@ -118,20 +113,123 @@ must be below 2^22.
 	})
 }
 
+func init() {
+	register(asmDir, "rowgroups_avx512", `
+Quantizing one row in groups, each with a scale of its own.
+
+Maths: scale = (max|x| of the group)/127; code = half even(x / scale) in
+-127..127. A group of scale 0 has codes 0; one with a NaN or an infinity has
+scale NaN and codes 0. Side as package asm has it.
+
+Codes are made as by RowDivideAVX512. Scales are up to 2¹²¹, whose reciprocals are normal; where
+one is below 2⁻¹⁰⁰, it and the values are first made 2¹⁰⁰ times as large, exactly.
+`+quantizeRegisters512, func(f *file) {
+		f.function("RowGroupsAVX512", "c *Row", "RowGroupsAVX512 quantizes the groups of a row by half even(x/scale), scale = max|x|/127.")
+		var lowest reg.VecVirtual
+		f.quantizeRow512(quantizer512{
+			groups:    true,
+			constants: func(f *file, r *rowRegisters, _ element) { lowest = f.pattern512(0x81818181) },
+			codes: func(f *file, r *rowRegisters, e element, z reg.VecVirtual) {
+				if e != elementF16 { // whose scales are larger
+					f.VMULPS(r.larger, z, z)
+				}
+				f.divide(r, z)
+			},
+			packed: func(f *file, r *rowRegisters, z reg.VecVirtual) {
+				f.VMOVDQU32_Z(z, r.valid512, z)
+				f.VPMAXSB(lowest, z, z)
+			}})
+	})
+}
+
+// divide makes z the codes of z / factor, as RowDivideAVX512 has it.
+func (f *file) divide(r *rowRegisters, z reg.VecVirtual) {
+	q := f.ZMM()
+	f.VMULPS(r.inverse, z, q)
+	f.VFNMADD231PS(r.factor, q, z)
+	f.VFMADD132PS(r.inverse, q, z)
+	f.VCVTPS2DQ(z, z)
+}
+
+// scales512 writes the scale of the group of each run. Codes come in a second pass over
+// the row: a group would wait for its scale, and little of the next one fits beside it.
+func (f *file) scales512(e element, r *rowRegisters) {
+	name := func(s string) string { return e.String() + "_scales_" + s }
+	x, runs, left, scales, kept := f.GP64(), f.GP64(), f.GP64(), f.GP64(), f.GP32()
+	for _, m := range [][2]reg.GPVirtual{{r.x, x}, {r.runs, runs}, {r.count, left}, {r.scales, scales}} {
+		f.MOVQ(m[0], m[1])
+	}
+	f.XORL(kept, kept)
+	low, divisor := f.pattern512(map[int]uint32{2: 0x7fff7fff, 4: 0x7fffffff}[e.size()]), f.number512(127)
+	f.Label(name("run"))
+	n := f.GP64()
+	f.MOVL(at(runs, runGroup), n.As32())
+	f.TESTL(n.As32(), n.As32())
+	f.JEQ(operand.LabelRef(name("same")))
+	f.SHLQ(operand.U8(map[int]uint8{2: 4, 4: 5}[e.size()]), n)
+	op := map[int]func(...operand.Op){2: f.VPMAXUW, 4: f.VPMAXUD}[e.size()]
+	group := f.GP64()
+	f.MOVQ(x, group)
+	f.ADDQ(n, x)
+	y := f.largest512(name("group"), group, n, low, op)
+	top := y.AsX().(reg.VecVirtual)
+	switch e {
+	case elementF32:
+		f.lane0(y, op)
+	case elementF16:
+		f.word0(y)
+		f.VCVTPH2PS(top, top)
+	case elementBF16:
+		f.word0(y)
+		f.VPSLLD(operand.U8(16), top, top)
+	}
+	f.VDIVSS(divisor.AsX(), top, top)
+	f.VMOVD(top, kept)
+	nan := f.GP32()
+	f.MOVL(operand.U32(0x7fc00000), nan)
+	f.CMPL(kept, operand.U32(math.Float32bits(float32(math.Inf(1)))))
+	f.CMOVLCC(nan, kept)
+	f.Label(name("same"))
+	f.MOVL(kept, at(scales, 0))
+	f.ADDQ(operand.U8(4), scales)
+	f.ADDQ(operand.U8(runSize), runs)
+	f.DECQ(left)
+	f.JNE(operand.LabelRef(name("run")))
+}
+
+// groupScale512 sets factor, inverse, larger and valid for a run.
+func (f *file) groupScale512(e element, r *rowRegisters) {
+	f.VBROADCASTSS(at(r.scales, 0), r.factor)
+	f.ADDQ(operand.U8(4), r.scales)
+	const less, greater = 0x11, 0x1e // and no NaN
+	f.VCMPPS(operand.U8(greater), r.zero, r.factor, r.valid512)
+	if e != elementF16 {
+		small := f.K()
+		f.VCMPPS(operand.U8(less), r.least100, r.factor, small)
+		f.VBLENDMPS(r.power100, r.one, small, r.larger)
+		f.VMULPS(r.larger, r.factor, r.factor)
+	}
+	f.VDIVSS(r.factor.AsX(), r.one.AsX(), r.inverse.AsX())
+	f.VBROADCASTSS(r.inverse.AsX(), r.inverse)
+}
+
 // quantizer512 is what differs between the kernels of 512 bits that quantize a row.
 type quantizer512 struct {
 	narrow    bool // values have 16 bits
+	groups    bool // each group finds its scale, and no row is in another order
 	constants func(f *file, r *rowRegisters, e element)
 	codes     func(f *file, r *rowRegisters, e element, z reg.VecVirtual) // 16 float32 to int32, which are then saturated to words and bytes
 	words     func(f *file, z reg.VecVirtual)                             // what is done to words
+	packed    func(f *file, r *rowRegisters, z reg.VecVirtual)            // what is done to bytes
 }
 
-// inverse is 1/v in every lane, where v has one value in every lane.
-func (f *file) inverse(v reg.VecVirtual) reg.VecVirtual {
-	z := f.number512(1)
+// inverse makes z 1/v in every lane, where v has one value in every lane.
+func (f *file) inverse(v, z reg.VecVirtual) {
+	one := f.GP32()
+	f.MOVL(operand.U32(math.Float32bits(1)), one)
+	f.VMOVD(one, z.AsX())
 	f.VDIVSS(v.AsX(), z.AsX(), z.AsX())
 	f.VBROADCASTSS(z.AsX(), z)
-	return z
 }
 
 // pattern512 is a register of 512 bits with a 32-bit pattern in every lane.
@@ -167,9 +265,16 @@ func (f *file) widen512(e element, m operand.Mem, mask reg.Register, z reg.VecVi
 
 func (f *file) quantizeRow512(q quantizer512) {
 	c, r := f.loadRow()
-	r.sum, r.factor, r.places = f.ZMM(), f.ZMM(), f.GP64()
-	f.MOVQ(at(c, rowOrder), r.places)
-	f.VBROADCASTSS(at(c, rowFactor), r.factor)
+	r.sum, r.factor, r.inverse = f.ZMM(), f.ZMM(), f.ZMM()
+	if q.groups {
+		r.scales, r.larger, r.valid512 = f.GP64(), f.ZMM(), f.K()
+		f.MOVQ(at(c, rowScales), r.scales)
+		r.one, r.least100, r.power100 = f.number512(1), f.number512(0x1p-100), f.number512(0x1p100)
+	} else {
+		r.places = f.GP64()
+		f.MOVQ(at(c, rowOrder), r.places)
+		f.VBROADCASTSS(at(c, rowFactor), r.factor)
+	}
 	r.order = f.unpacked512()
 	r.least, r.zero = f.pattern512(0x80808080), f.ZMM()
 	f.VPXORD(r.zero, r.zero, r.zero)
@@ -180,6 +285,11 @@ func (f *file) quantizeRow512(q quantizer512) {
 			return
 		}
 		q.constants(f, r, e)
+		if q.groups {
+			f.scales512(e, r)
+			f.runLoop512(e, c, r, q, false)
+			return
+		}
 		f.TESTQ(r.places, r.places)
 		f.JNE(operand.LabelRef(e.String() + "_ordered"))
 		f.runLoop512(e, c, r, q, false)
@@ -240,6 +350,9 @@ func (f *file) runLoop512(e element, c reg.GPVirtual, r *rowRegisters, q quantiz
 
 	f.Label(name("run"))
 	f.MOVL(at(r.runs, runSteps), r.steps.As32())
+	if q.groups {
+		f.groupScale512(e, r)
+	}
 	f.VPXORD(r.sum, r.sum, r.sum)
 	f.MOVQ(r.steps, r.n)
 	f.SUBQ(operand.U8(turn/rowStep), r.n)
@@ -266,10 +379,16 @@ func (f *file) runLoop512(e element, c reg.GPVirtual, r *rowRegisters, q quantiz
 			}
 		}
 	}
+	order := func() {
+		f.VPERMD(v[0], r.order, v[0])
+		if q.packed != nil {
+			q.packed(f, r, v[0])
+		}
+	}
 	half := v[0].AsY().(reg.VecVirtual) // of two vectors, after they were packed with themselves
 	halve := func() {
 		f.VPACKSSWB(v[0], v[0], v[0])
-		f.VPERMD(v[0], r.order, v[0])
+		order()
 	}
 	// add adds codes less -128, which are lost: the sums are those of unsigned bytes.
 	add := func() {
@@ -288,7 +407,7 @@ func (f *file) runLoop512(e element, c reg.GPVirtual, r *rowRegisters, q quantiz
 	f.Label(name("turn"))
 	load(nil, nil, nil, nil)
 	f.VPACKSSWB(v[2], v[0], v[0])
-	f.VPERMD(v[0], r.order, v[0])
+	order()
 	f.VMOVDQU32(v[0], at(r.codes, 0))
 	f.VPXORD(v[0], r.least, v[0])
 	add()

@@ -60,20 +60,24 @@ func (f *file) largest512(name string, p, n reg.GPVirtual, low reg.VecVirtual, o
 	f.SUBQ(operand.U8(turn), n)
 	f.JCC(operand.LabelRef(name + "_turn"))
 	f.Label(name + "_rest")
-	f.ADDQ(operand.U32(turn), n)
+	f.ADDQ(operand.U8(turn-64), n) // 64 less than are left
+	f.JCC(operand.LabelRef(name + "_few"))
+	f.VPANDD(at(p, 0), low, z)
+	op(z, top[0], top[0])
+	f.ADDQ(operand.U8(64), p)
+	f.SUBQ(operand.U8(64), n)
+	f.Label(name + "_few")
+	f.ADDQ(operand.U8(64), n)
 	f.JEQ(operand.LabelRef(name + "_found"))
-	mask, some := f.GP64(), f.K() // a bit for each dword that is left, fewer than 32
+	mask, some := f.GP64(), f.K() // a bit for each dword that is left
 	f.MOVQ(n, reg.RCX)
 	f.SHRQ(operand.U8(2), reg.RCX)
 	f.MOVQ(operand.I32(-1), mask)
 	f.SHLQ(reg.CL, mask)
 	f.NOTQ(mask)
-	for i, t := range top {
-		f.KMOVW(mask.As32(), some)
-		f.SHRQ(operand.U8(16), mask)
-		f.VPANDD_Z(at(p, 64*i), low, some, z)
-		op(z, t, t)
-	}
+	f.KMOVW(mask.As32(), some)
+	f.VPANDD_Z(at(p, 0), low, some, z)
+	op(z, top[1], top[1])
 	f.Label(name + "_found")
 	op(top[1], top[0], top[0])
 	y := top[0].AsY().(reg.VecVirtual)

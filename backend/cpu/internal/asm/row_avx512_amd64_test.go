@@ -17,7 +17,7 @@ import (
 func init() {
 	rowTiers = append(rowTiers, rowTier{
 		needs:  needsAVX512,
-		divide: RowDivideAVX512, divideRound: RowDivideRoundAVX512, asym: RowAsymAVX512, narrow: true, ordered: true, groups: RowGroupsAVX2, flat: RowFlatAVX2,
+		divide: RowDivideAVX512, divideRound: RowDivideRoundAVX512, asym: RowAsymAVX512, narrow: true, ordered: true, groups: RowGroupsAVX512, flat: RowFlatAVX2,
 		widen: RowWidenAVX2, ends: RowEndsAVX2, round: RowRoundAVX2, words: RowWordsAVX2,
 		gather16: RowGather16AVX2, gather32: RowGather32AVX2, product: RowProductAVX2,
 	})
@@ -77,6 +77,48 @@ func TestRowDivideNextToTies(t *testing.T) {
 				}
 			}
 			divided(t, dtype.F32, x, factor, false, RowDivideAVX512)
+		}
+	}
+}
+
+// Next to every tie, in groups whose scales have any exponent and significand.
+func TestRowGroupsNextToTies(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {
+		t.Skip("the processor lacks AVX-512")
+	}
+	rng := rand.New(rand.NewPCG(47, 48))
+	const around = 4
+	for exponent := -148; exponent < 128; exponent++ {
+		for range 20 {
+			top := float32(math.Ldexp(1+rng.Float64(), exponent))
+			if top > math.MaxFloat32 {
+				top = math.MaxFloat32
+			}
+			c := quantizeCase{of: dtype.F32, values: []float32{top}}
+			scale := top / 127
+			for n := -127; n < 127; n++ {
+				near := math.Float32bits(float32((float64(n) + .5) * float64(scale)))
+				for d := range uint32(2 * around) {
+					v := math.Float32frombits(near + d - around)
+					c.values = append(c.values, max(-top, min(v, top)))
+				}
+			}
+			for i, v := range c.values { // near 0 a pattern less is NaN
+				if v != v {
+					c.values[i] = 0
+				}
+			}
+			c.values = append(c.values, make([]float32, 7)...)[:(len(c.values)+7)/8*8]
+			wantScale, want := c.ofGroup(0, len(c.values))
+			codes, side, got := make([]int8, len(c.values)), make([]int32, 1), make([]float32, 1)
+			run := Run{Steps: uint32(len(codes) / rowStepValues), Group: uint32(len(codes) / rowStepValues)}
+			RowGroupsAVX512(&Row{X: unsafe.Pointer(&c.values[0]), Codes: &codes[0], Runs: &run, Count: 1, Side: &side[0], Scales: &got[0]})
+			require.Equal(t, wantScale, got[0])
+			for i, w := range want {
+				if codes[i] != saturate(w, -128, 127) {
+					t.Fatalf("%v by %v becomes %d, want %v", c.values[i], wantScale, codes[i], w)
+				}
+			}
 		}
 	}
 }

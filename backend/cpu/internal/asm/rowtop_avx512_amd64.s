@@ -37,19 +37,22 @@ f32_turn:
 	JCC     f32_turn
 
 f32_rest:
-	ADDQ     $0x00000080, CX
+	ADDQ    $0x40, CX
+	JCC     f32_few
+	VPANDD  (AX), Z0, Z3
+	VPMAXUD Z3, Z1, Z1
+	ADDQ    $0x40, AX
+	SUBQ    $0x40, CX
+
+f32_few:
+	ADDQ     $0x40, CX
 	JEQ      f32_found
 	SHRQ     $0x02, CX
 	MOVQ     $-1, BX
 	SHLQ     CL, BX
 	NOTQ     BX
 	KMOVW    BX, K1
-	SHRQ     $0x10, BX
 	VPANDD.Z (AX), Z0, K1, Z3
-	VPMAXUD  Z3, Z1, Z1
-	KMOVW    BX, K1
-	SHRQ     $0x10, BX
-	VPANDD.Z 64(AX), Z0, K1, Z3
 	VPMAXUD  Z3, Z2, Z2
 
 f32_found:
@@ -82,19 +85,22 @@ half_turn:
 	JCC     half_turn
 
 half_rest:
-	ADDQ     $0x00000080, CX
+	ADDQ    $0x40, CX
+	JCC     half_few
+	VPANDD  (AX), Z0, Z3
+	VPMAXUW Z3, Z1, Z1
+	ADDQ    $0x40, AX
+	SUBQ    $0x40, CX
+
+half_few:
+	ADDQ     $0x40, CX
 	JEQ      half_found
 	SHRQ     $0x02, CX
 	MOVQ     $-1, BX
 	SHLQ     CL, BX
 	NOTQ     BX
 	KMOVW    BX, K1
-	SHRQ     $0x10, BX
 	VPANDD.Z (AX), Z0, K1, Z3
-	VPMAXUW  Z3, Z1, Z1
-	KMOVW    BX, K1
-	SHRQ     $0x10, BX
-	VPANDD.Z 64(AX), Z0, K1, Z3
 	VPMAXUW  Z3, Z2, Z2
 
 half_found:

@@ -36,7 +36,7 @@ func BenchmarkRow(b *testing.B) {
 			for _, size := range []int{32, 128} {
 				weights, err := quant.UniformGroups(k, size)
 				require.NoError(b, err)
-				for _, r := range quantizing[:5] {
+				for _, r := range quantizing[:6] {
 					f := tight(r, x, rows.Int8, &weights, size)
 					f.ISA = isa
 					run(fmt.Sprintf("isa=%d/x=%v/recipe=%v/g=%d", isa, x, r, size), f)

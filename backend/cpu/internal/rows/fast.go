@@ -149,7 +149,7 @@ func (p *Plan) fastQuantize(dst Dst, x, scratch []byte) (zero int32) {
 	}
 	if f.Recipe.Kind == quant.Int8Group {
 		c.Scales = &dst.Scales[:len(p.runs)][0]
-		rowGroups(&c)
+		rowGroups(&c, p.wide)
 	} else {
 		e := p.fastEnds(row, c.Type)
 		s := f.scaleOf(&e)

@@ -122,7 +122,13 @@ func rowTop(x *byte, steps, element uintptr, wide bool) (top uint32, found bool)
 }
 
 //asmcheck:needs AVX2,FMA3,F16C
-func rowGroups(c *asm.Row) { asm.RowGroupsAVX2(c) }
+func rowGroups(c *asm.Row, wide bool) {
+	if wide && hasAVX512() {
+		asm.RowGroupsAVX512(c)
+		return
+	}
+	asm.RowGroupsAVX2(c)
+}
 
 //asmcheck:needs AVX2,FMA3,F16C
 func rowFlat(c *asm.Row) { asm.RowFlatAVX2(c) }

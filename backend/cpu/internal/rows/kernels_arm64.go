@@ -57,6 +57,6 @@ func rowAsym(c *asm.Row, _ bool) { asm.RowAsymNEON(c) }
 // rowTop has no kernel: rowEnds finds both ends at once.
 func rowTop(_ *byte, _, _ uintptr, _ bool) (top uint32, found bool) { return 0, false }
 
-func rowGroups(c *asm.Row) { asm.RowGroupsNEON(c) }
+func rowGroups(c *asm.Row, _ bool) { asm.RowGroupsNEON(c) }
 
 func rowFlat(c *asm.Row) { asm.RowFlatNEON(c) }
