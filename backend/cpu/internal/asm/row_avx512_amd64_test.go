@@ -19,8 +19,15 @@ func init() {
 		needs:  needsAVX512,
 		divide: RowDivideAVX512, divideRound: RowDivideRoundAVX512, asym: RowAsymAVX512, narrow: true, ordered: true, groups: RowGroupsAVX512, flat: RowFlatAVX2,
 		widen: RowWidenAVX2, ends: RowEndsAVX2, round: RowRoundAVX2, words: RowWordsAVX2,
-		gather16: RowGather16AVX2, gather32: RowGather32AVX2, product: RowProductAVX2,
+		gather16: RowGather16AVX2, gather32: RowGather32AVX512, product: RowProductAVX2,
 	})
+}
+
+func TestRowGather16Of512Bits(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {
+		t.Skip("the processor lacks AVX-512")
+	}
+	testGather(t, 2, 2, RowGather16AVX512)
 }
 
 // divided compares the codes of x by factor with those of true division.

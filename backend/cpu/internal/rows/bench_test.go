@@ -55,6 +55,9 @@ func BenchmarkRow(b *testing.B) {
 			f = tight(quant.Recipe{Kind: quant.Int8Token}, x, rows.Int8, &equal, 128)
 			f.ISA, f.Gathers = isa, true
 			run(fmt.Sprintf("isa=%d/x=%v/recipe=int8-token/act-order/g=128", isa, x), f)
+			f = tight(quant.Recipe{}, x, rows.Float32, &equal, 128)
+			f.ISA, f.Gathers = isa, true
+			run(fmt.Sprintf("isa=%d/x=%v/recipe=exact/act-order/g=128", isa, x), f)
 			whole := quant.OneGroup(k)
 			f = tight(quant.Recipe{Kind: quant.Int8TokenAscend}, x, rows.Int16, &whole, 512)
 			f.ISA = isa

@@ -62,9 +62,9 @@ func (p *Plan) fastPlace(row, x []byte, size int) {
 		case f.Order == nil:
 			copy(to, x[int(s.from)*size:])
 		case size == 2:
-			rowGather16(&to[0], &x[0], &f.Order[s.from], uintptr(s.n))
+			rowGather16(&to[0], &x[0], &f.Order[s.from], uintptr(s.n), uintptr(f.K), p.gathers)
 		default:
-			rowGather32(&to[0], &x[0], &f.Order[s.from], uintptr(s.n))
+			rowGather32(&to[0], &x[0], &f.Order[s.from], uintptr(s.n), p.gathers)
 		}
 	}
 }

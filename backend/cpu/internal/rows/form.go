@@ -55,7 +55,7 @@ type Form struct {
 	Order []int32
 
 	// Gathers says that the processor loads 16 values from anywhere in less time than one
-	// after another: AVX512 then quantizes tokens through the order.
+	// after another. AVX512 then does so, and quantizes tokens through the order.
 	Gathers bool
 
 	// Segments cover the features of the packed order, ascending and without

@@ -59,10 +59,22 @@ func (k *kron) fastProduct(p *asm.Product, several int) int {
 // architecture. In a table they would make what they are given escape to the heap.
 
 //asmcheck:needs AVX2,FMA3,F16C
-func rowGather16(dst, x *byte, order *int32, n uintptr) { asm.RowGather16AVX2(dst, x, order, n) }
+func rowGather16(dst, x *byte, order *int32, n, k uintptr, gathers bool) {
+	if gathers && k > 1 && hasAVX512() {
+		asm.RowGather16AVX512(dst, x, order, n, k)
+		return
+	}
+	asm.RowGather16AVX2(dst, x, order, n)
+}
 
 //asmcheck:needs AVX2,FMA3,F16C
-func rowGather32(dst, x *byte, order *int32, n uintptr) { asm.RowGather32AVX2(dst, x, order, n) }
+func rowGather32(dst, x *byte, order *int32, n uintptr, gathers bool) {
+	if gathers && hasAVX512() {
+		asm.RowGather32AVX512(dst, x, order, n)
+		return
+	}
+	asm.RowGather32AVX2(dst, x, order, n)
+}
 
 //asmcheck:needs AVX2,FMA3,F16C
 func rowWiden(dst *float32, x *byte, steps, element uintptr) {

@@ -34,9 +34,13 @@ func rowWords(dst *int16, codes *int8, steps uintptr, zero int64) {
 // What follows are the kernels of package asm by the names that they have on every
 // architecture. In a table they would make what they are given escape to the heap.
 
-func rowGather16(dst, x *byte, order *int32, n uintptr) { asm.RowGather16NEON(dst, x, order, n) }
+func rowGather16(dst, x *byte, order *int32, n, _ uintptr, _ bool) {
+	asm.RowGather16NEON(dst, x, order, n)
+}
 
-func rowGather32(dst, x *byte, order *int32, n uintptr) { asm.RowGather32NEON(dst, x, order, n) }
+func rowGather32(dst, x *byte, order *int32, n uintptr, _ bool) {
+	asm.RowGather32NEON(dst, x, order, n)
+}
 
 func rowWiden(dst *float32, x *byte, steps, element uintptr) {
 	asm.RowWidenNEON(dst, x, steps, element)

@@ -17,13 +17,14 @@ type Plan struct {
 	form  Form
 	group []int32 // of each segment in Act; nil but for Int8Group
 
-	fast   bool // with assembly
-	wide   bool // with kernels of 512 bits
-	asItIs bool // without any change of place
-	spans  []span
-	places []int32 // of each value of a row, in x; nil: values are put in their places before they are quantized
-	runs   []asm.Run
-	kron   *kron // fast: the transform; nil: none
+	fast    bool // with assembly
+	wide    bool // with kernels of 512 bits
+	gathers bool // and gathers of as many
+	asItIs  bool // without any change of place
+	spans   []span
+	places  []int32 // of each value of a row, in x; nil: values are put in their places before they are quantized
+	runs    []asm.Run
+	kron    *kron // fast: the transform; nil: none
 }
 
 // New returns the plan of a form, which must not change afterwards, or an
@@ -46,10 +47,11 @@ func New(f Form) (*Plan, error) {
 	}
 	if p.fast = f.ISA.isFast(); p.fast {
 		p.wide = f.ISA == AVX512 && hasAVX512()
+		p.gathers = p.wide && f.Gathers
 		p.spans = f.spans()
 		p.asItIs = f.asItIs(p.spans)
 		p.runs = p.cutRuns()
-		if p.wide && f.Gathers && f.Order != nil && !f.Values.exact() && p.group == nil && f.Transform == nil {
+		if p.gathers && f.Order != nil && !f.Values.exact() && p.group == nil && f.Transform == nil {
 			p.places = f.places(p.spans)
 		}
 		if f.Transform != nil {
