@@ -169,7 +169,7 @@ bochs: ci-tools
 	    part=$$1; shift; $(WORK)/ci/gotest $(STRICT) -counts '$(COUNTS)' -part $$part -- -short -timeout 30m \
 	      -exec '$(WORK)/ci/bochs -cpu corei7_icelake_u' "$$@"; }; \
 	  emulated bochs-avx512 ./backend/cpu/internal/asm \
-	    -run 'TestOffsets|TestUnpackW4VNNI|TestRowProductsOf32|TestIntegerKernels/([^X]VNNIx|VNNI256)|Test(Exact|Unpack)Kernels/AVX512|TestExactRowsApart/W4AVX512' -cases 16 && \
+	    -run 'TestOffsets|TestUnpackW4VNNI|TestRow(ProductsOf32|Gather16Of512Bits|DivideNextToTies|DivideRoundEvery|GroupsNextToTies|Top)|TestIntegerKernels/([^X]VNNIx|VNNI256)|Test(Exact|Unpack)Kernels/AVX512|TestExactRowsApart/W4AVX512' -cases 16 && \
 	  emulated bochs-avx512-unit ./backend/cpu -run '(TestSameBits|TestGoldenBitsOfUnits|TestWideZeroPoints|TestExactCells|TestManyRowsHaveTheBitsOfOne)/^(vnni|avx512)$$' && \
 	  export BITLANE_TEST_BF16=emulated && \
 	  emulated bochs-bf16 ./backend/cpu/internal/asm \
