@@ -113,35 +113,6 @@ must be below 2^22.
 	})
 }
 
-func init() {
-	register(asmDir, "rowgroups_avx512", `
-Quantizing one row in groups, each with a scale of its own.
-
-Maths: scale = (max|x| of the group)/127; code = half even(x / scale) in
--127..127. A group of scale 0 has codes 0; one with a NaN or an infinity has
-scale NaN and codes 0. Side as package asm has it.
-
-Codes are made as by RowDivideAVX512. Scales are up to 2¹²¹, whose reciprocals are normal; where
-one is below 2⁻¹⁰⁰, it and the values are first made 2¹⁰⁰ times as large, exactly.
-`+quantizeRegisters512, func(f *file) {
-		f.function("RowGroupsAVX512", "c *Row", "RowGroupsAVX512 quantizes the groups of a row by half even(x/scale), scale = max|x|/127.")
-		var lowest reg.VecVirtual
-		f.quantizeRow512(quantizer512{
-			groups:    true,
-			constants: func(f *file, r *rowRegisters, _ element) { lowest = f.pattern512(0x81818181) },
-			codes: func(f *file, r *rowRegisters, e element, z reg.VecVirtual) {
-				if e != elementF16 { // whose scales are larger
-					f.VMULPS(r.larger, z, z)
-				}
-				f.divide(r, z)
-			},
-			packed: func(f *file, r *rowRegisters, z reg.VecVirtual) {
-				f.VMOVDQU32_Z(z, r.valid512, z)
-				f.VPMAXSB(lowest, z, z)
-			}})
-	})
-}
-
 // divide makes z the codes of z / factor, as RowDivideAVX512 has it.
 func (f *file) divide(r *rowRegisters, z reg.VecVirtual) {
 	q := f.ZMM()
@@ -149,68 +120,6 @@ func (f *file) divide(r *rowRegisters, z reg.VecVirtual) {
 	f.VFNMADD231PS(r.factor, q, z)
 	f.VFMADD132PS(r.inverse, q, z)
 	f.VCVTPS2DQ(z, z)
-}
-
-// scales512 writes the scale of the group of each run. Codes come in a second pass over
-// the row: a group would wait for its scale, and little of the next one fits beside it.
-func (f *file) scales512(e element, r *rowRegisters) {
-	name := func(s string) string { return e.String() + "_scales_" + s }
-	x, runs, left, scales, kept := f.GP64(), f.GP64(), f.GP64(), f.GP64(), f.GP32()
-	for _, m := range [][2]reg.GPVirtual{{r.x, x}, {r.runs, runs}, {r.count, left}, {r.scales, scales}} {
-		f.MOVQ(m[0], m[1])
-	}
-	f.XORL(kept, kept)
-	low, divisor := f.pattern512(map[int]uint32{2: 0x7fff7fff, 4: 0x7fffffff}[e.size()]), f.number512(127)
-	f.Label(name("run"))
-	n := f.GP64()
-	f.MOVL(at(runs, runGroup), n.As32())
-	f.TESTL(n.As32(), n.As32())
-	f.JEQ(operand.LabelRef(name("same")))
-	f.SHLQ(operand.U8(map[int]uint8{2: 4, 4: 5}[e.size()]), n)
-	op := map[int]func(...operand.Op){2: f.VPMAXUW, 4: f.VPMAXUD}[e.size()]
-	group := f.GP64()
-	f.MOVQ(x, group)
-	f.ADDQ(n, x)
-	y := f.largest512(name("group"), group, n, low, op)
-	top := y.AsX().(reg.VecVirtual)
-	switch e {
-	case elementF32:
-		f.lane0(y, op)
-	case elementF16:
-		f.word0(y)
-		f.VCVTPH2PS(top, top)
-	case elementBF16:
-		f.word0(y)
-		f.VPSLLD(operand.U8(16), top, top)
-	}
-	f.VDIVSS(divisor.AsX(), top, top)
-	f.VMOVD(top, kept)
-	nan := f.GP32()
-	f.MOVL(operand.U32(0x7fc00000), nan)
-	f.CMPL(kept, operand.U32(math.Float32bits(float32(math.Inf(1)))))
-	f.CMOVLCC(nan, kept)
-	f.Label(name("same"))
-	f.MOVL(kept, at(scales, 0))
-	f.ADDQ(operand.U8(4), scales)
-	f.ADDQ(operand.U8(runSize), runs)
-	f.DECQ(left)
-	f.JNE(operand.LabelRef(name("run")))
-}
-
-// groupScale512 sets factor, inverse, larger and valid for a run.
-func (f *file) groupScale512(e element, r *rowRegisters) {
-	f.VBROADCASTSS(at(r.scales, 0), r.factor)
-	f.ADDQ(operand.U8(4), r.scales)
-	const less, greater = 0x11, 0x1e // and no NaN
-	f.VCMPPS(operand.U8(greater), r.zero, r.factor, r.valid512)
-	if e != elementF16 {
-		small := f.K()
-		f.VCMPPS(operand.U8(less), r.least100, r.factor, small)
-		f.VBLENDMPS(r.power100, r.one, small, r.larger)
-		f.VMULPS(r.larger, r.factor, r.factor)
-	}
-	f.VDIVSS(r.factor.AsX(), r.one.AsX(), r.inverse.AsX())
-	f.VBROADCASTSS(r.inverse.AsX(), r.inverse)
 }
 
 // quantizer512 is what differs between the kernels of 512 bits that quantize a row.
@@ -286,16 +195,25 @@ func (f *file) quantizeRow512(q quantizer512) {
 		}
 		q.constants(f, r, e)
 		if q.groups {
-			f.scales512(e, r)
-			f.runLoop512(e, c, r, q, false)
+			least := f.scales512(e, r)
+			if e != elementF16 {
+				f.CMPL(least, operand.U32(math.Float32bits(0x1p-100)-1))
+				f.JCS(operand.LabelRef(e.String() + "_small"))
+			}
+			f.runLoop512(e, c, r, q, plainLoop)
+			if e != elementF16 {
+				f.JMP(operand.LabelRef("done"))
+				f.Label(e.String() + "_small")
+				f.runLoop512(e, c, r, q, smallLoop)
+			}
 			return
 		}
 		f.TESTQ(r.places, r.places)
 		f.JNE(operand.LabelRef(e.String() + "_ordered"))
-		f.runLoop512(e, c, r, q, false)
+		f.runLoop512(e, c, r, q, plainLoop)
 		f.JMP(operand.LabelRef("done"))
 		f.Label(e.String() + "_ordered")
-		f.runLoop512(e, c, r, q, true)
+		f.runLoop512(e, c, r, q, orderedLoop)
 	})
 	f.VZEROUPPER()
 	f.RET()
@@ -335,13 +253,20 @@ func (f *file) gather(e element, x reg.Register, m operand.Mem, mask, every reg.
 	}
 }
 
-// runLoop512 takes 64 values of a run at a time, and of what is left up to 32. The values
-// are at x, or at the places of it that places has.
-func (f *file) runLoop512(e element, c reg.GPVirtual, r *rowRegisters, q quantizer512, ordered bool) {
+// loop512 is which values a loop over a row is for; its labels have the name.
+type loop512 string
+
+const (
+	plainLoop   loop512 = ""
+	orderedLoop loop512 = "ordered_" // at their places in x
+	smallLoop   loop512 = "small_"   // groups with scales below 2⁻¹⁰⁰ among them
+)
+
+// runLoop512 takes 64 values of a run at a time, and of what is left up to 32.
+func (f *file) runLoop512(e element, c reg.GPVirtual, r *rowRegisters, q quantizer512, how loop512) {
 	const turn, few = 4 * vector512, 2 * vector512
-	prefix, every := e.String()+"_", f.K()
+	prefix, every, ordered := e.String()+"_"+string(how), f.K(), how == orderedLoop
 	if ordered {
-		prefix += "ordered_"
 		f.KXNORW(every, every, every)
 	}
 	name := func(s string) string { return prefix + s }
@@ -351,7 +276,7 @@ func (f *file) runLoop512(e element, c reg.GPVirtual, r *rowRegisters, q quantiz
 	f.Label(name("run"))
 	f.MOVL(at(r.runs, runSteps), r.steps.As32())
 	if q.groups {
-		f.groupScale512(e, r)
+		f.groupScale512(r, how)
 	}
 	f.VPXORD(r.sum, r.sum, r.sum)
 	f.MOVQ(r.steps, r.n)
@@ -369,6 +294,9 @@ func (f *file) runLoop512(e element, c reg.GPVirtual, r *rowRegisters, q quantiz
 				f.gather(e, r.x, at(r.places, i*vector512*4), m, every, v[i])
 			} else {
 				f.widen512(e, at(r.x, i*vector512*size), m, v[i])
+			}
+			if how == smallLoop {
+				f.VMULPS(r.larger, v[i], v[i])
 			}
 			q.codes(f, r, e, v[i])
 		}

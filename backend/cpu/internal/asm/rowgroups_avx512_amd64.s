@@ -6,8 +6,9 @@
 // -127..127. A group of scale 0 has codes 0; one with a NaN or an infinity has
 // scale NaN and codes 0. Side as package asm has it.
 //
-// Codes are made as by RowDivideAVX512. Scales are up to 2¹²¹, whose reciprocals are normal; where
-// one is below 2⁻¹⁰⁰, it and the values are first made 2¹⁰⁰ times as large, exactly.
+// Codes are made as by RowDivideAVX512. Scales are up to 2¹²¹, whose reciprocals are normal. In a
+// row where one is below 2⁻¹⁰⁰, such scales and their values are first made 2¹⁰⁰ times as
+// large, exactly.
 //
 // Registers: general ones walk over values or their places, codes, runs and sides; one
 // vector register holds the sums of a run's codes, four the 64 values of a turn, the
@@ -18,7 +19,7 @@
 
 // func RowGroupsAVX512(c *Row)
 // Requires: AVX, AVX2, AVX512BW, AVX512F, AVX512VL, CMOV, F16C
-TEXT ·RowGroupsAVX512(SB), NOSPLIT, $0-8
+TEXT ·RowGroupsAVX512(SB), NOSPLIT, $8-8
 	MOVQ         c+0(FP), AX
 	MOVQ         (AX), DX
 	MOVQ         8(AX), BX
@@ -50,7 +51,8 @@ TEXT ·RowGroupsAVX512(SB), NOSPLIT, $0-8
 	MOVQ         SI, R11
 	MOVQ         DI, R12
 	MOVQ         R10, R13
-	XORL         R14, R14
+	XORL         R15, R15
+	MOVL         $-1, R14
 	MOVL         $0x7fffffff, CX
 	VPBROADCASTD CX, Z1
 	MOVL         $0x42fe0000, CX
@@ -61,7 +63,7 @@ f32_scales_run:
 	TESTL  CX, CX
 	JEQ    f32_scales_same
 	SHLQ   $0x05, CX
-	MOVQ   R9, R14
+	MOVQ   R9, R15
 	ADDQ   CX, R9
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -69,31 +71,31 @@ f32_scales_run:
 	JCS    f32_scales_group_rest
 
 f32_scales_group_turn:
-	VPANDD  (R14), Z1, Z13
+	VPANDD  (R15), Z1, Z13
 	VPMAXUD Z13, Z11, Z11
-	VPANDD  64(R14), Z1, Z13
+	VPANDD  64(R15), Z1, Z13
 	VPMAXUD Z13, Z12, Z12
-	ADDQ    $0x00000080, R14
+	ADDQ    $0x00000080, R15
 	SUBQ    $0x80, CX
 	JCC     f32_scales_group_turn
 
 f32_scales_group_rest:
 	ADDQ    $0x40, CX
 	JCC     f32_scales_group_few
-	VPANDD  (R14), Z1, Z13
+	VPANDD  (R15), Z1, Z13
 	VPMAXUD Z13, Z11, Z11
-	ADDQ    $0x40, R14
+	ADDQ    $0x40, R15
 	SUBQ    $0x40, CX
 
 f32_scales_group_few:
 	ADDQ     $0x40, CX
 	JEQ      f32_scales_group_found
 	SHRQ     $0x02, CX
-	MOVQ     $-1, R15
-	SHLQ     CL, R15
-	NOTQ     R15
-	KMOVW    R15, K1
-	VPANDD.Z (R14), Z1, K1, Z13
+	MOVQ     $-1, BP
+	SHLQ     CL, BP
+	NOTQ     BP
+	KMOVW    BP, K1
+	VPANDD.Z (R15), Z1, K1, Z13
 	VPMAXUD  Z13, Z12, Z12
 
 f32_scales_group_found:
@@ -107,19 +109,161 @@ f32_scales_group_found:
 	VPSHUFD       $0xb1, X11, X13
 	VPMAXUD       X13, X11, X11
 	VDIVSS        X2, X11, X11
-	VMOVD         X11, R14
+	VMOVD         X11, R15
+	LEAL          -1(R15), CX
+	CMPL          CX, R14
+	CMOVLCS       CX, R14
 	MOVL          $0x7fc00000, CX
-	CMPL          R14, $0x7f800000
-	CMOVLCC       CX, R14
+	CMPL          R15, $0x7f800000
+	CMOVLCC       CX, R15
 
 f32_scales_same:
-	MOVL R14, (R13)
+	MOVL R15, (R13)
 	ADDQ $0x04, R13
 	ADDQ $0x08, R11
 	DECQ R12
 	JNE  f32_scales_run
+	CMPL R14, $0x0d7fffff
+	JCS  f32_small
 
 f32_run:
+	MOVL         (SI), R9
+	VBROADCASTSS (R10), Z1
+	ADDQ         $0x04, R10
+	VCMPPS       $0x1e, Z9, Z1, K1
+	VDIVSS       X1, X4, X2
+	VBROADCASTSS X2, Z2
+	VPXORD       Z0, Z0, Z0
+	MOVQ         R9, CX
+	SUBQ         $0x08, CX
+	JCS          f32_rest
+
+f32_turn:
+	VMOVUPS      (DX), Z3
+	VMULPS       Z2, Z3, Z5
+	VFNMADD231PS Z1, Z5, Z3
+	VFMADD132PS  Z2, Z5, Z3
+	VCVTPS2DQ    Z3, Z3
+	VMOVUPS      64(DX), Z5
+	VMULPS       Z2, Z5, Z6
+	VFNMADD231PS Z1, Z6, Z5
+	VFMADD132PS  Z2, Z6, Z5
+	VCVTPS2DQ    Z5, Z5
+	VMOVUPS      128(DX), Z6
+	VMULPS       Z2, Z6, Z11
+	VFNMADD231PS Z1, Z11, Z6
+	VFMADD132PS  Z2, Z11, Z6
+	VCVTPS2DQ    Z6, Z6
+	VMOVUPS      192(DX), Z11
+	VMULPS       Z2, Z11, Z12
+	VFNMADD231PS Z1, Z12, Z11
+	VFMADD132PS  Z2, Z12, Z11
+	VCVTPS2DQ    Z11, Z11
+	VPACKSSDW    Z5, Z3, Z3
+	VPACKSSDW    Z11, Z6, Z6
+	VPACKSSWB    Z6, Z3, Z3
+	VPERMD       Z3, Z7, Z3
+	VMOVDQU32.Z  Z3, K1, Z3
+	VPMAXSB      Z10, Z3, Z3
+	VMOVDQU32    Z3, (BX)
+	VPXORD       Z3, Z8, Z3
+	VPSADBW      Z9, Z3, Z3
+	VPADDQ       Z3, Z0, Z0
+	ADDQ         $0x00000100, DX
+	ADDQ         $0x40, BX
+	SUBQ         $0x08, CX
+	JCC          f32_turn
+
+f32_rest:
+	ADDQ $0x04, CX
+	JCS  f32_few
+	CMPQ CX, $-4
+	JEQ  f32_sum
+	JMP  f32_less
+
+f32_few:
+	VMOVUPS      (DX), Z3
+	VMULPS       Z2, Z3, Z5
+	VFNMADD231PS Z1, Z5, Z3
+	VFMADD132PS  Z2, Z5, Z3
+	VCVTPS2DQ    Z3, Z3
+	VMOVUPS      64(DX), Z5
+	VMULPS       Z2, Z5, Z6
+	VFNMADD231PS Z1, Z6, Z5
+	VFMADD132PS  Z2, Z6, Z5
+	VCVTPS2DQ    Z5, Z5
+	VPACKSSDW    Z5, Z3, Z3
+	VPACKSSWB    Z3, Z3, Z3
+	VPERMD       Z3, Z7, Z3
+	VMOVDQU32.Z  Z3, K1, Z3
+	VPMAXSB      Z10, Z3, Z3
+	VMOVDQU      Y3, (BX)
+	VPXORD       Y3, Y8, Y3
+	VPSADBW      Z9, Z3, Z3
+	VPADDQ       Z3, Z0, Z0
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x20, BX
+	SUBQ         $0x04, CX
+	CMPQ         CX, $-4
+	JEQ          f32_sum
+
+f32_less:
+	LEAQ         4(CX), CX
+	SHLQ         $0x03, CX
+	MOVQ         $-1, R11
+	SHLQ         CL, R11
+	NOTQ         R11
+	KMOVD        R11, K2
+	KSHIFTRD     $0x10, K2, K3
+	VMOVUPS.Z    (DX), K2, Z3
+	VMULPS       Z2, Z3, Z5
+	VFNMADD231PS Z1, Z5, Z3
+	VFMADD132PS  Z2, Z5, Z3
+	VCVTPS2DQ    Z3, Z3
+	VMOVUPS.Z    64(DX), K3, Z5
+	VMULPS       Z2, Z5, Z6
+	VFNMADD231PS Z1, Z6, Z5
+	VFMADD132PS  Z2, Z6, Z5
+	VCVTPS2DQ    Z5, Z5
+	VPACKSSDW    Z5, Z3, Z3
+	VPACKSSWB    Z3, Z3, Z3
+	VPERMD       Z3, Z7, Z3
+	VMOVDQU32.Z  Z3, K1, Z3
+	VPMAXSB      Z10, Z3, Z3
+	VMOVDQU8     Y3, K2, (BX)
+	VPXORD       Y3, Y8, Y3
+	VMOVDQU8.Z   Y3, K2, Y3
+	VPSADBW      Z9, Z3, Z3
+	VPADDQ       Z3, Z0, Z0
+	ADDQ         CX, BX
+	LEAQ         (DX)(CX*4), DX
+
+f32_sum:
+	VEXTRACTI64X4 $0x01, Z0, Y3
+	VPADDQ        Y0, Y3, Y3
+	VEXTRACTI128  $0x01, Y3, X0
+	VPADDQ        X0, X3, X3
+	VPSHUFD       $0x4e, X3, X0
+	VPADDQ        X0, X3, X3
+	VMOVD         X3, R11
+	MOVL          R9, CX
+	SHLL          $0x0a, CX
+	SUBL          CX, R11
+	SHLL          $0x03, R9
+	IMULL         60(AX), R9
+	SUBL          R9, R11
+	IMULL         64(AX), R11
+	ANDL          68(AX), R11
+	ORL           72(AX), R11
+	MOVL          R11, (R8)
+	ADDQ          $0x04, R8
+	ADDQ          $0x08, SI
+	DECQ          DI
+	JNE           f32_run
+	JMP           done
+
+f32_small:
+f32_small_run:
 	MOVL         (SI), R9
 	VBROADCASTSS (R10), Z1
 	ADDQ         $0x04, R10
@@ -132,9 +276,9 @@ f32_run:
 	VPXORD       Z0, Z0, Z0
 	MOVQ         R9, CX
 	SUBQ         $0x08, CX
-	JCS          f32_rest
+	JCS          f32_small_rest
 
-f32_turn:
+f32_small_turn:
 	VMOVUPS      (DX), Z11
 	VMULPS       Z3, Z11, Z11
 	VMULPS       Z2, Z11, Z12
@@ -172,16 +316,16 @@ f32_turn:
 	ADDQ         $0x00000100, DX
 	ADDQ         $0x40, BX
 	SUBQ         $0x08, CX
-	JCC          f32_turn
+	JCC          f32_small_turn
 
-f32_rest:
+f32_small_rest:
 	ADDQ $0x04, CX
-	JCS  f32_few
+	JCS  f32_small_few
 	CMPQ CX, $-4
-	JEQ  f32_sum
-	JMP  f32_less
+	JEQ  f32_small_sum
+	JMP  f32_small_less
 
-f32_few:
+f32_small_few:
 	VMOVUPS      (DX), Z11
 	VMULPS       Z3, Z11, Z11
 	VMULPS       Z2, Z11, Z12
@@ -207,9 +351,9 @@ f32_few:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, CX
 	CMPQ         CX, $-4
-	JEQ          f32_sum
+	JEQ          f32_small_sum
 
-f32_less:
+f32_small_less:
 	LEAQ         4(CX), CX
 	SHLQ         $0x03, CX
 	MOVQ         $-1, R11
@@ -242,7 +386,7 @@ f32_less:
 	ADDQ         CX, BX
 	LEAQ         (DX)(CX*4), DX
 
-f32_sum:
+f32_small_sum:
 	VEXTRACTI64X4 $0x01, Z0, Y11
 	VPADDQ        Y0, Y11, Y11
 	VEXTRACTI128  $0x01, Y11, X0
@@ -263,7 +407,7 @@ f32_sum:
 	ADDQ          $0x04, R8
 	ADDQ          $0x08, SI
 	DECQ          DI
-	JNE           f32_run
+	JNE           f32_small_run
 	JMP           done
 
 f16:
@@ -274,6 +418,7 @@ f16:
 	MOVQ         DI, R12
 	MOVQ         R10, R13
 	XORL         R14, R14
+	MOVL         $-1, CX
 	MOVL         $0x7fff7fff, CX
 	VPBROADCASTD CX, Z5
 	MOVL         $0x42fe0000, CX
@@ -487,7 +632,8 @@ bf16:
 	MOVQ         SI, R11
 	MOVQ         DI, R12
 	MOVQ         R10, R13
-	XORL         R14, R14
+	XORL         R15, R15
+	MOVL         $-1, R14
 	MOVL         $0x7fff7fff, CX
 	VPBROADCASTD CX, Z1
 	MOVL         $0x42fe0000, CX
@@ -498,7 +644,7 @@ bf16_scales_run:
 	TESTL  CX, CX
 	JEQ    bf16_scales_same
 	SHLQ   $0x04, CX
-	MOVQ   R9, R14
+	MOVQ   R9, R15
 	ADDQ   CX, R9
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
@@ -506,31 +652,31 @@ bf16_scales_run:
 	JCS    bf16_scales_group_rest
 
 bf16_scales_group_turn:
-	VPANDD  (R14), Z1, Z13
+	VPANDD  (R15), Z1, Z13
 	VPMAXUW Z13, Z11, Z11
-	VPANDD  64(R14), Z1, Z13
+	VPANDD  64(R15), Z1, Z13
 	VPMAXUW Z13, Z12, Z12
-	ADDQ    $0x00000080, R14
+	ADDQ    $0x00000080, R15
 	SUBQ    $0x80, CX
 	JCC     bf16_scales_group_turn
 
 bf16_scales_group_rest:
 	ADDQ    $0x40, CX
 	JCC     bf16_scales_group_few
-	VPANDD  (R14), Z1, Z13
+	VPANDD  (R15), Z1, Z13
 	VPMAXUW Z13, Z11, Z11
-	ADDQ    $0x40, R14
+	ADDQ    $0x40, R15
 	SUBQ    $0x40, CX
 
 bf16_scales_group_few:
 	ADDQ     $0x40, CX
 	JEQ      bf16_scales_group_found
 	SHRQ     $0x02, CX
-	MOVQ     $-1, R15
-	SHLQ     CL, R15
-	NOTQ     R15
-	KMOVW    R15, K1
-	VPANDD.Z (R14), Z1, K1, Z13
+	MOVQ     $-1, BP
+	SHLQ     CL, BP
+	NOTQ     BP
+	KMOVW    BP, K1
+	VPANDD.Z (R15), Z1, K1, Z13
 	VPMAXUW  Z13, Z12, Z12
 
 bf16_scales_group_found:
@@ -546,19 +692,169 @@ bf16_scales_group_found:
 	VPMOVZXWD     X11, X11
 	VPSLLD        $0x10, X11, X11
 	VDIVSS        X2, X11, X11
-	VMOVD         X11, R14
+	VMOVD         X11, R15
+	LEAL          -1(R15), CX
+	CMPL          CX, R14
+	CMOVLCS       CX, R14
 	MOVL          $0x7fc00000, CX
-	CMPL          R14, $0x7f800000
-	CMOVLCC       CX, R14
+	CMPL          R15, $0x7f800000
+	CMOVLCC       CX, R15
 
 bf16_scales_same:
-	MOVL R14, (R13)
+	MOVL R15, (R13)
 	ADDQ $0x04, R13
 	ADDQ $0x08, R11
 	DECQ R12
 	JNE  bf16_scales_run
+	CMPL R14, $0x0d7fffff
+	JCS  bf16_small
 
 bf16_run:
+	MOVL         (SI), R9
+	VBROADCASTSS (R10), Z1
+	ADDQ         $0x04, R10
+	VCMPPS       $0x1e, Z9, Z1, K1
+	VDIVSS       X1, X4, X2
+	VBROADCASTSS X2, Z2
+	VPXORD       Z0, Z0, Z0
+	MOVQ         R9, CX
+	SUBQ         $0x08, CX
+	JCS          bf16_rest
+
+bf16_turn:
+	VPMOVZXWD    (DX), Z3
+	VPSLLD       $0x10, Z3, Z3
+	VMULPS       Z2, Z3, Z5
+	VFNMADD231PS Z1, Z5, Z3
+	VFMADD132PS  Z2, Z5, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPMOVZXWD    32(DX), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VMULPS       Z2, Z5, Z6
+	VFNMADD231PS Z1, Z6, Z5
+	VFMADD132PS  Z2, Z6, Z5
+	VCVTPS2DQ    Z5, Z5
+	VPMOVZXWD    64(DX), Z6
+	VPSLLD       $0x10, Z6, Z6
+	VMULPS       Z2, Z6, Z11
+	VFNMADD231PS Z1, Z11, Z6
+	VFMADD132PS  Z2, Z11, Z6
+	VCVTPS2DQ    Z6, Z6
+	VPMOVZXWD    96(DX), Z11
+	VPSLLD       $0x10, Z11, Z11
+	VMULPS       Z2, Z11, Z12
+	VFNMADD231PS Z1, Z12, Z11
+	VFMADD132PS  Z2, Z12, Z11
+	VCVTPS2DQ    Z11, Z11
+	VPACKSSDW    Z5, Z3, Z3
+	VPACKSSDW    Z11, Z6, Z6
+	VPACKSSWB    Z6, Z3, Z3
+	VPERMD       Z3, Z7, Z3
+	VMOVDQU32.Z  Z3, K1, Z3
+	VPMAXSB      Z10, Z3, Z3
+	VMOVDQU32    Z3, (BX)
+	VPXORD       Z3, Z8, Z3
+	VPSADBW      Z9, Z3, Z3
+	VPADDQ       Z3, Z0, Z0
+	ADDQ         $0x00000080, DX
+	ADDQ         $0x40, BX
+	SUBQ         $0x08, CX
+	JCC          bf16_turn
+
+bf16_rest:
+	ADDQ $0x04, CX
+	JCS  bf16_few
+	CMPQ CX, $-4
+	JEQ  bf16_sum
+	JMP  bf16_less
+
+bf16_few:
+	VPMOVZXWD    (DX), Z3
+	VPSLLD       $0x10, Z3, Z3
+	VMULPS       Z2, Z3, Z5
+	VFNMADD231PS Z1, Z5, Z3
+	VFMADD132PS  Z2, Z5, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPMOVZXWD    32(DX), Z5
+	VPSLLD       $0x10, Z5, Z5
+	VMULPS       Z2, Z5, Z6
+	VFNMADD231PS Z1, Z6, Z5
+	VFMADD132PS  Z2, Z6, Z5
+	VCVTPS2DQ    Z5, Z5
+	VPACKSSDW    Z5, Z3, Z3
+	VPACKSSWB    Z3, Z3, Z3
+	VPERMD       Z3, Z7, Z3
+	VMOVDQU32.Z  Z3, K1, Z3
+	VPMAXSB      Z10, Z3, Z3
+	VMOVDQU      Y3, (BX)
+	VPXORD       Y3, Y8, Y3
+	VPSADBW      Z9, Z3, Z3
+	VPADDQ       Z3, Z0, Z0
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x20, BX
+	SUBQ         $0x04, CX
+	CMPQ         CX, $-4
+	JEQ          bf16_sum
+
+bf16_less:
+	LEAQ         4(CX), CX
+	SHLQ         $0x03, CX
+	MOVQ         $-1, R11
+	SHLQ         CL, R11
+	NOTQ         R11
+	KMOVD        R11, K2
+	KSHIFTRD     $0x10, K2, K3
+	VPMOVZXWD.Z  (DX), K2, Z3
+	VPSLLD       $0x10, Z3, Z3
+	VMULPS       Z2, Z3, Z5
+	VFNMADD231PS Z1, Z5, Z3
+	VFMADD132PS  Z2, Z5, Z3
+	VCVTPS2DQ    Z3, Z3
+	VPMOVZXWD.Z  32(DX), K3, Z5
+	VPSLLD       $0x10, Z5, Z5
+	VMULPS       Z2, Z5, Z6
+	VFNMADD231PS Z1, Z6, Z5
+	VFMADD132PS  Z2, Z6, Z5
+	VCVTPS2DQ    Z5, Z5
+	VPACKSSDW    Z5, Z3, Z3
+	VPACKSSWB    Z3, Z3, Z3
+	VPERMD       Z3, Z7, Z3
+	VMOVDQU32.Z  Z3, K1, Z3
+	VPMAXSB      Z10, Z3, Z3
+	VMOVDQU8     Y3, K2, (BX)
+	VPXORD       Y3, Y8, Y3
+	VMOVDQU8.Z   Y3, K2, Y3
+	VPSADBW      Z9, Z3, Z3
+	VPADDQ       Z3, Z0, Z0
+	ADDQ         CX, BX
+	LEAQ         (DX)(CX*2), DX
+
+bf16_sum:
+	VEXTRACTI64X4 $0x01, Z0, Y3
+	VPADDQ        Y0, Y3, Y3
+	VEXTRACTI128  $0x01, Y3, X0
+	VPADDQ        X0, X3, X3
+	VPSHUFD       $0x4e, X3, X0
+	VPADDQ        X0, X3, X3
+	VMOVD         X3, R11
+	MOVL          R9, CX
+	SHLL          $0x0a, CX
+	SUBL          CX, R11
+	SHLL          $0x03, R9
+	IMULL         60(AX), R9
+	SUBL          R9, R11
+	IMULL         64(AX), R11
+	ANDL          68(AX), R11
+	ORL           72(AX), R11
+	MOVL          R11, (R8)
+	ADDQ          $0x04, R8
+	ADDQ          $0x08, SI
+	DECQ          DI
+	JNE           bf16_run
+	JMP           done
+
+bf16_small:
+bf16_small_run:
 	MOVL         (SI), R9
 	VBROADCASTSS (R10), Z1
 	ADDQ         $0x04, R10
@@ -571,9 +867,9 @@ bf16_run:
 	VPXORD       Z0, Z0, Z0
 	MOVQ         R9, CX
 	SUBQ         $0x08, CX
-	JCS          bf16_rest
+	JCS          bf16_small_rest
 
-bf16_turn:
+bf16_small_turn:
 	VPMOVZXWD    (DX), Z11
 	VPSLLD       $0x10, Z11, Z11
 	VMULPS       Z3, Z11, Z11
@@ -615,16 +911,16 @@ bf16_turn:
 	ADDQ         $0x00000080, DX
 	ADDQ         $0x40, BX
 	SUBQ         $0x08, CX
-	JCC          bf16_turn
+	JCC          bf16_small_turn
 
-bf16_rest:
+bf16_small_rest:
 	ADDQ $0x04, CX
-	JCS  bf16_few
+	JCS  bf16_small_few
 	CMPQ CX, $-4
-	JEQ  bf16_sum
-	JMP  bf16_less
+	JEQ  bf16_small_sum
+	JMP  bf16_small_less
 
-bf16_few:
+bf16_small_few:
 	VPMOVZXWD    (DX), Z11
 	VPSLLD       $0x10, Z11, Z11
 	VMULPS       Z3, Z11, Z11
@@ -652,9 +948,9 @@ bf16_few:
 	ADDQ         $0x20, BX
 	SUBQ         $0x04, CX
 	CMPQ         CX, $-4
-	JEQ          bf16_sum
+	JEQ          bf16_small_sum
 
-bf16_less:
+bf16_small_less:
 	LEAQ         4(CX), CX
 	SHLQ         $0x03, CX
 	MOVQ         $-1, R11
@@ -689,7 +985,7 @@ bf16_less:
 	ADDQ         CX, BX
 	LEAQ         (DX)(CX*2), DX
 
-bf16_sum:
+bf16_small_sum:
 	VEXTRACTI64X4 $0x01, Z0, Y11
 	VPADDQ        Y0, Y11, Y11
 	VEXTRACTI128  $0x01, Y11, X0
@@ -710,7 +1006,7 @@ bf16_sum:
 	ADDQ          $0x04, R8
 	ADDQ          $0x08, SI
 	DECQ          DI
-	JNE           bf16_run
+	JNE           bf16_small_run
 
 done:
 	VZEROUPPER
