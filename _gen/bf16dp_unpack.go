@@ -6,7 +6,7 @@ func init() {
 	for _, l := range dotKinds {
 		for _, tier := range []string{"DPBF16", "AMX"} {
 			tiles := tier == "AMX"
-			if tiles && !l.scaled {
+			if tiles && l.name != "w8" {
 				continue // tiles are of packed lines
 			}
 			register(asmDir, "unpack_pairs_"+l.name+"_"+strings.ToLower(tier), `

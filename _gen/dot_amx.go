@@ -175,7 +175,7 @@ func init() {
 Z2 what a code stands for. While a tile is unpacked, AX is where it is packed, R9 the way
 from there to what is fetched, and BX where it goes.`, func(f *file) {
 		f.function("DotW4AMX", "c *Call", amxDoc("DotW4AMX", "4-bit codes"))
-		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 1, less: true, nibbles: true}).write()
+		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 1, less: true, nibbles: true, table: 2}).write()
 	})
 	register(asmDir, "dot_p4_amx", "\n4-bit weights, unpacked by UnpackW4AMX, "+amxHead[1:]+amxCodes, func(f *file) {
 		f.function("DotP4AMX", "c *Call", amxDoc("DotP4AMX", "unpacked 4-bit codes"))
@@ -186,10 +186,10 @@ from there to what is fetched, and BX where it goes.`, func(f *file) {
 		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, pairs: true}).write()
 	})
 	register(asmDir, "gemm_w4_amx", "\n4-bit weights "+amxPairsHead[1:]+amxPairsOnTheWay+strings.Replace(amxPanelHead, "R11 what is fetched next and R13 the way to another of that; ", "", 1)+`
-Z2 the table, Z3 a mask of codes and Z1 zero points. While a tile is unpacked, AX is where it is packed,
+Z13 the table, Z14 a mask of codes and Z15 zero points. While a tile is unpacked, AX is where it is packed,
 R11 the way from line to line, R13 zero points, R9 the way to what is fetched, and BX where it goes.`, func(f *file) {
 		f.function("GemmW4AMX", "c *Call", "GemmW4AMX adds the products of Call.Rows rows of bfloat16 and Call.Tiles tiles of 4-bit codes to Y.")
-		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 1, pairs: true, nibbles: true}).write()
+		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 1, pairs: true, nibbles: true, table: 13}).write()
 	})
 	register(asmDir, "gemm_bf16_amx", "\nPlain bfloat16 weights as they are packed, "+amxPairsHead[1:]+amxPlainHead, func(f *file) {
 		f.function("GemmBF16AMX", "c *Call", "GemmBF16AMX adds the products of Call.Rows rows of bfloat16 and Call.Tiles packed tiles of plain bfloat16 weights to Y.")
@@ -206,6 +206,7 @@ type amx struct {
 	nibbles bool // codes of 4 bits as they are packed; with less, those of ZeroConstant alone are less it
 	pairs   bool // no codes but pairs of bfloat16; with nibbles, these are what codes are unpacked to
 
+	table  int  // with nibbles, the register of what codes stand for, and those behind it of a mask and of zero points
 	packed bool // with pairs, plain weights whose lines are those of a block's segments in turn
 }
 
@@ -215,6 +216,9 @@ func amxDoc(name, what string) string {
 
 func (k *amx) write() {
 	k.begin(amxFrame)
+	if k.nibbles {
+		k.firstPlace(reg.RBX)
+	}
 	k.widen()
 	k.firstSegment()
 	k.beginWalks()

@@ -5,7 +5,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// begin reads the Call and configures the tiles. The frame has so many bytes.
+// begin reads the Call, which is in BX then, and configures the tiles. The frame has so many bytes.
 func (k *amx) begin(frame int) {
 	k.frame = k.AllocLocal(frame)
 	c, r := reg.RBX, reg.R8
@@ -57,10 +57,8 @@ func (k *amx) begin(frame int) {
 	switch {
 	case k.pairs && k.nibbles:
 		k.pairMeanings(c)
-		k.firstPlace(c)
 	case k.nibbles:
 		k.meanings(c)
-		k.firstPlace(c)
 	}
 }
 

@@ -22,22 +22,22 @@ next tile of columns, for the last of them from Call.Soon on.
 // amxTilesAhead is how many tiles unpacking is ahead.
 const amxTilesAhead = 2
 
-// meanings makes Z2 what a code of 4 bits stands for, by byte: itself less the zero point
+// meanings makes the table what a code of 4 bits stands for, by byte: itself less the zero point
 // where that is one for all, four times over, as VPERMB looks at six bits.
 func (k *amx) meanings(c reg.Register) {
 	low, high := reg.R8, reg.R9
 	k.Comment("Codes, less the zero point that is one for all.")
 	k.MOVQ(operand.U64(0x0706050403020100), low)
 	k.MOVQ(operand.U64(0x0f0e0d0c0b0a0908), high)
-	k.VMOVQ(low, reg.X2)
-	k.VPINSRQ(operand.Imm(1), high, reg.X2, reg.X2)
-	k.VSHUFI32X4(operand.Imm(0), zmm[2], zmm[2], zmm[2])
+	k.VMOVQ(low, reg.X4)
+	k.VPINSRQ(operand.Imm(1), high, reg.X4, reg.X4)
+	k.VSHUFI32X4(operand.Imm(0), zmm[4], zmm[4], zmm[k.table])
 	k.XORL(reg.R8L, reg.R8L)
 	k.TESTB(operand.Imm(formZeroMask), k.scalar(vnniForm))
 	k.MOVL(at(c, callZero), reg.R9L)
 	k.CMOVLEQ(reg.R9L, reg.R8L)
-	k.VPBROADCASTB(reg.R8L, zmm[3])
-	k.VPSUBB(zmm[3], zmm[2], zmm[2])
+	k.VPBROADCASTB(reg.R8L, zmm[4])
+	k.VPSUBB(zmm[4], zmm[k.table], zmm[k.table])
 }
 
 // firstPlace begins with what is unpacked, and does so as far as it is ahead.
@@ -90,7 +90,7 @@ func (k *amx) unpackNext(label string) {
 	k.MOVQ(k.scalar(amxPlace), place)
 	k.MOVL(at(place, 0), from.As32())
 	if k.pairs {
-		k.pairPlace(place, from)
+		k.pairPlace(place, from, reg.R13)
 	}
 	k.ADDQ(k.scalar(amxBase), from)
 	k.MOVQ(k.scalar(amxAhead), ahead)
@@ -102,7 +102,7 @@ func (k *amx) unpackNext(label string) {
 	k.MOVQ(k.scalar(amxRingAt), to)
 	k.ADDQ(reg.RBP, to)
 	if k.pairs {
-		k.pairLines(label, from, ahead, to)
+		k.pairLines(label, from, ahead, to, reg.R13)
 	} else {
 		k.nibbleLines(label, from, ahead, to)
 	}
@@ -127,8 +127,8 @@ func (k *amx) nibbleLines(label string, from, ahead, to reg.Register) {
 		k.PREFETCHT1(indexed(from, ahead, 1, 64*line))
 		k.VMOVDQA64(at(from, 64*line), low)
 		k.VPSRLW(operand.Imm(4), low, high)
-		k.VPERMB(zmm[2], low, low)
-		k.VPERMB(zmm[2], high, high)
+		k.VPERMB(zmm[k.table], low, low)
+		k.VPERMB(zmm[k.table], high, high)
 		k.VMOVDQA64(low, at(to, amxRing+128*line))
 		k.VMOVDQA64(high, at(to, amxRing+128*line+64))
 	}

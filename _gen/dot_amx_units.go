@@ -11,9 +11,9 @@ const amxUnitsWalk = `
 A unit is 32 rows by 32 columns, two tiles of both, so that each tile that is loaded is
 multiplied twice; the last 16 rows are one by two:
 
-	for 32 rows:                          in turn i, at the same time, tile by tile:
-	  for each sum: ...                     Call.Spare(i-1)  = TMM0 to TMM3, sum i-1
-	                                        TMM0 to TMM3     = products of sum i
+	for each two tiles of columns:        in turn i, at the same time, tile by tile:
+	  for 32 rows:                          Call.Spare(i-1)  = TMM0 to TMM3, sum i-1
+	    for each sum: ...                   TMM0 to TMM3     = products of sum i
 	                                        Y               += Call.Spare(i-2), scaled
 
 A tile is stored just before it is cleared for the next sum: it has been ready for long
@@ -21,13 +21,13 @@ by then, as the three others were multiplied and other sums scaled since. The pr
 has other products to do while it stores and scales. Scales and zeros of all segments are
 widened before.
 
-All segments end sums, and Y has 32 columns side by side. The call may name some
+All segments end sums. The call may name some
 segments of one block. Lines of x come from the second cache each time, and TILELOADDT1 leaves room in the first.
 
 	Call.Spare = sums of two turns [2][4 tiles][16 rows][16 columns] of 4 bytes
 	             configuration of tiles, 64 bytes
-	             unused, [4 tiles]
-	             entries [2][segments]: scales [16] of float32,
+	             weights [4 tiles][16 lines], of codes that are unpacked on the way
+	             entries [tiles][segments]: scales [16] of float32,
 	                                        zeros [16] of uint8 as int32, or of pairs
 
 Registers: AX and R11 next lines of both tiles of columns, DX and R13 x of the first 16 rows
@@ -52,10 +52,15 @@ const (
 	unitScaledSide // of the one that is scaled
 	unitScaledY
 	unitScaledShort
-	unitRowY // Y of the unit's rows
-	unitFirstEntry
+	unitRowY  // Y of the unit's rows
+	unitTileY // and of row 0
+	unitTileEntry
+	unitTileSoon
 	unitSideStep // from row to row of Side
 	unitSegments // left in the block
+	unitSpare    // Call.Spare
+	unitWStep    // to the other tile of columns
+	unitBaseRows // left of what is unpacked, its own too
 
 	unitFrame
 )
@@ -63,26 +68,26 @@ const (
 // unitTiles is the tiles of sums of a unit: two of rows by two of columns.
 const unitTiles = 4
 
-// unitYStep is the bytes from row to row of Y.
-const unitYStep = 2 * 64
-
 func init() {
-	const codes = `DI 64.`
+	const codes, onTheWay = `DI 64.`, `DI 64; Z16 the table, Z17 a mask of codes and Z18 zero points. While a tile is unpacked, AX is where it is
+packed, R11 the way from line to line, R8 zero points, R9 the way to what is fetched, and BX where it goes.`
 	for _, w := range []struct {
 		file, name, head, registers, what string
 		amx                               amx
 	}{
-		{"dot_w8_x2_amx", "DotW8AMXx2", "\n8-bit weights " + amxCodesMaths, codes, "int8 and two tiles of 8-bit codes", amx{lines: 1}},
-		{"dot_p4_x2_amx", "DotP4AMXx2", "\n4-bit weights, unpacked by UnpackW4AMX, " + amxCodesMaths, codes, "int8 and two tiles of unpacked 4-bit codes", amx{lines: 2, less: true}},
-		{"gemm_x2_amx", "GemmAMXx2", "\nUnpacked panels of pairs, " + amxPairsMaths, codes, "bfloat16 and two unpacked panels of pairs", amx{pairs: true}},
+		{"dot_w8_x2_amx", "DotW8AMXx2", "\n8-bit weights " + amxCodesMaths, codes, "int8 and Call.Tiles tiles of 8-bit codes", amx{lines: 1}},
+		{"dot_p4_x2_amx", "DotP4AMXx2", "\n4-bit weights, unpacked by UnpackW4AMX, " + amxCodesMaths, codes, "int8 and Call.Tiles tiles of unpacked 4-bit codes", amx{lines: 2, less: true}},
+		{"dot_w4_x2_amx", "DotW4AMXx2", "\n4-bit weights " + amxCodesMaths + amxOnTheWay, onTheWay, "int8 and Call.Tiles tiles of 4-bit codes", amx{lines: 1, less: true, nibbles: true}},
+		{"gemm_w4_x2_amx", "GemmW4AMXx2", "\n4-bit weights " + amxPairsMaths + amxPairsOnTheWay, onTheWay, "bfloat16 and Call.Tiles tiles of 4-bit codes", amx{lines: 1, pairs: true, nibbles: true}},
+		{"gemm_x2_amx", "GemmAMXx2", "\nUnpacked panels of pairs, " + amxPairsMaths, codes, "bfloat16 and Call.Tiles unpacked panels of pairs", amx{pairs: true}},
 		{"gemm_bf16_x2_amx", "GemmBF16AMXx2", "\nPlain bfloat16 weights as they are packed, " + amxPairsMaths, `DI the distance of lines in a tile of
 weights, which is that of a block's segments. Entries have scales
-of 1. Additions of vectors, too, take subnormal numbers for 0, as tiles do.`, "bfloat16 and two packed tiles of plain bfloat16 weights", amx{pairs: true, packed: true}},
+of 1. Additions of vectors, too, take subnormal numbers for 0, as tiles do.`, "bfloat16 and Call.Tiles packed tiles of plain bfloat16 weights", amx{pairs: true, packed: true}},
 	} {
 		register(asmDir, w.file, w.head+amxUnitsWalk+w.registers, func(f *file) {
-			f.function(w.name, "c *Call", w.name+" adds the products of Call.Rows rows of "+w.what+" to Y.")
+			f.function(w.name, "c *Call", w.name+" adds the products of Call.Rows rows of "+w.what+" to Y. Tiles go two by two.")
 			k := w.amx
-			k.intVNNI = &intVNNI{file: f, tiles: 1}
+			k.intVNNI, k.table = &intVNNI{file: f, tiles: 1}, 16
 			(&amxUnits{&k}).write()
 		})
 	}
@@ -93,6 +98,9 @@ type amxUnits struct{ *amx }
 
 func (k *amxUnits) write() {
 	k.begin(unitFrame)
+	if k.nibbles {
+		k.firstPlace(reg.RBX)
+	}
 	k.widen()
 	k.firstSegment()
 	k.beginWalk()
@@ -103,7 +111,7 @@ func (k *amxUnits) write() {
 		k.JEQ(operand.LabelRef(half(tile, "scale")))
 		k.onlyWhole(unitShort, tile, half(tile, "scale"))
 		k.zeroTile(tile)
-		k.step(tile)
+		k.step("first", tile)
 		k.fetch("fetch_first", tile)
 		k.scaleHalf(tile)
 	}
@@ -123,14 +131,13 @@ func (k *amxUnits) write() {
 // beginWalk goes to the first unit.
 func (k *amxUnits) beginWalk() {
 	c, r := reg.RBX, reg.R8
-	k.moves(c, callRows, amxLeft, callX, amxRowX, callY, unitRowY)
-	if k.pairs {
-		k.moves(c, callSoon, amxSoon, callSoonStep, amxSoonStep)
-	} else {
+	k.moves(c, callW, amxW, callRows, amxLeft, callTiles, amxTiles, callX, amxRowX, callY, unitRowY, callY, unitTileY,
+		callSoon, amxSoon, callSoon, unitTileSoon, callSoonStep, amxSoonStep)
+	if !k.pairs {
 		k.moves(c, callSide, amxRowSide, callSStep, unitSideStep)
 	}
 	k.LEAQ(at(reg.RBP, amxEntries), r)
-	k.MOVQ(r, k.scalar(unitFirstEntry))
+	k.MOVQ(r, k.scalar(unitTileEntry))
 	k.MOVQ(k.scalar(amxSums), r)
 	k.SHLQ(operand.Imm(7), r) // entryBytes
 	k.MOVQ(r, k.scalar(unitApart))
@@ -146,14 +153,16 @@ func (k *amxUnits) beginWalk() {
 // beginUnit goes to the first sum of a unit. RBX is the Call.
 func (k *amxUnits) beginUnit() {
 	c := reg.RBX
-	k.MOVQ(at(c, callW), vnniW)
-	k.ADDQ(k.scalar(amxFirst), vnniW)
-	k.MOVQ(at(c, callWStep), reg.R11)
-	k.ADDQ(vnniW, reg.R11)
+	if !k.nibbles {
+		k.MOVQ(k.scalar(amxW), vnniW)
+		k.ADDQ(k.scalar(amxFirst), vnniW)
+		k.MOVQ(at(c, callWStep), reg.R11)
+		k.ADDQ(vnniW, reg.R11)
+	}
 	k.MOVQ(k.scalar(amxRowX), reg.RDX)
 	k.MOVQ(k.scalar(amxBlockX), reg.R13)
 	k.ADDQ(reg.RDX, reg.R13)
-	k.move(k.scalar(unitFirstEntry), unitEntry)
+	k.move(k.scalar(unitTileEntry), unitEntry)
 	k.move(k.scalar(unitRowY), unitY)
 	k.XORL(reg.R8L, reg.R8L)
 	k.CMPQ(k.scalar(amxLeft), operand.Imm(16))
@@ -179,16 +188,20 @@ func (k *amxUnits) onlyWhole(short, tile int, label string) {
 
 // step multiplies a tile of weights and one of x, and loads the one of both that is used
 // first.
-func (k *amxUnits) step(tile int) {
+func (k *amxUnits) step(label string, tile int) {
 	x, w := 4+tile/2, 6+tile%2
+	weights := indexed([]reg.Register{vnniW, reg.R11}[tile%2], reg.RDI, 1, 0)
+	if k.nibbles && tile < 2 {
+		weights = k.unpackUnit(fmt.Sprintf("%s_unpack%d", label, tile), tile)
+	}
 	switch tile {
 	case 0:
 		k.streamTile(indexed(reg.RDX, reg.RSI, 1, 0), x)
-		k.loadTile(indexed(vnniW, reg.RDI, 1, 0), w)
-	case 1:
-		k.loadTile(indexed(reg.R11, reg.RDI, 1, 0), w)
 	case 2:
 		k.streamTile(indexed(reg.R13, reg.RSI, 1, 0), x)
+	}
+	if tile < 2 {
+		k.loadTile(weights, w)
 	}
 	k.multiplyTiles(k.product(), w, x, tile)
 }
@@ -197,6 +210,9 @@ func (k *amxUnits) step(tile int) {
 func (k *amxUnits) next() {
 	k.ADDQ(reg.RCX, reg.RDX)
 	k.ADDQ(reg.RCX, reg.R13)
+	if k.nibbles {
+		return
+	}
 	tile := reg.RCX
 	if k.packed {
 		tile = reg.R9
@@ -209,7 +225,7 @@ func (k *amxUnits) next() {
 
 // fetch asks for a share of what is read next, twice with each step.
 func (k *amxUnits) fetch(label string, tile int) {
-	if tile >= 2 { // which a unit of 16 rows does not have
+	if tile >= 2 || k.nibbles { // a unit of 16 rows has two alone, and unpacking fetches
 		return
 	}
 	label = fmt.Sprintf("%s%d", label, tile)
@@ -226,11 +242,14 @@ func (k *amxUnits) rest() {
 	k.JEQ(operand.LabelRef("scale_only"))
 	k.next()
 	k.segment(vnniBlock, left)
+	if k.nibbles {
+		k.SHLQ(operand.Imm(k.unpackedTimes()), left)
+	}
 	k.SUBQ(reg.RCX, left)
 	k.JEQ(operand.LabelRef("scale_only"))
 	for tile := range unitTiles {
 		k.onlyWhole(unitShort, tile, half(unitTiles+tile, "scale"))
-		k.step(tile)
+		k.step("second", tile)
 		k.fetch("fetch_second", tile)
 		k.scaleHalf(unitTiles + tile)
 	}
@@ -242,7 +261,7 @@ func (k *amxUnits) rest() {
 		if tile == 2 {
 			k.onlyWhole(unitShort, tile, "next")
 		}
-		k.step(tile)
+		k.step("others", tile)
 		k.fetch("fetch", tile)
 	}
 	k.Label("next")
@@ -282,13 +301,15 @@ func (k *amxUnits) rest() {
 	k.JMP(operand.LabelRef("turn"))
 	k.later(func() {
 		k.Label("block")
-		k.MOVQ(k.scalar(amxHeader), reg.R8)
-		if k.packed { // whose last line it is, and there is no header
-			k.MOVL(operand.U32(64), reg.R8L)
-			k.SUBQ(reg.RDI, reg.R8)
+		if !k.nibbles {
+			k.MOVQ(k.scalar(amxHeader), reg.R8)
+			if k.packed { // whose last line it is, and there is no header
+				k.MOVL(operand.U32(64), reg.R8L)
+				k.SUBQ(reg.RDI, reg.R8)
+			}
+			k.ADDQ(reg.R8, vnniW)
+			k.ADDQ(reg.R8, reg.R11)
 		}
-		k.ADDQ(reg.R8, vnniW)
-		k.ADDQ(reg.R8, reg.R11)
 		k.ADDQ(operand.Imm(blockSize), vnniBlock)
 		k.DECQ(k.scalar(vnniCount))
 		k.JEQ(operand.LabelRef("unit"))
@@ -319,7 +340,7 @@ func (k *amxUnits) shift() {
 	k.MOVQ(reg.R8, reg.R15)
 }
 
-// nextUnit goes to the next rows, if there are any.
+// nextUnit goes to the next rows, or to the next tiles of columns, if there are any.
 func (k *amxUnits) nextUnit() {
 	c, r := reg.RBX, reg.R8
 	twice := func(step, to int) {
@@ -330,15 +351,30 @@ func (k *amxUnits) nextUnit() {
 	k.Label("unit")
 	k.Load(k.Param("c"), c)
 	k.SUBQ(operand.Imm(32), k.scalar(amxLeft))
-	k.JLE(operand.LabelRef("unit_none"))
+	k.JLE(operand.LabelRef("unit_tiles"))
 	twice(amxBlockX, amxRowX)
-	k.ADDQ(operand.U32(32*unitYStep), k.scalar(unitRowY))
+	twice(amxBlockY, unitRowY)
 	if !k.pairs {
 		twice(amxBlockSide, amxRowSide)
 	}
+	k.Label("unit_begin")
 	k.beginUnit()
 	k.JMP(operand.LabelRef("turn"))
-	k.Label("unit_none")
+	k.Label("unit_tiles")
 	k.XORL(vnniBlock.As32(), vnniBlock.As32())
-	k.JMP(operand.LabelRef("turn"))
+	k.SUBQ(operand.Imm(2), k.scalar(amxTiles))
+	k.JEQ(operand.LabelRef("turn"))
+	k.MOVQ(at(c, callWStep), r)
+	k.ADDQ(r, r)
+	k.ADDQ(r, k.scalar(amxW))
+	twice(unitApart, unitTileEntry)
+	twice(amxSoonStep, unitTileSoon)
+	k.ADDQ(operand.U32(128), k.scalar(unitTileY))
+	k.moves(c, callRows, amxLeft, callX, amxRowX)
+	if !k.pairs {
+		k.moves(c, callSide, amxRowSide)
+	}
+	k.move(k.scalar(unitTileY), unitRowY)
+	k.move(k.scalar(unitTileSoon), amxSoon)
+	k.JMP(operand.LabelRef("unit_begin"))
 }

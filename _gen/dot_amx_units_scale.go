@@ -82,10 +82,27 @@ func (h amxHalf) write() {
 
 // each scales eight rows and adds them to Y, also by scales of x where scaled.
 func (h amxHalf) each(convert func(row int), scaled bool) {
-	k, y := h.amxUnits, reg.RBX
+	k, y, step, three := h.amxUnits, reg.RBX, reg.R8, reg.R9
+	k.MOVQ(k.scalar(vnniYStep), step)
 	k.MOVQ(k.scalar(unitScaledY), y)
+	if h.tile >= 2 {
+		k.ADDQ(k.scalar(amxBlockY), y)
+	}
+	if h.row > 0 {
+		k.LEAQ(indexed(y, step, 8, 0), y)
+	}
+	k.LEAQ(indexed(step, step, 2, 0), three)
 	for row := range 8 {
-		z, of := h.z(row), at(y, (h.tile/2*16+h.row+row)*unitYStep+h.tile%2*64)
+		z, of := h.z(row), indexed(y, step, row%4, 64*(h.tile%2))
+		switch row % 4 {
+		case 0:
+			if row > 0 {
+				k.LEAQ(indexed(y, step, 4, 0), y)
+			}
+			of = at(y, 64*(h.tile%2))
+		case 3:
+			of = indexed(y, three, 1, 64*(h.tile%2))
+		}
 		convert(row)
 		if scaled {
 			k.VMULPS(zmm[0], z, z)

@@ -7,8 +7,9 @@ import (
 
 const amxPairsOnTheWay = `
 Codes are unpacked to pairs while other tiles are multiplied, to one of four tiles that stay
-in the first cache. Words of codes, shifted, look up their bfloat16 less the zero point, as in
-UnpackPairsW4AMX:
+in the first cache. Words of codes, shifted, look up their bfloat16 less the zero point in a table, twice
+the same 16. Where each column has a zero point it is taken first, from bytes of one code: the
+table is of -16 to 15, and so are what it looks up.
 
 	packed line -> features 0 2, 1 3, 4 6, 5 7: four lines of a tile
 
@@ -17,8 +18,8 @@ What is unpacked is two tiles ahead of what is multiplied, and with each line on
 in DotW4AMX.
 `
 
-// pairMeanings makes Z2 the bfloat16 of codes less the zero point that is one for all, twice, or
-// of -16 to 15, and Z3 a mask of codes.
+// pairMeanings makes the table the bfloat16 of codes less the zero point that is one for all, twice, or
+// of -16 to 15, and fills the mask.
 func (k *amx) pairMeanings(c reg.Register) {
 	low, high, codes := zmm[4], zmm[5], zmm[6]
 	k.Comment("Codes, less the zero point that is one for all.")
@@ -43,15 +44,15 @@ func (k *amx) pairMeanings(c reg.Register) {
 		k.VPSRLD(operand.U8(16), half, half)
 		k.VPMOVDW(half, half.AsY())
 	}
-	k.VINSERTI64X4(operand.U8(1), high.AsY(), low, zmm[2])
+	k.VINSERTI64X4(operand.U8(1), high.AsY(), low, zmm[k.table])
 	k.MOVL(operand.U32(0x0f0f0f0f), reg.R8L)
-	k.VPBROADCASTD(reg.R8L, zmm[3])
+	k.VPBROADCASTD(reg.R8L, zmm[k.table+1])
 }
 
 // pairPlace makes R11 the way from line to line of a tile, which its place has in its
-// lowest bits, and R13 where its zero points are.
-func (k *amx) pairPlace(place, from reg.GPPhysical) {
-	step, zeros := reg.R11, reg.R13
+// lowest bits, and zeros where its zero points are.
+func (k *amx) pairPlace(place, from, zeros reg.GPPhysical) {
+	step := reg.R11
 	k.MOVL(from.As32(), step.As32())
 	k.ANDL(operand.U32(63), step.As32())
 	k.SUBQ(step, from)
@@ -61,10 +62,10 @@ func (k *amx) pairPlace(place, from reg.GPPhysical) {
 }
 
 // pairLines unpacks the lines of a tile to pairs.
-func (k *amx) pairLines(label string, from, ahead, to reg.Register) {
+func (k *amx) pairLines(label string, from, ahead, to, zeros reg.Register) {
 	const lines = 4
 	line := func(n int, unpack func(z []reg.VecPhysical)) {
-		z := zmm[4+4*(n%3):][:4]
+		z := zmm[4+4*(n%2):][:4]
 		k.PREFETCHT1(indexed(from, ahead, 1, 0))
 		k.VMOVDQA64(at(from, 0), z[0])
 		if n+1 < lines {
@@ -72,7 +73,7 @@ func (k *amx) pairLines(label string, from, ahead, to reg.Register) {
 		}
 		unpack(z)
 		for i := range z {
-			k.VPERMW(zmm[2], z[i], z[i])
+			k.VPERMW(zmm[k.table], z[i], z[i])
 			k.VMOVDQA64(z[i], at(to, amxRing+256*n+64*i))
 		}
 	}
@@ -87,17 +88,18 @@ func (k *amx) pairLines(label string, from, ahead, to reg.Register) {
 	}
 	k.later(func() {
 		k.Label(label + "_zeros")
-		k.VPMOVZXBD(at(reg.R13, 0), zmm[1])
+		mask, points := zmm[k.table+1], zmm[k.table+2]
+		k.VPMOVZXBD(at(zeros, 0), points)
 		for _, bits := range []uint64{8, 16} {
-			k.VPSLLD(operand.Imm(bits), zmm[1], zmm[4])
-			k.VPORD(zmm[4], zmm[1], zmm[1])
+			k.VPSLLD(operand.Imm(bits), points, zmm[4])
+			k.VPORD(zmm[4], points, points)
 		}
 		for n := range lines {
 			line(n, func(z []reg.VecPhysical) {
 				k.VPSRLW(operand.Imm(4), z[0], z[2])
 				for _, nibbles := range []reg.VecPhysical{z[0], z[2]} {
-					k.VPANDD(zmm[3], nibbles, nibbles)
-					k.VPSUBB(zmm[1], nibbles, nibbles)
+					k.VPANDD(mask, nibbles, nibbles)
+					k.VPSUBB(points, nibbles, nibbles)
 				}
 				k.VPSRLW(operand.Imm(8), z[0], z[1])
 				k.VPSRLW(operand.Imm(8), z[2], z[3])

@@ -45,7 +45,8 @@ func modelOfTiles() *unit {
 	u := model(bytePanel)
 	u.exact.kind, u.tiles = tilePanel, true
 	four, eight := func(c *asm.Call) { modelTiles(c, 4) }, func(c *asm.Call) { modelTiles(c, 8) }
-	u.functions.codes4.tiles, u.functions.codes4.tilesUnits, u.functions.codes4.tilesFew = four, four, modelOnTheWay
+	u.functions.codes4.tiles, u.functions.codes4.tilesUnits = four, four
+	u.functions.codes4.tilesFew, u.functions.codes4.fewUnits = modelOnTheWay, modelOnTheWay
 	u.functions.codes8.tiles, u.functions.codes8.tilesUnits, u.functions.codes8.tilesFew = eight, eight, eight
 	u.functions.exact.direct = [weightKinds][]step{}
 	for _, w := range []weightKind{weight4, weight8, weightBF16} {
@@ -55,7 +56,7 @@ func modelOfTiles() *unit {
 		pairs := func(c *asm.Call) { modelPairsOnTiles(c, w) }
 		u.functions.exact.tiles[w], u.functions.exact.tilesUnits[w] = pairs, pairs
 	}
-	u.functions.exact.tilesFew[weight4] = modelPairsOnTheWay
+	u.functions.exact.tilesFew[weight4], u.functions.exact.fewUnits[weight4] = modelPairsOnTheWay, modelPairsOnTheWay
 	return u
 }
 

@@ -14,9 +14,11 @@ const (
 	rowsTogether  = 240 // of a portion: the sums of a kernel's tiles fit the first cache
 	rowsLeast     = 12  // of a portion where rows are divided among threads
 	tilesTogether = 4   // of a portion with unpacked weights
-	rowsFinished  = 8   // of a portion at a time: their outputs stay in the first cache, even where they share a set
-	tilesStream   = 16  // of a portion straight from packed weights: one long stream
-	runFeatures   = 512 // about so many features are unpacked at a time
+
+	exactRowsTogether = 128 // exact rows on tiles
+	rowsFinished      = 8   // of a portion at a time: their outputs stay in the first cache, even where they share a set
+	tilesStream       = 16  // of a portion straight from packed weights: one long stream
+	runFeatures       = 512 // about so many features are unpacked at a time
 )
 
 // Portions for each thread: those of many rows take long, and threads wait half of
@@ -32,7 +34,7 @@ func (p *panel) runFeatures() int { return runFeatures / p.tileValue() }
 // (Granite Rapids, 4096x4096, medians of pairs).
 func (p *panel) portion() (rows, tiles int) {
 	if p.kind == tilePanel {
-		return 128, 8
+		return exactRowsTogether, 8
 	}
 	return rowsTogether, tilesTogether
 }

@@ -173,9 +173,9 @@ func (b *block) tilesFrom(piece int) unsafe.Pointer {
 // 4.3 and 0.71, 1.10, 1.94, 4.0 ms, plain bfloat16 0.89, 1.41, 2.70, 5.7 and 0.99, 1.28, 2.22, 4.8.
 func (p *panel) leastInUnits() int {
 	if p.bits == 0 {
-		return 2*asm.TileRows + 1
+		return rowsOfUnit + 1
 	}
-	return 2 * asm.TileRows
+	return rowsOfUnit
 }
 
 // inUnits says that a run of some tiles is multiplied in units of two by two tiles: those
@@ -196,7 +196,7 @@ func (b *block) inUnits(r run, tiles int) bool {
 // fetchesInUnits is how often kernels of units fetch a share of what comes, where x
 // has so many tiles in a row.
 func (b *block) fetchesInUnits(tiles int) int {
-	return 2 * tiles * ((b.height + 2*asm.TileRows - 1) / (2 * asm.TileRows))
+	return 2 * tiles * ((b.height + rowsOfUnit - 1) / rowsOfUnit)
 }
 
 // turns is how many sums of 16 rows by 16 columns there are of each.

@@ -6,20 +6,30 @@ import (
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 )
 
-// Few rows of codes go to kernels of tiles that read weights as they are packed, and
-// unpack those of 4 bits on the way, once for every 16 rows: there is no unpacking that
+// Few rows of codes, and all exact ones by codes of 4 bits, go to kernels of tiles that read weights as they are packed, and
+// unpack those of 4 bits on the way, once for every 16 or 32 rows: there is no unpacking that
 // waits for memory while nothing is multiplied, and a call has more tiles of columns, since
-// configuring tiles takes 110 ns. Measured on Granite Rapids, 4096x4096, before and after: 16 rows of 4
-// bits 0.79 and 0.69 ms (g128), 1.13 and 0.65 (per channel), 32 rows 1.05 and 1.03, 48 1.37 and
-// 1.40; exact products 1.15 and 0.91 (16 rows), 1.60 and 1.42 (32); of 8 bits 1.28 and 1.23, 1.47 and 1.25 (per channel), 17 rows 1.38 and 1.50.
+// configuring tiles takes 50 ns and filling and draining their pipeline 60 more. Measured on Granite Rapids,
+// 4096x4096, panels and on the way, in ms:
+//
+//	rows                  16           32           48           64           96          128
+//	4 bits, g128      0.79 0.69    1.05 0.82    1.26 1.19    1.48 1.34    1.95 1.95    2.4  4.8
+//	per channel       1.13 0.63    1.20 0.70    1.38 1.03    1.50 1.16    1.87 1.56    2.2  2.8
+//	exact, g128       1.12 0.88    1.60 1.13    1.90 1.70    2.15 1.90    3.0  2.75    3.9  3.65
+//
+// with zero points of groups of 128 1.6 and 1.6 at 64 rows, 2.0 and 2.3 at 96,
+// and of 8 bits, with 16 rows, 1.28 and 1.23, 1.47 and 1.25 (per channel), with 17 1.38 and 1.50.
 const (
-	mostFew4, mostFew8 = 32, 16
+	mostFew4, mostFew8 = 64, 16
 	tilesFew           = 8 // of columns, of a call and of a portion
 )
 
-// mostTail is the most rows that stay behind whole tiles of x and are multiplied as fewer
-// rows are, after the others: 17 rows of 4 bits take 0.86 ms and not 1.02, 20 1.05 and 1.03. Exact
-// rows are all on tiles, as there alone.
+// rowsOfUnit is the rows of x that kernels of units of two by two tiles multiply with the
+// same weights.
+const rowsOfUnit = 2 * asm.TileRows
+
+// mostTail is the most rows that stay behind whole units of x and are multiplied as fewer
+// rows are, after the others: 33 rows of 4 bits take 0.98 ms and not 1.17. Exact rows are all on tiles, as there alone.
 const mostTail = 3
 
 // mostFew is the most rows that are few. Segments of 32 features leave half of each tile
@@ -29,6 +39,8 @@ func (p *panel) mostFew() int {
 	switch {
 	case p.tileFeatures == 0, !p.kind.exact() && p.tileFeatures < asm.TileBytes:
 		return 0
+	case p.bits == 4 && p.kind.exact():
+		return exactRowsTogether
 	case p.bits == 4:
 		return mostFew4
 	case p.kind.exact():
@@ -50,9 +62,17 @@ func (w *product) fewKernel() func(*asm.Call) {
 	return w.integers().tilesFew
 }
 
+// fewUnits is fewKernel for units of two by two tiles.
+func (w *product) fewUnits() func(*asm.Call) {
+	if w.kind.exact() {
+		return w.f.exact.fewUnits[w.weights()]
+	}
+	return w.integers().fewUnits
+}
+
 // tail is how many of some rows are multiplied as fewer rows are, after the others.
 func (w *product) tail(rows int) int {
-	if tail := rows % asm.TileRows; w.bits == 4 && !w.kind.exact() && rows > asm.TileRows && tail <= mostTail && w.fewOnTiles(rows-tail) {
+	if tail := rows % rowsOfUnit; w.bits == 4 && !w.kind.exact() && rows > rowsOfUnit && tail <= mostTail && w.fewOnTiles(rows-tail) {
 		return tail
 	}
 	return 0
@@ -133,5 +153,15 @@ func (b *block) sweepFew(r run, sums []float32, tile, tiles int) {
 	} else {
 		b.pointTo(int(b.first[r.from]))
 	}
-	b.fewKernel()(c)
+	whole := 0 // tiles that go in units
+	if units := b.fewUnits(); units != nil && b.height > asm.TileRows && tiles > 1 {
+		whole = tiles &^ 1
+		c.Tiles = uintptr(whole)
+		units(c)
+	}
+	if whole < tiles {
+		c.W, c.Y = unsafe.Add(c.W, whole*b.tileBytes()), &sums[whole*tileColumns]
+		c.Tiles = uintptr(tiles - whole)
+		b.fewKernel()(c)
+	}
 }

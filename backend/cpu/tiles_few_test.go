@@ -49,7 +49,7 @@ func TestPairPlaces(t *testing.T) {
 
 func TestFewOnTiles(t *testing.T) {
 	w := fewOf(4, backend.GroupSpec{Count: 32, Longest: 128})
-	for rows, want := range map[int]bool{8: true, 16: true, 32: true, 33: false, 240: false} {
+	for rows, want := range map[int]bool{8: true, 16: true, 32: true, 64: true, 65: false, 240: false} {
 		require.Equal(t, want, w.fewOnTiles(rows), "%d rows", rows)
 	}
 	require.False(t, fewOf(4, backend.GroupSpec{Count: 128, Longest: 32}).fewOnTiles(16), "half of a tile")
@@ -60,10 +60,10 @@ func TestFewOnTiles(t *testing.T) {
 	require.False(t, w.fewOnTiles(16), "no kernel")
 }
 
-// Some rows behind whole tiles of x are multiplied apart, as long as the others are few.
+// Some rows behind whole units of x are multiplied apart, as long as the others are few.
 func TestTail(t *testing.T) {
 	w := fewOf(4, backend.GroupSpec{Count: 32, Longest: 128})
-	for rows, want := range map[int]int{1: 0, 3: 0, 16: 0, 17: 1, 19: 3, 20: 0, 31: 0, 32: 0, 33: 1, 35: 3, 36: 0, 49: 0, 241: 0} {
+	for rows, want := range map[int]int{1: 0, 3: 0, 16: 0, 17: 0, 32: 0, 33: 1, 35: 3, 36: 0, 49: 0, 65: 1, 67: 3, 68: 0, 97: 0, 241: 0} {
 		require.Equal(t, want, w.tail(rows), "%d rows", rows)
 	}
 	require.Zero(t, fewOf(4, backend.GroupSpec{Count: 128, Longest: 32}).tail(17))
@@ -78,7 +78,7 @@ func TestGridOfFew(t *testing.T) {
 		rows, threads int
 		want          grid
 	}{
-		{7, 1, grid{16, 16, 1, 16}}, {8, 1, grid{16, 8, 1, 32}}, {17, 1, grid{32, 8, 1, 32}}, {35, 1, grid{48, 8, 1, 32}}, {36, 1, grid{48, 4, 1, 64}},
+		{7, 1, grid{16, 16, 1, 16}}, {8, 1, grid{16, 8, 1, 32}}, {17, 1, grid{32, 8, 1, 32}}, {67, 1, grid{80, 8, 1, 32}}, {68, 1, grid{80, 4, 1, 64}},
 		{16, 2, grid{16, 4, 1, 64}},
 	} {
 		require.Equal(t, c.want, w.grid(c.rows, c.threads), "%d rows, %d threads", c.rows, c.threads)

@@ -77,6 +77,7 @@ type integerKernels struct {
 	tiles       func(*asm.Call)
 	tilesUnits  func(*asm.Call) // in units of two by two tiles; nil: none
 	tilesFew    func(*asm.Call) // of few rows, from packed weights; nil: none
+	fewUnits    func(*asm.Call) // likewise in units of two by two tiles; nil: none
 }
 
 // exactKernels multiply rows of float32, or of pairs of bfloat16. The arrays are
@@ -90,8 +91,9 @@ type exactKernels struct {
 	gemm       []step                                             // from unpacked weights of one tile, most rows first, the last for one
 	wider      []step                                             // of two tiles; nil: none
 	tiles      [weightKinds]func(*asm.Call)                       // instead of both, where the panel has tiles; from packed weights where unpack is nil
-	tilesFew   [weightKinds]func(*asm.Call)                       // as of integerKernels
-	tilesUnits [weightKinds]func(*asm.Call)                       // the same in units of two by two tiles; nil: none
+	fewUnits   [weightKinds]func(*asm.Call)
+	tilesFew   [weightKinds]func(*asm.Call) // as of integerKernels
+	tilesUnits [weightKinds]func(*asm.Call) // the same in units of two by two tiles; nil: none
 }
 
 // weightKind is what lines of a panel hold.

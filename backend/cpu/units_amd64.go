@@ -98,7 +98,7 @@ func amxCodes4() integerKernels {
 	k.tilesUnpack = asm.UnpackW4AMX
 	k.tiles = asm.DotP4AMX
 	k.tilesUnits = asm.DotP4AMXx2
-	k.tilesFew = asm.DotW4AMX
+	k.tilesFew, k.fewUnits = asm.DotW4AMX, asm.DotW4AMXx2
 	return k
 }
 
@@ -135,11 +135,12 @@ var units = []*unit{
 					weightBF16: {{4, asm.RowsBF16AMXx4}, {3, asm.RowsBF16AMXx3}, {2, asm.RowsBF16AMXx2}, {1, asm.GemvBF16AMX}},
 				},
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
-					weight4: asm.UnpackPairsW4AMX, weight8: asm.UnpackPairsW8AMX,
+					weight8: asm.UnpackPairsW8AMX,
 				},
 				tilesFew:   [weightKinds]func(*asm.Call){weight4: asm.GemmW4AMX},
-				tilesUnits: [weightKinds]func(*asm.Call){weight4: asm.GemmAMXx2, weight8: asm.GemmAMXx2, weightBF16: asm.GemmBF16AMXx2},
-				tiles:      [weightKinds]func(*asm.Call){weight4: asm.GemmAMX, weight8: asm.GemmAMX, weightBF16: asm.GemmBF16AMX},
+				fewUnits:   [weightKinds]func(*asm.Call){weight4: asm.GemmW4AMXx2},
+				tilesUnits: [weightKinds]func(*asm.Call){weight8: asm.GemmAMXx2, weightBF16: asm.GemmBF16AMXx2},
+				tiles:      [weightKinds]func(*asm.Call){weight8: asm.GemmAMX, weightBF16: asm.GemmBF16AMX},
 			},
 		}),
 	},

@@ -39,11 +39,12 @@ func init() {
 
 func init() {
 	for _, s := range []struct{ rows, columns, features int }{
-		{16, 32, 64}, {16, 32, 32}, {32, 32, 64}, {48, 32, 32}, {64, 32, 64}, {MostTileRows, 32, 32},
+		{16, 32, 64}, {16, 64, 32}, {32, 32, 64}, {48, 64, 32}, {48, 96, 64}, {64, 32, 64}, {MostTileRows, 32, 32},
 	} {
 		integerKernels = append(integerKernels,
-			kernel{name: "DotW8AMXx2", bits: 8, tiles: s.features, units: true, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotW8AMXx2},
-			kernel{name: "DotP4AMXx2", bits: 4, apart: true, less: true, tiles: s.features, units: true, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotP4AMXx2},
+			kernel{name: "DotW8AMXx2", bits: 8, tiles: s.features, ends: true, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotW8AMXx2},
+			kernel{name: "DotW4AMXx2", bits: 4, less: true, tiles: s.features, ends: true, rows: s.rows, columns: s.columns, needs: needsAMXVBMI, run: DotW4AMXx2},
+			kernel{name: "DotP4AMXx2", bits: 4, apart: true, less: true, tiles: s.features, ends: true, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotP4AMXx2},
 		)
 	}
 }
@@ -71,20 +72,20 @@ func init() {
 	for _, s := range []struct{ rows, tiles int }{{16, 1}, {16, 2}, {32, 1}, {48, 3}, {MostTileRows, 2}} {
 		of := fmt.Sprintf("/%dx%d", s.rows, s.tiles)
 		exactKernels = append(exactKernels,
-			exactKernel{name: "GemmAMX" + of, lines: []lineKind{lines4, lines8}, pairs: true, tiled: true, inTiles: true, unpacked: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmAMX},
+			exactKernel{name: "GemmAMX" + of, lines: []lineKind{lines8}, pairs: true, tiled: true, inTiles: true, unpacked: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmAMX},
 			exactKernel{name: "GemmW4AMX" + of, lines: []lineKind{lines4}, pairs: true, tiled: true, inTiles: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmW4AMX},
 			exactKernel{name: "GemmBF16AMX" + of, lines: []lineKind{linesBF16}, pairs: true, tiled: true, inTiles: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmBF16AMX},
 		)
 	}
-	for _, rows := range []int{16, 32, 48, 64, MostTileRows} {
-		of := fmt.Sprintf("/%dx2", rows)
+	for _, s := range []struct{ rows, tiles int }{{16, 2}, {16, 4}, {32, 2}, {48, 4}, {64, 2}, {MostTileRows, 2}} {
+		of := fmt.Sprintf("/%dx%d", s.rows, s.tiles)
 		exactKernels = append(exactKernels,
-			exactKernel{name: "GemmAMXx2" + of, lines: []lineKind{lines4, lines8}, pairs: true, tiled: true, inTiles: true, unpacked: true, units: true, rows: rows, tiles: 2, needs: needsAMXBF16, run: GemmAMXx2},
-			exactKernel{name: "GemmBF16AMXx2" + of, lines: []lineKind{linesBF16}, pairs: true, tiled: true, inTiles: true, units: true, rows: rows, tiles: 2, needs: needsAMXBF16, run: GemmBF16AMXx2},
+			exactKernel{name: "GemmAMXx2" + of, lines: []lineKind{lines8}, pairs: true, tiled: true, inTiles: true, unpacked: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmAMXx2},
+			exactKernel{name: "GemmW4AMXx2" + of, lines: []lineKind{lines4}, pairs: true, tiled: true, inTiles: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmW4AMXx2},
+			exactKernel{name: "GemmBF16AMXx2" + of, lines: []lineKind{linesBF16}, pairs: true, tiled: true, inTiles: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmBF16AMXx2},
 		)
 	}
 	unpackKernels = append(unpackKernels,
-		unpackKernel{name: "UnpackPairsW4AMX", lines: lines4, pairs: true, needs: needsAVX512, run: UnpackPairsW4AMX},
 		unpackKernel{name: "UnpackPairsW8AMX", lines: lines8, pairs: true, needs: needsAVX512, run: UnpackPairsW8AMX},
 	)
 }
@@ -156,7 +157,7 @@ func TestPairsOnTilesApart(t *testing.T) {
 	}
 	rng, m := rand.New(rand.NewPCG(16, 17)), newMemory(t)
 	for range 200 {
-		lines := linesOfPairs[rng.IntN(len(linesOfPairs))]
+		lines := []lineKind{lines8, linesBF16}[rng.IntN(2)]
 		forms, segments := lines.forms(), 1+rng.IntN(4)
 		s := exactShape{lines: lines, pairs: true, tiled: true, form: forms[rng.IntN(len(forms))], rows: 16 * (1 + rng.IntN(3)), tiles: 1 + rng.IntN(3)}
 		s.blocks = []Block{s.block(segments, TilePairs/lines.features()*(1+rng.IntN(3)))}
@@ -177,11 +178,7 @@ func TestPairsOnTilesApart(t *testing.T) {
 				panels := alignedTo64(s.tiles * panel)
 				for i := range s.tiles {
 					c.W = unsafe.Add(packed, i*int(step))
-					if lines == lines4 {
-						UnpackPairsW4AMX(pointer(panels[i*panel:]), c)
-					} else {
-						UnpackPairsW8AMX(pointer(panels[i*panel:]), c)
-					}
+					UnpackPairsW8AMX(pointer(panels[i*panel:]), c)
 				}
 				some := Block{Lines: block.Lines, Features: block.Features, Segments: uint8(n), Ends: 1<<n - 1}
 				c.W, c.WStep = pointer(panels), uintptr(panel)

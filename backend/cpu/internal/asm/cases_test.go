@@ -19,7 +19,7 @@ type kernel struct {
 	less    bool // codes are taken less their zero point, and are so where they are apart: Side follows from both, or is not read, but for ZeroPairs
 	wide    bool // x is int16 of magnitude up to 255, zero points are subtracted from the codes, Side is not read
 	tiles   int  // features of a tile, of which segments have whole ones: the call says how many rows and tiles, and has memory; 0: no kernel of tiles
-	units   bool // of two by two tiles: all segments end sums, and rows of Y lie side by side
+	ends    bool // all segments end sums
 	rows    int
 	columns int // 16, 32 or, of tiles, any multiple
 	needs   []cpuid.FeatureID
@@ -129,7 +129,7 @@ func randomProblem(rng *rand.Rand, k kernel) *problem {
 func (s shape) fill(rng *rand.Rand) *problem {
 	k, n := s.kernel, s.kernel.columns
 	for i := range s.blocks {
-		if k.units {
+		if k.ends {
 			s.blocks[i].Ends = 1<<s.blocks[i].Segments - 1
 		}
 	}

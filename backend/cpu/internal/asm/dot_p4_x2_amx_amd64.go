@@ -2,7 +2,7 @@
 
 package asm
 
-// DotP4AMXx2 adds the products of Call.Rows rows of int8 and two tiles of unpacked 4-bit codes to Y.
+// DotP4AMXx2 adds the products of Call.Rows rows of int8 and Call.Tiles tiles of unpacked 4-bit codes to Y. Tiles go two by two.
 //
 //go:noescape
 func DotP4AMXx2(c *Call)

@@ -13,9 +13,9 @@
 // A unit is 32 rows by 32 columns, two tiles of both, so that each tile that is loaded is
 // multiplied twice; the last 16 rows are one by two:
 //
-// 	for 32 rows:                          in turn i, at the same time, tile by tile:
-// 	  for each sum: ...                     Call.Spare(i-1)  = TMM0 to TMM3, sum i-1
-// 	                                        TMM0 to TMM3     = products of sum i
+// 	for each two tiles of columns:        in turn i, at the same time, tile by tile:
+// 	  for 32 rows:                          Call.Spare(i-1)  = TMM0 to TMM3, sum i-1
+// 	    for each sum: ...                   TMM0 to TMM3     = products of sum i
 // 	                                        Y               += Call.Spare(i-2), scaled
 //
 // A tile is stored just before it is cleared for the next sum: it has been ready for long
@@ -23,13 +23,13 @@
 // has other products to do while it stores and scales. Scales and zeros of all segments are
 // widened before.
 //
-// All segments end sums, and Y has 32 columns side by side. The call may name some
+// All segments end sums. The call may name some
 // segments of one block. Lines of x come from the second cache each time, and TILELOADDT1 leaves room in the first.
 //
 // 	Call.Spare = sums of two turns [2][4 tiles][16 rows][16 columns] of 4 bytes
 // 	             configuration of tiles, 64 bytes
-// 	             unused, [4 tiles]
-// 	             entries [2][segments]: scales [16] of float32,
+// 	             weights [4 tiles][16 lines], of codes that are unpacked on the way
+// 	             entries [tiles][segments]: scales [16] of float32,
 // 	                                        zeros [16] of uint8 as int32, or of pairs
 //
 // Registers: AX and R11 next lines of both tiles of columns, DX and R13 x of the first 16 rows
@@ -44,7 +44,7 @@
 
 // func DotP4AMXx2(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotP4AMXx2(SB), NOSPLIT, $552-8
+TEXT ·DotP4AMXx2(SB), NOSPLIT, $592-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -197,18 +197,30 @@ widened:
 
 chosen:
 	MOVQ  R9, 104(SP)
+	MOVQ  (BX), R8
+	MOVQ  R8, 120(SP)
 	MOVQ  120(BX), R8
 	MOVQ  R8, 136(SP)
+	MOVQ  160(BX), R8
+	MOVQ  R8, 128(SP)
 	MOVQ  16(BX), R8
 	MOVQ  R8, 144(SP)
 	MOVQ  72(BX), R8
 	MOVQ  R8, 520(SP)
+	MOVQ  72(BX), R8
+	MOVQ  R8, 528(SP)
+	MOVQ  136(BX), R8
+	MOVQ  R8, 248(SP)
+	MOVQ  136(BX), R8
+	MOVQ  R8, 544(SP)
+	MOVQ  144(BX), R8
+	MOVQ  R8, 256(SP)
 	MOVQ  48(BX), R8
 	MOVQ  R8, 160(SP)
 	MOVQ  64(BX), R8
-	MOVQ  R8, 536(SP)
+	MOVQ  R8, 552(SP)
 	LEAQ  12352(BP), R8
-	MOVQ  R8, 528(SP)
+	MOVQ  R8, 536(SP)
 	MOVQ  96(SP), R8
 	SHLQ  $0x07, R8
 	MOVQ  R8, 424(SP)
@@ -216,14 +228,14 @@ chosen:
 	XORL  R12, R12
 	MOVQ  R12, 464(SP)
 	MOVL  $0x00000040, DI
-	MOVQ  (BX), AX
+	MOVQ  120(SP), AX
 	ADDQ  112(SP), AX
 	MOVQ  8(BX), R11
 	ADDQ  AX, R11
 	MOVQ  144(SP), DX
 	MOVQ  216(SP), R13
 	ADDQ  DX, R13
-	MOVQ  528(SP), R8
+	MOVQ  536(SP), R8
 	MOVQ  R8, 432(SP)
 	MOVQ  520(SP), R8
 	MOVQ  R8, 448(SP)
@@ -237,7 +249,7 @@ chosen:
 	MOVQ  R8, 8(SP)
 	MOVQ  32(BX), R14
 	MOVQ  104(SP), R8
-	MOVQ  R8, 544(SP)
+	MOVQ  R8, 560(SP)
 
 turn:
 	// TILESTORED TMM0, (R15)(DI*1)
@@ -301,31 +313,34 @@ scale0:
 	VMOVUPS     (R12), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   (BP), Z4
 	VFMADD213PS (BX), Z0, Z4
 	VMOVUPS     Z4, (BX)
 	VCVTDQ2PS   64(BP), Z5
-	VFMADD213PS 128(BX), Z0, Z5
-	VMOVUPS     Z5, 128(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, (BX)(R8*1)
 	VCVTDQ2PS   128(BP), Z6
-	VFMADD213PS 256(BX), Z0, Z6
-	VMOVUPS     Z6, 256(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, (BX)(R8*2)
 	VCVTDQ2PS   192(BP), Z7
-	VFMADD213PS 384(BX), Z0, Z7
-	VMOVUPS     Z7, 384(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, (BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VCVTDQ2PS   256(BP), Z8
-	VFMADD213PS 512(BX), Z0, Z8
-	VMOVUPS     Z8, 512(BX)
+	VFMADD213PS (BX), Z0, Z8
+	VMOVUPS     Z8, (BX)
 	VCVTDQ2PS   320(BP), Z9
-	VFMADD213PS 640(BX), Z0, Z9
-	VMOVUPS     Z9, 640(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, (BX)(R8*1)
 	VCVTDQ2PS   384(BP), Z10
-	VFMADD213PS 768(BX), Z0, Z10
-	VMOVUPS     Z10, 768(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, (BX)(R8*2)
 	VCVTDQ2PS   448(BP), Z11
-	VFMADD213PS 896(BX), Z0, Z11
-	VMOVUPS     Z11, 896(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled0:
 	// TILESTORED TMM1, 1024(R15)(DI*1)
@@ -385,31 +400,35 @@ scale1:
 	VMOVUPS     (R12), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other1
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	LEAQ        (BX)(R8*8), BX
+	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   512(BP), Z4
-	VFMADD213PS 1024(BX), Z0, Z4
-	VMOVUPS     Z4, 1024(BX)
+	VFMADD213PS (BX), Z0, Z4
+	VMOVUPS     Z4, (BX)
 	VCVTDQ2PS   576(BP), Z5
-	VFMADD213PS 1152(BX), Z0, Z5
-	VMOVUPS     Z5, 1152(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, (BX)(R8*1)
 	VCVTDQ2PS   640(BP), Z6
-	VFMADD213PS 1280(BX), Z0, Z6
-	VMOVUPS     Z6, 1280(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, (BX)(R8*2)
 	VCVTDQ2PS   704(BP), Z7
-	VFMADD213PS 1408(BX), Z0, Z7
-	VMOVUPS     Z7, 1408(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, (BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VCVTDQ2PS   768(BP), Z8
-	VFMADD213PS 1536(BX), Z0, Z8
-	VMOVUPS     Z8, 1536(BX)
+	VFMADD213PS (BX), Z0, Z8
+	VMOVUPS     Z8, (BX)
 	VCVTDQ2PS   832(BP), Z9
-	VFMADD213PS 1664(BX), Z0, Z9
-	VMOVUPS     Z9, 1664(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, (BX)(R8*1)
 	VCVTDQ2PS   896(BP), Z10
-	VFMADD213PS 1792(BX), Z0, Z10
-	VMOVUPS     Z10, 1792(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, (BX)(R8*2)
 	VCVTDQ2PS   960(BP), Z11
-	VFMADD213PS 1920(BX), Z0, Z11
-	VMOVUPS     Z11, 1920(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled1:
 	// TILESTORED TMM2, 2048(R15)(DI*1)
@@ -458,31 +477,34 @@ scale2:
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other2
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   1024(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
 	VMOVUPS     Z4, 64(BX)
 	VCVTDQ2PS   1088(BP), Z5
-	VFMADD213PS 192(BX), Z0, Z5
-	VMOVUPS     Z5, 192(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, 64(BX)(R8*1)
 	VCVTDQ2PS   1152(BP), Z6
-	VFMADD213PS 320(BX), Z0, Z6
-	VMOVUPS     Z6, 320(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, 64(BX)(R8*2)
 	VCVTDQ2PS   1216(BP), Z7
-	VFMADD213PS 448(BX), Z0, Z7
-	VMOVUPS     Z7, 448(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, 64(BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VCVTDQ2PS   1280(BP), Z8
-	VFMADD213PS 576(BX), Z0, Z8
-	VMOVUPS     Z8, 576(BX)
+	VFMADD213PS 64(BX), Z0, Z8
+	VMOVUPS     Z8, 64(BX)
 	VCVTDQ2PS   1344(BP), Z9
-	VFMADD213PS 704(BX), Z0, Z9
-	VMOVUPS     Z9, 704(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, 64(BX)(R8*1)
 	VCVTDQ2PS   1408(BP), Z10
-	VFMADD213PS 832(BX), Z0, Z10
-	VMOVUPS     Z10, 832(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, 64(BX)(R8*2)
 	VCVTDQ2PS   1472(BP), Z11
-	VFMADD213PS 960(BX), Z0, Z11
-	VMOVUPS     Z11, 960(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, 64(BX)(R9*1)
 
 scaled2:
 	// TILESTORED TMM3, 3072(R15)(DI*1)
@@ -522,31 +544,35 @@ scale3:
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other3
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	LEAQ        (BX)(R8*8), BX
+	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   1536(BP), Z4
-	VFMADD213PS 1088(BX), Z0, Z4
-	VMOVUPS     Z4, 1088(BX)
+	VFMADD213PS 64(BX), Z0, Z4
+	VMOVUPS     Z4, 64(BX)
 	VCVTDQ2PS   1600(BP), Z5
-	VFMADD213PS 1216(BX), Z0, Z5
-	VMOVUPS     Z5, 1216(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, 64(BX)(R8*1)
 	VCVTDQ2PS   1664(BP), Z6
-	VFMADD213PS 1344(BX), Z0, Z6
-	VMOVUPS     Z6, 1344(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, 64(BX)(R8*2)
 	VCVTDQ2PS   1728(BP), Z7
-	VFMADD213PS 1472(BX), Z0, Z7
-	VMOVUPS     Z7, 1472(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, 64(BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VCVTDQ2PS   1792(BP), Z8
-	VFMADD213PS 1600(BX), Z0, Z8
-	VMOVUPS     Z8, 1600(BX)
+	VFMADD213PS 64(BX), Z0, Z8
+	VMOVUPS     Z8, 64(BX)
 	VCVTDQ2PS   1856(BP), Z9
-	VFMADD213PS 1728(BX), Z0, Z9
-	VMOVUPS     Z9, 1728(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, 64(BX)(R8*1)
 	VCVTDQ2PS   1920(BP), Z10
-	VFMADD213PS 1856(BX), Z0, Z10
-	VMOVUPS     Z10, 1856(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, 64(BX)(R8*2)
 	VCVTDQ2PS   1984(BP), Z11
-	VFMADD213PS 1984(BX), Z0, Z11
-	VMOVUPS     Z11, 1984(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, 64(BX)(R9*1)
 
 scaled3:
 	TESTQ R14, R14
@@ -604,31 +630,35 @@ fetch_second0_done:
 	VMOVUPS     (R12), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other4
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
-	VFMADD213PS 2048(BX), Z0, Z4
-	VMOVUPS     Z4, 2048(BX)
+	VFMADD213PS (BX), Z0, Z4
+	VMOVUPS     Z4, (BX)
 	VCVTDQ2PS   2112(BP), Z5
-	VFMADD213PS 2176(BX), Z0, Z5
-	VMOVUPS     Z5, 2176(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, (BX)(R8*1)
 	VCVTDQ2PS   2176(BP), Z6
-	VFMADD213PS 2304(BX), Z0, Z6
-	VMOVUPS     Z6, 2304(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, (BX)(R8*2)
 	VCVTDQ2PS   2240(BP), Z7
-	VFMADD213PS 2432(BX), Z0, Z7
-	VMOVUPS     Z7, 2432(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, (BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VCVTDQ2PS   2304(BP), Z8
-	VFMADD213PS 2560(BX), Z0, Z8
-	VMOVUPS     Z8, 2560(BX)
+	VFMADD213PS (BX), Z0, Z8
+	VMOVUPS     Z8, (BX)
 	VCVTDQ2PS   2368(BP), Z9
-	VFMADD213PS 2688(BX), Z0, Z9
-	VMOVUPS     Z9, 2688(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, (BX)(R8*1)
 	VCVTDQ2PS   2432(BP), Z10
-	VFMADD213PS 2816(BX), Z0, Z10
-	VMOVUPS     Z10, 2816(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, (BX)(R8*2)
 	VCVTDQ2PS   2496(BP), Z11
-	VFMADD213PS 2944(BX), Z0, Z11
-	VMOVUPS     Z11, 2944(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled4:
 	// TILELOADD (R11)(DI*1), TMM7
@@ -667,31 +697,36 @@ fetch_second1_done:
 	VMOVUPS     (R12), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other5
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (BX)(R8*8), BX
+	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
-	VFMADD213PS 3072(BX), Z0, Z4
-	VMOVUPS     Z4, 3072(BX)
+	VFMADD213PS (BX), Z0, Z4
+	VMOVUPS     Z4, (BX)
 	VCVTDQ2PS   2624(BP), Z5
-	VFMADD213PS 3200(BX), Z0, Z5
-	VMOVUPS     Z5, 3200(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, (BX)(R8*1)
 	VCVTDQ2PS   2688(BP), Z6
-	VFMADD213PS 3328(BX), Z0, Z6
-	VMOVUPS     Z6, 3328(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, (BX)(R8*2)
 	VCVTDQ2PS   2752(BP), Z7
-	VFMADD213PS 3456(BX), Z0, Z7
-	VMOVUPS     Z7, 3456(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, (BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VCVTDQ2PS   2816(BP), Z8
-	VFMADD213PS 3584(BX), Z0, Z8
-	VMOVUPS     Z8, 3584(BX)
+	VFMADD213PS (BX), Z0, Z8
+	VMOVUPS     Z8, (BX)
 	VCVTDQ2PS   2880(BP), Z9
-	VFMADD213PS 3712(BX), Z0, Z9
-	VMOVUPS     Z9, 3712(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, (BX)(R8*1)
 	VCVTDQ2PS   2944(BP), Z10
-	VFMADD213PS 3840(BX), Z0, Z10
-	VMOVUPS     Z10, 3840(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, (BX)(R8*2)
 	VCVTDQ2PS   3008(BP), Z11
-	VFMADD213PS 3968(BX), Z0, Z11
-	VMOVUPS     Z11, 3968(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled5:
 	CMPQ 456(SP), $0x00
@@ -722,31 +757,35 @@ scale6:
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other6
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
-	VFMADD213PS 2112(BX), Z0, Z4
-	VMOVUPS     Z4, 2112(BX)
+	VFMADD213PS 64(BX), Z0, Z4
+	VMOVUPS     Z4, 64(BX)
 	VCVTDQ2PS   3136(BP), Z5
-	VFMADD213PS 2240(BX), Z0, Z5
-	VMOVUPS     Z5, 2240(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, 64(BX)(R8*1)
 	VCVTDQ2PS   3200(BP), Z6
-	VFMADD213PS 2368(BX), Z0, Z6
-	VMOVUPS     Z6, 2368(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, 64(BX)(R8*2)
 	VCVTDQ2PS   3264(BP), Z7
-	VFMADD213PS 2496(BX), Z0, Z7
-	VMOVUPS     Z7, 2496(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, 64(BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VCVTDQ2PS   3328(BP), Z8
-	VFMADD213PS 2624(BX), Z0, Z8
-	VMOVUPS     Z8, 2624(BX)
+	VFMADD213PS 64(BX), Z0, Z8
+	VMOVUPS     Z8, 64(BX)
 	VCVTDQ2PS   3392(BP), Z9
-	VFMADD213PS 2752(BX), Z0, Z9
-	VMOVUPS     Z9, 2752(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, 64(BX)(R8*1)
 	VCVTDQ2PS   3456(BP), Z10
-	VFMADD213PS 2880(BX), Z0, Z10
-	VMOVUPS     Z10, 2880(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, 64(BX)(R8*2)
 	VCVTDQ2PS   3520(BP), Z11
-	VFMADD213PS 3008(BX), Z0, Z11
-	VMOVUPS     Z11, 3008(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, 64(BX)(R9*1)
 
 scaled6:
 	CMPQ 456(SP), $0x00
@@ -768,31 +807,36 @@ scale7:
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other7
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (BX)(R8*8), BX
+	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
-	VFMADD213PS 3136(BX), Z0, Z4
-	VMOVUPS     Z4, 3136(BX)
+	VFMADD213PS 64(BX), Z0, Z4
+	VMOVUPS     Z4, 64(BX)
 	VCVTDQ2PS   3648(BP), Z5
-	VFMADD213PS 3264(BX), Z0, Z5
-	VMOVUPS     Z5, 3264(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, 64(BX)(R8*1)
 	VCVTDQ2PS   3712(BP), Z6
-	VFMADD213PS 3392(BX), Z0, Z6
-	VMOVUPS     Z6, 3392(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, 64(BX)(R8*2)
 	VCVTDQ2PS   3776(BP), Z7
-	VFMADD213PS 3520(BX), Z0, Z7
-	VMOVUPS     Z7, 3520(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, 64(BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VCVTDQ2PS   3840(BP), Z8
-	VFMADD213PS 3648(BX), Z0, Z8
-	VMOVUPS     Z8, 3648(BX)
+	VFMADD213PS 64(BX), Z0, Z8
+	VMOVUPS     Z8, 64(BX)
 	VCVTDQ2PS   3904(BP), Z9
-	VFMADD213PS 3776(BX), Z0, Z9
-	VMOVUPS     Z9, 3776(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, 64(BX)(R8*1)
 	VCVTDQ2PS   3968(BP), Z10
-	VFMADD213PS 3904(BX), Z0, Z10
-	VMOVUPS     Z10, 3904(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, 64(BX)(R8*2)
 	VCVTDQ2PS   4032(BP), Z11
-	VFMADD213PS 4032(BX), Z0, Z11
-	VMOVUPS     Z11, 4032(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, 64(BX)(R9*1)
 
 scaled7:
 	ADDQ CX, DX
@@ -925,7 +969,7 @@ multiplied:
 	MOVQ R8, 488(SP)
 	ADDQ $+128, 432(SP)
 	ADDQ $0x04, 440(SP)
-	DECQ 544(SP)
+	DECQ 560(SP)
 	JEQ  block
 	JMP  turn
 
@@ -980,57 +1024,60 @@ other0:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros0
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        (BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             536(SP), SI
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        64(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          128(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 128(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        128(BP), Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          256(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 256(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        192(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          384(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 384(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        256(BP), Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          512(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 512(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        320(BP), Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          640(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 640(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        384(BP), Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          768(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 768(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        448(BP), Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          896(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 896(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1039,67 +1086,72 @@ other0:
 zeros0:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled0
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     (BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          536(SP), SI
+	ADDQ          552(SP), SI
 	VMOVDQA64     64(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   128(BX), Z0, Z5
-	VMOVUPS       Z5, 128(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     128(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   256(BX), Z0, Z6
-	VMOVUPS       Z6, 256(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     192(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   384(BX), Z0, Z7
-	VMOVUPS       Z7, 384(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, (BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     256(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   512(BX), Z0, Z8
-	VMOVUPS       Z8, 512(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z8
+	VMOVUPS       Z8, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     320(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   640(BX), Z0, Z9
-	VMOVUPS       Z9, 640(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     384(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   768(BX), Z0, Z10
-	VMOVUPS       Z10, 768(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     448(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   896(BX), Z0, Z11
-	VMOVUPS       Z11, 896(BX)
+	VFMADD213PS   (BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, (BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled0
 
 zeros_scaled0:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        (BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
@@ -1107,62 +1159,63 @@ zeros_scaled0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             536(SP), SI
+	ADDQ             552(SP), SI
 	VMOVDQA64        64(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          128(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 128(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        128(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          256(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 256(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        192(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          384(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 384(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        256(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          512(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 512(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        320(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          640(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 640(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        384(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          768(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 768(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        448(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          896(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 896(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1172,58 +1225,62 @@ other1:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros1
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        512(BP), Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          1024(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 1024(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        576(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          1152(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 1152(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        640(BP), Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          1280(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 1280(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        704(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          1408(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 1408(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        768(BP), Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          1536(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 1536(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        832(BP), Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          1664(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 1664(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        896(BP), Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          1792(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 1792(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        960(BP), Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          1920(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 1920(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1232,132 +1289,140 @@ other1:
 zeros1:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled1
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	LEAQ          (BX)(R8*8), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     512(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   1024(BX), Z0, Z4
-	VMOVUPS       Z4, 1024(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z4
+	VMOVUPS       Z4, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     576(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   1152(BX), Z0, Z5
-	VMOVUPS       Z5, 1152(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     640(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   1280(BX), Z0, Z6
-	VMOVUPS       Z6, 1280(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     704(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   1408(BX), Z0, Z7
-	VMOVUPS       Z7, 1408(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, (BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     768(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   1536(BX), Z0, Z8
-	VMOVUPS       Z8, 1536(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z8
+	VMOVUPS       Z8, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     832(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   1664(BX), Z0, Z9
-	VMOVUPS       Z9, 1664(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     896(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   1792(BX), Z0, Z10
-	VMOVUPS       Z10, 1792(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     960(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   1920(BX), Z0, Z11
-	VMOVUPS       Z11, 1920(BX)
+	VFMADD213PS   (BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, (BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled1
 
 zeros_scaled1:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        512(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          1024(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 1024(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        576(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          1152(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 1152(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        640(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          1280(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 1280(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        704(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          1408(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 1408(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        768(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          1536(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 1536(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        832(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          1664(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 1664(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        896(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          1792(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 1792(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        960(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          1920(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 1920(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1367,57 +1432,60 @@ other2:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros2
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        1024(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             536(SP), SI
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1088(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          192(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 192(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1152(BP), Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          320(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 320(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1216(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          448(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 448(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1280(BP), Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          576(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 576(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1344(BP), Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          704(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 704(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1408(BP), Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          832(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 832(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1472(BP), Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          960(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 960(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1426,67 +1494,72 @@ other2:
 zeros2:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled2
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     1024(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          536(SP), SI
+	ADDQ          552(SP), SI
 	VMOVDQA64     1088(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   192(BX), Z0, Z5
-	VMOVUPS       Z5, 192(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1152(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   320(BX), Z0, Z6
-	VMOVUPS       Z6, 320(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1216(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   448(BX), Z0, Z7
-	VMOVUPS       Z7, 448(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, 64(BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     1280(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   576(BX), Z0, Z8
-	VMOVUPS       Z8, 576(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z8
+	VMOVUPS       Z8, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1344(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   704(BX), Z0, Z9
-	VMOVUPS       Z9, 704(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1408(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   832(BX), Z0, Z10
-	VMOVUPS       Z10, 832(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1472(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   960(BX), Z0, Z11
-	VMOVUPS       Z11, 960(BX)
+	VFMADD213PS   64(BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, 64(BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled2
 
 zeros_scaled2:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        1024(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
@@ -1494,62 +1567,63 @@ zeros_scaled2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             536(SP), SI
+	ADDQ             552(SP), SI
 	VMOVDQA64        1088(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          192(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 192(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1152(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          320(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 320(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1216(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          448(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 448(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        1280(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          576(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 576(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1344(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          704(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 704(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1408(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          832(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 832(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1472(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          960(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 960(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1559,58 +1633,62 @@ other3:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros3
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        1536(BP), Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          1088(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 1088(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1600(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          1216(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 1216(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1664(BP), Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          1344(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 1344(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1728(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          1472(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 1472(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1792(BP), Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          1600(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 1600(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1856(BP), Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          1728(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 1728(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1920(BP), Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          1856(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 1856(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        1984(BP), Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          1984(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 1984(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1619,132 +1697,140 @@ other3:
 zeros3:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled3
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	LEAQ          (BX)(R8*8), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     1536(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   1088(BX), Z0, Z4
-	VMOVUPS       Z4, 1088(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z4
+	VMOVUPS       Z4, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1600(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   1216(BX), Z0, Z5
-	VMOVUPS       Z5, 1216(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1664(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   1344(BX), Z0, Z6
-	VMOVUPS       Z6, 1344(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1728(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   1472(BX), Z0, Z7
-	VMOVUPS       Z7, 1472(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, 64(BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     1792(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   1600(BX), Z0, Z8
-	VMOVUPS       Z8, 1600(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z8
+	VMOVUPS       Z8, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1856(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   1728(BX), Z0, Z9
-	VMOVUPS       Z9, 1728(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1920(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   1856(BX), Z0, Z10
-	VMOVUPS       Z10, 1856(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1984(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   1984(BX), Z0, Z11
-	VMOVUPS       Z11, 1984(BX)
+	VFMADD213PS   64(BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, 64(BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled3
 
 zeros_scaled3:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        1536(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          1088(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 1088(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1600(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          1216(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 1216(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1664(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          1344(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 1344(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1728(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          1472(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 1472(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        1792(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          1600(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 1600(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1856(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          1728(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 1728(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1920(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          1856(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 1856(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1984(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          1984(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 1984(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1754,58 +1840,62 @@ other4:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros4
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2048(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2048(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2112(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2176(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2176(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2176(BP), Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2304(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2304(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2240(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2432(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2432(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2304(BP), Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2560(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2560(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2368(BP), Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2688(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2688(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2432(BP), Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2816(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2816(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2496(BP), Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          2944(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 2944(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1814,132 +1904,140 @@ other4:
 zeros4:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled4
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   2048(BX), Z0, Z4
-	VMOVUPS       Z4, 2048(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z4
+	VMOVUPS       Z4, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2112(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   2176(BX), Z0, Z5
-	VMOVUPS       Z5, 2176(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2176(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   2304(BX), Z0, Z6
-	VMOVUPS       Z6, 2304(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2240(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   2432(BX), Z0, Z7
-	VMOVUPS       Z7, 2432(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, (BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   2560(BX), Z0, Z8
-	VMOVUPS       Z8, 2560(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z8
+	VMOVUPS       Z8, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2368(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   2688(BX), Z0, Z9
-	VMOVUPS       Z9, 2688(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2432(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   2816(BX), Z0, Z10
-	VMOVUPS       Z10, 2816(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2496(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   2944(BX), Z0, Z11
-	VMOVUPS       Z11, 2944(BX)
+	VFMADD213PS   (BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, (BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled4
 
 zeros_scaled4:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2048(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2048(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2112(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2176(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2176(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2176(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2304(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2304(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2240(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2432(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2432(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2560(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2560(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2368(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2688(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2688(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2432(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2816(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2816(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2496(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          2944(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 2944(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1949,59 +2047,64 @@ other5:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros5
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3072(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3072(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2624(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3200(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3200(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2688(BP), Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3328(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3328(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2752(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3456(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3456(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2816(BP), Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3584(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3584(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2880(BP), Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3712(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3712(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2944(BP), Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3840(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3840(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3008(BP), Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3968(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3968(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2010,134 +2113,144 @@ other5:
 zeros5:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled5
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (BX)(R8*8), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   3072(BX), Z0, Z4
-	VMOVUPS       Z4, 3072(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z4
+	VMOVUPS       Z4, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2624(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   3200(BX), Z0, Z5
-	VMOVUPS       Z5, 3200(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2688(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   3328(BX), Z0, Z6
-	VMOVUPS       Z6, 3328(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2752(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   3456(BX), Z0, Z7
-	VMOVUPS       Z7, 3456(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, (BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     2816(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   3584(BX), Z0, Z8
-	VMOVUPS       Z8, 3584(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z8
+	VMOVUPS       Z8, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2880(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   3712(BX), Z0, Z9
-	VMOVUPS       Z9, 3712(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2944(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   3840(BX), Z0, Z10
-	VMOVUPS       Z10, 3840(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3008(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   3968(BX), Z0, Z11
-	VMOVUPS       Z11, 3968(BX)
+	VFMADD213PS   (BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, (BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled5
 
 zeros_scaled5:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3072(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3072(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2624(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3200(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3200(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2688(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3328(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3328(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2752(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3456(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3456(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        2816(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3584(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3584(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2880(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3712(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3712(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2944(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3840(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3840(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3008(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3968(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3968(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2147,58 +2260,62 @@ other6:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros6
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2112(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2112(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3136(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2240(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2240(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3200(BP), Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2368(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2368(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3264(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2496(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2496(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2624(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2624(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3392(BP), Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2752(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2752(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3456(BP), Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2880(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2880(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3520(BP), Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3008(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3008(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2207,132 +2324,140 @@ other6:
 zeros6:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled6
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   2112(BX), Z0, Z4
-	VMOVUPS       Z4, 2112(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z4
+	VMOVUPS       Z4, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3136(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   2240(BX), Z0, Z5
-	VMOVUPS       Z5, 2240(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3200(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   2368(BX), Z0, Z6
-	VMOVUPS       Z6, 2368(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3264(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   2496(BX), Z0, Z7
-	VMOVUPS       Z7, 2496(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, 64(BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   2624(BX), Z0, Z8
-	VMOVUPS       Z8, 2624(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z8
+	VMOVUPS       Z8, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3392(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   2752(BX), Z0, Z9
-	VMOVUPS       Z9, 2752(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3456(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   2880(BX), Z0, Z10
-	VMOVUPS       Z10, 2880(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3520(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   3008(BX), Z0, Z11
-	VMOVUPS       Z11, 3008(BX)
+	VFMADD213PS   64(BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, 64(BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled6
 
 zeros_scaled6:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2112(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2112(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3136(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2240(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2240(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3200(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2368(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2368(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3264(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2496(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2496(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2624(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2624(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3392(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2752(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2752(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3456(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2880(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2880(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3520(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3008(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3008(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2342,59 +2467,64 @@ other7:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros7
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3136(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3136(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3648(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3264(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3264(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3712(BP), Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3392(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3392(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3776(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3520(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3520(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3840(BP), Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3648(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3648(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3904(BP), Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3776(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3776(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3968(BP), Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3904(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3904(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        4032(BP), Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          4032(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 4032(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2403,134 +2533,144 @@ other7:
 zeros7:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled7
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (BX)(R8*8), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   3136(BX), Z0, Z4
-	VMOVUPS       Z4, 3136(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z4
+	VMOVUPS       Z4, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3648(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   3264(BX), Z0, Z5
-	VMOVUPS       Z5, 3264(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3712(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   3392(BX), Z0, Z6
-	VMOVUPS       Z6, 3392(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3776(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   3520(BX), Z0, Z7
-	VMOVUPS       Z7, 3520(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, 64(BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     3840(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   3648(BX), Z0, Z8
-	VMOVUPS       Z8, 3648(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z8
+	VMOVUPS       Z8, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3904(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   3776(BX), Z0, Z9
-	VMOVUPS       Z9, 3776(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3968(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   3904(BX), Z0, Z10
-	VMOVUPS       Z10, 3904(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     4032(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   4032(BX), Z0, Z11
-	VMOVUPS       Z11, 4032(BX)
+	VFMADD213PS   64(BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, 64(BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled7
 
 zeros_scaled7:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3136(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3136(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3648(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3264(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3264(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3712(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3392(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3392(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3776(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3520(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3520(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        3840(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3648(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3648(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3904(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3776(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3776(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3968(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3904(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3904(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        4032(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          4032(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 4032(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2544,31 +2684,35 @@ scale_only:
 	VMOVUPS     (R12), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other8
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
-	VFMADD213PS 2048(BX), Z0, Z4
-	VMOVUPS     Z4, 2048(BX)
+	VFMADD213PS (BX), Z0, Z4
+	VMOVUPS     Z4, (BX)
 	VCVTDQ2PS   2112(BP), Z5
-	VFMADD213PS 2176(BX), Z0, Z5
-	VMOVUPS     Z5, 2176(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, (BX)(R8*1)
 	VCVTDQ2PS   2176(BP), Z6
-	VFMADD213PS 2304(BX), Z0, Z6
-	VMOVUPS     Z6, 2304(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, (BX)(R8*2)
 	VCVTDQ2PS   2240(BP), Z7
-	VFMADD213PS 2432(BX), Z0, Z7
-	VMOVUPS     Z7, 2432(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, (BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VCVTDQ2PS   2304(BP), Z8
-	VFMADD213PS 2560(BX), Z0, Z8
-	VMOVUPS     Z8, 2560(BX)
+	VFMADD213PS (BX), Z0, Z8
+	VMOVUPS     Z8, (BX)
 	VCVTDQ2PS   2368(BP), Z9
-	VFMADD213PS 2688(BX), Z0, Z9
-	VMOVUPS     Z9, 2688(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, (BX)(R8*1)
 	VCVTDQ2PS   2432(BP), Z10
-	VFMADD213PS 2816(BX), Z0, Z10
-	VMOVUPS     Z10, 2816(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, (BX)(R8*2)
 	VCVTDQ2PS   2496(BP), Z11
-	VFMADD213PS 2944(BX), Z0, Z11
-	VMOVUPS     Z11, 2944(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled8:
 	TESTQ       R12, R12
@@ -2578,31 +2722,36 @@ scaled8:
 	VMOVUPS     (R12), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other9
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (BX)(R8*8), BX
+	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
-	VFMADD213PS 3072(BX), Z0, Z4
-	VMOVUPS     Z4, 3072(BX)
+	VFMADD213PS (BX), Z0, Z4
+	VMOVUPS     Z4, (BX)
 	VCVTDQ2PS   2624(BP), Z5
-	VFMADD213PS 3200(BX), Z0, Z5
-	VMOVUPS     Z5, 3200(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, (BX)(R8*1)
 	VCVTDQ2PS   2688(BP), Z6
-	VFMADD213PS 3328(BX), Z0, Z6
-	VMOVUPS     Z6, 3328(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, (BX)(R8*2)
 	VCVTDQ2PS   2752(BP), Z7
-	VFMADD213PS 3456(BX), Z0, Z7
-	VMOVUPS     Z7, 3456(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, (BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VCVTDQ2PS   2816(BP), Z8
-	VFMADD213PS 3584(BX), Z0, Z8
-	VMOVUPS     Z8, 3584(BX)
+	VFMADD213PS (BX), Z0, Z8
+	VMOVUPS     Z8, (BX)
 	VCVTDQ2PS   2880(BP), Z9
-	VFMADD213PS 3712(BX), Z0, Z9
-	VMOVUPS     Z9, 3712(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, (BX)(R8*1)
 	VCVTDQ2PS   2944(BP), Z10
-	VFMADD213PS 3840(BX), Z0, Z10
-	VMOVUPS     Z10, 3840(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, (BX)(R8*2)
 	VCVTDQ2PS   3008(BP), Z11
-	VFMADD213PS 3968(BX), Z0, Z11
-	VMOVUPS     Z11, 3968(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled9:
 	TESTQ       R12, R12
@@ -2613,31 +2762,35 @@ scaled9:
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other10
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
-	VFMADD213PS 2112(BX), Z0, Z4
-	VMOVUPS     Z4, 2112(BX)
+	VFMADD213PS 64(BX), Z0, Z4
+	VMOVUPS     Z4, 64(BX)
 	VCVTDQ2PS   3136(BP), Z5
-	VFMADD213PS 2240(BX), Z0, Z5
-	VMOVUPS     Z5, 2240(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, 64(BX)(R8*1)
 	VCVTDQ2PS   3200(BP), Z6
-	VFMADD213PS 2368(BX), Z0, Z6
-	VMOVUPS     Z6, 2368(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, 64(BX)(R8*2)
 	VCVTDQ2PS   3264(BP), Z7
-	VFMADD213PS 2496(BX), Z0, Z7
-	VMOVUPS     Z7, 2496(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, 64(BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VCVTDQ2PS   3328(BP), Z8
-	VFMADD213PS 2624(BX), Z0, Z8
-	VMOVUPS     Z8, 2624(BX)
+	VFMADD213PS 64(BX), Z0, Z8
+	VMOVUPS     Z8, 64(BX)
 	VCVTDQ2PS   3392(BP), Z9
-	VFMADD213PS 2752(BX), Z0, Z9
-	VMOVUPS     Z9, 2752(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, 64(BX)(R8*1)
 	VCVTDQ2PS   3456(BP), Z10
-	VFMADD213PS 2880(BX), Z0, Z10
-	VMOVUPS     Z10, 2880(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, 64(BX)(R8*2)
 	VCVTDQ2PS   3520(BP), Z11
-	VFMADD213PS 3008(BX), Z0, Z11
-	VMOVUPS     Z11, 3008(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, 64(BX)(R9*1)
 
 scaled10:
 	TESTQ       R12, R12
@@ -2648,31 +2801,36 @@ scaled10:
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other11
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (BX)(R8*8), BX
+	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
-	VFMADD213PS 3136(BX), Z0, Z4
-	VMOVUPS     Z4, 3136(BX)
+	VFMADD213PS 64(BX), Z0, Z4
+	VMOVUPS     Z4, 64(BX)
 	VCVTDQ2PS   3648(BP), Z5
-	VFMADD213PS 3264(BX), Z0, Z5
-	VMOVUPS     Z5, 3264(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, 64(BX)(R8*1)
 	VCVTDQ2PS   3712(BP), Z6
-	VFMADD213PS 3392(BX), Z0, Z6
-	VMOVUPS     Z6, 3392(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, 64(BX)(R8*2)
 	VCVTDQ2PS   3776(BP), Z7
-	VFMADD213PS 3520(BX), Z0, Z7
-	VMOVUPS     Z7, 3520(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, 64(BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VCVTDQ2PS   3840(BP), Z8
-	VFMADD213PS 3648(BX), Z0, Z8
-	VMOVUPS     Z8, 3648(BX)
+	VFMADD213PS 64(BX), Z0, Z8
+	VMOVUPS     Z8, 64(BX)
 	VCVTDQ2PS   3904(BP), Z9
-	VFMADD213PS 3776(BX), Z0, Z9
-	VMOVUPS     Z9, 3776(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, 64(BX)(R8*1)
 	VCVTDQ2PS   3968(BP), Z10
-	VFMADD213PS 3904(BX), Z0, Z10
-	VMOVUPS     Z10, 3904(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, 64(BX)(R8*2)
 	VCVTDQ2PS   4032(BP), Z11
-	VFMADD213PS 4032(BX), Z0, Z11
-	VMOVUPS     Z11, 4032(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, 64(BX)(R9*1)
 
 scaled11:
 	TESTQ R14, R14
@@ -2687,28 +2845,32 @@ block:
 	DECQ    8(SP)
 	JEQ     unit
 	MOVBLZX 4(R14), R8
-	MOVQ    R8, 544(SP)
+	MOVQ    R8, 560(SP)
 	JMP     turn
 
 unit:
-	MOVQ  c+0(FP), BX
-	SUBQ  $0x20, 136(SP)
-	JLE   unit_none
-	MOVQ  216(SP), R8
-	ADDQ  R8, R8
-	ADDQ  R8, 144(SP)
-	ADDQ  $0x00001000, 520(SP)
-	MOVQ  232(SP), R8
-	ADDQ  R8, R8
-	ADDQ  R8, 160(SP)
-	MOVQ  (BX), AX
+	MOVQ c+0(FP), BX
+	SUBQ $0x20, 136(SP)
+	JLE  unit_tiles
+	MOVQ 216(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 144(SP)
+	MOVQ 224(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 520(SP)
+	MOVQ 232(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 160(SP)
+
+unit_begin:
+	MOVQ  120(SP), AX
 	ADDQ  112(SP), AX
 	MOVQ  8(BX), R11
 	ADDQ  AX, R11
 	MOVQ  144(SP), DX
 	MOVQ  216(SP), R13
 	ADDQ  DX, R13
-	MOVQ  528(SP), R8
+	MOVQ  536(SP), R8
 	MOVQ  R8, 432(SP)
 	MOVQ  520(SP), R8
 	MOVQ  R8, 448(SP)
@@ -2722,12 +2884,34 @@ unit:
 	MOVQ  R8, 8(SP)
 	MOVQ  32(BX), R14
 	MOVQ  104(SP), R8
-	MOVQ  R8, 544(SP)
+	MOVQ  R8, 560(SP)
 	JMP   turn
 
-unit_none:
+unit_tiles:
 	XORL R14, R14
-	JMP  turn
+	SUBQ $0x02, 128(SP)
+	JEQ  turn
+	MOVQ 8(BX), R8
+	ADDQ R8, R8
+	ADDQ R8, 120(SP)
+	MOVQ 424(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 536(SP)
+	MOVQ 256(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 544(SP)
+	ADDQ $0x00000080, 528(SP)
+	MOVQ 120(BX), R8
+	MOVQ R8, 136(SP)
+	MOVQ 16(BX), R8
+	MOVQ R8, 144(SP)
+	MOVQ 48(BX), R8
+	MOVQ R8, 160(SP)
+	MOVQ 528(SP), R8
+	MOVQ R8, 520(SP)
+	MOVQ 544(SP), R8
+	MOVQ R8, 248(SP)
+	JMP  unit_begin
 
 drained:
 	MOVQ  464(SP), R12
@@ -2749,58 +2933,62 @@ other8:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros8
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2048(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2048(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2112(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2176(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2176(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2176(BP), Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2304(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2304(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2240(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2432(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2432(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2304(BP), Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2560(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2560(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2368(BP), Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2688(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2688(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2432(BP), Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2816(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2816(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2496(BP), Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          2944(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 2944(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2809,132 +2997,140 @@ other8:
 zeros8:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled8
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   2048(BX), Z0, Z4
-	VMOVUPS       Z4, 2048(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z4
+	VMOVUPS       Z4, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2112(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   2176(BX), Z0, Z5
-	VMOVUPS       Z5, 2176(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2176(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   2304(BX), Z0, Z6
-	VMOVUPS       Z6, 2304(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2240(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   2432(BX), Z0, Z7
-	VMOVUPS       Z7, 2432(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, (BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   2560(BX), Z0, Z8
-	VMOVUPS       Z8, 2560(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z8
+	VMOVUPS       Z8, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2368(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   2688(BX), Z0, Z9
-	VMOVUPS       Z9, 2688(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2432(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   2816(BX), Z0, Z10
-	VMOVUPS       Z10, 2816(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2496(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   2944(BX), Z0, Z11
-	VMOVUPS       Z11, 2944(BX)
+	VFMADD213PS   (BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, (BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled8
 
 zeros_scaled8:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2048(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2048(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2112(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2176(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2176(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2176(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2304(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2304(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2240(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2432(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2432(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2560(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2560(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2368(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2688(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2688(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2432(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2816(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2816(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2496(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          2944(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 2944(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2944,59 +3140,64 @@ other9:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros9
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3072(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3072(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2624(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3200(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3200(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2688(BP), Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3328(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3328(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2752(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3456(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3456(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2816(BP), Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3584(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3584(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2880(BP), Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3712(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3712(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        2944(BP), Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3840(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3840(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3008(BP), Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3968(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3968(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -3005,134 +3206,144 @@ other9:
 zeros9:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled9
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (BX)(R8*8), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   3072(BX), Z0, Z4
-	VMOVUPS       Z4, 3072(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z4
+	VMOVUPS       Z4, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2624(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   3200(BX), Z0, Z5
-	VMOVUPS       Z5, 3200(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2688(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   3328(BX), Z0, Z6
-	VMOVUPS       Z6, 3328(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2752(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   3456(BX), Z0, Z7
-	VMOVUPS       Z7, 3456(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, (BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     2816(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   3584(BX), Z0, Z8
-	VMOVUPS       Z8, 3584(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z8
+	VMOVUPS       Z8, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2880(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   3712(BX), Z0, Z9
-	VMOVUPS       Z9, 3712(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2944(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   3840(BX), Z0, Z10
-	VMOVUPS       Z10, 3840(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3008(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   3968(BX), Z0, Z11
-	VMOVUPS       Z11, 3968(BX)
+	VFMADD213PS   (BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, (BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled9
 
 zeros_scaled9:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3072(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3072(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2624(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3200(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3200(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2688(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3328(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3328(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2752(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3456(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3456(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        2816(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3584(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3584(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2880(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3712(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3712(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2944(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3840(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3840(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3008(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3968(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3968(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -3142,58 +3353,62 @@ other10:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros10
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2112(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2112(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3136(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2240(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2240(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3200(BP), Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2368(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2368(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3264(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2496(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2496(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2624(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2624(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3392(BP), Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2752(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2752(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3456(BP), Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2880(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2880(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3520(BP), Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3008(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3008(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -3202,132 +3417,140 @@ other10:
 zeros10:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled10
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   2112(BX), Z0, Z4
-	VMOVUPS       Z4, 2112(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z4
+	VMOVUPS       Z4, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3136(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   2240(BX), Z0, Z5
-	VMOVUPS       Z5, 2240(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3200(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   2368(BX), Z0, Z6
-	VMOVUPS       Z6, 2368(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3264(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   2496(BX), Z0, Z7
-	VMOVUPS       Z7, 2496(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, 64(BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   2624(BX), Z0, Z8
-	VMOVUPS       Z8, 2624(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z8
+	VMOVUPS       Z8, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3392(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   2752(BX), Z0, Z9
-	VMOVUPS       Z9, 2752(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3456(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   2880(BX), Z0, Z10
-	VMOVUPS       Z10, 2880(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3520(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   3008(BX), Z0, Z11
-	VMOVUPS       Z11, 3008(BX)
+	VFMADD213PS   64(BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, 64(BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled10
 
 zeros_scaled10:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2112(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2112(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3136(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2240(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2240(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3200(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2368(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2368(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3264(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2496(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2496(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2624(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2624(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3392(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2752(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2752(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3456(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2880(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2880(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3520(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3008(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3008(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -3337,59 +3560,64 @@ other11:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros11
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3136(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3136(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3648(BP), Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3264(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3264(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3712(BP), Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3392(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3392(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3776(BP), Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3520(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3520(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3840(BP), Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3648(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3648(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3904(BP), Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3776(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3776(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        3968(BP), Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3904(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3904(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VCVTDQ2PS        4032(BP), Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          4032(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 4032(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -3398,134 +3626,144 @@ other11:
 zeros11:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled11
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (BX)(R8*8), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   3136(BX), Z0, Z4
-	VMOVUPS       Z4, 3136(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z4
+	VMOVUPS       Z4, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3648(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   3264(BX), Z0, Z5
-	VMOVUPS       Z5, 3264(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3712(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   3392(BX), Z0, Z6
-	VMOVUPS       Z6, 3392(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3776(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   3520(BX), Z0, Z7
-	VMOVUPS       Z7, 3520(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, 64(BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     3840(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   3648(BX), Z0, Z8
-	VMOVUPS       Z8, 3648(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z8
+	VMOVUPS       Z8, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3904(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   3776(BX), Z0, Z9
-	VMOVUPS       Z9, 3776(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3968(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   3904(BX), Z0, Z10
-	VMOVUPS       Z10, 3904(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     4032(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   4032(BX), Z0, Z11
-	VMOVUPS       Z11, 4032(BX)
+	VFMADD213PS   64(BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, 64(BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled11
 
 zeros_scaled11:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3136(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3136(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3648(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3264(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3264(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3712(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3392(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3392(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3776(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3520(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3520(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        3840(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3648(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3648(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3904(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3776(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3776(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3968(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3904(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3904(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        4032(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          4032(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 4032(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI

@@ -14,10 +14,10 @@ type family struct {
 	bits       int
 	wide, less bool
 	tiles      int
-	units      bool
+	ends       bool
 }
 
-func (k kernel) family() family { return family{k.bits, k.wide, k.less, k.tiles, k.units} }
+func (k kernel) family() family { return family{k.bits, k.wide, k.less, k.tiles, k.ends} }
 
 // String names k, with its rows where its name does not.
 func (k kernel) String() string {
@@ -31,7 +31,7 @@ func (k kernel) String() string {
 type problems struct{ random, long, extreme []*problem }
 
 func newProblems(f family) *problems {
-	k, cases := kernel{bits: f.bits, wide: f.wide, less: f.less, tiles: f.tiles, units: f.units}, 600
+	k, cases := kernel{bits: f.bits, wide: f.wide, less: f.less, tiles: f.tiles, ends: f.ends}, 600
 	for _, other := range integerKernels {
 		if other.family() == f && other.runs() {
 			k.rows, k.columns = max(k.rows, other.rows), max(k.columns, other.columns)

@@ -147,15 +147,15 @@ TEXT ·DotW4AMX(SB), NOSPLIT, $424-8
 	// Codes, less the zero point that is one for all.
 	MOVQ         $0x0706050403020100, R8
 	MOVQ         $0x0f0e0d0c0b0a0908, R9
-	VMOVQ        R8, X2
-	VPINSRQ      $0x01, R9, X2, X2
-	VSHUFI32X4   $0x00, Z2, Z2, Z2
+	VMOVQ        R8, X4
+	VPINSRQ      $0x01, R9, X4, X4
+	VSHUFI32X4   $0x00, Z4, Z4, Z2
 	XORL         R8, R8
 	TESTB        $0x0c, (SP)
 	MOVL         96(BX), R9
 	CMOVLEQ      R9, R8
-	VPBROADCASTB R8, Z3
-	VPSUBB       Z3, Z2, Z2
+	VPBROADCASTB R8, Z4
+	VPSUBB       Z4, Z2, Z2
 	MOVQ         192(BX), R8
 	MOVQ         R8, 280(SP)
 	MOVQ         (BX), R8

@@ -2,7 +2,7 @@
 
 package asm
 
-// DotW8AMXx2 adds the products of Call.Rows rows of int8 and two tiles of 8-bit codes to Y.
+// DotW8AMXx2 adds the products of Call.Rows rows of int8 and Call.Tiles tiles of 8-bit codes to Y. Tiles go two by two.
 //
 //go:noescape
 func DotW8AMXx2(c *Call)

@@ -13,9 +13,9 @@
 // A unit is 32 rows by 32 columns, two tiles of both, so that each tile that is loaded is
 // multiplied twice; the last 16 rows are one by two:
 //
-// 	for 32 rows:                          in turn i, at the same time, tile by tile:
-// 	  for each sum: ...                     Call.Spare(i-1)  = TMM0 to TMM3, sum i-1
-// 	                                        TMM0 to TMM3     = products of sum i
+// 	for each two tiles of columns:        in turn i, at the same time, tile by tile:
+// 	  for 32 rows:                          Call.Spare(i-1)  = TMM0 to TMM3, sum i-1
+// 	    for each sum: ...                   TMM0 to TMM3     = products of sum i
 // 	                                        Y               += Call.Spare(i-2), scaled
 //
 // A tile is stored just before it is cleared for the next sum: it has been ready for long
@@ -23,13 +23,13 @@
 // has other products to do while it stores and scales. Scales and zeros of all segments are
 // widened before.
 //
-// All segments end sums, and Y has 32 columns side by side. The call may name some
+// All segments end sums. The call may name some
 // segments of one block. Lines of x come from the second cache each time, and TILELOADDT1 leaves room in the first.
 //
 // 	Call.Spare = sums of two turns [2][4 tiles][16 rows][16 columns] of 4 bytes
 // 	             configuration of tiles, 64 bytes
-// 	             unused, [4 tiles]
-// 	             entries [2][segments]: scales [16] of float32,
+// 	             weights [4 tiles][16 lines], of codes that are unpacked on the way
+// 	             entries [tiles][segments]: scales [16] of float32,
 // 	                                        zeros [16] of uint8 as int32, or of pairs
 //
 // Registers: AX and R11 next lines of both tiles of columns, DX and R13 x of the first 16 rows
@@ -44,7 +44,7 @@
 
 // func DotW8AMXx2(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW8AMXx2(SB), NOSPLIT, $552-8
+TEXT ·DotW8AMXx2(SB), NOSPLIT, $592-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -197,18 +197,30 @@ widened:
 
 chosen:
 	MOVQ  R9, 104(SP)
+	MOVQ  (BX), R8
+	MOVQ  R8, 120(SP)
 	MOVQ  120(BX), R8
 	MOVQ  R8, 136(SP)
+	MOVQ  160(BX), R8
+	MOVQ  R8, 128(SP)
 	MOVQ  16(BX), R8
 	MOVQ  R8, 144(SP)
 	MOVQ  72(BX), R8
 	MOVQ  R8, 520(SP)
+	MOVQ  72(BX), R8
+	MOVQ  R8, 528(SP)
+	MOVQ  136(BX), R8
+	MOVQ  R8, 248(SP)
+	MOVQ  136(BX), R8
+	MOVQ  R8, 544(SP)
+	MOVQ  144(BX), R8
+	MOVQ  R8, 256(SP)
 	MOVQ  48(BX), R8
 	MOVQ  R8, 160(SP)
 	MOVQ  64(BX), R8
-	MOVQ  R8, 536(SP)
+	MOVQ  R8, 552(SP)
 	LEAQ  12352(BP), R8
-	MOVQ  R8, 528(SP)
+	MOVQ  R8, 536(SP)
 	MOVQ  96(SP), R8
 	SHLQ  $0x07, R8
 	MOVQ  R8, 424(SP)
@@ -216,14 +228,14 @@ chosen:
 	XORL  R12, R12
 	MOVQ  R12, 464(SP)
 	MOVL  $0x00000040, DI
-	MOVQ  (BX), AX
+	MOVQ  120(SP), AX
 	ADDQ  112(SP), AX
 	MOVQ  8(BX), R11
 	ADDQ  AX, R11
 	MOVQ  144(SP), DX
 	MOVQ  216(SP), R13
 	ADDQ  DX, R13
-	MOVQ  528(SP), R8
+	MOVQ  536(SP), R8
 	MOVQ  R8, 432(SP)
 	MOVQ  520(SP), R8
 	MOVQ  R8, 448(SP)
@@ -237,7 +249,7 @@ chosen:
 	MOVQ  R8, 8(SP)
 	MOVQ  32(BX), R14
 	MOVQ  104(SP), R8
-	MOVQ  R8, 544(SP)
+	MOVQ  R8, 560(SP)
 
 turn:
 	// TILESTORED TMM0, (R15)(DI*1)
@@ -301,57 +313,60 @@ scale0:
 	VMOVUPS      (R12), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other0
-	MOVQ         536(SP), DI
+	MOVQ         552(SP), DI
 	MOVQ         496(SP), SI
 	MOVQ         240(SP), DI
+	MOVQ         72(SP), R8
 	MOVQ         504(SP), BX
+	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       (BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  (BX), Z0, Z4
 	VMOVUPS      Z4, (BX)
-	ADDQ         536(SP), SI
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       64(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  128(BX), Z0, Z5
-	VMOVUPS      Z5, 128(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*1), Z0, Z5
+	VMOVUPS      Z5, (BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       128(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
-	VFMADD213PS  256(BX), Z0, Z6
-	VMOVUPS      Z6, 256(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*2), Z0, Z6
+	VMOVUPS      Z6, (BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       192(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
-	VFMADD213PS  384(BX), Z0, Z7
-	VMOVUPS      Z7, 384(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R9*1), Z0, Z7
+	VMOVUPS      Z7, (BX)(R9*1)
+	LEAQ         (BX)(R8*4), BX
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       256(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  512(BX), Z0, Z8
-	VMOVUPS      Z8, 512(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX), Z0, Z8
+	VMOVUPS      Z8, (BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       320(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  640(BX), Z0, Z9
-	VMOVUPS      Z9, 640(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*1), Z0, Z9
+	VMOVUPS      Z9, (BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       384(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  768(BX), Z0, Z10
-	VMOVUPS      Z10, 768(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*2), Z0, Z10
+	VMOVUPS      Z10, (BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       448(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  896(BX), Z0, Z11
-	VMOVUPS      Z11, 896(BX)
+	VFMADD213PS  (BX)(R9*1), Z0, Z11
+	VMOVUPS      Z11, (BX)(R9*1)
 	MOVL         CX, SI
 	SHRL         $0x04, SI
 	MOVL         $0x00000040, DI
@@ -414,58 +429,62 @@ scale1:
 	VMOVUPS      (R12), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other1
-	MOVQ         536(SP), DI
+	MOVQ         552(SP), DI
 	MOVQ         496(SP), SI
 	LEAQ         (SI)(DI*8), SI
 	MOVQ         240(SP), DI
+	MOVQ         72(SP), R8
 	MOVQ         504(SP), BX
+	LEAQ         (BX)(R8*8), BX
+	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       512(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  1024(BX), Z0, Z4
-	VMOVUPS      Z4, 1024(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX), Z0, Z4
+	VMOVUPS      Z4, (BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       576(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  1152(BX), Z0, Z5
-	VMOVUPS      Z5, 1152(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*1), Z0, Z5
+	VMOVUPS      Z5, (BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       640(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
-	VFMADD213PS  1280(BX), Z0, Z6
-	VMOVUPS      Z6, 1280(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*2), Z0, Z6
+	VMOVUPS      Z6, (BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       704(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
-	VFMADD213PS  1408(BX), Z0, Z7
-	VMOVUPS      Z7, 1408(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R9*1), Z0, Z7
+	VMOVUPS      Z7, (BX)(R9*1)
+	LEAQ         (BX)(R8*4), BX
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       768(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  1536(BX), Z0, Z8
-	VMOVUPS      Z8, 1536(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX), Z0, Z8
+	VMOVUPS      Z8, (BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       832(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  1664(BX), Z0, Z9
-	VMOVUPS      Z9, 1664(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*1), Z0, Z9
+	VMOVUPS      Z9, (BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       896(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  1792(BX), Z0, Z10
-	VMOVUPS      Z10, 1792(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*2), Z0, Z10
+	VMOVUPS      Z10, (BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       960(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  1920(BX), Z0, Z11
-	VMOVUPS      Z11, 1920(BX)
+	VFMADD213PS  (BX)(R9*1), Z0, Z11
+	VMOVUPS      Z11, (BX)(R9*1)
 	MOVL         CX, SI
 	SHRL         $0x04, SI
 	MOVL         $0x00000040, DI
@@ -517,57 +536,60 @@ scale2:
 	VMOVUPS      (R12)(R8*1), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other2
-	MOVQ         536(SP), DI
+	MOVQ         552(SP), DI
 	MOVQ         496(SP), SI
 	MOVQ         240(SP), DI
+	MOVQ         72(SP), R8
 	MOVQ         504(SP), BX
+	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       1024(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  64(BX), Z0, Z4
 	VMOVUPS      Z4, 64(BX)
-	ADDQ         536(SP), SI
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       1088(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  192(BX), Z0, Z5
-	VMOVUPS      Z5, 192(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*1), Z0, Z5
+	VMOVUPS      Z5, 64(BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       1152(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
-	VFMADD213PS  320(BX), Z0, Z6
-	VMOVUPS      Z6, 320(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*2), Z0, Z6
+	VMOVUPS      Z6, 64(BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       1216(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
-	VFMADD213PS  448(BX), Z0, Z7
-	VMOVUPS      Z7, 448(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R9*1), Z0, Z7
+	VMOVUPS      Z7, 64(BX)(R9*1)
+	LEAQ         (BX)(R8*4), BX
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       1280(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  576(BX), Z0, Z8
-	VMOVUPS      Z8, 576(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX), Z0, Z8
+	VMOVUPS      Z8, 64(BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       1344(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  704(BX), Z0, Z9
-	VMOVUPS      Z9, 704(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*1), Z0, Z9
+	VMOVUPS      Z9, 64(BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       1408(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  832(BX), Z0, Z10
-	VMOVUPS      Z10, 832(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*2), Z0, Z10
+	VMOVUPS      Z10, 64(BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       1472(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  960(BX), Z0, Z11
-	VMOVUPS      Z11, 960(BX)
+	VFMADD213PS  64(BX)(R9*1), Z0, Z11
+	VMOVUPS      Z11, 64(BX)(R9*1)
 	MOVL         CX, SI
 	SHRL         $0x04, SI
 	MOVL         $0x00000040, DI
@@ -610,58 +632,62 @@ scale3:
 	VMOVUPS      (R12)(R8*1), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other3
-	MOVQ         536(SP), DI
+	MOVQ         552(SP), DI
 	MOVQ         496(SP), SI
 	LEAQ         (SI)(DI*8), SI
 	MOVQ         240(SP), DI
+	MOVQ         72(SP), R8
 	MOVQ         504(SP), BX
+	LEAQ         (BX)(R8*8), BX
+	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       1536(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  1088(BX), Z0, Z4
-	VMOVUPS      Z4, 1088(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX), Z0, Z4
+	VMOVUPS      Z4, 64(BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       1600(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  1216(BX), Z0, Z5
-	VMOVUPS      Z5, 1216(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*1), Z0, Z5
+	VMOVUPS      Z5, 64(BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       1664(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
-	VFMADD213PS  1344(BX), Z0, Z6
-	VMOVUPS      Z6, 1344(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*2), Z0, Z6
+	VMOVUPS      Z6, 64(BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       1728(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
-	VFMADD213PS  1472(BX), Z0, Z7
-	VMOVUPS      Z7, 1472(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R9*1), Z0, Z7
+	VMOVUPS      Z7, 64(BX)(R9*1)
+	LEAQ         (BX)(R8*4), BX
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       1792(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  1600(BX), Z0, Z8
-	VMOVUPS      Z8, 1600(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX), Z0, Z8
+	VMOVUPS      Z8, 64(BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       1856(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  1728(BX), Z0, Z9
-	VMOVUPS      Z9, 1728(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*1), Z0, Z9
+	VMOVUPS      Z9, 64(BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       1920(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  1856(BX), Z0, Z10
-	VMOVUPS      Z10, 1856(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*2), Z0, Z10
+	VMOVUPS      Z10, 64(BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       1984(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  1984(BX), Z0, Z11
-	VMOVUPS      Z11, 1984(BX)
+	VFMADD213PS  64(BX)(R9*1), Z0, Z11
+	VMOVUPS      Z11, 64(BX)(R9*1)
 	MOVL         CX, SI
 	SHRL         $0x04, SI
 	MOVL         $0x00000040, DI
@@ -722,58 +748,62 @@ fetch_second0_done:
 	VMOVUPS      (R12), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other4
-	MOVQ         536(SP), DI
+	MOVQ         552(SP), DI
 	MOVQ         496(SP), SI
 	ADDQ         232(SP), SI
 	MOVQ         240(SP), DI
+	MOVQ         72(SP), R8
 	MOVQ         504(SP), BX
+	ADDQ         224(SP), BX
+	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       2048(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  2048(BX), Z0, Z4
-	VMOVUPS      Z4, 2048(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX), Z0, Z4
+	VMOVUPS      Z4, (BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       2112(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  2176(BX), Z0, Z5
-	VMOVUPS      Z5, 2176(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*1), Z0, Z5
+	VMOVUPS      Z5, (BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       2176(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
-	VFMADD213PS  2304(BX), Z0, Z6
-	VMOVUPS      Z6, 2304(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*2), Z0, Z6
+	VMOVUPS      Z6, (BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       2240(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
-	VFMADD213PS  2432(BX), Z0, Z7
-	VMOVUPS      Z7, 2432(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R9*1), Z0, Z7
+	VMOVUPS      Z7, (BX)(R9*1)
+	LEAQ         (BX)(R8*4), BX
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       2304(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  2560(BX), Z0, Z8
-	VMOVUPS      Z8, 2560(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX), Z0, Z8
+	VMOVUPS      Z8, (BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       2368(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  2688(BX), Z0, Z9
-	VMOVUPS      Z9, 2688(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*1), Z0, Z9
+	VMOVUPS      Z9, (BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       2432(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  2816(BX), Z0, Z10
-	VMOVUPS      Z10, 2816(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*2), Z0, Z10
+	VMOVUPS      Z10, (BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       2496(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  2944(BX), Z0, Z11
-	VMOVUPS      Z11, 2944(BX)
+	VFMADD213PS  (BX)(R9*1), Z0, Z11
+	VMOVUPS      Z11, (BX)(R9*1)
 	MOVL         CX, SI
 	SHRL         $0x04, SI
 	MOVL         $0x00000040, DI
@@ -815,59 +845,64 @@ fetch_second1_done:
 	VMOVUPS      (R12), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other5
-	MOVQ         536(SP), DI
+	MOVQ         552(SP), DI
 	MOVQ         496(SP), SI
 	ADDQ         232(SP), SI
 	LEAQ         (SI)(DI*8), SI
 	MOVQ         240(SP), DI
+	MOVQ         72(SP), R8
 	MOVQ         504(SP), BX
+	ADDQ         224(SP), BX
+	LEAQ         (BX)(R8*8), BX
+	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       2560(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  3072(BX), Z0, Z4
-	VMOVUPS      Z4, 3072(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX), Z0, Z4
+	VMOVUPS      Z4, (BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       2624(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  3200(BX), Z0, Z5
-	VMOVUPS      Z5, 3200(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*1), Z0, Z5
+	VMOVUPS      Z5, (BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       2688(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
-	VFMADD213PS  3328(BX), Z0, Z6
-	VMOVUPS      Z6, 3328(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*2), Z0, Z6
+	VMOVUPS      Z6, (BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       2752(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
-	VFMADD213PS  3456(BX), Z0, Z7
-	VMOVUPS      Z7, 3456(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R9*1), Z0, Z7
+	VMOVUPS      Z7, (BX)(R9*1)
+	LEAQ         (BX)(R8*4), BX
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       2816(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  3584(BX), Z0, Z8
-	VMOVUPS      Z8, 3584(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX), Z0, Z8
+	VMOVUPS      Z8, (BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       2880(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  3712(BX), Z0, Z9
-	VMOVUPS      Z9, 3712(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*1), Z0, Z9
+	VMOVUPS      Z9, (BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       2944(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  3840(BX), Z0, Z10
-	VMOVUPS      Z10, 3840(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*2), Z0, Z10
+	VMOVUPS      Z10, (BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       3008(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  3968(BX), Z0, Z11
-	VMOVUPS      Z11, 3968(BX)
+	VFMADD213PS  (BX)(R9*1), Z0, Z11
+	VMOVUPS      Z11, (BX)(R9*1)
 	MOVL         CX, SI
 	SHRL         $0x04, SI
 	MOVL         $0x00000040, DI
@@ -901,58 +936,62 @@ scale6:
 	VMOVUPS      (R12)(R8*1), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other6
-	MOVQ         536(SP), DI
+	MOVQ         552(SP), DI
 	MOVQ         496(SP), SI
 	ADDQ         232(SP), SI
 	MOVQ         240(SP), DI
+	MOVQ         72(SP), R8
 	MOVQ         504(SP), BX
+	ADDQ         224(SP), BX
+	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       3072(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  2112(BX), Z0, Z4
-	VMOVUPS      Z4, 2112(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX), Z0, Z4
+	VMOVUPS      Z4, 64(BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       3136(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  2240(BX), Z0, Z5
-	VMOVUPS      Z5, 2240(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*1), Z0, Z5
+	VMOVUPS      Z5, 64(BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       3200(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
-	VFMADD213PS  2368(BX), Z0, Z6
-	VMOVUPS      Z6, 2368(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*2), Z0, Z6
+	VMOVUPS      Z6, 64(BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       3264(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
-	VFMADD213PS  2496(BX), Z0, Z7
-	VMOVUPS      Z7, 2496(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R9*1), Z0, Z7
+	VMOVUPS      Z7, 64(BX)(R9*1)
+	LEAQ         (BX)(R8*4), BX
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       3328(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  2624(BX), Z0, Z8
-	VMOVUPS      Z8, 2624(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX), Z0, Z8
+	VMOVUPS      Z8, 64(BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       3392(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  2752(BX), Z0, Z9
-	VMOVUPS      Z9, 2752(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*1), Z0, Z9
+	VMOVUPS      Z9, 64(BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       3456(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  2880(BX), Z0, Z10
-	VMOVUPS      Z10, 2880(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*2), Z0, Z10
+	VMOVUPS      Z10, 64(BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       3520(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  3008(BX), Z0, Z11
-	VMOVUPS      Z11, 3008(BX)
+	VFMADD213PS  64(BX)(R9*1), Z0, Z11
+	VMOVUPS      Z11, 64(BX)(R9*1)
 	MOVL         CX, SI
 	SHRL         $0x04, SI
 	MOVL         $0x00000040, DI
@@ -977,59 +1016,64 @@ scale7:
 	VMOVUPS      (R12)(R8*1), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other7
-	MOVQ         536(SP), DI
+	MOVQ         552(SP), DI
 	MOVQ         496(SP), SI
 	ADDQ         232(SP), SI
 	LEAQ         (SI)(DI*8), SI
 	MOVQ         240(SP), DI
+	MOVQ         72(SP), R8
 	MOVQ         504(SP), BX
+	ADDQ         224(SP), BX
+	LEAQ         (BX)(R8*8), BX
+	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       3584(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  3136(BX), Z0, Z4
-	VMOVUPS      Z4, 3136(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX), Z0, Z4
+	VMOVUPS      Z4, 64(BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       3648(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  3264(BX), Z0, Z5
-	VMOVUPS      Z5, 3264(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*1), Z0, Z5
+	VMOVUPS      Z5, 64(BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       3712(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
-	VFMADD213PS  3392(BX), Z0, Z6
-	VMOVUPS      Z6, 3392(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*2), Z0, Z6
+	VMOVUPS      Z6, 64(BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       3776(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
-	VFMADD213PS  3520(BX), Z0, Z7
-	VMOVUPS      Z7, 3520(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R9*1), Z0, Z7
+	VMOVUPS      Z7, 64(BX)(R9*1)
+	LEAQ         (BX)(R8*4), BX
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       3840(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  3648(BX), Z0, Z8
-	VMOVUPS      Z8, 3648(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX), Z0, Z8
+	VMOVUPS      Z8, 64(BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       3904(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  3776(BX), Z0, Z9
-	VMOVUPS      Z9, 3776(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*1), Z0, Z9
+	VMOVUPS      Z9, 64(BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       3968(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  3904(BX), Z0, Z10
-	VMOVUPS      Z10, 3904(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*2), Z0, Z10
+	VMOVUPS      Z10, 64(BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       4032(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  4032(BX), Z0, Z11
-	VMOVUPS      Z11, 4032(BX)
+	VFMADD213PS  64(BX)(R9*1), Z0, Z11
+	VMOVUPS      Z11, 64(BX)(R9*1)
 	MOVL         CX, SI
 	SHRL         $0x04, SI
 	MOVL         $0x00000040, DI
@@ -1165,7 +1209,7 @@ multiplied:
 	MOVQ R8, 488(SP)
 	ADDQ $+128, 432(SP)
 	ADDQ $0x04, 440(SP)
-	DECQ 544(SP)
+	DECQ 560(SP)
 	JEQ  block
 	JMP  turn
 
@@ -1220,10 +1264,12 @@ other0:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros0
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           (BP), Z4, Z4
 	VCVTDQ2PS        Z4, Z4
@@ -1231,62 +1277,63 @@ other0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             536(SP), SI
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           64(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          128(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 128(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           128(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          256(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 256(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           192(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          384(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 384(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           256(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          512(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 512(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           320(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          640(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 640(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           384(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          768(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 768(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           448(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          896(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 896(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1295,67 +1342,72 @@ other0:
 zeros0:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled0
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     (BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          536(SP), SI
+	ADDQ          552(SP), SI
 	VMOVDQA64     64(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   128(BX), Z0, Z5
-	VMOVUPS       Z5, 128(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     128(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   256(BX), Z0, Z6
-	VMOVUPS       Z6, 256(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     192(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   384(BX), Z0, Z7
-	VMOVUPS       Z7, 384(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, (BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     256(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   512(BX), Z0, Z8
-	VMOVUPS       Z8, 512(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z8
+	VMOVUPS       Z8, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     320(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   640(BX), Z0, Z9
-	VMOVUPS       Z9, 640(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     384(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   768(BX), Z0, Z10
-	VMOVUPS       Z10, 768(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     448(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   896(BX), Z0, Z11
-	VMOVUPS       Z11, 896(BX)
+	VFMADD213PS   (BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, (BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled0
 
 zeros_scaled0:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        (BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
@@ -1363,62 +1415,63 @@ zeros_scaled0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             536(SP), SI
+	ADDQ             552(SP), SI
 	VMOVDQA64        64(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          128(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 128(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        128(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          256(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 256(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        192(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          384(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 384(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        256(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          512(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 512(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        320(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          640(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 640(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        384(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          768(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 768(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        448(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          896(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 896(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1428,74 +1481,78 @@ other1:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros1
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           512(BP), Z4, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          1024(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 1024(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           576(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          1152(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 1152(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           640(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          1280(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 1280(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           704(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          1408(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 1408(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           768(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          1536(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 1536(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           832(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          1664(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 1664(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           896(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          1792(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 1792(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           960(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          1920(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 1920(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1504,132 +1561,140 @@ other1:
 zeros1:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled1
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	LEAQ          (BX)(R8*8), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     512(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   1024(BX), Z0, Z4
-	VMOVUPS       Z4, 1024(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z4
+	VMOVUPS       Z4, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     576(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   1152(BX), Z0, Z5
-	VMOVUPS       Z5, 1152(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     640(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   1280(BX), Z0, Z6
-	VMOVUPS       Z6, 1280(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     704(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   1408(BX), Z0, Z7
-	VMOVUPS       Z7, 1408(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, (BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     768(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   1536(BX), Z0, Z8
-	VMOVUPS       Z8, 1536(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z8
+	VMOVUPS       Z8, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     832(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   1664(BX), Z0, Z9
-	VMOVUPS       Z9, 1664(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     896(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   1792(BX), Z0, Z10
-	VMOVUPS       Z10, 1792(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     960(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   1920(BX), Z0, Z11
-	VMOVUPS       Z11, 1920(BX)
+	VFMADD213PS   (BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, (BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled1
 
 zeros_scaled1:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        512(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          1024(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 1024(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        576(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          1152(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 1152(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        640(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          1280(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 1280(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        704(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          1408(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 1408(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        768(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          1536(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 1536(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        832(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          1664(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 1664(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        896(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          1792(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 1792(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        960(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          1920(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 1920(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1639,10 +1704,12 @@ other2:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros2
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           1024(BP), Z4, Z4
 	VCVTDQ2PS        Z4, Z4
@@ -1650,62 +1717,63 @@ other2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             536(SP), SI
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           1088(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          192(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 192(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           1152(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          320(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 320(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           1216(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          448(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 448(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           1280(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          576(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 576(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           1344(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          704(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 704(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           1408(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          832(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 832(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           1472(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          960(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 960(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1714,67 +1782,72 @@ other2:
 zeros2:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled2
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     1024(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          536(SP), SI
+	ADDQ          552(SP), SI
 	VMOVDQA64     1088(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   192(BX), Z0, Z5
-	VMOVUPS       Z5, 192(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1152(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   320(BX), Z0, Z6
-	VMOVUPS       Z6, 320(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1216(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   448(BX), Z0, Z7
-	VMOVUPS       Z7, 448(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, 64(BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     1280(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   576(BX), Z0, Z8
-	VMOVUPS       Z8, 576(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z8
+	VMOVUPS       Z8, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1344(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   704(BX), Z0, Z9
-	VMOVUPS       Z9, 704(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1408(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   832(BX), Z0, Z10
-	VMOVUPS       Z10, 832(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1472(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   960(BX), Z0, Z11
-	VMOVUPS       Z11, 960(BX)
+	VFMADD213PS   64(BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, 64(BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled2
 
 zeros_scaled2:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        1024(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
@@ -1782,62 +1855,63 @@ zeros_scaled2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             536(SP), SI
+	ADDQ             552(SP), SI
 	VMOVDQA64        1088(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          192(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 192(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1152(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          320(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 320(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1216(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          448(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 448(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        1280(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          576(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 576(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1344(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          704(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 704(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1408(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          832(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 832(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1472(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          960(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 960(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1847,74 +1921,78 @@ other3:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros3
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           1536(BP), Z4, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          1088(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 1088(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           1600(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          1216(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 1216(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           1664(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          1344(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 1344(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           1728(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          1472(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 1472(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           1792(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          1600(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 1600(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           1856(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          1728(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 1728(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           1920(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          1856(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 1856(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           1984(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          1984(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 1984(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -1923,132 +2001,140 @@ other3:
 zeros3:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled3
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	LEAQ          (BX)(R8*8), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     1536(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   1088(BX), Z0, Z4
-	VMOVUPS       Z4, 1088(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z4
+	VMOVUPS       Z4, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1600(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   1216(BX), Z0, Z5
-	VMOVUPS       Z5, 1216(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1664(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   1344(BX), Z0, Z6
-	VMOVUPS       Z6, 1344(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1728(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   1472(BX), Z0, Z7
-	VMOVUPS       Z7, 1472(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, 64(BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     1792(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   1600(BX), Z0, Z8
-	VMOVUPS       Z8, 1600(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z8
+	VMOVUPS       Z8, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1856(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   1728(BX), Z0, Z9
-	VMOVUPS       Z9, 1728(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1920(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   1856(BX), Z0, Z10
-	VMOVUPS       Z10, 1856(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     1984(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   1984(BX), Z0, Z11
-	VMOVUPS       Z11, 1984(BX)
+	VFMADD213PS   64(BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, 64(BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled3
 
 zeros_scaled3:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        1536(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          1088(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 1088(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1600(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          1216(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 1216(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1664(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          1344(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 1344(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1728(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          1472(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 1472(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        1792(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          1600(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 1600(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1856(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          1728(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 1728(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1920(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          1856(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 1856(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        1984(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          1984(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 1984(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2058,74 +2144,78 @@ other4:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros4
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           2048(BP), Z4, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2048(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2048(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           2112(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2176(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2176(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           2176(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2304(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2304(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           2240(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2432(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2432(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           2304(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2560(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2560(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           2368(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2688(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2688(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           2432(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2816(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2816(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           2496(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          2944(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 2944(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2134,132 +2224,140 @@ other4:
 zeros4:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled4
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   2048(BX), Z0, Z4
-	VMOVUPS       Z4, 2048(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z4
+	VMOVUPS       Z4, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2112(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   2176(BX), Z0, Z5
-	VMOVUPS       Z5, 2176(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2176(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   2304(BX), Z0, Z6
-	VMOVUPS       Z6, 2304(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2240(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   2432(BX), Z0, Z7
-	VMOVUPS       Z7, 2432(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, (BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   2560(BX), Z0, Z8
-	VMOVUPS       Z8, 2560(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z8
+	VMOVUPS       Z8, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2368(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   2688(BX), Z0, Z9
-	VMOVUPS       Z9, 2688(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2432(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   2816(BX), Z0, Z10
-	VMOVUPS       Z10, 2816(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2496(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   2944(BX), Z0, Z11
-	VMOVUPS       Z11, 2944(BX)
+	VFMADD213PS   (BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, (BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled4
 
 zeros_scaled4:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2048(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2048(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2112(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2176(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2176(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2176(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2304(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2304(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2240(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2432(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2432(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2560(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2560(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2368(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2688(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2688(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2432(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2816(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2816(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2496(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          2944(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 2944(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2269,75 +2367,80 @@ other5:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros5
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           2560(BP), Z4, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3072(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3072(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           2624(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3200(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3200(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           2688(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3328(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3328(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           2752(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3456(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3456(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           2816(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3584(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3584(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           2880(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3712(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3712(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           2944(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3840(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3840(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           3008(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3968(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3968(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2346,134 +2449,144 @@ other5:
 zeros5:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled5
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (BX)(R8*8), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   3072(BX), Z0, Z4
-	VMOVUPS       Z4, 3072(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z4
+	VMOVUPS       Z4, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2624(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   3200(BX), Z0, Z5
-	VMOVUPS       Z5, 3200(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2688(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   3328(BX), Z0, Z6
-	VMOVUPS       Z6, 3328(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2752(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   3456(BX), Z0, Z7
-	VMOVUPS       Z7, 3456(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, (BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     2816(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   3584(BX), Z0, Z8
-	VMOVUPS       Z8, 3584(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z8
+	VMOVUPS       Z8, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2880(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   3712(BX), Z0, Z9
-	VMOVUPS       Z9, 3712(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2944(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   3840(BX), Z0, Z10
-	VMOVUPS       Z10, 3840(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3008(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   3968(BX), Z0, Z11
-	VMOVUPS       Z11, 3968(BX)
+	VFMADD213PS   (BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, (BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled5
 
 zeros_scaled5:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3072(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3072(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2624(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3200(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3200(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2688(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3328(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3328(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2752(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3456(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3456(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        2816(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3584(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3584(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2880(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3712(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3712(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2944(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3840(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3840(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3008(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3968(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3968(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2483,74 +2596,78 @@ other6:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros6
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           3072(BP), Z4, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2112(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2112(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           3136(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2240(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2240(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           3200(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2368(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2368(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           3264(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2496(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2496(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           3328(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2624(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2624(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           3392(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2752(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2752(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           3456(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2880(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2880(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           3520(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3008(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3008(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2559,132 +2676,140 @@ other6:
 zeros6:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled6
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   2112(BX), Z0, Z4
-	VMOVUPS       Z4, 2112(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z4
+	VMOVUPS       Z4, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3136(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   2240(BX), Z0, Z5
-	VMOVUPS       Z5, 2240(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3200(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   2368(BX), Z0, Z6
-	VMOVUPS       Z6, 2368(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3264(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   2496(BX), Z0, Z7
-	VMOVUPS       Z7, 2496(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, 64(BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   2624(BX), Z0, Z8
-	VMOVUPS       Z8, 2624(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z8
+	VMOVUPS       Z8, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3392(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   2752(BX), Z0, Z9
-	VMOVUPS       Z9, 2752(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3456(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   2880(BX), Z0, Z10
-	VMOVUPS       Z10, 2880(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3520(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   3008(BX), Z0, Z11
-	VMOVUPS       Z11, 3008(BX)
+	VFMADD213PS   64(BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, 64(BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled6
 
 zeros_scaled6:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2112(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2112(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3136(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2240(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2240(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3200(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2368(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2368(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3264(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2496(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2496(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2624(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2624(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3392(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2752(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2752(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3456(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2880(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2880(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3520(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3008(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3008(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2694,75 +2819,80 @@ other7:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros7
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           3584(BP), Z4, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3136(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3136(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           3648(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3264(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3264(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           3712(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3392(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3392(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           3776(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3520(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3520(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           3840(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3648(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3648(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           3904(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3776(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3776(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           3968(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3904(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3904(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           4032(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          4032(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 4032(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2771,134 +2901,144 @@ other7:
 zeros7:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled7
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (BX)(R8*8), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   3136(BX), Z0, Z4
-	VMOVUPS       Z4, 3136(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z4
+	VMOVUPS       Z4, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3648(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   3264(BX), Z0, Z5
-	VMOVUPS       Z5, 3264(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3712(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   3392(BX), Z0, Z6
-	VMOVUPS       Z6, 3392(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3776(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   3520(BX), Z0, Z7
-	VMOVUPS       Z7, 3520(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, 64(BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     3840(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   3648(BX), Z0, Z8
-	VMOVUPS       Z8, 3648(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z8
+	VMOVUPS       Z8, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3904(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   3776(BX), Z0, Z9
-	VMOVUPS       Z9, 3776(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3968(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   3904(BX), Z0, Z10
-	VMOVUPS       Z10, 3904(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     4032(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   4032(BX), Z0, Z11
-	VMOVUPS       Z11, 4032(BX)
+	VFMADD213PS   64(BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, 64(BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled7
 
 zeros_scaled7:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3136(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3136(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3648(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3264(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3264(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3712(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3392(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3392(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3776(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3520(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3520(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        3840(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3648(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3648(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3904(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3776(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3776(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3968(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3904(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3904(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        4032(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          4032(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 4032(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -2912,58 +3052,62 @@ scale_only:
 	VMOVUPS      (R12), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other8
-	MOVQ         536(SP), DI
+	MOVQ         552(SP), DI
 	MOVQ         496(SP), SI
 	ADDQ         232(SP), SI
 	MOVQ         240(SP), DI
+	MOVQ         72(SP), R8
 	MOVQ         504(SP), BX
+	ADDQ         224(SP), BX
+	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       2048(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  2048(BX), Z0, Z4
-	VMOVUPS      Z4, 2048(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX), Z0, Z4
+	VMOVUPS      Z4, (BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       2112(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  2176(BX), Z0, Z5
-	VMOVUPS      Z5, 2176(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*1), Z0, Z5
+	VMOVUPS      Z5, (BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       2176(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
-	VFMADD213PS  2304(BX), Z0, Z6
-	VMOVUPS      Z6, 2304(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*2), Z0, Z6
+	VMOVUPS      Z6, (BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       2240(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
-	VFMADD213PS  2432(BX), Z0, Z7
-	VMOVUPS      Z7, 2432(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R9*1), Z0, Z7
+	VMOVUPS      Z7, (BX)(R9*1)
+	LEAQ         (BX)(R8*4), BX
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       2304(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  2560(BX), Z0, Z8
-	VMOVUPS      Z8, 2560(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX), Z0, Z8
+	VMOVUPS      Z8, (BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       2368(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  2688(BX), Z0, Z9
-	VMOVUPS      Z9, 2688(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*1), Z0, Z9
+	VMOVUPS      Z9, (BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       2432(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  2816(BX), Z0, Z10
-	VMOVUPS      Z10, 2816(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*2), Z0, Z10
+	VMOVUPS      Z10, (BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       2496(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  2944(BX), Z0, Z11
-	VMOVUPS      Z11, 2944(BX)
+	VFMADD213PS  (BX)(R9*1), Z0, Z11
+	VMOVUPS      Z11, (BX)(R9*1)
 	MOVL         CX, SI
 	SHRL         $0x04, SI
 	MOVL         $0x00000040, DI
@@ -2976,59 +3120,64 @@ scaled8:
 	VMOVUPS      (R12), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other9
-	MOVQ         536(SP), DI
+	MOVQ         552(SP), DI
 	MOVQ         496(SP), SI
 	ADDQ         232(SP), SI
 	LEAQ         (SI)(DI*8), SI
 	MOVQ         240(SP), DI
+	MOVQ         72(SP), R8
 	MOVQ         504(SP), BX
+	ADDQ         224(SP), BX
+	LEAQ         (BX)(R8*8), BX
+	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       2560(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  3072(BX), Z0, Z4
-	VMOVUPS      Z4, 3072(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX), Z0, Z4
+	VMOVUPS      Z4, (BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       2624(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  3200(BX), Z0, Z5
-	VMOVUPS      Z5, 3200(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*1), Z0, Z5
+	VMOVUPS      Z5, (BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       2688(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
-	VFMADD213PS  3328(BX), Z0, Z6
-	VMOVUPS      Z6, 3328(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*2), Z0, Z6
+	VMOVUPS      Z6, (BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       2752(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
-	VFMADD213PS  3456(BX), Z0, Z7
-	VMOVUPS      Z7, 3456(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R9*1), Z0, Z7
+	VMOVUPS      Z7, (BX)(R9*1)
+	LEAQ         (BX)(R8*4), BX
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       2816(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  3584(BX), Z0, Z8
-	VMOVUPS      Z8, 3584(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX), Z0, Z8
+	VMOVUPS      Z8, (BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       2880(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  3712(BX), Z0, Z9
-	VMOVUPS      Z9, 3712(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*1), Z0, Z9
+	VMOVUPS      Z9, (BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       2944(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  3840(BX), Z0, Z10
-	VMOVUPS      Z10, 3840(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  (BX)(R8*2), Z0, Z10
+	VMOVUPS      Z10, (BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       3008(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  3968(BX), Z0, Z11
-	VMOVUPS      Z11, 3968(BX)
+	VFMADD213PS  (BX)(R9*1), Z0, Z11
+	VMOVUPS      Z11, (BX)(R9*1)
 	MOVL         CX, SI
 	SHRL         $0x04, SI
 	MOVL         $0x00000040, DI
@@ -3042,58 +3191,62 @@ scaled9:
 	VMOVUPS      (R12)(R8*1), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other10
-	MOVQ         536(SP), DI
+	MOVQ         552(SP), DI
 	MOVQ         496(SP), SI
 	ADDQ         232(SP), SI
 	MOVQ         240(SP), DI
+	MOVQ         72(SP), R8
 	MOVQ         504(SP), BX
+	ADDQ         224(SP), BX
+	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       3072(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  2112(BX), Z0, Z4
-	VMOVUPS      Z4, 2112(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX), Z0, Z4
+	VMOVUPS      Z4, 64(BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       3136(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  2240(BX), Z0, Z5
-	VMOVUPS      Z5, 2240(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*1), Z0, Z5
+	VMOVUPS      Z5, 64(BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       3200(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
-	VFMADD213PS  2368(BX), Z0, Z6
-	VMOVUPS      Z6, 2368(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*2), Z0, Z6
+	VMOVUPS      Z6, 64(BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       3264(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
-	VFMADD213PS  2496(BX), Z0, Z7
-	VMOVUPS      Z7, 2496(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R9*1), Z0, Z7
+	VMOVUPS      Z7, 64(BX)(R9*1)
+	LEAQ         (BX)(R8*4), BX
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       3328(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  2624(BX), Z0, Z8
-	VMOVUPS      Z8, 2624(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX), Z0, Z8
+	VMOVUPS      Z8, 64(BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       3392(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  2752(BX), Z0, Z9
-	VMOVUPS      Z9, 2752(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*1), Z0, Z9
+	VMOVUPS      Z9, 64(BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       3456(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  2880(BX), Z0, Z10
-	VMOVUPS      Z10, 2880(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*2), Z0, Z10
+	VMOVUPS      Z10, 64(BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       3520(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  3008(BX), Z0, Z11
-	VMOVUPS      Z11, 3008(BX)
+	VFMADD213PS  64(BX)(R9*1), Z0, Z11
+	VMOVUPS      Z11, 64(BX)(R9*1)
 	MOVL         CX, SI
 	SHRL         $0x04, SI
 	MOVL         $0x00000040, DI
@@ -3107,59 +3260,64 @@ scaled10:
 	VMOVUPS      (R12)(R8*1), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other11
-	MOVQ         536(SP), DI
+	MOVQ         552(SP), DI
 	MOVQ         496(SP), SI
 	ADDQ         232(SP), SI
 	LEAQ         (SI)(DI*8), SI
 	MOVQ         240(SP), DI
+	MOVQ         72(SP), R8
 	MOVQ         504(SP), BX
+	ADDQ         224(SP), BX
+	LEAQ         (BX)(R8*8), BX
+	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       3584(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
-	VFMADD213PS  3136(BX), Z0, Z4
-	VMOVUPS      Z4, 3136(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX), Z0, Z4
+	VMOVUPS      Z4, 64(BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       3648(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
-	VFMADD213PS  3264(BX), Z0, Z5
-	VMOVUPS      Z5, 3264(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*1), Z0, Z5
+	VMOVUPS      Z5, 64(BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       3712(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
-	VFMADD213PS  3392(BX), Z0, Z6
-	VMOVUPS      Z6, 3392(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*2), Z0, Z6
+	VMOVUPS      Z6, 64(BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       3776(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
-	VFMADD213PS  3520(BX), Z0, Z7
-	VMOVUPS      Z7, 3520(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R9*1), Z0, Z7
+	VMOVUPS      Z7, 64(BX)(R9*1)
+	LEAQ         (BX)(R8*4), BX
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       3840(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
-	VFMADD213PS  3648(BX), Z0, Z8
-	VMOVUPS      Z8, 3648(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX), Z0, Z8
+	VMOVUPS      Z8, 64(BX)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       3904(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
-	VFMADD213PS  3776(BX), Z0, Z9
-	VMOVUPS      Z9, 3776(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*1), Z0, Z9
+	VMOVUPS      Z9, 64(BX)(R8*1)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       3968(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
-	VFMADD213PS  3904(BX), Z0, Z10
-	VMOVUPS      Z10, 3904(BX)
-	ADDQ         536(SP), SI
+	VFMADD213PS  64(BX)(R8*2), Z0, Z10
+	VMOVUPS      Z10, 64(BX)(R8*2)
+	ADDQ         552(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       4032(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
-	VFMADD213PS  4032(BX), Z0, Z11
-	VMOVUPS      Z11, 4032(BX)
+	VFMADD213PS  64(BX)(R9*1), Z0, Z11
+	VMOVUPS      Z11, 64(BX)(R9*1)
 	MOVL         CX, SI
 	SHRL         $0x04, SI
 	MOVL         $0x00000040, DI
@@ -3177,28 +3335,32 @@ block:
 	DECQ    8(SP)
 	JEQ     unit
 	MOVBLZX 4(R14), R8
-	MOVQ    R8, 544(SP)
+	MOVQ    R8, 560(SP)
 	JMP     turn
 
 unit:
-	MOVQ  c+0(FP), BX
-	SUBQ  $0x20, 136(SP)
-	JLE   unit_none
-	MOVQ  216(SP), R8
-	ADDQ  R8, R8
-	ADDQ  R8, 144(SP)
-	ADDQ  $0x00001000, 520(SP)
-	MOVQ  232(SP), R8
-	ADDQ  R8, R8
-	ADDQ  R8, 160(SP)
-	MOVQ  (BX), AX
+	MOVQ c+0(FP), BX
+	SUBQ $0x20, 136(SP)
+	JLE  unit_tiles
+	MOVQ 216(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 144(SP)
+	MOVQ 224(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 520(SP)
+	MOVQ 232(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 160(SP)
+
+unit_begin:
+	MOVQ  120(SP), AX
 	ADDQ  112(SP), AX
 	MOVQ  8(BX), R11
 	ADDQ  AX, R11
 	MOVQ  144(SP), DX
 	MOVQ  216(SP), R13
 	ADDQ  DX, R13
-	MOVQ  528(SP), R8
+	MOVQ  536(SP), R8
 	MOVQ  R8, 432(SP)
 	MOVQ  520(SP), R8
 	MOVQ  R8, 448(SP)
@@ -3212,12 +3374,34 @@ unit:
 	MOVQ  R8, 8(SP)
 	MOVQ  32(BX), R14
 	MOVQ  104(SP), R8
-	MOVQ  R8, 544(SP)
+	MOVQ  R8, 560(SP)
 	JMP   turn
 
-unit_none:
+unit_tiles:
 	XORL R14, R14
-	JMP  turn
+	SUBQ $0x02, 128(SP)
+	JEQ  turn
+	MOVQ 8(BX), R8
+	ADDQ R8, R8
+	ADDQ R8, 120(SP)
+	MOVQ 424(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 536(SP)
+	MOVQ 256(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 544(SP)
+	ADDQ $0x00000080, 528(SP)
+	MOVQ 120(BX), R8
+	MOVQ R8, 136(SP)
+	MOVQ 16(BX), R8
+	MOVQ R8, 144(SP)
+	MOVQ 48(BX), R8
+	MOVQ R8, 160(SP)
+	MOVQ 528(SP), R8
+	MOVQ R8, 520(SP)
+	MOVQ 544(SP), R8
+	MOVQ R8, 248(SP)
+	JMP  unit_begin
 
 drained:
 	MOVQ  464(SP), R12
@@ -3239,74 +3423,78 @@ other8:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros8
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           2048(BP), Z4, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2048(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2048(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           2112(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2176(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2176(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           2176(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2304(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2304(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           2240(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2432(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2432(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           2304(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2560(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2560(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           2368(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2688(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2688(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           2432(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2816(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2816(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           2496(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          2944(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 2944(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -3315,132 +3503,140 @@ other8:
 zeros8:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled8
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   2048(BX), Z0, Z4
-	VMOVUPS       Z4, 2048(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z4
+	VMOVUPS       Z4, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2112(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   2176(BX), Z0, Z5
-	VMOVUPS       Z5, 2176(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2176(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   2304(BX), Z0, Z6
-	VMOVUPS       Z6, 2304(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2240(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   2432(BX), Z0, Z7
-	VMOVUPS       Z7, 2432(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, (BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   2560(BX), Z0, Z8
-	VMOVUPS       Z8, 2560(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z8
+	VMOVUPS       Z8, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2368(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   2688(BX), Z0, Z9
-	VMOVUPS       Z9, 2688(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2432(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   2816(BX), Z0, Z10
-	VMOVUPS       Z10, 2816(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2496(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   2944(BX), Z0, Z11
-	VMOVUPS       Z11, 2944(BX)
+	VFMADD213PS   (BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, (BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled8
 
 zeros_scaled8:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2048(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2048(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2112(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2176(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2176(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2176(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2304(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2304(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2240(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2432(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2432(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2560(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2560(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2368(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2688(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2688(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2432(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2816(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2816(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2496(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          2944(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 2944(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -3450,75 +3646,80 @@ other9:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros9
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           2560(BP), Z4, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3072(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3072(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           2624(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3200(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3200(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           2688(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3328(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3328(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           2752(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3456(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3456(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           2816(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3584(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3584(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           2880(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3712(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3712(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           2944(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3840(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3840(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           3008(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3968(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3968(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -3527,134 +3728,144 @@ other9:
 zeros9:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled9
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (BX)(R8*8), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   3072(BX), Z0, Z4
-	VMOVUPS       Z4, 3072(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z4
+	VMOVUPS       Z4, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2624(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   3200(BX), Z0, Z5
-	VMOVUPS       Z5, 3200(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2688(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   3328(BX), Z0, Z6
-	VMOVUPS       Z6, 3328(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2752(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   3456(BX), Z0, Z7
-	VMOVUPS       Z7, 3456(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, (BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     2816(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   3584(BX), Z0, Z8
-	VMOVUPS       Z8, 3584(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX), Z0, Z8
+	VMOVUPS       Z8, (BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2880(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   3712(BX), Z0, Z9
-	VMOVUPS       Z9, 3712(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, (BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     2944(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   3840(BX), Z0, Z10
-	VMOVUPS       Z10, 3840(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   (BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, (BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3008(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   3968(BX), Z0, Z11
-	VMOVUPS       Z11, 3968(BX)
+	VFMADD213PS   (BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, (BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled9
 
 zeros_scaled9:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3072(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3072(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2624(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3200(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3200(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2688(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3328(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3328(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2752(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3456(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3456(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        2816(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3584(BX), Z2
+	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3584(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2880(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3712(BX), Z2
+	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3712(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        2944(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3840(BX), Z2
+	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3840(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, (BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3008(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3968(BX), Z2
+	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3968(BX)
+	VMOVUPS          Z2, (BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -3664,74 +3875,78 @@ other10:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros10
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           3072(BP), Z4, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2112(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2112(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           3136(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2240(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2240(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           3200(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2368(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2368(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           3264(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2496(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2496(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           3328(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2624(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2624(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           3392(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2752(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2752(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           3456(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2880(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2880(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           3520(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3008(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3008(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -3740,132 +3955,140 @@ other10:
 zeros10:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled10
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   2112(BX), Z0, Z4
-	VMOVUPS       Z4, 2112(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z4
+	VMOVUPS       Z4, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3136(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   2240(BX), Z0, Z5
-	VMOVUPS       Z5, 2240(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3200(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   2368(BX), Z0, Z6
-	VMOVUPS       Z6, 2368(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3264(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   2496(BX), Z0, Z7
-	VMOVUPS       Z7, 2496(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, 64(BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   2624(BX), Z0, Z8
-	VMOVUPS       Z8, 2624(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z8
+	VMOVUPS       Z8, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3392(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   2752(BX), Z0, Z9
-	VMOVUPS       Z9, 2752(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3456(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   2880(BX), Z0, Z10
-	VMOVUPS       Z10, 2880(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3520(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   3008(BX), Z0, Z11
-	VMOVUPS       Z11, 3008(BX)
+	VFMADD213PS   64(BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, 64(BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled10
 
 zeros_scaled10:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          2112(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 2112(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3136(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          2240(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 2240(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3200(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          2368(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 2368(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3264(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          2496(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 2496(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          2624(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 2624(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3392(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          2752(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 2752(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3456(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          2880(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 2880(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3520(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          3008(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 3008(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -3875,75 +4098,80 @@ other11:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros11
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           3584(BP), Z4, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3136(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3136(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           3648(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3264(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3264(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           3712(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3392(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3392(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           3776(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3520(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3520(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           3840(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3648(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3648(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           3904(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3776(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3776(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           3968(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3904(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3904(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           4032(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          4032(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 4032(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI
@@ -3952,134 +4180,144 @@ other11:
 zeros11:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled11
-	MOVQ          536(SP), DI
+	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
 	ADDQ          232(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
+	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
+	ADDQ          224(SP), BX
+	LEAQ          (BX)(R8*8), BX
+	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
-	VFMADD213PS   3136(BX), Z0, Z4
-	VMOVUPS       Z4, 3136(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z4
+	VMOVUPS       Z4, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3648(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
-	VFMADD213PS   3264(BX), Z0, Z5
-	VMOVUPS       Z5, 3264(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z5
+	VMOVUPS       Z5, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3712(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
-	VFMADD213PS   3392(BX), Z0, Z6
-	VMOVUPS       Z6, 3392(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z6
+	VMOVUPS       Z6, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3776(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
-	VFMADD213PS   3520(BX), Z0, Z7
-	VMOVUPS       Z7, 3520(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R9*1), Z0, Z7
+	VMOVUPS       Z7, 64(BX)(R9*1)
+	LEAQ          (BX)(R8*4), BX
+	ADDQ          552(SP), SI
 	VMOVDQA64     3840(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
-	VFMADD213PS   3648(BX), Z0, Z8
-	VMOVUPS       Z8, 3648(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX), Z0, Z8
+	VMOVUPS       Z8, 64(BX)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3904(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
-	VFMADD213PS   3776(BX), Z0, Z9
-	VMOVUPS       Z9, 3776(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*1), Z0, Z9
+	VMOVUPS       Z9, 64(BX)(R8*1)
+	ADDQ          552(SP), SI
 	VMOVDQA64     3968(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
-	VFMADD213PS   3904(BX), Z0, Z10
-	VMOVUPS       Z10, 3904(BX)
-	ADDQ          536(SP), SI
+	VFMADD213PS   64(BX)(R8*2), Z0, Z10
+	VMOVUPS       Z10, 64(BX)(R8*2)
+	ADDQ          552(SP), SI
 	VMOVDQA64     4032(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
-	VFMADD213PS   4032(BX), Z0, Z11
-	VMOVUPS       Z11, 4032(BX)
+	VFMADD213PS   64(BX)(R9*1), Z0, Z11
+	VMOVUPS       Z11, 64(BX)(R9*1)
 	MOVL          CX, SI
 	SHRL          $0x04, SI
 	MOVL          $0x00000040, DI
 	JMP           scaled11
 
 zeros_scaled11:
-	MOVQ             536(SP), DI
+	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
 	ADDQ             232(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
+	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
+	ADDQ             224(SP), BX
+	LEAQ             (BX)(R8*8), BX
+	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
 	VCVTDQ2PS        Z4, Z4
 	VMULPS           Z0, Z4, Z4
-	VMOVUPS          3136(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
-	VMOVUPS          Z2, 3136(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3648(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
 	VMULPS           Z0, Z5, Z5
-	VMOVUPS          3264(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
-	VMOVUPS          Z2, 3264(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3712(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
 	VMULPS           Z0, Z6, Z6
-	VMOVUPS          3392(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
-	VMOVUPS          Z2, 3392(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3776(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
-	VMOVUPS          3520(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
-	VMOVUPS          Z2, 3520(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R9*1)
+	LEAQ             (BX)(R8*4), BX
+	ADDQ             552(SP), SI
 	VMOVDQA64        3840(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
 	VMULPS           Z0, Z8, Z8
-	VMOVUPS          3648(BX), Z2
+	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
-	VMOVUPS          Z2, 3648(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3904(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
 	VMULPS           Z0, Z9, Z9
-	VMOVUPS          3776(BX), Z2
+	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
-	VMOVUPS          Z2, 3776(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*1)
+	ADDQ             552(SP), SI
 	VMOVDQA64        3968(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
 	VMULPS           Z0, Z10, Z10
-	VMOVUPS          3904(BX), Z2
+	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
-	VMOVUPS          Z2, 3904(BX)
-	ADDQ             536(SP), SI
+	VMOVUPS          Z2, 64(BX)(R8*2)
+	ADDQ             552(SP), SI
 	VMOVDQA64        4032(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
 	VMULPS           Z0, Z11, Z11
-	VMOVUPS          4032(BX), Z2
+	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
-	VMOVUPS          Z2, 4032(BX)
+	VMOVUPS          Z2, 64(BX)(R9*1)
 	MOVL             CX, SI
 	SHRL             $0x04, SI
 	MOVL             $0x00000040, DI

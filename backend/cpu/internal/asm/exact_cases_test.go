@@ -23,9 +23,8 @@ type exactKernel struct {
 	tiled    bool // sums are of tiles
 	inTiles  bool // x is in tiles, too
 	unpacked bool
-	units    bool // of two by two tiles: rows of Y lie side by side
 	rows     int
-	tiles    int // 1 to 3
+	tiles    int // 1 to 4
 	beyond   int // bytes behind the last line of packed weights that it may read
 	needs    []cpuid.FeatureID
 	run      func(*Call)

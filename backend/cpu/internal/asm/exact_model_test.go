@@ -63,7 +63,7 @@ type exactProblem struct {
 // exactMade is what all calls with a problem share: under emulators it takes most of the time.
 type exactMade struct {
 	y             []float32
-	tiles, panels [3][]byte
+	tiles, panels [4][]byte
 	rows          []byte // x as kernels read it
 }
 
@@ -71,14 +71,13 @@ type exactMade struct {
 type exactPart struct {
 	rows, tiles, row, tile int
 	inTiles                bool // x is laid in tiles
-	units                  bool // as of exactKernel
 }
 
 func (p *exactProblem) whole() exactPart { return exactPart{rows: p.rows, tiles: p.tiles} }
 
 // anyPart is a part for k.
 func (p *exactProblem) anyPart(rng *rand.Rand, k exactKernel) exactPart {
-	return exactPart{k.rows, k.tiles, rng.IntN(p.rows - k.rows + 1), rng.IntN(p.tiles - k.tiles + 1), k.inTiles, k.units}
+	return exactPart{k.rows, k.tiles, rng.IntN(p.rows - k.rows + 1), rng.IntN(p.tiles - k.tiles + 1), k.inTiles}
 }
 
 // of returns row r of the part, of y or of what the model says of it.
@@ -318,9 +317,6 @@ func (m *memory) layExact(p *exactProblem, k exactPart, unpacked bool, beyond in
 	copy(unsafe.Slice((*Block)(pointer(m.blocks)), len(p.blocks)), p.blocks)
 
 	m.ys = 4 * (16*k.tiles + spread(3))
-	if k.units {
-		m.ys = 4 * 16 * k.tiles
-	}
 	m.y = m.take("y", (k.rows-1)*m.ys+64*k.tiles, behind)
 	for i := range m.y {
 		m.y[i] = 0xa5

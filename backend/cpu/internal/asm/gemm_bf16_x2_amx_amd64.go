@@ -2,7 +2,7 @@
 
 package asm
 
-// GemmBF16AMXx2 adds the products of Call.Rows rows of bfloat16 and two packed tiles of plain bfloat16 weights to Y.
+// GemmBF16AMXx2 adds the products of Call.Rows rows of bfloat16 and Call.Tiles packed tiles of plain bfloat16 weights to Y. Tiles go two by two.
 //
 //go:noescape
 func GemmBF16AMXx2(c *Call)

@@ -12,9 +12,9 @@
 // A unit is 32 rows by 32 columns, two tiles of both, so that each tile that is loaded is
 // multiplied twice; the last 16 rows are one by two:
 //
-// 	for 32 rows:                          in turn i, at the same time, tile by tile:
-// 	  for each sum: ...                     Call.Spare(i-1)  = TMM0 to TMM3, sum i-1
-// 	                                        TMM0 to TMM3     = products of sum i
+// 	for each two tiles of columns:        in turn i, at the same time, tile by tile:
+// 	  for 32 rows:                          Call.Spare(i-1)  = TMM0 to TMM3, sum i-1
+// 	    for each sum: ...                   TMM0 to TMM3     = products of sum i
 // 	                                        Y               += Call.Spare(i-2), scaled
 //
 // A tile is stored just before it is cleared for the next sum: it has been ready for long
@@ -22,13 +22,13 @@
 // has other products to do while it stores and scales. Scales and zeros of all segments are
 // widened before.
 //
-// All segments end sums, and Y has 32 columns side by side. The call may name some
+// All segments end sums. The call may name some
 // segments of one block. Lines of x come from the second cache each time, and TILELOADDT1 leaves room in the first.
 //
 // 	Call.Spare = sums of two turns [2][4 tiles][16 rows][16 columns] of 4 bytes
 // 	             configuration of tiles, 64 bytes
-// 	             unused, [4 tiles]
-// 	             entries [2][segments]: scales [16] of float32,
+// 	             weights [4 tiles][16 lines], of codes that are unpacked on the way
+// 	             entries [tiles][segments]: scales [16] of float32,
 // 	                                        zeros [16] of uint8 as int32, or of pairs
 //
 // Registers: AX and R11 next lines of both tiles of columns, DX and R13 x of the first 16 rows
@@ -45,7 +45,7 @@
 
 // func GemmBF16AMXx2(c *Call)
 // Requires: AVX, AVX512F, MMX+, SSE
-TEXT ·GemmBF16AMXx2(SB), NOSPLIT, $552-8
+TEXT ·GemmBF16AMXx2(SB), NOSPLIT, $592-8
 	MOVQ    c+0(FP), BX
 	MOVQ    $+0, (SP)
 	MOVQ    $+0, 40(SP)
@@ -161,32 +161,40 @@ widen_segment:
 
 chosen:
 	MOVQ    R9, 104(SP)
+	MOVQ    (BX), R8
+	MOVQ    R8, 120(SP)
 	MOVQ    120(BX), R8
 	MOVQ    R8, 136(SP)
+	MOVQ    160(BX), R8
+	MOVQ    R8, 128(SP)
 	MOVQ    16(BX), R8
 	MOVQ    R8, 144(SP)
 	MOVQ    72(BX), R8
 	MOVQ    R8, 520(SP)
+	MOVQ    72(BX), R8
+	MOVQ    R8, 528(SP)
 	MOVQ    136(BX), R8
 	MOVQ    R8, 248(SP)
+	MOVQ    136(BX), R8
+	MOVQ    R8, 544(SP)
 	MOVQ    144(BX), R8
 	MOVQ    R8, 256(SP)
 	LEAQ    12352(BP), R8
-	MOVQ    R8, 528(SP)
+	MOVQ    R8, 536(SP)
 	MOVQ    96(SP), R8
 	SHLQ    $0x07, R8
 	MOVQ    R8, 424(SP)
 	LEAQ    4096(BP), R15
 	XORL    R12, R12
 	MOVQ    R12, 464(SP)
-	MOVQ    (BX), AX
+	MOVQ    120(SP), AX
 	ADDQ    112(SP), AX
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
 	MOVQ    216(SP), R13
 	ADDQ    DX, R13
-	MOVQ    528(SP), R8
+	MOVQ    536(SP), R8
 	MOVQ    R8, 432(SP)
 	MOVQ    520(SP), R8
 	MOVQ    R8, 448(SP)
@@ -198,7 +206,7 @@ chosen:
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 544(SP)
+	MOVQ    R8, 560(SP)
 	MOVBLZX 4(R14), DI
 	SHLL    $0x06, DI
 
@@ -262,31 +270,34 @@ scale0:
 	TESTQ       R12, R12
 	JEQ         scaled0
 	VMOVUPS     (R12), Z0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     (BP), Z4
 	VFMADD213PS (BX), Z0, Z4
 	VMOVUPS     Z4, (BX)
 	VMOVUPS     64(BP), Z5
-	VFMADD213PS 128(BX), Z0, Z5
-	VMOVUPS     Z5, 128(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, (BX)(R8*1)
 	VMOVUPS     128(BP), Z6
-	VFMADD213PS 256(BX), Z0, Z6
-	VMOVUPS     Z6, 256(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, (BX)(R8*2)
 	VMOVUPS     192(BP), Z7
-	VFMADD213PS 384(BX), Z0, Z7
-	VMOVUPS     Z7, 384(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, (BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VMOVUPS     256(BP), Z8
-	VFMADD213PS 512(BX), Z0, Z8
-	VMOVUPS     Z8, 512(BX)
+	VFMADD213PS (BX), Z0, Z8
+	VMOVUPS     Z8, (BX)
 	VMOVUPS     320(BP), Z9
-	VFMADD213PS 640(BX), Z0, Z9
-	VMOVUPS     Z9, 640(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, (BX)(R8*1)
 	VMOVUPS     384(BP), Z10
-	VFMADD213PS 768(BX), Z0, Z10
-	VMOVUPS     Z10, 768(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, (BX)(R8*2)
 	VMOVUPS     448(BP), Z11
-	VFMADD213PS 896(BX), Z0, Z11
-	VMOVUPS     Z11, 896(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled0:
 	// TILESTORED TMM1, 1024(R15)(SI*1)
@@ -344,31 +355,35 @@ scale1:
 	TESTQ       R12, R12
 	JEQ         scaled1
 	VMOVUPS     (R12), Z0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	LEAQ        (BX)(R8*8), BX
+	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     512(BP), Z4
-	VFMADD213PS 1024(BX), Z0, Z4
-	VMOVUPS     Z4, 1024(BX)
+	VFMADD213PS (BX), Z0, Z4
+	VMOVUPS     Z4, (BX)
 	VMOVUPS     576(BP), Z5
-	VFMADD213PS 1152(BX), Z0, Z5
-	VMOVUPS     Z5, 1152(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, (BX)(R8*1)
 	VMOVUPS     640(BP), Z6
-	VFMADD213PS 1280(BX), Z0, Z6
-	VMOVUPS     Z6, 1280(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, (BX)(R8*2)
 	VMOVUPS     704(BP), Z7
-	VFMADD213PS 1408(BX), Z0, Z7
-	VMOVUPS     Z7, 1408(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, (BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VMOVUPS     768(BP), Z8
-	VFMADD213PS 1536(BX), Z0, Z8
-	VMOVUPS     Z8, 1536(BX)
+	VFMADD213PS (BX), Z0, Z8
+	VMOVUPS     Z8, (BX)
 	VMOVUPS     832(BP), Z9
-	VFMADD213PS 1664(BX), Z0, Z9
-	VMOVUPS     Z9, 1664(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, (BX)(R8*1)
 	VMOVUPS     896(BP), Z10
-	VFMADD213PS 1792(BX), Z0, Z10
-	VMOVUPS     Z10, 1792(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, (BX)(R8*2)
 	VMOVUPS     960(BP), Z11
-	VFMADD213PS 1920(BX), Z0, Z11
-	VMOVUPS     Z11, 1920(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled1:
 	// TILESTORED TMM2, 2048(R15)(SI*1)
@@ -415,31 +430,34 @@ scale2:
 	JEQ         scaled2
 	MOVQ        424(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     1024(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
 	VMOVUPS     Z4, 64(BX)
 	VMOVUPS     1088(BP), Z5
-	VFMADD213PS 192(BX), Z0, Z5
-	VMOVUPS     Z5, 192(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, 64(BX)(R8*1)
 	VMOVUPS     1152(BP), Z6
-	VFMADD213PS 320(BX), Z0, Z6
-	VMOVUPS     Z6, 320(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, 64(BX)(R8*2)
 	VMOVUPS     1216(BP), Z7
-	VFMADD213PS 448(BX), Z0, Z7
-	VMOVUPS     Z7, 448(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, 64(BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VMOVUPS     1280(BP), Z8
-	VFMADD213PS 576(BX), Z0, Z8
-	VMOVUPS     Z8, 576(BX)
+	VFMADD213PS 64(BX), Z0, Z8
+	VMOVUPS     Z8, 64(BX)
 	VMOVUPS     1344(BP), Z9
-	VFMADD213PS 704(BX), Z0, Z9
-	VMOVUPS     Z9, 704(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, 64(BX)(R8*1)
 	VMOVUPS     1408(BP), Z10
-	VFMADD213PS 832(BX), Z0, Z10
-	VMOVUPS     Z10, 832(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, 64(BX)(R8*2)
 	VMOVUPS     1472(BP), Z11
-	VFMADD213PS 960(BX), Z0, Z11
-	VMOVUPS     Z11, 960(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, 64(BX)(R9*1)
 
 scaled2:
 	// TILESTORED TMM3, 3072(R15)(SI*1)
@@ -477,31 +495,35 @@ scale3:
 	JEQ         scaled3
 	MOVQ        424(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	LEAQ        (BX)(R8*8), BX
+	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     1536(BP), Z4
-	VFMADD213PS 1088(BX), Z0, Z4
-	VMOVUPS     Z4, 1088(BX)
+	VFMADD213PS 64(BX), Z0, Z4
+	VMOVUPS     Z4, 64(BX)
 	VMOVUPS     1600(BP), Z5
-	VFMADD213PS 1216(BX), Z0, Z5
-	VMOVUPS     Z5, 1216(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, 64(BX)(R8*1)
 	VMOVUPS     1664(BP), Z6
-	VFMADD213PS 1344(BX), Z0, Z6
-	VMOVUPS     Z6, 1344(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, 64(BX)(R8*2)
 	VMOVUPS     1728(BP), Z7
-	VFMADD213PS 1472(BX), Z0, Z7
-	VMOVUPS     Z7, 1472(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, 64(BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VMOVUPS     1792(BP), Z8
-	VFMADD213PS 1600(BX), Z0, Z8
-	VMOVUPS     Z8, 1600(BX)
+	VFMADD213PS 64(BX), Z0, Z8
+	VMOVUPS     Z8, 64(BX)
 	VMOVUPS     1856(BP), Z9
-	VFMADD213PS 1728(BX), Z0, Z9
-	VMOVUPS     Z9, 1728(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, 64(BX)(R8*1)
 	VMOVUPS     1920(BP), Z10
-	VFMADD213PS 1856(BX), Z0, Z10
-	VMOVUPS     Z10, 1856(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, 64(BX)(R8*2)
 	VMOVUPS     1984(BP), Z11
-	VFMADD213PS 1984(BX), Z0, Z11
-	VMOVUPS     Z11, 1984(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, 64(BX)(R9*1)
 
 scaled3:
 	TESTQ   R14, R14
@@ -559,31 +581,35 @@ fetch_second0_done:
 	CMPQ        512(SP), $0x00
 	JNE         scaled4
 	VMOVUPS     (R12), Z0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
-	VFMADD213PS 2048(BX), Z0, Z4
-	VMOVUPS     Z4, 2048(BX)
+	VFMADD213PS (BX), Z0, Z4
+	VMOVUPS     Z4, (BX)
 	VMOVUPS     2112(BP), Z5
-	VFMADD213PS 2176(BX), Z0, Z5
-	VMOVUPS     Z5, 2176(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, (BX)(R8*1)
 	VMOVUPS     2176(BP), Z6
-	VFMADD213PS 2304(BX), Z0, Z6
-	VMOVUPS     Z6, 2304(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, (BX)(R8*2)
 	VMOVUPS     2240(BP), Z7
-	VFMADD213PS 2432(BX), Z0, Z7
-	VMOVUPS     Z7, 2432(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, (BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VMOVUPS     2304(BP), Z8
-	VFMADD213PS 2560(BX), Z0, Z8
-	VMOVUPS     Z8, 2560(BX)
+	VFMADD213PS (BX), Z0, Z8
+	VMOVUPS     Z8, (BX)
 	VMOVUPS     2368(BP), Z9
-	VFMADD213PS 2688(BX), Z0, Z9
-	VMOVUPS     Z9, 2688(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, (BX)(R8*1)
 	VMOVUPS     2432(BP), Z10
-	VFMADD213PS 2816(BX), Z0, Z10
-	VMOVUPS     Z10, 2816(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, (BX)(R8*2)
 	VMOVUPS     2496(BP), Z11
-	VFMADD213PS 2944(BX), Z0, Z11
-	VMOVUPS     Z11, 2944(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled4:
 	// TILELOADD (R11)(DI*1), TMM7
@@ -620,31 +646,36 @@ fetch_second1_done:
 	CMPQ        512(SP), $0x00
 	JNE         scaled5
 	VMOVUPS     (R12), Z0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (BX)(R8*8), BX
+	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
-	VFMADD213PS 3072(BX), Z0, Z4
-	VMOVUPS     Z4, 3072(BX)
+	VFMADD213PS (BX), Z0, Z4
+	VMOVUPS     Z4, (BX)
 	VMOVUPS     2624(BP), Z5
-	VFMADD213PS 3200(BX), Z0, Z5
-	VMOVUPS     Z5, 3200(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, (BX)(R8*1)
 	VMOVUPS     2688(BP), Z6
-	VFMADD213PS 3328(BX), Z0, Z6
-	VMOVUPS     Z6, 3328(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, (BX)(R8*2)
 	VMOVUPS     2752(BP), Z7
-	VFMADD213PS 3456(BX), Z0, Z7
-	VMOVUPS     Z7, 3456(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, (BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VMOVUPS     2816(BP), Z8
-	VFMADD213PS 3584(BX), Z0, Z8
-	VMOVUPS     Z8, 3584(BX)
+	VFMADD213PS (BX), Z0, Z8
+	VMOVUPS     Z8, (BX)
 	VMOVUPS     2880(BP), Z9
-	VFMADD213PS 3712(BX), Z0, Z9
-	VMOVUPS     Z9, 3712(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, (BX)(R8*1)
 	VMOVUPS     2944(BP), Z10
-	VFMADD213PS 3840(BX), Z0, Z10
-	VMOVUPS     Z10, 3840(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, (BX)(R8*2)
 	VMOVUPS     3008(BP), Z11
-	VFMADD213PS 3968(BX), Z0, Z11
-	VMOVUPS     Z11, 3968(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled5:
 	CMPQ 456(SP), $0x00
@@ -673,31 +704,35 @@ scale6:
 	JNE         scaled6
 	MOVQ        424(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
-	VFMADD213PS 2112(BX), Z0, Z4
-	VMOVUPS     Z4, 2112(BX)
+	VFMADD213PS 64(BX), Z0, Z4
+	VMOVUPS     Z4, 64(BX)
 	VMOVUPS     3136(BP), Z5
-	VFMADD213PS 2240(BX), Z0, Z5
-	VMOVUPS     Z5, 2240(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, 64(BX)(R8*1)
 	VMOVUPS     3200(BP), Z6
-	VFMADD213PS 2368(BX), Z0, Z6
-	VMOVUPS     Z6, 2368(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, 64(BX)(R8*2)
 	VMOVUPS     3264(BP), Z7
-	VFMADD213PS 2496(BX), Z0, Z7
-	VMOVUPS     Z7, 2496(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, 64(BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VMOVUPS     3328(BP), Z8
-	VFMADD213PS 2624(BX), Z0, Z8
-	VMOVUPS     Z8, 2624(BX)
+	VFMADD213PS 64(BX), Z0, Z8
+	VMOVUPS     Z8, 64(BX)
 	VMOVUPS     3392(BP), Z9
-	VFMADD213PS 2752(BX), Z0, Z9
-	VMOVUPS     Z9, 2752(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, 64(BX)(R8*1)
 	VMOVUPS     3456(BP), Z10
-	VFMADD213PS 2880(BX), Z0, Z10
-	VMOVUPS     Z10, 2880(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, 64(BX)(R8*2)
 	VMOVUPS     3520(BP), Z11
-	VFMADD213PS 3008(BX), Z0, Z11
-	VMOVUPS     Z11, 3008(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, 64(BX)(R9*1)
 
 scaled6:
 	CMPQ 456(SP), $0x00
@@ -717,31 +752,36 @@ scale7:
 	JNE         scaled7
 	MOVQ        424(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (BX)(R8*8), BX
+	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
-	VFMADD213PS 3136(BX), Z0, Z4
-	VMOVUPS     Z4, 3136(BX)
+	VFMADD213PS 64(BX), Z0, Z4
+	VMOVUPS     Z4, 64(BX)
 	VMOVUPS     3648(BP), Z5
-	VFMADD213PS 3264(BX), Z0, Z5
-	VMOVUPS     Z5, 3264(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, 64(BX)(R8*1)
 	VMOVUPS     3712(BP), Z6
-	VFMADD213PS 3392(BX), Z0, Z6
-	VMOVUPS     Z6, 3392(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, 64(BX)(R8*2)
 	VMOVUPS     3776(BP), Z7
-	VFMADD213PS 3520(BX), Z0, Z7
-	VMOVUPS     Z7, 3520(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, 64(BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VMOVUPS     3840(BP), Z8
-	VFMADD213PS 3648(BX), Z0, Z8
-	VMOVUPS     Z8, 3648(BX)
+	VFMADD213PS 64(BX), Z0, Z8
+	VMOVUPS     Z8, 64(BX)
 	VMOVUPS     3904(BP), Z9
-	VFMADD213PS 3776(BX), Z0, Z9
-	VMOVUPS     Z9, 3776(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, 64(BX)(R8*1)
 	VMOVUPS     3968(BP), Z10
-	VFMADD213PS 3904(BX), Z0, Z10
-	VMOVUPS     Z10, 3904(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, 64(BX)(R8*2)
 	VMOVUPS     4032(BP), Z11
-	VFMADD213PS 4032(BX), Z0, Z11
-	VMOVUPS     Z11, 4032(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, 64(BX)(R9*1)
 
 scaled7:
 	ADDQ CX, DX
@@ -873,7 +913,7 @@ multiplied:
 	MOVQ 456(SP), R8
 	MOVQ R8, 488(SP)
 	ADDQ $+128, 432(SP)
-	DECQ 544(SP)
+	DECQ 560(SP)
 	JEQ  block
 
 	// Back to the next segment's first line.
@@ -913,31 +953,35 @@ scale_only:
 	CMPQ        512(SP), $0x00
 	JNE         scaled8
 	VMOVUPS     (R12), Z0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
-	VFMADD213PS 2048(BX), Z0, Z4
-	VMOVUPS     Z4, 2048(BX)
+	VFMADD213PS (BX), Z0, Z4
+	VMOVUPS     Z4, (BX)
 	VMOVUPS     2112(BP), Z5
-	VFMADD213PS 2176(BX), Z0, Z5
-	VMOVUPS     Z5, 2176(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, (BX)(R8*1)
 	VMOVUPS     2176(BP), Z6
-	VFMADD213PS 2304(BX), Z0, Z6
-	VMOVUPS     Z6, 2304(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, (BX)(R8*2)
 	VMOVUPS     2240(BP), Z7
-	VFMADD213PS 2432(BX), Z0, Z7
-	VMOVUPS     Z7, 2432(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, (BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VMOVUPS     2304(BP), Z8
-	VFMADD213PS 2560(BX), Z0, Z8
-	VMOVUPS     Z8, 2560(BX)
+	VFMADD213PS (BX), Z0, Z8
+	VMOVUPS     Z8, (BX)
 	VMOVUPS     2368(BP), Z9
-	VFMADD213PS 2688(BX), Z0, Z9
-	VMOVUPS     Z9, 2688(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, (BX)(R8*1)
 	VMOVUPS     2432(BP), Z10
-	VFMADD213PS 2816(BX), Z0, Z10
-	VMOVUPS     Z10, 2816(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, (BX)(R8*2)
 	VMOVUPS     2496(BP), Z11
-	VFMADD213PS 2944(BX), Z0, Z11
-	VMOVUPS     Z11, 2944(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled8:
 	TESTQ       R12, R12
@@ -945,31 +989,36 @@ scaled8:
 	CMPQ        512(SP), $0x00
 	JNE         scaled9
 	VMOVUPS     (R12), Z0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (BX)(R8*8), BX
+	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
-	VFMADD213PS 3072(BX), Z0, Z4
-	VMOVUPS     Z4, 3072(BX)
+	VFMADD213PS (BX), Z0, Z4
+	VMOVUPS     Z4, (BX)
 	VMOVUPS     2624(BP), Z5
-	VFMADD213PS 3200(BX), Z0, Z5
-	VMOVUPS     Z5, 3200(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, (BX)(R8*1)
 	VMOVUPS     2688(BP), Z6
-	VFMADD213PS 3328(BX), Z0, Z6
-	VMOVUPS     Z6, 3328(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, (BX)(R8*2)
 	VMOVUPS     2752(BP), Z7
-	VFMADD213PS 3456(BX), Z0, Z7
-	VMOVUPS     Z7, 3456(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, (BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VMOVUPS     2816(BP), Z8
-	VFMADD213PS 3584(BX), Z0, Z8
-	VMOVUPS     Z8, 3584(BX)
+	VFMADD213PS (BX), Z0, Z8
+	VMOVUPS     Z8, (BX)
 	VMOVUPS     2880(BP), Z9
-	VFMADD213PS 3712(BX), Z0, Z9
-	VMOVUPS     Z9, 3712(BX)
+	VFMADD213PS (BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, (BX)(R8*1)
 	VMOVUPS     2944(BP), Z10
-	VFMADD213PS 3840(BX), Z0, Z10
-	VMOVUPS     Z10, 3840(BX)
+	VFMADD213PS (BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, (BX)(R8*2)
 	VMOVUPS     3008(BP), Z11
-	VFMADD213PS 3968(BX), Z0, Z11
-	VMOVUPS     Z11, 3968(BX)
+	VFMADD213PS (BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled9:
 	TESTQ       R12, R12
@@ -978,31 +1027,35 @@ scaled9:
 	JNE         scaled10
 	MOVQ        424(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
-	VFMADD213PS 2112(BX), Z0, Z4
-	VMOVUPS     Z4, 2112(BX)
+	VFMADD213PS 64(BX), Z0, Z4
+	VMOVUPS     Z4, 64(BX)
 	VMOVUPS     3136(BP), Z5
-	VFMADD213PS 2240(BX), Z0, Z5
-	VMOVUPS     Z5, 2240(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, 64(BX)(R8*1)
 	VMOVUPS     3200(BP), Z6
-	VFMADD213PS 2368(BX), Z0, Z6
-	VMOVUPS     Z6, 2368(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, 64(BX)(R8*2)
 	VMOVUPS     3264(BP), Z7
-	VFMADD213PS 2496(BX), Z0, Z7
-	VMOVUPS     Z7, 2496(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, 64(BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VMOVUPS     3328(BP), Z8
-	VFMADD213PS 2624(BX), Z0, Z8
-	VMOVUPS     Z8, 2624(BX)
+	VFMADD213PS 64(BX), Z0, Z8
+	VMOVUPS     Z8, 64(BX)
 	VMOVUPS     3392(BP), Z9
-	VFMADD213PS 2752(BX), Z0, Z9
-	VMOVUPS     Z9, 2752(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, 64(BX)(R8*1)
 	VMOVUPS     3456(BP), Z10
-	VFMADD213PS 2880(BX), Z0, Z10
-	VMOVUPS     Z10, 2880(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, 64(BX)(R8*2)
 	VMOVUPS     3520(BP), Z11
-	VFMADD213PS 3008(BX), Z0, Z11
-	VMOVUPS     Z11, 3008(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, 64(BX)(R9*1)
 
 scaled10:
 	TESTQ       R12, R12
@@ -1011,31 +1064,36 @@ scaled10:
 	JNE         scaled11
 	MOVQ        424(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
+	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
+	ADDQ        224(SP), BX
+	LEAQ        (BX)(R8*8), BX
+	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
-	VFMADD213PS 3136(BX), Z0, Z4
-	VMOVUPS     Z4, 3136(BX)
+	VFMADD213PS 64(BX), Z0, Z4
+	VMOVUPS     Z4, 64(BX)
 	VMOVUPS     3648(BP), Z5
-	VFMADD213PS 3264(BX), Z0, Z5
-	VMOVUPS     Z5, 3264(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z5
+	VMOVUPS     Z5, 64(BX)(R8*1)
 	VMOVUPS     3712(BP), Z6
-	VFMADD213PS 3392(BX), Z0, Z6
-	VMOVUPS     Z6, 3392(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z6
+	VMOVUPS     Z6, 64(BX)(R8*2)
 	VMOVUPS     3776(BP), Z7
-	VFMADD213PS 3520(BX), Z0, Z7
-	VMOVUPS     Z7, 3520(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z7
+	VMOVUPS     Z7, 64(BX)(R9*1)
+	LEAQ        (BX)(R8*4), BX
 	VMOVUPS     3840(BP), Z8
-	VFMADD213PS 3648(BX), Z0, Z8
-	VMOVUPS     Z8, 3648(BX)
+	VFMADD213PS 64(BX), Z0, Z8
+	VMOVUPS     Z8, 64(BX)
 	VMOVUPS     3904(BP), Z9
-	VFMADD213PS 3776(BX), Z0, Z9
-	VMOVUPS     Z9, 3776(BX)
+	VFMADD213PS 64(BX)(R8*1), Z0, Z9
+	VMOVUPS     Z9, 64(BX)(R8*1)
 	VMOVUPS     3968(BP), Z10
-	VFMADD213PS 3904(BX), Z0, Z10
-	VMOVUPS     Z10, 3904(BX)
+	VFMADD213PS 64(BX)(R8*2), Z0, Z10
+	VMOVUPS     Z10, 64(BX)(R8*2)
 	VMOVUPS     4032(BP), Z11
-	VFMADD213PS 4032(BX), Z0, Z11
-	VMOVUPS     Z11, 4032(BX)
+	VFMADD213PS 64(BX)(R9*1), Z0, Z11
+	VMOVUPS     Z11, 64(BX)(R9*1)
 
 scaled11:
 	TESTQ R14, R14
@@ -1052,27 +1110,31 @@ block:
 	DECQ    8(SP)
 	JEQ     unit
 	MOVBLZX 4(R14), R8
-	MOVQ    R8, 544(SP)
+	MOVQ    R8, 560(SP)
 	MOVBLZX 4(R14), DI
 	SHLL    $0x06, DI
 	JMP     turn
 
 unit:
-	MOVQ    c+0(FP), BX
-	SUBQ    $0x20, 136(SP)
-	JLE     unit_none
-	MOVQ    216(SP), R8
-	ADDQ    R8, R8
-	ADDQ    R8, 144(SP)
-	ADDQ    $0x00001000, 520(SP)
-	MOVQ    (BX), AX
+	MOVQ c+0(FP), BX
+	SUBQ $0x20, 136(SP)
+	JLE  unit_tiles
+	MOVQ 216(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 144(SP)
+	MOVQ 224(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 520(SP)
+
+unit_begin:
+	MOVQ    120(SP), AX
 	ADDQ    112(SP), AX
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
 	MOVQ    216(SP), R13
 	ADDQ    DX, R13
-	MOVQ    528(SP), R8
+	MOVQ    536(SP), R8
 	MOVQ    R8, 432(SP)
 	MOVQ    520(SP), R8
 	MOVQ    R8, 448(SP)
@@ -1084,14 +1146,34 @@ unit:
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 544(SP)
+	MOVQ    R8, 560(SP)
 	MOVBLZX 4(R14), DI
 	SHLL    $0x06, DI
 	JMP     turn
 
-unit_none:
+unit_tiles:
 	XORL R14, R14
-	JMP  turn
+	SUBQ $0x02, 128(SP)
+	JEQ  turn
+	MOVQ 8(BX), R8
+	ADDQ R8, R8
+	ADDQ R8, 120(SP)
+	MOVQ 424(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 536(SP)
+	MOVQ 256(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 544(SP)
+	ADDQ $0x00000080, 528(SP)
+	MOVQ 120(BX), R8
+	MOVQ R8, 136(SP)
+	MOVQ 16(BX), R8
+	MOVQ R8, 144(SP)
+	MOVQ 528(SP), R8
+	MOVQ R8, 520(SP)
+	MOVQ 544(SP), R8
+	MOVQ R8, 248(SP)
+	JMP  unit_begin
 
 drained:
 	MOVQ  464(SP), R12

@@ -2,7 +2,7 @@
 
 package asm
 
-// GemmAMXx2 adds the products of Call.Rows rows of bfloat16 and two unpacked panels of pairs to Y.
+// GemmAMXx2 adds the products of Call.Rows rows of bfloat16 and Call.Tiles unpacked panels of pairs to Y. Tiles go two by two.
 //
 //go:noescape
 func GemmAMXx2(c *Call)

@@ -109,9 +109,6 @@ func (m *memory) lay(rng *rand.Rand, p *problem, k part) *Call {
 	}
 
 	m.ys = 4 * (k.columns + int(rng.Uint32N(3)))
-	if k.units {
-		m.ys = 4 * k.columns
-	}
 	m.y = m.take("y", (k.rows-1)*m.ys+4*k.columns, behind)
 	for i := range m.y {
 		m.y[i] = 0xa5

@@ -35,7 +35,7 @@ type problem struct {
 type made struct {
 	y     []float32
 	rows  []byte       // x as kernels read it
-	tiles [3][3][]byte // with codes together, apart, and less the zero point
+	tiles [3][6][]byte // with codes together, apart, and less the zero point
 }
 
 func (p *problem) segments() int { return len(p.starts) - 1 }

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// firstPlace begins with what is unpacked, and does so as far as it is ahead.
+func (k *amxUnits) firstPlace(c reg.Register) {
+	k.moves(c, callPlaces, amxPlace, callW, amxBase, callTiles, amxBaseTiles, callRows, unitBaseRows, callWStep, unitWStep)
+	k.MOVQ(at(c, callPlaceCount), reg.R8)
+	k.SHLQ(operand.Imm(log2(k.placeBytes())), reg.R8)
+	k.ADDQ(at(c, callPlaces), reg.R8)
+	k.MOVQ(reg.R8, k.scalar(amxPlaceEnd))
+	k.MOVQ(reg.RBP, k.scalar(unitSpare))
+	k.MOVQ(operand.I32(0), k.scalar(amxRingAt))
+	k.fetchBehind()
+	for i := range amxTilesAhead {
+		k.unpackTile(fmt.Sprintf("unpack_first%d", i), i%2)
+	}
+	k.Load(k.Param("c"), c)
+}
+
+// fetchBehind finds how far behind what is unpacked of two tiles of columns lies what is
+// fetched: the next two, or behind the last what Call.Soon says. It uses BX and R9.
+func (k *amxUnits) fetchBehind() {
+	c, ahead := reg.RBX, reg.R9
+	k.Load(k.Param("c"), c)
+	k.MOVQ(at(c, callSoon), ahead)
+	k.SUBQ(k.scalar(amxBase), ahead)
+	k.MOVQ(k.scalar(unitWStep), c)
+	k.ADDQ(c, c)
+	k.CMPQ(k.scalar(amxBaseTiles), operand.Imm(2))
+	k.CMOVQNE(c, ahead)
+	k.MOVQ(ahead, k.scalar(amxAhead))
+}
+
+// unpackUnit unpacks a tile of weights of one of two tiles of columns, and returns where
+// the one is that is multiplied.
+func (k *amxUnits) unpackUnit(label string, column int) operand.Mem {
+	k.unpackTile(label, column)
+	ready := reg.RBX
+	k.MOVQ(k.scalar(amxRingAt), ready)
+	k.ADDQ(operand.I32((amxRingTiles-amxTilesAhead-1)*amxTile), ready)
+	k.ANDL(operand.U32(amxRingTiles*amxTile-1), ready.As32())
+	k.ADDQ(k.scalar(unitSpare), ready)
+	return indexed(ready, reg.RDI, 1, amxRing)
+}
+
+// unpackTile unpacks a tile of weights to the next of the ring.
+func (k *amxUnits) unpackTile(label string, column int) {
+	from, ahead, to, place, zeros := reg.RAX, reg.R9, reg.RBX, reg.RBX, reg.R8
+	k.MOVQ(k.scalar(amxPlace), place)
+	k.MOVL(at(place, 0), from.As32())
+	if k.pairs {
+		k.pairPlace(place, from, zeros)
+	}
+	k.ADDQ(k.scalar(amxBase), from)
+	if column == 1 {
+		k.ADDQ(k.scalar(unitWStep), from)
+		if k.pairs {
+			k.ADDQ(k.scalar(unitWStep), zeros)
+		}
+	}
+	k.MOVQ(k.scalar(amxAhead), ahead)
+	k.MOVQ(k.scalar(amxRingAt), to)
+	k.ADDQ(k.scalar(unitSpare), to)
+	if k.pairs {
+		k.pairLines(label, from, ahead, to, zeros)
+	} else {
+		k.nibbleLines(label, from, ahead, to)
+	}
+	k.Label(label + "_done")
+	next := reg.R9
+	k.MOVQ(k.scalar(amxRingAt), next)
+	k.ADDQ(operand.I32(amxTile), next)
+	k.ANDL(operand.U32(amxRingTiles*amxTile-1), next.As32())
+	k.MOVQ(next, k.scalar(amxRingAt))
+	if column == 0 {
+		return
+	}
+	k.MOVQ(k.scalar(amxPlace), next)
+	k.ADDQ(operand.Imm(uint64(k.placeBytes())), next)
+	k.MOVQ(next, k.scalar(amxPlace))
+	k.CMPQ(next, k.scalar(amxPlaceEnd))
+	k.JEQ(operand.LabelRef(label + "_unit"))
+	k.Label(label + "_on")
+	k.later(func() { k.nextPlaces(label) })
+}
+
+// nextPlaces goes to what is unpacked for the next unit: the same for the next rows, or the
+// next tiles of columns, behind the last ones the first, which nothing is multiplied by.
+func (k *amxUnits) nextPlaces(label string) {
+	c, r := reg.RBX, reg.R9
+	k.Label(label + "_unit")
+	k.Load(k.Param("c"), c)
+	k.moves(c, callPlaces, amxPlace)
+	k.SUBQ(operand.Imm(32), k.scalar(unitBaseRows))
+	k.JGT(operand.LabelRef(label + "_on"))
+	k.moves(c, callRows, unitBaseRows)
+	k.MOVQ(k.scalar(unitWStep), r)
+	k.ADDQ(r, r)
+	k.ADDQ(r, k.scalar(amxBase))
+	k.SUBQ(operand.Imm(2), k.scalar(amxBaseTiles))
+	k.JNE(operand.LabelRef(label + "_fetch"))
+	k.moves(c, callW, amxBase, callTiles, amxBaseTiles)
+	k.Label(label + "_fetch")
+	k.fetchBehind()
+	k.JMP(operand.LabelRef(label + "_on"))
+}
