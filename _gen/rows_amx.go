@@ -7,8 +7,14 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// chainRows is the most rows of a kernel: a sum and two chains of each stay in registers.
-const chainRows = 4
+// chainRows is the most rows of a kernel: a sum and two chains of each stay in registers. Of
+// codes of 4 bits more than two are on tiles.
+func (l chainLines) chainRows() int {
+	if l.perLine == 8 {
+		return 2
+	}
+	return 4
+}
 
 func init() {
 	for _, l := range chainKinds {
@@ -17,10 +23,10 @@ func init() {
 			others = "BP x of the second of two segments, R15 zero points"
 		}
 		register(asmDir, "rows_"+l.name+"_amx", `
-Two to four rows of float32, each a bfloat16, times `+l.what+`.
+`+map[int]string{2: "Two", 4: "Two to four"}[l.chainRows()]+` rows of float32, each a bfloat16, times `+l.what+`.
 `+chainsMaths+l.maths+rowsRegisters+lines("DI three steps of x, "+others+"; Z0 and Z1 codes, "+l.vectors+
 			", Z20 to Z31 sums and, of each, two chains."), func(f *file) {
-			for rows := 2; rows <= chainRows; rows++ {
+			for rows := 2; rows <= l.chainRows(); rows++ {
 				together := 1
 				if rows == 2 {
 					together = 2

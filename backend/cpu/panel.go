@@ -26,7 +26,7 @@ const (
 	wordPanel                   // x as int16 codes minus zero point
 	floatPanel                  // x as float32
 	pairPanel                   // the same panel, x as pairs of bfloat16
-	tilePanel                   // the same but for segments of whole tiles, x as float32 for up to four rows and on tiles as pairs
+	tilePanel                   // the same but for segments of whole tiles, x as float32 for a few rows and on tiles as pairs
 )
 
 // exact says that x is not codes.

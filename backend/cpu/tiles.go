@@ -13,11 +13,13 @@ import (
 
 // leastTiled is the rows from which products are on tiles, where they can be. Measured on Granite Rapids,
 // 4096x4096: 13 rows of g128 and 8 bits take 1.05 ms on vectors and 0.99 on tiles, 28 of g32 2.18 and
-// 1.80, but 20 1.55 and 1.75, as tiles have 32. Exact products of 4 rows take 1.1 ms on vectors,
-// of 5 to 16 1.1 to 1.15 on tiles (4 bits). Codes of 4 bits, unpacked on the way: 8 rows of g128 0.67 ms
+// 1.80, but 20 1.55 and 1.75, as tiles have 32. Exact products of 4 bits: 2 rows take 0.74 ms on vectors
+// and 0.88 on tiles, 3 0.90 and 0.87, 4 1.06 and 0.85; of 8 bits 4 1.35 and 1.52, 5 1.52 on tiles. Codes of 4 bits, unpacked on the way: 8 rows of g128 0.67 ms
 // both, of g64 0.70 and 0.78, 10 0.78 both.
 func (p *panel) leastTiled() int {
 	switch {
+	case p.kind == tilePanel && p.bits == 4:
+		return 3
 	case p.kind == tilePanel:
 		return 5
 	case p.tileFeatures < asm.TileBytes:

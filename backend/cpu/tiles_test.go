@@ -303,7 +303,7 @@ func TestUnitOfRows(t *testing.T) {
 	of := func(act activations, rows int) string {
 		return (&kernel{act: act, least: 2, most: 4, unit: u}).Unit(s, rows)
 	}
-	require.Equal(t, []string{"floats", "floats", "model"}, []string{of(exact, 1), of(exact, 4), of(exact, 5)})
+	require.Equal(t, []string{"floats", "floats", "model"}, []string{of(exact, 1), of(exact, 2), of(exact, 3)})
 	s.Recipe.Kind = quant.Int8Token
 	require.Equal(t, []string{"codes", "codes", "model"}, []string{of(int8Codes, 1), of(int8Codes, 7), of(int8Codes, 8)})
 	s.Groups = backend.GroupSpec{Count: 64, Longest: 64}

@@ -130,7 +130,7 @@ var units = []*unit{
 			codes8: amxCodes8(),
 			exact: exactKernels{
 				direct: [weightKinds][]step{
-					weight4:    {{4, asm.RowsW4AMXx4}, {3, asm.RowsW4AMXx3}, {2, asm.RowsW4AMXx2}, {1, asm.GemvW4AMX}},
+					weight4:    {{2, asm.RowsW4AMXx2}, {1, asm.GemvW4AMX}},
 					weight8:    {{4, asm.RowsW8AMXx4}, {3, asm.RowsW8AMXx3}, {2, asm.RowsW8AMXx2}, {1, asm.GemvW8AMX}},
 					weightBF16: {{4, asm.RowsBF16AMXx4}, {3, asm.RowsBF16AMXx3}, {2, asm.RowsBF16AMXx2}, {1, asm.GemvBF16AMX}},
 				},

@@ -60,8 +60,6 @@ func init() {
 		exactKernel{name: "GemvW8AMX", lines: []lineKind{lines8}, tiled: true, rows: 1, tiles: 1, needs: needsAVX512, run: GemvW8AMX},
 		exactKernel{name: "GemvBF16AMX", lines: []lineKind{linesBF16}, tiled: true, rows: 1, tiles: 1, needs: needsAVX512, run: GemvBF16AMX},
 		exactKernel{name: "RowsW4AMXx2", lines: []lineKind{lines4}, tiled: true, rows: 2, tiles: 1, beyond: Beyond, needs: needsAVX512, run: RowsW4AMXx2},
-		exactKernel{name: "RowsW4AMXx3", lines: []lineKind{lines4}, tiled: true, rows: 3, tiles: 1, beyond: Beyond, needs: needsAVX512, run: RowsW4AMXx3},
-		exactKernel{name: "RowsW4AMXx4", lines: []lineKind{lines4}, tiled: true, rows: 4, tiles: 1, beyond: Beyond, needs: needsAVX512, run: RowsW4AMXx4},
 		exactKernel{name: "RowsW8AMXx2", lines: []lineKind{lines8}, tiled: true, rows: 2, tiles: 1, needs: needsAVX512, run: RowsW8AMXx2},
 		exactKernel{name: "RowsW8AMXx3", lines: []lineKind{lines8}, tiled: true, rows: 3, tiles: 1, needs: needsAVX512, run: RowsW8AMXx3},
 		exactKernel{name: "RowsW8AMXx4", lines: []lineKind{lines8}, tiled: true, rows: 4, tiles: 1, needs: needsAVX512, run: RowsW8AMXx4},

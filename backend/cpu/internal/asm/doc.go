@@ -40,7 +40,7 @@
 // padding: one byte per feature for integer kernels, float32 for exact ones,
 // bfloat16 for those of pairs, whose dwords PairsOfLine describes. Panels for sums of
 // tiles have segments padded to a multiple of TilePairs features; x is float32, each a
-// bfloat16, for up to four rows, and in tiles (Call) for many.
+// bfloat16, for up to four rows, two with codes of 4 bits, and in tiles (Call) for more.
 //
 // # Sums
 //

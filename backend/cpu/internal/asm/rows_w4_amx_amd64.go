@@ -6,13 +6,3 @@ package asm
 //
 //go:noescape
 func RowsW4AMXx2(c *Call)
-
-// RowsW4AMXx3 multiplies so many rows with codes of 4 bits, with the sums of tiles. Segments are whole 32 features.
-//
-//go:noescape
-func RowsW4AMXx3(c *Call)
-
-// RowsW4AMXx4 multiplies so many rows with codes of 4 bits, with the sums of tiles. Segments are whole 32 features.
-//
-//go:noescape
-func RowsW4AMXx4(c *Call)
