@@ -2,96 +2,10 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
-
-const amxCodesMaths = `
-by int8 x, on tiles: see package asm for the layout and the sums.
-
-Maths: TDPBSUD adds to each dword of a tile of sums, [16 rows][16 columns], four
-products of signed bytes of x and unsigned codes for each line of a tile of weights,
-TDPBSSD of signed ones. The sums are int32 without saturation, as in any other order.
-
-A tile of weights is 16 lines of 8-bit codes as they lie in the panel, which is 64
-features, or 8 lines, which is 32; one of x is 64 or 32 bytes of 16 rows each.
-`
-
-const amxPairsMaths = `
-by bfloat16 x, on tiles: see package asm for the layout and the sums.
-
-Maths: TDPBF16PS adds to each float of a tile of sums, [16 rows][16 columns], the
-products of 16 pairs of bfloat16, the lower and the upper halves apart.
-
-A tile of weights is 16 lines of pairs, which is 32 features; one of x is 64 bytes of
-16 rows each. All segments end sums, and nothing corrects them.
-`
-
-// Heads of kernels.
-const (
-	amxHead      = amxCodesMaths + amxWalk
-	amxPairsHead = amxPairsMaths + amxWalk
-
-	amxPanelHead = amxPairs + `DI 64.`
-	amxPlainHead = amxPairs + `DI the distance of lines in a tile of
-weights, which is that of a block's segments, and R9 16 times that. Entries have scales
-of 1. Additions of vectors, too, take subnormal numbers for 0, as tiles do.`
-)
-
-const amxWalk = `
-A unit is 16 rows by 16 columns. Its float sums stay in registers while it goes through
-all segments:
-
-	for 16 rows:                          in turn i, at the same time:
-	  for each tile of columns:             TMM(i mod 4)     = products of sum i
-	    Z16 to Z31 = Y                      Call.Spare(i-1)  = TMM(i-1 mod 4)
-	    for each integer sum: ...           Z16 to Z31      += Call.Spare(i-3), scaled
-	    Y = Z16 to Z31
-
-The processor has no other way from tiles to vectors than memory, and storing a tile
-waits for products in the same one: hence four of them. What waits three turns is
-there when it is loaded. A turn takes as long as what is in flight lets it, so that
-there is little in it but that: scales and zeros of all segments are widened before.
-
-What scales follows what multiplies three turns behind, through the same units.
-
-The call may name some segments of one block, each of which ends a sum: those that
-with x of 16 rows stay in the first cache.
-`
-
-const amxCodes = `
-A segment that ends no sum leaves its products in the tile. What it corrects is
-added up in Call.Spare and joins the sums when these are scaled; turns of calls with
-such segments say where their scales are.
-
-	Call.Spare = sums [4 turns][16 rows][16 columns] of int32
-	             corrections of segments that ended no sum, the same
-	             configuration of tiles, 64 bytes
-	             weights [4 tiles][16 lines], of DotW4AMX
-	             entries [tiles][segments]: scales [16] of float32,
-	                                        zeros [16] of uint8 as int32, or of pairs
-
-` + amxRegisters + `DI 64, R11 Side of row 0 and R13 its step; Z0 scales and Z1 zeros of the
-sums that are scaled, Z4 to Z15 those.`
-
-const amxPairs = `
-	Call.Spare = sums [4 turns][16 rows][16 columns] of float32
-	             unused, the same
-	             configuration of tiles, 64 bytes
-	             unused, [4 tiles]
-	             entries [tiles][segments]: scales [16] of float32, 64 bytes unused
-
-` + amxRegisters + `R11 what is fetched next and R13 the way to another of that; Z0 scales
-of the sums that are scaled;
-`
-
-const amxRegisters = `Registers: AX next line, CX bytes of a tile of weights, and of x, DX x, SI bytes from
-row to row in a tile of x, BP Call.Spare, R10 segments left in the block, R14 Block, 0:
-none is left; R12 entry and R15 sums left in the unit of what is scaled; R8, R9 and BX
-are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights;
-`
 
 // mostTileRows is the most rows of a call, amxTile the bytes of a tile, amxSlots
 // how many tiles of sums there are: of those that are scaled, stored and made, and
@@ -185,9 +99,7 @@ from there to what is fetched, and BX where it goes.`, func(f *file) {
 		f.function("GemmAMX", "c *Call", "GemmAMX adds the products of Call.Rows rows of bfloat16 and Call.Tiles unpacked panels of pairs to Y.")
 		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, pairs: true}).write()
 	})
-	register(asmDir, "gemm_w4_amx", "\n4-bit weights "+amxPairsHead[1:]+amxPairsOnTheWay+strings.Replace(amxPanelHead, "R11 what is fetched next and R13 the way to another of that; ", "", 1)+`
-Z13 the table, Z14 a mask of codes and Z15 zero points. While a tile is unpacked, AX is where it is packed,
-R11 the way from line to line, R13 zero points, R9 the way to what is fetched, and BX where it goes.`, func(f *file) {
+	register(asmDir, "gemm_w4_amx", "\n4-bit weights "+amxPairsHead[1:]+amxPairsOnTheWay+amxWayHead, func(f *file) {
 		f.function("GemmW4AMX", "c *Call", "GemmW4AMX adds the products of Call.Rows rows of bfloat16 and Call.Tiles tiles of 4-bit codes to Y.")
 		(&amx{intVNNI: &intVNNI{file: f, tiles: 1}, lines: 1, pairs: true, nibbles: true, table: 13}).write()
 	})
@@ -445,61 +357,6 @@ func (k *amx) nextUnit(turn int) {
 	k.Label(of(turn, "begin"))
 	k.beginUnit()
 	k.JMP(operand.LabelRef(of(turn, "scale")))
-}
-
-// fetchSoon asks for some lines of what is unpacked next, while products are made:
-// all at once would keep the core waiting.
-func (k *amx) fetchSoon(turn int) {
-	k.MOVQ(k.scalar(amxSoon), reg.R9)
-	k.MOVQ(k.scalar(amxSoonStep), reg.RBX)
-	k.fetchLines(of(turn, "fetch"), reg.R9, reg.RBX, reg.R8)
-	k.MOVQ(reg.R9, k.scalar(amxSoon))
-}
-
-// fetchUnit finds how far behind a unit lies what is fetched with it where Call.Share is
-// 0: the next tile of columns, or what Call.Soon says behind the last; 0: nothing is.
-func (k *amx) fetchUnit(c reg.Register) {
-	ahead, none := reg.R8, reg.R9
-	k.MOVQ(at(c, callSoon), ahead)
-	k.SUBQ(vnniW, ahead)
-	k.CMPQ(k.scalar(amxTiles), operand.Imm(1))
-	k.CMOVQNE(at(c, callWStep), ahead)
-	k.XORL(none.As32(), none.As32())
-	k.CMPQ(at(c, callSoon), operand.Imm(0))
-	k.CMOVQEQ(none, ahead)
-	k.CMPQ(k.scalar(amxShare), operand.Imm(0))
-	k.CMOVQNE(none, ahead)
-	k.MOVQ(ahead, k.scalar(amxAhead))
-}
-
-// fetchTile asks for as many lines as a tile of weights has.
-func (k *amx) fetchTile(label string) {
-	const lines, half = 16, 8
-	k.MOVQ(k.scalar(amxAhead), reg.R9)
-	k.TESTQ(reg.R9, reg.R9)
-	k.JEQ(operand.LabelRef(label))
-	for line := range lines {
-		if line == half {
-			k.CMPL(reg.ECX, operand.U32(amxTile))
-			k.JNE(operand.LabelRef(label))
-		}
-		k.PREFETCHT1(indexed(vnniW, reg.R9, 1, 64*line))
-	}
-	k.Label(label)
-}
-
-// fetchLines asks for a share of lines from soon on, and step behind.
-func (k *amx) fetchLines(label string, soon, step, left reg.GPPhysical) {
-	k.MOVQ(k.scalar(amxShare), left)
-	k.TESTQ(left, left)
-	k.JEQ(operand.LabelRef(label + "_done"))
-	k.Label(label)
-	k.PREFETCHT1(at(soon, 0))
-	k.PREFETCHT1(indexed(soon, step, 1, 0))
-	k.ADDQ(operand.Imm(64), soon)
-	k.DECQ(left)
-	k.JNE(operand.LabelRef(label))
-	k.Label(label + "_done")
 }
 
 // check notes where the scales of a sum that ends are; of a segment that ends none

@@ -15,7 +15,7 @@ Maths: scale = (max|x| of the group)/127; code = half even(x / scale) in
 -127..127. A group of scale 0 has codes 0; one with a NaN or an infinity has
 scale NaN and codes 0. Side as package asm has it.
 
-Codes are made as by RowDivideAVX512. Scales are up to 2¹²¹, whose reciprocals are normal. In a
+Codes are made as by RowDivideAVX512. Scales are up to 2¹²⁸/127, whose reciprocals are normal. In a
 row where one is below 2⁻¹⁰⁰, such scales and their values are first made 2¹⁰⁰ times as
 large, exactly.
 `+quantizeRegisters512, func(f *file) {

@@ -45,19 +45,34 @@ func modelOfTiles() *unit {
 	u := model(bytePanel)
 	u.exact.kind, u.tiles = tilePanel, true
 	four, eight := func(c *asm.Call) { modelTiles(c, 4) }, func(c *asm.Call) { modelTiles(c, 8) }
-	u.functions.codes4.tiles, u.functions.codes4.tilesUnits = four, four
-	u.functions.codes4.tilesFew, u.functions.codes4.fewUnits = modelOnTheWay, modelOnTheWay
-	u.functions.codes8.tiles, u.functions.codes8.tilesUnits, u.functions.codes8.tilesFew = eight, eight, eight
+	u.functions.codes4.tiles, u.functions.codes4.tilesUnits = four, inUnits(four)
+	u.functions.codes4.tilesFew, u.functions.codes4.fewUnits = modelOnTheWay, inUnits(modelOnTheWay)
+	u.functions.codes8.tiles, u.functions.codes8.tilesUnits, u.functions.codes8.tilesFew = eight, inUnits(eight), eight
 	u.functions.exact.direct = [weightKinds][]step{}
 	for _, w := range []weightKind{weight4, weight8, weightBF16} {
 		u.functions.exact.direct[w] = []step{{1, func(c *asm.Call) {
 			modelChains(c, w, unsafe.Slice(c.Y, tileColumns), func(i int) float32 { return at[float32](c.X, i) })
 		}}}
 		pairs := func(c *asm.Call) { modelPairsOnTiles(c, w) }
-		u.functions.exact.tiles[w], u.functions.exact.tilesUnits[w] = pairs, pairs
+		u.functions.exact.tiles[w], u.functions.exact.tilesUnits[w] = pairs, inUnits(pairs)
 	}
-	u.functions.exact.tilesFew[weight4], u.functions.exact.fewUnits[weight4] = modelPairsOnTheWay, modelPairsOnTheWay
+	u.functions.exact.tilesFew[weight4], u.functions.exact.fewUnits[weight4] = modelPairsOnTheWay, inUnits(modelPairsOnTheWay)
 	return u
+}
+
+// inUnits is a kernel that finds the call to be one of units of two by two tiles.
+func inUnits(kernel func(*asm.Call)) func(*asm.Call) {
+	return func(c *asm.Call) {
+		if c.Tiles%2 != 0 {
+			panic(fmt.Sprintf("%d tiles of columns", c.Tiles))
+		}
+		for _, b := range unsafe.Slice(c.Blocks, c.Count) {
+			if b.Ends != 1<<b.Segments-1 {
+				panic(fmt.Sprintf("of %d segments some end no sum: %b", b.Segments, b.Ends))
+			}
+		}
+		kernel(c)
+	}
 }
 
 // modelPairsOnTheWay multiplies packed codes, and finds that the call says where they and their

@@ -167,63 +167,6 @@ func productScratch(p *panel, f functions) int {
 
 func (w *product) outputs() int { return w.n }
 
-// grid is how the products are divided: groups of rows by groups of tiles.
-type grid struct{ rows, tiles, rowGroups, tileGroups int }
-
-func (w *product) grid(rows, threads int) (g grid) {
-	most, unpacked := w.portion()
-	g.rows, g.tiles = most, tilesStream
-	least, pairs := rowsLeast, false // rows of a portion; kernels take two tiles
-	if from := w.from(); from <= most && rows >= from {
-		g.tiles, least = unpacked, max(least, from)
-		pairs = w.together() > 1
-		if w.fewOnTiles(rows - w.tail(rows)) {
-			g.tiles = tilesFew
-		}
-	}
-	up := func(a, b int) int { return (a + b - 1) / b }
-	tiles := w.panel.tiles()
-	g.rowGroups = up(rows, g.rows)
-	if threads > 1 {
-		portions := threads * min(max(portionsLeast, portionsByRow*rows), portionsMost)
-		g.tiles = min(g.tiles, max(1, tiles*g.rowGroups/portions))
-		if pairs && up(tiles, 2)*g.rowGroups >= 2*threads {
-			g.tiles = max(2, g.tiles-g.tiles%2)
-		}
-		// Rows are divided where there are too few tiles: as long as weights are still
-		// unpacked for them, and further where threads would have nothing to do.
-		divide := func(portions, least int) {
-			for g.rowGroups*up(tiles, g.tiles) < portions && up(rows, g.rowGroups+1) >= least {
-				g.rowGroups++
-			}
-		}
-		divide(2*threads, least)
-		divide(threads, rowsLeast)
-	}
-	g.rows = up(rows, g.rowGroups)
-	if w.tileFeatures > 0 {
-		g.rows = min(tiledRows(g.rows), most)
-	}
-	g.rowGroups = up(rows, g.rows)
-	g.tileGroups = up(tiles, g.tiles)
-	return g
-}
-
-// portions implements matrix.
-func (w *product) portions(rows, threads int) int {
-	g := w.grid(rows, threads)
-	return g.rowGroups * g.tileGroups
-}
-
-// readsRows implements matrix.
-func (w *product) readsRows(rows, threads int) bool {
-	if w.kind != tilePanel || w.tileFeatures == 0 || rows < w.from() {
-		return true
-	}
-	g := w.grid(rows, threads)
-	return rows-(g.rowGroups-1)*g.rows < w.from() // the last group has the fewest
-}
-
 // multiply implements matrix.
 func (w *product) multiply(c *call, p *part, worker, portion int) {
 	g := w.grid(c.rows, c.l.dev.pool.Threads())

@@ -47,6 +47,59 @@ func TestPairPlaces(t *testing.T) {
 	}, all[0])
 }
 
+// exactOf is an exact product on tiles of 4096 by 4096 weights, of 0 bits plain ones.
+func exactOf(bits int) *product {
+	s := backend.Spec{N: 4096, K: 4096, Bits: bits, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 32, Longest: 128}}
+	if bits == 0 {
+		s.Plain = dtype.BF16
+	}
+	w := &product{panel: newPanel(tilePanel, &s)}
+	w.tileFeatures = w.canTile()
+	w.f.exact.tilesFew = [weightKinds]func(*asm.Call){weight4: func(*asm.Call) {}}
+	w.runs = w.divide()
+	return w
+}
+
+// All exact rows by codes of 4 bits are few, none by other weights.
+func TestFewExactOnTiles(t *testing.T) {
+	w := exactOf(4)
+	most, _ := w.portion()
+	for rows := 3; rows <= most; rows++ {
+		require.True(t, w.fewOnTiles(rows), "%d rows", rows)
+		require.Zero(t, w.tail(rows), "%d rows", rows)
+	}
+	require.Equal(t, 3, w.from())
+	require.False(t, exactOf(8).fewOnTiles(16))
+	require.False(t, exactOf(0).fewOnTiles(16))
+	require.Equal(t, []int{5, 5}, []int{exactOf(8).from(), exactOf(0).from()})
+	w.f.exact.tilesFew = [weightKinds]func(*asm.Call){}
+	require.False(t, w.fewOnTiles(16), "no kernel")
+}
+
+// Kernels of units have whole units of columns, and segments that all end sums.
+func TestInUnits(t *testing.T) {
+	in := func(w *product, rows, tiles int) bool {
+		b := block{product: w, height: tiledRows(rows)}
+		return b.inUnits(w.runs[0], tiles)
+	}
+	of := func(w *product) (rows []bool) {
+		for _, m := range []int{16, 17, 32, 33, 240} {
+			rows = append(rows, in(w, m, tilesOfAMX))
+		}
+		return rows
+	}
+	codes := fewOf(8, backend.GroupSpec{Count: 32, Longest: 128})
+	require.Equal(t, []bool{false, true, true, true, true}, of(codes))
+	require.Equal(t, []bool{false, true, true, true, true}, of(exactOf(8)))
+	require.Equal(t, []bool{false, false, false, true, true}, of(exactOf(0)), "plain")
+	require.False(t, in(codes, 64, 1), "one tile of columns")
+	s := backend.Spec{N: 64, K: 1024, Bits: 8, Scales: dtype.F16, ZeroMax: 255, Groups: backend.GroupSpec{Count: 1, Longest: 1024}, Recipe: quant.Recipe{Kind: quant.Int8Token}}
+	open := &product{panel: newPanel(bytePanel, &s)}
+	open.tileFeatures = open.canTile()
+	open.runs = open.divide()
+	require.False(t, in(open, 64, tilesOfAMX), "segments that end no sum")
+}
+
 func TestFewOnTiles(t *testing.T) {
 	w := fewOf(4, backend.GroupSpec{Count: 32, Longest: 128})
 	for rows, want := range map[int]bool{8: true, 16: true, 32: true, 64: true, 65: false, 240: false} {

@@ -91,9 +91,9 @@ type exactKernels struct {
 	gemm       []step                                             // from unpacked weights of one tile, most rows first, the last for one
 	wider      []step                                             // of two tiles; nil: none
 	tiles      [weightKinds]func(*asm.Call)                       // instead of both, where the panel has tiles; from packed weights where unpack is nil
+	tilesUnits [weightKinds]func(*asm.Call)                       // the same in units of two by two tiles; nil: none
+	tilesFew   [weightKinds]func(*asm.Call)                       // as of integerKernels
 	fewUnits   [weightKinds]func(*asm.Call)
-	tilesFew   [weightKinds]func(*asm.Call) // as of integerKernels
-	tilesUnits [weightKinds]func(*asm.Call) // the same in units of two by two tiles; nil: none
 }
 
 // weightKind is what lines of a panel hold.

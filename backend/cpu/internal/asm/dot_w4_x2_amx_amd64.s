@@ -33,21 +33,21 @@
 // has other products to do while it stores and scales. Scales and zeros of all segments are
 // widened before.
 //
-// All segments end sums. The call may name some
-// segments of one block. Lines of x come from the second cache each time, and TILELOADDT1 leaves room in the first.
+// All segments end sums. Lines of x come from the second cache each time, and TILELOADDT1
+// leaves room in the first.
 //
 // 	Call.Spare = sums of two turns [2][4 tiles][16 rows][16 columns] of 4 bytes
 // 	             configuration of tiles, 64 bytes
 // 	             weights [4 tiles][16 lines], of codes that are unpacked on the way
-// 	             entries [tiles][segments]: scales [16] of float32,
+// 	             entries [tiles][segments]: scales [16] of float32, of codes
 // 	                                        zeros [16] of uint8 as int32, or of pairs
 //
 // Registers: AX and R11 next lines of both tiles of columns, DX and R13 x of the first 16 rows
 // and the others, CX bytes of a tile of weights, and of x, SI bytes from row to row in a tile of
 // x, R15 where sums are stored, BP where those are that are scaled, R10 bytes left of a tile of
 // columns in the segment, R14 Block, 0: none is left; R12 entry of what is scaled, 0: nothing;
-// R8, R9 and BX are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights; Z0 scales and
-// Z1 zeros of what is scaled, Z2 its sums in Y, Z4 to Z11 eight rows of it;
+// R8, R9 and BX are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights; Z0 scales of
+// what is scaled, of codes Z1 zeros and Z2 sums in Y, Z4 to Z11 eight rows of it;
 // DI 64; Z16 the table, Z17 a mask of codes and Z18 zero points. While a tile is unpacked, AX is where it is
 // packed, R11 the way from line to line, R8 zero points, R9 the way to what is fetched, and BX where it goes.
 

@@ -41,18 +41,17 @@
 // 	Call.Spare = sums [4 turns][16 rows][16 columns] of float32
 // 	             unused, the same
 // 	             configuration of tiles, 64 bytes
-// 	             unused, [4 tiles]
+// 	             weights [4 tiles][16 lines], unpacked
 // 	             entries [tiles][segments]: scales [16] of float32, 64 bytes unused
 //
 // Registers: AX next line, CX bytes of a tile of weights, and of x, DX x, SI bytes from
 // row to row in a tile of x, BP Call.Spare, R10 segments left in the block, R14 Block, 0:
 // none is left; R12 entry and R15 sums left in the unit of what is scaled; R8, R9 and BX
 // are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights;
-// Z0 scales
-// of the sums that are scaled;
-// DI 64.
-// Z13 the table, Z14 a mask of codes and Z15 zero points. While a tile is unpacked, AX is where it is packed,
-// R11 the way from line to line, R13 zero points, R9 the way to what is fetched, and BX where it goes.
+// DI 64; Z0 scales of the sums that are scaled, Z13
+// the table, Z14 a mask of codes and Z15 zero points. There is no next line, and segments are all of all
+// blocks: while a tile is unpacked, AX is where it is packed, R11 the way from line to line, R13 zero
+// points, R9 the way to what is fetched, and BX where it goes.
 
 #include "textflag.h"
 

@@ -13,8 +13,9 @@
 //	  side 0        side 1         …    int8 rows: a correction for each segment
 //	  scale                             of the row, or for Int8Group of each segment
 //
-// AVX-512 quantizes tokens through the order, where Form.Gathers says so, and never
-// puts the values of x in their places.
+// AVX-512 quantizes tokens through the order, where Form.Gathers says so, and does not
+// put the values of x in their places; with a scale of less than 2⁻¹⁰⁰ or more than
+// 2¹⁰⁰ plain Go does all.
 //
 // Codes, scales and zero points equal those of quant.Recipe.QuantizeRow and
 // quant.Transform bit for bit, with every instruction set. What a fast path

@@ -197,6 +197,9 @@ func newGuarded(t testing.TB, f rows.Form) *guarded {
 	p, err := rows.New(f)
 	require.NoError(t, err)
 	g := &guarded{Plan: p, form: f, x: guardpage.End(t, f.K*f.X.Size())}
+	if f.K == 1 { // one that is gathered from a dword would begin before it
+		g.x = guardpage.Begin(t, f.X.Size())
+	}
 	g.dst.Values = guardpage.End(t, f.Width*f.Values.Size())
 	if f.Values == rows.Int8 {
 		g.dst.Side = view[int32](guardpage.End(t, 4*len(f.Segments)))
