@@ -163,13 +163,14 @@ tiers: ci-tools
 
 # Kernels for instructions that this machine may lack, on an emulated CPU that
 # has them all but VDPBF16PS, which the tests then replace: nothing is excused
-# here. It is slow, so they get few problems.
+# here. It is slow, so they get few problems. TestRowQuantizers is not among them: the
+# emulator reads what VPMOVZXWD masks out, beyond a row to a guard page.
 bochs: ci-tools
 	@export CGO_ENABLED=0 GOARCH=amd64; emulated() { \
 	    part=$$1; shift; $(WORK)/ci/gotest $(STRICT) -counts '$(COUNTS)' -part $$part -- -short -timeout 30m \
 	      -exec '$(WORK)/ci/bochs -cpu corei7_icelake_u' "$$@"; }; \
 	  emulated bochs-avx512 ./backend/cpu/internal/asm \
-	    -run 'TestOffsets|TestUnpackW4VNNI|TestRow(ProductsOf32|Gather16Of512Bits|DivideNextToTies|DivideRoundEvery|GroupsNextToTies|Top)|TestIntegerKernels/([^X]VNNIx|VNNI256)|Test(Exact|Unpack)Kernels/AVX512|TestExactRowsApart/W4AVX512' -cases 16 && \
+	    -run 'TestOffsets|TestUnpackW4VNNI|TestRow(ProductsOf32|Gather|DivideNextToTies|DivideOfEverySize|DivideRoundEvery|GroupsNextToTies|Top)|TestIntegerKernels/([^X]VNNIx|VNNI256)|Test(Exact|Unpack)Kernels/AVX512|TestExactRowsApart/W4AVX512' -cases 16 && \
 	  emulated bochs-avx512-unit ./backend/cpu -run '(TestSameBits|TestGoldenBitsOfUnits|TestWideZeroPoints|TestExactCells|TestManyRowsHaveTheBitsOfOne)/^(vnni|avx512)$$' && \
 	  export BITLANE_TEST_BF16=emulated && \
 	  emulated bochs-bf16 ./backend/cpu/internal/asm \
