@@ -93,6 +93,7 @@ func TestInUnits(t *testing.T) {
 	require.Equal(t, []bool{false, true, true, true, true}, of(exactOf(8)))
 	require.Equal(t, []bool{false, false, false, true, true}, of(exactOf(0)), "plain")
 	require.False(t, in(codes, 64, 1), "one tile of columns")
+	require.False(t, in(fewOf(8, backend.GroupSpec{Count: 64, Longest: 64}), 64, tilesOfAMX), "sums of one tile")
 	s := backend.Spec{N: 64, K: 1024, Bits: 8, Scales: dtype.F16, ZeroMax: 255, Groups: backend.GroupSpec{Count: 1, Longest: 1024}, Recipe: quant.Recipe{Kind: quant.Int8Token}}
 	open := &product{panel: newPanel(bytePanel, &s)}
 	open.tileFeatures = open.canTile()
