@@ -118,12 +118,7 @@ func dotCodes4(k exactFMA, segments int) weights512 {
 				k.fill(0x41800000, high) // 16
 			})
 			k.iota(zmm[2])
-			for _, half := range []reg.VecPhysical{low, high} {
-				k.VSUBPS(half, zmm[2], half)
-				k.VPSRLD(operand.U8(16), half, half)
-				k.VPMOVDW(half, half.AsY())
-			}
-			k.VINSERTI64X4(operand.U8(1), high.AsY(), low, table)
+			k.pairTable(zmm[2], low, high, table)
 		},
 		take: func(s int, m operand.Mem) {
 			z := zeros[s]
@@ -158,6 +153,17 @@ func dotCodes4(k exactFMA, segments int) weights512 {
 			return zmm[2]
 		},
 	}
+}
+
+// pairTable makes table the bfloat16 of codes, float32 of 0 to 15, less low, and behind them less
+// high, exactly.
+func (f *file) pairTable(codes, low, high, table reg.VecPhysical) {
+	for _, half := range []reg.VecPhysical{low, high} {
+		f.VSUBPS(half, codes, half)
+		f.VPSRLD(operand.U8(16), half, half)
+		f.VPMOVDW(half, half.AsY())
+	}
+	f.VINSERTI64X4(operand.U8(1), high.AsY(), low, table)
 }
 
 // dotCodes8 computes with float32.

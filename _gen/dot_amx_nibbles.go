@@ -43,10 +43,7 @@ func (k *amx) meanings(c reg.Register) {
 // firstPlace begins with what is unpacked, and does so as far as it is ahead.
 func (k *amx) firstPlace(c reg.Register) {
 	k.moves(c, callPlaces, amxPlace, callW, amxBase, callTiles, amxBaseTiles)
-	k.MOVQ(at(c, callPlaceCount), reg.R8)
-	k.SHLQ(operand.Imm(log2(k.placeBytes())), reg.R8)
-	k.ADDQ(at(c, callPlaces), reg.R8)
-	k.MOVQ(reg.R8, k.scalar(amxPlaceEnd))
+	k.endOfPlaces(c)
 	k.fetchBehind("first")
 	k.MOVQ(operand.I32(0), k.scalar(amxRingAt))
 	for i := range amxTilesAhead {
@@ -76,12 +73,7 @@ func (k *amx) fetchBehind(label string) {
 // unpackAhead unpacks a tile of weights and returns where the one is that is multiplied.
 func (k *amx) unpackAhead(label string) operand.Mem {
 	k.unpackNext(label)
-	ready := reg.RBX
-	k.MOVQ(k.scalar(amxRingAt), ready)
-	k.ADDQ(operand.I32((amxRingTiles-amxTilesAhead-1)*amxTile), ready)
-	k.ANDL(operand.U32(amxRingTiles*amxTile-1), ready.As32())
-	k.ADDQ(reg.RBP, ready)
-	return indexed(ready, reg.RDI, 1, amxRing)
+	return k.ready(reg.RBP)
 }
 
 // unpackNext unpacks a tile of weights to the next of the ring.
@@ -107,11 +99,7 @@ func (k *amx) unpackNext(label string) {
 		k.nibbleLines(label, from, ahead, to)
 	}
 	k.Label(label + "_done")
-	next := reg.R9
-	k.MOVQ(k.scalar(amxRingAt), next)
-	k.ADDQ(operand.I32(amxTile), next)
-	k.ANDL(operand.U32(amxRingTiles*amxTile-1), next.As32())
-	k.MOVQ(next, k.scalar(amxRingAt))
+	k.nextOfRing()
 	k.later(func() { k.nextPlaces(label) })
 }
 
@@ -172,4 +160,31 @@ func (k *amx) unpackedTimes() uint64 {
 		return 2
 	}
 	return 1
+}
+
+// endOfPlaces finds where the places of a unit end.
+func (k *amx) endOfPlaces(c reg.Register) {
+	k.MOVQ(at(c, callPlaceCount), reg.R8)
+	k.SHLQ(operand.Imm(log2(k.placeBytes())), reg.R8)
+	k.ADDQ(at(c, callPlaces), reg.R8)
+	k.MOVQ(reg.R8, k.scalar(amxPlaceEnd))
+}
+
+// nextOfRing goes to the next tile of the ring. It uses R9.
+func (k *amx) nextOfRing() {
+	next := reg.R9
+	k.MOVQ(k.scalar(amxRingAt), next)
+	k.ADDQ(operand.I32(amxTile), next)
+	k.ANDL(operand.U32(amxRingTiles*amxTile-1), next.As32())
+	k.MOVQ(next, k.scalar(amxRingAt))
+}
+
+// ready is the tile of the ring that is multiplied, by way of BX.
+func (k *amx) ready(spare operand.Op) operand.Mem {
+	ready := reg.RBX
+	k.MOVQ(k.scalar(amxRingAt), ready)
+	k.ADDQ(operand.I32((amxRingTiles-amxTilesAhead-1)*amxTile), ready)
+	k.ANDL(operand.U32(amxRingTiles*amxTile-1), ready.As32())
+	k.ADDQ(spare, ready)
+	return indexed(ready, reg.RDI, 1, amxRing)
 }

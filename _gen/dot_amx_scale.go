@@ -5,11 +5,11 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// rowsOf calls f with the memory of 16 rows from base on, step bytes apart, of
+// rowsOf calls f with the memory of so many rows from base on, step bytes apart, of
 // which three is the triple; it moves base on.
-func (k *amx) rowsOf(base, step, three reg.GPPhysical, f func(row int, m operand.Mem)) {
+func (k *amx) rowsOf(rows int, base, step, three reg.GPPhysical, f func(row int, m operand.Mem)) {
 	k.LEAQ(indexed(step, step, 2, 0), three)
-	for row := range 16 {
+	for row := range rows {
 		switch row % 4 {
 		case 0:
 			if row > 0 {
@@ -104,7 +104,7 @@ func (k *amx) nextScaled(label func(string) string) {
 	k.Label(label("unit"))
 	k.MOVQ(k.scalar(amxY), y)
 	k.MOVQ(k.scalar(vnniYStep), reg.R8)
-	k.rowsOf(y, reg.R8, c, func(row int, m operand.Mem) { k.VMOVUPS(zmm[16+row], m) })
+	k.rowsOf(16, y, reg.R8, c, func(row int, m operand.Mem) { k.VMOVUPS(zmm[16+row], m) })
 	k.ADDQ(operand.Imm(64), k.scalar(amxY))
 	k.firstSide()
 	k.DECQ(k.scalar(amxScaleTiles))
@@ -124,7 +124,7 @@ func (k *amx) nextScaled(label func(string) string) {
 	k.Label(label("next"))
 	k.MOVQ(k.scalar(amxY), y)
 	k.MOVQ(k.scalar(amxSums), reg.R15)
-	k.rowsOf(y, reg.R8, c, func(row int, m operand.Mem) { k.VMOVUPS(m, zmm[16+row]) })
+	k.rowsOf(16, y, reg.R8, c, func(row int, m operand.Mem) { k.VMOVUPS(m, zmm[16+row]) })
 	k.JMP(operand.LabelRef(label("on")))
 }
 
@@ -179,7 +179,7 @@ func (k *amx) add(s int, zeros, scaled bool) {
 		}
 		return
 	}
-	k.rowsOf(side, vnniSideStep, three, func(row int, m operand.Mem) {
+	k.rowsOf(16, side, vnniSideStep, three, func(row int, m operand.Mem) {
 		if scaled && row > 0 && row%4 == 0 {
 			k.LEAQ(indexed(scale, vnniSideStep, 4, 0), scale)
 		}

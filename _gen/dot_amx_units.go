@@ -108,8 +108,8 @@ func (k *amxUnits) write() {
 	for tile := range unitTiles {
 		k.storeTile(tile, indexed(reg.R15, k.stored(), 1, tile*amxTile))
 		k.TESTQ(vnniBlock, vnniBlock)
-		k.JEQ(operand.LabelRef(half(tile, "scale")))
-		k.onlyWhole(unitShort, tile, half(tile, "scale"))
+		k.JEQ(operand.LabelRef(halfLabel(tile, "scale")))
+		k.onlyWhole(unitShort, tile, halfLabel(tile, "scale"))
 		k.zeroTile(tile)
 		k.step("first", tile)
 		k.fetch("fetch_first", tile)
@@ -248,7 +248,7 @@ func (k *amxUnits) rest() {
 	k.SUBQ(reg.RCX, left)
 	k.JEQ(operand.LabelRef("scale_only"))
 	for tile := range unitTiles {
-		k.onlyWhole(unitShort, tile, half(unitTiles+tile, "scale"))
+		k.onlyWhole(unitShort, tile, halfLabel(unitTiles+tile, "scale"))
 		k.step("second", tile)
 		k.fetch("fetch_second", tile)
 		k.scaleHalf(unitTiles + tile)

@@ -10,10 +10,7 @@ import (
 // firstPlace begins with what is unpacked, and does so as far as it is ahead.
 func (k *amxUnits) firstPlace(c reg.Register) {
 	k.moves(c, callPlaces, amxPlace, callW, amxBase, callTiles, amxBaseTiles, callRows, unitBaseRows, callWStep, unitWStep)
-	k.MOVQ(at(c, callPlaceCount), reg.R8)
-	k.SHLQ(operand.Imm(log2(k.placeBytes())), reg.R8)
-	k.ADDQ(at(c, callPlaces), reg.R8)
-	k.MOVQ(reg.R8, k.scalar(amxPlaceEnd))
+	k.endOfPlaces(c)
 	k.MOVQ(reg.RBP, k.scalar(unitSpare))
 	k.MOVQ(operand.I32(0), k.scalar(amxRingAt))
 	k.fetchBehind()
@@ -41,12 +38,7 @@ func (k *amxUnits) fetchBehind() {
 // the one is that is multiplied.
 func (k *amxUnits) unpackUnit(label string, column int) operand.Mem {
 	k.unpackTile(label, column)
-	ready := reg.RBX
-	k.MOVQ(k.scalar(amxRingAt), ready)
-	k.ADDQ(operand.I32((amxRingTiles-amxTilesAhead-1)*amxTile), ready)
-	k.ANDL(operand.U32(amxRingTiles*amxTile-1), ready.As32())
-	k.ADDQ(k.scalar(unitSpare), ready)
-	return indexed(ready, reg.RDI, 1, amxRing)
+	return k.ready(k.scalar(unitSpare))
 }
 
 // unpackTile unpacks a tile of weights to the next of the ring.
@@ -73,14 +65,11 @@ func (k *amxUnits) unpackTile(label string, column int) {
 		k.nibbleLines(label, from, ahead, to)
 	}
 	k.Label(label + "_done")
-	next := reg.R9
-	k.MOVQ(k.scalar(amxRingAt), next)
-	k.ADDQ(operand.I32(amxTile), next)
-	k.ANDL(operand.U32(amxRingTiles*amxTile-1), next.As32())
-	k.MOVQ(next, k.scalar(amxRingAt))
+	k.nextOfRing()
 	if column == 0 {
 		return
 	}
+	next := reg.R9
 	k.MOVQ(k.scalar(amxPlace), next)
 	k.ADDQ(operand.Imm(uint64(k.placeBytes())), next)
 	k.MOVQ(next, k.scalar(amxPlace))

@@ -7,8 +7,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// half is a label of half a tile of a sum.
-func half(n int, name string) string { return fmt.Sprintf("%s%d", name, n) }
+// halfLabel is a label of half a tile of a sum.
+func halfLabel(n int, name string) string { return fmt.Sprintf("%s%d", name, n) }
 
 // scaleHalf adds half a tile of a sum, corrected and scaled, to Y, if there is one. Those
 // from the eighth on are the last four once more.
@@ -17,12 +17,12 @@ func (k *amxUnits) scaleHalf(n int) {
 	if n >= 2*unitTiles {
 		h.tile -= 2
 	}
-	k.Label(half(n, "scale"))
+	k.Label(halfLabel(n, "scale"))
 	k.TESTQ(reg.R12, reg.R12)
-	k.JEQ(operand.LabelRef(half(n, "scaled")))
-	k.onlyWhole(unitScaledShort, h.tile, half(n, "scaled"))
+	k.JEQ(operand.LabelRef(halfLabel(n, "scaled")))
+	k.onlyWhole(unitScaledShort, h.tile, halfLabel(n, "scaled"))
 	h.write()
-	k.Label(half(n, "scaled"))
+	k.Label(halfLabel(n, "scaled"))
 }
 
 // amxHalf is half a tile of a sum while it is scaled.
@@ -52,31 +52,31 @@ func (h amxHalf) write() {
 		return
 	}
 	k.TESTL(operand.U32(uint32(k.zeros())|vnniScaled), k.scalar(vnniForm))
-	k.JNE(operand.LabelRef(half(h.n, "other")))
+	k.JNE(operand.LabelRef(halfLabel(h.n, "other")))
 	if k.less {
 		h.each(h.plain, false)
 	} else {
 		h.side(h.constant, false)
 	}
 	k.later(func() {
-		k.Label(half(h.n, "other"))
+		k.Label(halfLabel(h.n, "other"))
 		k.VMOVDQU32(entry(entryZeros), zmm[1])
 		k.TESTB(operand.Imm(k.zeros()), k.scalar(vnniForm))
-		k.JNE(operand.LabelRef(half(h.n, "zeros")))
+		k.JNE(operand.LabelRef(halfLabel(h.n, "zeros")))
 		if k.less {
 			h.side(h.plain, true)
 		} else {
 			h.side(h.constant, true)
 		}
-		k.JMP(operand.LabelRef(half(h.n, "scaled")))
-		k.Label(half(h.n, "zeros"))
+		k.JMP(operand.LabelRef(halfLabel(h.n, "scaled")))
+		k.Label(halfLabel(h.n, "zeros"))
 		k.TESTL(operand.U32(vnniScaled), k.scalar(vnniForm))
-		k.JNE(operand.LabelRef(half(h.n, "zeros_scaled")))
+		k.JNE(operand.LabelRef(halfLabel(h.n, "zeros_scaled")))
 		h.side(h.zeros, false)
-		k.JMP(operand.LabelRef(half(h.n, "scaled")))
-		k.Label(half(h.n, "zeros_scaled"))
+		k.JMP(operand.LabelRef(halfLabel(h.n, "scaled")))
+		k.Label(halfLabel(h.n, "zeros_scaled"))
 		h.side(h.zeros, true)
-		k.JMP(operand.LabelRef(half(h.n, "scaled")))
+		k.JMP(operand.LabelRef(halfLabel(h.n, "scaled")))
 	})
 }
 
@@ -91,18 +91,9 @@ func (h amxHalf) each(convert func(row int), scaled bool) {
 	if h.row > 0 {
 		k.LEAQ(indexed(y, step, 8, 0), y)
 	}
-	k.LEAQ(indexed(step, step, 2, 0), three)
-	for row := range 8 {
-		z, of := h.z(row), indexed(y, step, row%4, 64*(h.tile%2))
-		switch row % 4 {
-		case 0:
-			if row > 0 {
-				k.LEAQ(indexed(y, step, 4, 0), y)
-			}
-			of = at(y, 64*(h.tile%2))
-		case 3:
-			of = indexed(y, three, 1, 64*(h.tile%2))
-		}
+	k.rowsOf(8, y, step, three, func(row int, of operand.Mem) {
+		z := h.z(row)
+		of.Disp += 64 * (h.tile % 2)
 		convert(row)
 		if scaled {
 			k.VMULPS(zmm[0], z, z)
@@ -113,7 +104,7 @@ func (h amxHalf) each(convert func(row int), scaled bool) {
 			k.VFMADD213PS(of, zmm[0], z)
 			k.VMOVUPS(z, of)
 		}
-	}
+	})
 }
 
 // side is each where SI walks over Side, and DI is the way from there to Scales.

@@ -39,12 +39,7 @@ func (k *amx) pairMeanings(c reg.Register) {
 	k.VPINSRQ(operand.Imm(1), reg.R8, codes.AsX(), codes.AsX())
 	k.VPMOVZXBD(codes.AsX(), codes)
 	k.VCVTDQ2PS(codes, codes)
-	for _, half := range []reg.VecPhysical{low, high} {
-		k.VSUBPS(half, codes, half)
-		k.VPSRLD(operand.U8(16), half, half)
-		k.VPMOVDW(half, half.AsY())
-	}
-	k.VINSERTI64X4(operand.U8(1), high.AsY(), low, zmm[k.table])
+	k.pairTable(codes, low, high, zmm[k.table])
 	k.MOVL(operand.U32(0x0f0f0f0f), reg.R8L)
 	k.VPBROADCASTD(reg.R8L, zmm[k.table+1])
 }

@@ -165,11 +165,6 @@ func (b *block) beginOnTiles(r run, sums []float32, tile, tiles int) (each, all 
 	return max(1, most/int(block.Features)), all
 }
 
-// tilesFrom is x of the block's rows from a piece on.
-func (b *block) tilesFrom(piece int) unsafe.Pointer {
-	return b.c.tilesOf(b.p, b.row, int(b.pieces[piece].at)*b.tileValue())
-}
-
 // leastInUnits is the rows from which products are in units of two by two tiles.
 // Measured on Granite Rapids, 4096x2048, before and after, M = 32, 64, 128, 256: 8 bits and int8 x per channel 0.52, 0.72, 1.28,
 // 2.66 and 0.49, 0.62, 1.10, 2.40 ms, plain bfloat16 0.89, 1.41, 2.70, 5.7 and 0.99, 1.28, 2.22, 4.8.
@@ -228,11 +223,14 @@ func (b *block) sweepOnTiles(r run, w unsafe.Pointer, wStep int, sums []float32,
 	}
 }
 
-// pointTo makes the call one of what rows of codes have from a piece on.
+// pointTo makes the call one of what rows have from a piece on.
 func (b *block) pointTo(piece int) {
 	c, f := b.call, b.c.l.fronts[b.p.front]
+	c.X = b.c.tilesOf(b.p, b.row, int(b.pieces[piece].at)*b.tileValue())
+	if b.kind.exact() {
+		return
+	}
 	prepared := b.c.row(b.p, b.row)
-	c.X = b.tilesFrom(piece)
 	c.Side = unsafe.Pointer(&prepared[f.sideAt+4*piece])
 	if !f.perRow {
 		c.Scales = unsafe.Pointer(&prepared[f.scalesAt+4*piece])
@@ -277,7 +275,7 @@ func (b *block) sweepPairs(r run, panels []byte, sums []float32, tile, tiles int
 				c.Blocks, c.First, c.Segments = part, 0, 0
 			}
 		}
-		c.X = b.tilesFrom(int(b.first[r.from]) + first)
+		b.pointTo(int(b.first[r.from]) + first)
 		features := n * int(whole.Features)
 		if n == all {
 			features = b.features(r)

@@ -148,11 +148,7 @@ func (b *block) sweepFew(r run, sums []float32, tile, tiles int) {
 	c := b.call
 	b.beginOnTiles(r, sums, b.tile+tile, tiles)
 	c.W, c.WStep = unsafe.Pointer(unsafe.SliceData(b.packed(tile, r))), uintptr(b.tileBytes())
-	if b.kind == tilePanel {
-		c.X = b.tilesFrom(int(b.first[r.from]))
-	} else {
-		b.pointTo(int(b.first[r.from]))
-	}
+	b.pointTo(int(b.first[r.from]))
 	whole := 0 // tiles that go in units
 	if units := b.fewUnits(); units != nil && b.height > asm.TileRows && tiles > 1 {
 		whole = tiles &^ 1
