@@ -180,10 +180,13 @@ func (p *panel) leastInUnits() int {
 // all end sums. They keep float sums in memory, which does not pay where a sum is of one tile:
 // int8 x and 4 bits, g32, 128 rows, take 2.1 ms so and 2.5 in units (4096x2048, Granite Rapids), 8 bits, g64, 1.7 and 1.9.
 func (b *block) inUnits(r run, tiles int) bool {
-	if tiles != tilesOfAMX || b.height < b.leastInUnits() || b.sumLength() < 2*asm.TileBytes/b.tileValue() {
-		return false
-	}
-	for _, s := range b.blocks[r.from:r.to] {
+	return tiles == tilesOfAMX && b.height >= b.leastInUnits() && b.sumLength() >= 2*asm.TileBytes/b.tileValue() && b.allEnd(r)
+}
+
+// allEnd says that every segment of a run ends a sum. Long groups of codes with zero points of
+// their own have some that do not.
+func (p *panel) allEnd(r run) bool {
+	for _, s := range p.blocks[r.from:r.to] {
 		if s.Ends != 1<<s.Segments-1 {
 			return false
 		}

@@ -150,7 +150,7 @@ func (b *block) sweepFew(r run, sums []float32, tile, tiles int) {
 	c.W, c.WStep = unsafe.Pointer(unsafe.SliceData(b.packed(tile, r))), uintptr(b.tileBytes())
 	b.pointTo(int(b.first[r.from]))
 	whole := 0 // tiles that go in units
-	if units := b.fewUnits(); units != nil && b.height > asm.TileRows && tiles > 1 {
+	if units := b.fewUnits(); units != nil && b.height > asm.TileRows && tiles > 1 && b.allEnd(r) {
 		whole = tiles &^ 1
 		c.Tiles = uintptr(whole)
 		units(c)
