@@ -84,7 +84,7 @@ func (f *file) withHead(asm []byte) []byte {
 // the package of the file: "c *Call", "dst *float32, src *byte, n uintptr".
 func (f *file) function(name, args string, doc ...string) {
 	scope := types.NewPackage(f.pkg.Path(), f.pkg.Name())
-	for _, named := range []string{"Call", "Output", "Row", "Product", "Spread"} {
+	for _, named := range []string{"Call", "Output", "Row", "TileRow", "Product", "Spread"} {
 		obj := types.NewTypeName(token.NoPos, f.pkg, named, nil)
 		types.NewNamed(obj, types.NewStruct(nil, nil), nil)
 		scope.Scope().Insert(obj)

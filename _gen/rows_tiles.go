@@ -1,69 +1,96 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
 )
 
 func init() {
-	register(asmDir, "rowsmall_avx512", `
-Small values of a row.
+	for _, e := range []struct {
+		name, what string
+		element    element
+		parts      int
+	}{
+		{"BF16", "bfloat16", elementBF16, 1},
+		{"F16", "float16, each as two bfloat16", elementF16, 2},
+		{"F32", "float32, each as three bfloat16", elementF32, 3},
+		{"Widened", "float32 that are bfloat16", elementF32, 1},
+	} {
+		register(asmDir, "rowtiles_"+strings.ToLower(e.name)+"_avx512", `
+A row of `+e.what+`, in tiles.
+`+bfloatPartsMaths+`Of every 32 values the upper halves of each part, in some order.
 
-Maths: x[i] = 0 where |x[i]| is less than least, by their patterns, and the largest
-patterns of magnitudes in each of 16 lanes.
-Registers: four of values, a mask, two pointers, the steps that are left.
+Registers: two of values and one for each part, one of the order, constants and largest magnitudes,
+two masks, pointers to x and to each part's tiles, the tiles that are left.
 `, func(f *file) {
-		f.function("RowSmallAVX512", "x *float32, steps uintptr, least uint32, top *[16]uint32",
-			"RowSmallAVX512 makes what is smaller than the float32 with the pattern least 0 in 16·steps values, steps at",
-			"least 1, and leaves the largest magnitudes, among values that are 16 apart, in top.")
-		p, n, out, v := f.GP64(), f.GP64(), f.GP64(), f.GP32()
-		f.Load(f.Param("x"), p)
-		f.Load(f.Param("steps"), n)
-		f.Load(f.Param("top"), out)
-		f.Load(f.Param("least"), v)
-		least, magnitudes, top, x, magnitude, large := f.ZMM(), f.ZMM(), f.ZMM(), f.ZMM(), f.ZMM(), f.K()
-		f.VPBROADCASTD(v, least)
-		f.MOVL(operand.U32(0x7fffffff), v)
-		f.VPBROADCASTD(v, magnitudes)
-		f.VPXORD(top, top, top)
-		f.Label("step")
-		f.VMOVDQU32(at(p, 0), x)
-		f.VPANDD(x, magnitudes, magnitude)
-		f.VPMAXUD(magnitude, top, top)
-		f.VPCMPUD(operand.U8(5), least, magnitude, large) // not less than
-		f.VMOVDQU32_Z(x, large, x)
-		f.VMOVDQU32(x, at(p, 0))
-		f.ADDQ(operand.U8(64), p)
-		f.DECQ(n)
-		f.JNE(operand.LabelRef("step"))
-		f.VMOVDQU32(top, at(out, 0))
-		f.VZEROUPPER()
-		f.RET()
-	})
-	register(asmDir, "rowtiles_avx512", `
-A row of float32 that are bfloat16 in tiles.
+			name := "RowTiles" + e.name + "AVX512"
+			f.function(name, "c *TileRow", name+" writes the tiles of a row of "+e.what+".")
+			writeRowTiles(f, e.element, e.parts)
+		})
+	}
+}
 
-Maths: of every 32 values the upper halves, in some order.
-Registers: two of values and one of the order; three pointers, the tiles that are left.
-`, func(f *file) {
-		f.function("RowTilesAVX512", "dst *byte, x *float32, order *[32]uint16, tiles uintptr",
-			"RowTilesAVX512 writes the upper halves of 32·tiles values, tiles at least 1: order has the place of each",
-			"among 64 halves, and every 32 are 16 rows of 64 bytes behind those before.")
-		to, p, order, n := f.GP64(), f.GP64(), f.GP64(), f.GP64()
-		f.Load(f.Param("dst"), to)
-		f.Load(f.Param("x"), p)
-		f.Load(f.Param("order"), order)
-		f.Load(f.Param("tiles"), n)
-		which, x := f.ZMM(), f.ZMM()
-		f.VMOVDQU32(at(order, 0), which)
-		f.Label("tile")
-		f.VMOVDQU32(at(p, 0), x)
-		f.VPERMT2W(at(p, 64), which, x)
-		f.VMOVDQU32(x, at(to, 0))
-		f.ADDQ(operand.I32(128), p)
+// Offsets of the fields of asm.TileRow, in bytes. A test of that package compares them with
+// the struct.
+const (
+	tileRowX     = 0
+	tileRowTiles = 8
+	tileRowTo    = 16
+	tileRowOrder = 40
+	tileRowTop   = 48
+	tileRowLeast = 56
+)
+
+// writeRowTiles writes a kernel for rows of an element that is so many bfloat16.
+func writeRowTiles(f *file, e element, parts int) {
+	c, x, n, least := f.GP64(), f.GP64(), f.GP64(), f.GP64()
+	f.Load(f.Param("c"), c)
+	f.MOVQ(at(c, tileRowX), x)
+	f.MOVQ(at(c, tileRowTiles), n)
+	f.MOVL(at(c, tileRowLeast), least.As32())
+	p := newParts(f, least, parts)
+	order := f.ZMM()
+	to := f.GP64()
+	f.MOVQ(at(c, tileRowOrder), to)
+	f.VMOVDQU32(at(to, 0), order)
+	var dst []reg.GPVirtual
+	for i := range parts {
+		to := f.GP64()
+		f.MOVQ(at(c, tileRowTo+8*i), to)
+		dst = append(dst, to)
+	}
+	low, high, both := f.ZMM(), f.ZMM(), f.ZMM()
+	f.Label("tile")
+	for i, z := range []reg.VecVirtual{low, high} {
+		from := at(x, 16*i*e.size())
+		switch e {
+		case elementF16:
+			f.VCVTPH2PS(from, z)
+		case elementBF16:
+			f.VPMOVZXWD(from, z)
+			f.VPSLLD(operand.U8(16), z, z)
+		default:
+			f.VMOVDQU32(from, z)
+		}
+		p.first(z)
+	}
+	for i, to := range dst {
+		if i > 0 {
+			p.rest(low)
+			p.rest(high)
+		}
+		f.VMOVDQA64(low, both)
+		f.VPERMT2W(high, order, both)
+		f.VMOVDQU32(both, at(to, 0))
 		f.ADDQ(operand.I32(16*64), to)
-		f.DECQ(n)
-		f.JNE(operand.LabelRef("tile"))
-		f.VZEROUPPER()
-		f.RET()
-	})
+	}
+	f.ADDQ(operand.U32(uint32(32*e.size())), x)
+	f.DECQ(n)
+	f.JNE(operand.LabelRef("tile"))
+	f.MOVQ(at(c, tileRowTop), x)
+	f.VMOVDQU32(p.top, at(x, 0))
+	f.VZEROUPPER()
+	f.RET()
 }

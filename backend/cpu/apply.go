@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
@@ -19,13 +20,11 @@ type call struct {
 	xStep, yStep int // bytes from one row to the next
 	yType        dtype.DType
 
-	prepared []byte      // rows of l.stride bytes
-	tiles    []byte      // of x, one front's after the other's
+	fronts   []prepared  // of each of the layer's
 	scratch  []byte      // l.scratch bytes for each worker
 	products bool        // which of the two loops runs
 	run      []kernelRun // one for each worker
 	portions []int       // of each part
-	tileOnly []bool      // of each front: the values of its rows are read in tiles alone
 }
 
 // kernelRun is what a worker hands to an assembly kernel, which must not be
@@ -44,12 +43,19 @@ const (
 	productWork = 1 << 15
 )
 
+// divide makes work, which is Workspace bytes, what the call needs.
+func (c *call) divide(work []byte) {
+	c.fronts = c.fronts[:0]
+	for i, f := range c.l.fronts {
+		var p prepared
+		p, work = f.take(work, c.rows, c.l.readsFrom(i, c.rows))
+		c.fronts = append(c.fronts, p)
+	}
+	c.scratch = work
+}
+
 func (c *call) do() {
 	l, pool := c.l, c.l.dev.pool
-	c.tileOnly = c.tileOnly[:0]
-	for i := range l.fronts {
-		c.tileOnly = append(c.tileOnly, !l.readsRows(i, c.rows))
-	}
 	prepare := c.rows * len(l.fronts)
 	pool.Run(c.job, c, prepare, width(float64(prepare)*float64(l.k)/frontWork))
 	c.products = true
@@ -60,14 +66,15 @@ func (c *call) do() {
 	pool.RunParts(c.job, c, c.portions, width(float64(c.rows)*float64(l.n)*float64(l.k)/productWork))
 }
 
-// readsRows reports whether a part reads more of a front's prepared rows than their scale.
-func (l *layer) readsRows(front, rows int) bool {
+// readsFrom is the first of a front's prepared rows that a part reads as it is.
+func (l *layer) readsFrom(front, rows int) int {
+	from := math.MaxInt
 	for i := range l.parts {
-		if p := &l.parts[i]; p.front == front && p.readsRows(rows, l.dev.pool.Threads()) {
-			return true
+		if p := &l.parts[i]; p.front == front {
+			from = min(from, p.readsFrom(rows, l.dev.pool.Threads()))
 		}
 	}
-	return false
+	return from
 }
 
 // width is how many goroutines so many worthwhile amounts of work deserve.
@@ -80,18 +87,7 @@ func (c *call) scratchOf(worker int) []byte { return c.scratch[worker*c.l.scratc
 func (c *call) Do(worker, chunk int) {
 	if !c.products {
 		m, i := chunk/len(c.l.fronts), chunk%len(c.l.fronts)
-		f, prepared, scratch := c.l.fronts[i], c.prepared[m*c.l.stride+c.l.at[i]:], c.scratchOf(worker)
-		row := prepared
-		if c.tileOnly[i] { // it stays in a cache
-			row, scratch = scratch[:f.row], scratch[f.row:]
-		}
-		f.prepare(row, c.x[m*c.xStep:], scratch)
-		if f.tileFeatures > 0 && c.rows >= f.leastTiled {
-			f.toTiles(c.tiles[c.tilesAt(i):], row, m)
-		}
-		if c.tileOnly[i] {
-			copy(prepared[f.scalesAt:], row[f.scalesAt:][:4*f.scales])
-		}
+		c.l.fronts[i].write(&c.fronts[i], c.x[m*c.xStep:], c.scratchOf(worker), m)
 		return
 	}
 	for i := range c.l.parts {
@@ -104,20 +100,15 @@ func (c *call) Do(worker, chunk int) {
 }
 
 // row is the prepared row m for a part.
-func (c *call) row(p *part, m int) []byte { return c.prepared[m*c.l.stride+c.l.at[p.front]:] }
-
-// tilesAt is where a front's tiles begin.
-func (c *call) tilesAt(front int) (at int) {
-	for _, f := range c.l.fronts[:front] {
-		at += f.tiles
-	}
-	return at * tiledRows(c.rows)
+func (c *call) row(p *part, m int) []byte {
+	of := &c.fronts[p.front]
+	return of.rows[(m-of.first)*c.l.fronts[p.front].stride:]
 }
 
 // tilesOf is the tiles for a part from row m, the first of a tile, and so many bytes of
 // each row on.
 func (c *call) tilesOf(p *part, m, at int) unsafe.Pointer {
-	return unsafe.Pointer(&c.tiles[c.tilesAt(p.front)+m*c.l.fronts[p.front].tiles+at*asm.TileRows])
+	return unsafe.Pointer(&c.fronts[p.front].tiles[m*c.l.fronts[p.front].tiles+at*asm.TileRows])
 }
 
 // put adds the bias and stores one output, rounded once.
@@ -133,8 +124,8 @@ var _ matrix = (*weights)(nil)
 // outputs implements matrix.
 func (w *weights) outputs() int { return w.n }
 
-// readsRows implements matrix.
-func (w *weights) readsRows(int, int) bool { return true }
+// readsFrom implements matrix.
+func (w *weights) readsFrom(int, int) int { return 0 }
 
 // portions implements matrix: a tile each.
 func (w *weights) portions(int, int) int { return (w.n + tileRows(w.k) - 1) / tileRows(w.k) }

@@ -34,7 +34,7 @@ func BenchmarkOverhead(b *testing.B) {
 		c := rig.dev.borrow()
 		c.l, c.rows = inner, 1
 		c.x, c.xStep, c.y, c.yStep, c.yType = a.x.Host(), 2*k, a.y.Host(), 2*n, a.y.DType
-		c.prepared, c.scratch = a.ws.Host()[:inner.stride], a.ws.Host()[inner.stride:]
+		c.divide(a.ws.Host())
 		b.Run(kernel.name+"/work", func(b *testing.B) {
 			for b.Loop() {
 				c.products = false

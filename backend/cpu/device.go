@@ -61,7 +61,7 @@ func (d *Device) borrow() *call {
 
 func (d *Device) giveBack(c *call) {
 	clear(c.run) // they point to tensors and weights that may be closed now
-	*c = call{job: c.job, run: c.run, portions: c.portions[:0], tileOnly: c.tileOnly[:0]}
+	*c = call{job: c.job, run: c.run, portions: c.portions[:0], fronts: c.fronts[:0]}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.idle = append(d.idle, c)

@@ -19,10 +19,10 @@
 //	cpu_wxg_a8_go, cpu_wxg_a4_go, cpu_wxg_a16_go, cpu_wx_a16_go
 //
 // What a unit refuses and plain Go takes: zero points outside 0..255, groups of
-// fewer than about eight features, K above 2^24. Of exact activations the units amx and bf16 take x, and plain
-// weights, of bfloat16 and no others, and codes of up to 4 bits with one zero
-// point or with any of 0..16, and amx only groups that fill tiles of 32 features but for an eighth;
-// the unit avx512 takes the rest.
+// fewer than about eight features, K above 2^24. Of exact activations the units amx and bf16 take plain
+// weights of bfloat16 and no others, and codes of up to 4 bits with one zero
+// point or with any of 0..16; bf16 takes x of bfloat16 alone, amx other x where MaxRows is more than 1, and only groups that
+// fill tiles of 32 features but for an eighth; the unit avx512 takes the rest.
 //
 // # Apply
 //
@@ -50,7 +50,8 @@
 // All sums depend on the kernel, K and the groups only: a row of y does not
 // depend on what else is in the call (batch invariance). Those of panels are
 // defined by package asm and are the same for every unit but bf16 and amx, whose exact
-// sums are of pairs and of tiles, without subnormal numbers. Those in plain Go round every
+// sums are of pairs and of tiles, without subnormal numbers; those of float16 and float32 on tiles are
+// y0 + y1 and y0 + (y1 + y2), of parts of x that are bfloat16. Those in plain Go round every
 // product and every sum on its own:
 //
 //	exact   w = round(s·(u−z)); lane k mod 8 adds round(x·w), k ascending;

@@ -12,7 +12,7 @@ import (
 
 // front prepares rows of x for the matrices that share it. A prepared row is
 // its values, then, for codes, a correction for each segment (int8 only) and
-// the scales, each part 64-byte aligned.
+// the scales, each 64-byte aligned. Rows for tiles of pairs have their scales elsewhere.
 type front struct {
 	rowShape
 	plan   *rows.Plan
@@ -34,17 +34,22 @@ type rowShape struct {
 	scales       int  // how many: none, one, or one for each segment
 	perRow       bool // there is one, which the sums of the row are multiplied with
 	row          int  // of all
-	leastTiled   int  // rows from which the values stand in tiles, of so many features
+	stride       int  // from a row to the next
+	parts        int  // rows of kernels that a row of x is
+	leastTiled   int  // rows of kernels from which the values stand in tiles, of so many features
 	tileFeatures int  // 0: never
 	tiles        int  // of the row's values in tiles
-	pairs        bool // in tiles they are bfloat16, those of a tile in the order of halves
+	pairs        bool // in tiles they are bfloat16, those of a tile in the order of halves, and few other rows are kept
 	halves       rows.Halves
 }
 
 // shapeOfRow is the rowShape for a Spec and a panel, or nil for the kernels in
 // plain Go.
 func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
+	defer func() { r.stride = rowStride(r.row) }()
+	r.parts = 1
 	if p != nil {
+		r.parts = p.parts
 		r.width, r.segments = p.padded, len(p.pieces)
 	} else {
 		r.width, r.segments = padded(s.K), 1
@@ -62,8 +67,11 @@ func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
 	}
 	if s.Recipe.Kind == quant.Exact {
 		if tamed(s, p) {
-			r.scales, r.scalesAt, r.perRow = 1, r.row, true
-			r.row += align(4)
+			r.scales, r.perRow = 1, true
+			if !r.pairs {
+				r.scalesAt = r.row
+				r.row += align(4)
+			}
 		}
 		return r
 	}
@@ -102,7 +110,7 @@ func frontScratch(s *backend.Spec, r *rowShape) int {
 		left, right = t.L, t.R
 	}
 	n := rows.Scratch(s.K, r.width, r.segments, groups, left, right)
-	if r.pairs { // and for a row that only tiles need
+	if r.pairs { // and for a row that is scaled before it goes to tiles
 		n += r.row
 	}
 	return n
@@ -163,11 +171,7 @@ func (f *front) prepare(dst, x, scratch []byte) {
 	switch f.values {
 	case rows.Float32:
 		f.plan.Row(to, x, scratch)
-		switch {
-		case f.scales == 0:
-		case f.pairs:
-			f.rowScales(dst)[0] = f.tameTiles(f.floats(dst))
-		default:
+		if f.scales > 0 {
 			f.rowScales(dst)[0] = tame(f.floats(dst))
 		}
 		return
@@ -206,16 +210,18 @@ func tame(x []float32) (scale float32) {
 	for _, v := range x {
 		top = max(top, math.Float32bits(v)&^(1<<31))
 	}
-	return tameFrom(top, x)
-}
-
-// tameFrom is tame for a row whose largest magnitude has these bits.
-func tameFrom(top uint32, x []float32) (scale float32) {
-	if top < hugeBits || top >= infBits {
+	if !tooLarge(top) {
 		return 1
 	}
+	shrinkRow(x)
+	return 1 / shrink
+}
+
+// tooLarge says that a row whose largest magnitude has these bits is to be made smaller.
+func tooLarge(top uint32) bool { return hugeBits <= top && top < infBits }
+
+func shrinkRow(x []float32) {
 	for i := range x {
 		x[i] *= shrink
 	}
-	return 1 / shrink
 }

@@ -1,8 +1,11 @@
 package cpu
 
+import "github.com/bitlane/bitlane/backend/cpu/internal/asm"
+
 // grid is how the products are divided: groups of rows by groups of tiles.
 type grid struct{ rows, tiles, rowGroups, tileGroups int }
 
+// grid divides so many rows of kernels.
 func (w *product) grid(rows, threads int) (g grid) {
 	most, unpacked := w.portion()
 	g.rows, g.tiles = most, tilesStream
@@ -35,7 +38,8 @@ func (w *product) grid(rows, threads int) (g grid) {
 	}
 	g.rows = up(rows, g.rowGroups)
 	if w.tileFeatures > 0 {
-		g.rows = min(tiledRows(g.rows), most)
+		unit := w.rowUnit()
+		g.rows = min((g.rows+unit-1)/unit*unit, most)
 	}
 	g.rowGroups = up(rows, g.rows)
 	g.tileGroups = up(tiles, g.tiles)
@@ -44,15 +48,28 @@ func (w *product) grid(rows, threads int) (g grid) {
 
 // portions implements matrix.
 func (w *product) portions(rows, threads int) int {
-	g := w.grid(rows, threads)
+	g := w.grid(rows*w.parts, threads)
 	return g.rowGroups * g.tileGroups
 }
 
-// readsRows implements matrix.
-func (w *product) readsRows(rows, threads int) bool {
-	if w.kind != tilePanel || w.tileFeatures == 0 || rows < w.from() {
-		return true
+// rowUnit is what rows of kernels are divided by where they are on tiles: whole tiles of
+// whole rows of x.
+func (p *panel) rowUnit() int {
+	if p.parts%2 == 0 {
+		return asm.TileRows
+	}
+	return asm.TileRows * p.parts
+}
+
+// readsFrom implements matrix.
+func (w *product) readsFrom(rows, threads int) int {
+	rows *= w.parts
+	if w.kind != tilePanel || rows < w.from() {
+		return 0
 	}
 	g := w.grid(rows, threads)
-	return rows-(g.rowGroups-1)*g.rows < w.from() // the last group has the fewest
+	if last := (g.rowGroups - 1) * g.rows; rows-last < w.from() { // the last group has the fewest
+		return last
+	}
+	return rows
 }

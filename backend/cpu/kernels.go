@@ -150,7 +150,7 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	if r = k.forUnit(r, &s); r != nil {
 		return r
 	}
-	if n := needsOf(&s, k.panel(&s), k.unit); n.row > (math.MaxInt>>1)/s.MaxRows-lineBytes {
+	if n := needsOf(&s, k.panel(&s), k.unit); n.parts*(n.stride+n.tiles) > (math.MaxInt>>1)/(s.MaxRows+asm.TileRows) {
 		r = r.Add(k.name, "MaxRows", fmt.Sprint(s.MaxRows), "a workspace that can be addressed", "ask for fewer rows")
 	}
 	return r
@@ -202,7 +202,7 @@ func (k *kernel) Unit(s backend.Spec, rows int) string {
 	}
 	p := k.panel(&s)
 	switch {
-	case !k.unit.tiles || p.tileFeatures > 0 && rows >= p.leastTiled():
+	case !k.unit.tiles || p.tileFeatures > 0 && rows*p.parts >= p.leastTiled():
 		return k.unit.name
 	case k.act == exact:
 		return k.unit.few[1]

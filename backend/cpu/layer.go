@@ -16,9 +16,6 @@ type layer struct {
 	*hostmem.Layer
 	dev    *Device
 	fronts []*front
-	at     []int // bytes to each front's part of a prepared row
-	stride int   // bytes from one prepared row to the next
-	tiles  int   // bytes of a row in the tiles of all fronts
 	parts  []part
 	n, k   int
 
@@ -44,13 +41,6 @@ type part struct {
 func newLayer(base *hostmem.Layer, dev *Device, mem []byte, fronts []*front, parts []part, scratch int, held []*hostmem.Layer) backend.Layer {
 	s := base.Spec()
 	l := &layer{Layer: base, dev: dev, mem: mem, fronts: fronts, parts: parts, n: s.N, k: s.K, maxRows: s.MaxRows, scratch: scratch, held: held}
-	row := 0
-	for _, f := range fronts {
-		l.at = append(l.at, row)
-		row += f.row
-		l.tiles += f.tiles
-	}
-	l.stride = rowStride(row)
 	column := 0
 	for i := range parts {
 		parts[i].column = column
@@ -68,14 +58,16 @@ func newLayer(base *hostmem.Layer, dev *Device, mem []byte, fronts []*front, par
 	return l
 }
 
-// Workspace implements backend.Layer: the prepared rows, their tiles, then each
-// worker's scratch.
+// Workspace implements backend.Layer: what each front prepares, then each worker's scratch.
 func (l *layer) Workspace(rows int) int {
 	if rows <= 0 {
 		return 0
 	}
-	rows = preparedRows(min(rows, l.maxRows), l.tiles)
-	return rows*(l.stride+l.tiles) + l.dev.pool.Threads()*l.scratch
+	n := l.dev.pool.Threads() * l.scratch
+	for _, f := range l.fronts {
+		n += f.bytes(min(rows, l.maxRows))
+	}
+	return n
 }
 
 // Apply implements backend.Layer. It is complete on return.
@@ -96,9 +88,7 @@ func (l *layer) Apply(s backend.Stream, dst, x backend.Tensor, ws backend.Span) 
 	if c.x == nil || c.y == nil || work == nil { // closed since Enter looked
 		return quant.Errorf(backend.ErrClosed, "x, dst or workspace", "", "open buffers", "closed")
 	}
-	rows := preparedRows(x.Rows, l.tiles)
-	c.prepared, work = work[:rows*l.stride], work[rows*l.stride:]
-	c.tiles, c.scratch = work[:rows*l.tiles], work[rows*l.tiles:]
+	c.divide(work)
 	c.do()
 	return nil
 }

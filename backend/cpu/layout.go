@@ -125,28 +125,31 @@ func tileScratch(s *backend.Spec) int {
 // an odd multiple of 64, so that rows spread over the sets of a cache.
 func rowStride(bytes int) int { return align(bytes) | 64 }
 
-// needs is what a layer takes besides its packed weights, in bytes: for a prepared
-// row, for its values in tiles, and for a worker.
-type needs struct{ row, tiles, scratch int }
+// needs is what a layer takes besides its packed weights: for prepared rows, and for a
+// worker in bytes.
+type needs struct {
+	rowShape
+	scratch int
+}
 
 func needsOf(s *backend.Spec, p *panel, u *unit) needs {
-	shape := shapeOfRow(s, p)
+	n := needs{rowShape: shapeOfRow(s, p)}
 	own := 0
 	if p == nil {
 		own = tileScratch(s)
 	} else {
 		own = productScratch(p, u.kernels())
 	}
-	return needs{shape.row, shape.tiles, align(max(own, frontScratch(s, &shape)))}
+	n.scratch = align(max(own, frontScratch(s, &n.rowShape)))
+	return n
 }
 
-// workspace is the prepared rows, their tiles, then each worker's scratch.
-func (n needs) workspace(s *backend.Spec, threads, rows int) int {
+// workspace is what the rows need, then each worker's scratch.
+func (n *needs) workspace(s *backend.Spec, threads, rows int) int {
 	if rows <= 0 {
 		return 0
 	}
-	rows = preparedRows(min(rows, s.MaxRows), n.tiles)
-	return rows*(rowStride(n.row)+n.tiles) + max(threads, 1)*n.scratch
+	return n.bytes(min(rows, s.MaxRows)) + max(threads, 1)*n.scratch
 }
 
 // staging bounds what Prepare allocates on the way: group maps, and what each

@@ -10,9 +10,9 @@ type matrix interface {
 	// divided for so many threads. The division changes no bit of the results.
 	portions(rows, threads int) int
 
-	// readsRows reports whether a portion of them reads more of prepared rows of x
-	// than their scale: all may read tiles of x instead.
-	readsRows(rows, threads int) bool
+	// readsFrom is the first of the prepared rows of as many rows of x, counted as kernels
+	// count them, that a portion reads as it is: all before may be read in tiles alone.
+	readsFrom(rows, threads int) int
 
 	// multiply computes one portion of them for the rows of the call. Two
 	// workers of a call have different numbers and scratch memory.

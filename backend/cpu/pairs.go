@@ -18,10 +18,15 @@ import (
 // as much, which is flushBelow.
 const flushPairs = 0x1p-126
 
-// forPairs adds what a kernel of a unit for pairs refuses and others do not.
+// forPairs adds what a kernel of a unit for pairs refuses and others do not. On tiles an x of
+// float16 or float32 is two or three rows of bfloat16.
 func (k *kernel) forPairs(r *backend.Refusal, s *backend.Spec) *backend.Refusal {
-	if s.X != dtype.BF16 {
+	switch {
+	case s.X == dtype.BF16:
+	case k.unit.exact.kind != tilePanel:
 		r = r.Add(k.name, "x type", s.X.String(), "bfloat16", "")
+	case s.MaxRows < 2:
+		r = r.Add(k.name, "MaxRows", fmt.Sprintf("%d, of %v", s.MaxRows, s.X), "at least 2", "ask for more rows: one alone is faster without tiles, whose rows are of bfloat16")
 	}
 	if k.plain && s.Plain.Valid() && s.Plain != dtype.BF16 {
 		r = r.Add(k.name, "weights", "plain "+s.Plain.String(), "plain bfloat16", "")

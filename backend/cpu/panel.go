@@ -5,6 +5,7 @@ import (
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -26,7 +27,7 @@ const (
 	wordPanel                   // x as int16 codes minus zero point
 	floatPanel                  // x as float32
 	pairPanel                   // the same panel, x as pairs of bfloat16
-	tilePanel                   // the same but for segments of whole tiles, x as float32 for a few rows and on tiles as pairs
+	tilePanel                   // the same but for segments of whole tiles, parts of x as float32 for a few rows and on tiles as pairs
 )
 
 // exact says that x is not codes.
@@ -88,6 +89,7 @@ type panel struct {
 	first        []int32 // each block's first piece, and the number of pieces
 	offset       []int   // each block's first byte in a tile, and the bytes of a tile
 	padded       int     // features of a prepared row
+	parts        int     // rows of kernels that a row of x is: on tilePanel the bfloat16 that its values are sums of, or one
 	tileFeatures int     // features of the tiles on which AMX multiplies many rows; 0: it does not
 }
 
@@ -100,6 +102,9 @@ func newPanel(kind panelKind, s *backend.Spec) *panel {
 		p.bits, p.perLine = 4, 8
 	default:
 		p.bits, p.perLine = 8, 4
+	}
+	if p.parts = 1; kind == tilePanel {
+		p.parts = max(1, rows.PartsOf(s.X))
 	}
 	p.cut(s)
 	p.stack()
@@ -243,7 +248,7 @@ func (p *panel) tileBytes() int { return p.offset[len(p.offset)-1] }
 
 // depth counts the roundings of the longest path from a product to y: its
 // chain, or one for an integer sum; one for each sum that is added to y, one
-// for each activation scale, and one for the bias.
+// for each activation scale, one for each part but the first, and one for the bias.
 func (p *panel) depth() int {
 	if p.kind.exact() {
 		chain := 0
@@ -254,7 +259,7 @@ func (p *panel) depth() int {
 			}
 			chain = max(chain, length)
 		}
-		return chain + len(p.pieces) + 1
+		return chain + len(p.pieces) + p.parts
 	}
 	return p.sums() + 4
 }

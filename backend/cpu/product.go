@@ -34,7 +34,7 @@ func (p *panel) runFeatures() int { return runFeatures / p.tileValue() }
 // (Granite Rapids, 4096x4096, medians of pairs).
 func (p *panel) portion() (rows, tiles int) {
 	if p.kind == tilePanel {
-		return exactRowsTogether, 8
+		return exactRowsTogether / p.rowUnit() * p.rowUnit(), 8
 	}
 	return rowsTogether, tilesTogether
 }
@@ -169,13 +169,14 @@ func (w *product) outputs() int { return w.n }
 
 // multiply implements matrix.
 func (w *product) multiply(c *call, p *part, worker, portion int) {
-	g := w.grid(c.rows, c.l.dev.pool.Threads())
+	rows := c.rows * w.parts
+	g := w.grid(rows, c.l.dev.pool.Threads())
 	t := block{
 		product: w, c: c, p: p, call: &c.run[worker].Call, out: &c.run[worker].Output, worker: worker, scratch: c.scratchOf(worker),
 		row: portion / g.tileGroups * g.rows, tile: portion % g.tileGroups * g.tiles,
 	}
 	t.tiles = min(g.tiles, w.panel.tiles()-t.tile)
-	t.rows = min(g.rows, c.rows-t.row)
+	t.rows = min(g.rows, rows-t.row)
 	tail := w.tail(t.rows)
 	t.rows -= tail
 	t.compute()
@@ -187,7 +188,8 @@ func (w *product) multiply(c *call, p *part, worker, portion int) {
 
 // compute multiplies the rows of the block with its tiles.
 func (b *block) compute() {
-	*b.call = asm.Call{XStep: uintptr(b.c.l.stride), SStep: uintptr(b.c.l.stride), Form: b.form, Zero: uint64(b.zero), Ahead: b.ahead}
+	stride := uintptr(b.front().stride)
+	*b.call = asm.Call{XStep: stride, SStep: stride, Form: b.form, Zero: uint64(b.zero), Ahead: b.ahead}
 	switch {
 	case b.rows < b.from():
 		b.straight()
@@ -198,7 +200,8 @@ func (b *block) compute() {
 	}
 }
 
-// block is some rows by some tiles, computed by one goroutine.
+// block is some rows by some tiles, computed by one goroutine. Its rows are those of kernels,
+// panel.parts for each row of x.
 type block struct {
 	*product
 	c    *call
@@ -215,6 +218,9 @@ type block struct {
 	coming [2]span // packed weights of the next run, of each tile, that are not fetched yet: whole lines
 	share  int     // bytes that are fetched with a step
 }
+
+// front is what has prepared the rows.
+func (b *block) front() *front { return b.c.l.fronts[b.p.front] }
 
 // packed is a run of blocks of a tile of the portion.
 func (b *block) packed(tile int, r run) []byte {
@@ -381,8 +387,7 @@ func pick(steps []step, left int) (s *step, rows, times int) {
 
 // sweep runs kernels over all rows of the block and some tiles from one on.
 func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []float32, tile, tiles int) {
-	c, l := b.call, b.c.l
-	f := l.fronts[b.p.front]
+	c, f := b.call, b.front()
 	first := b.pieces[b.first[r.from]]
 	c.W, c.WStep = w, uintptr(wStep)
 	c.Blocks, c.Count = &b.blocks[r.from], uintptr(r.to-r.from)
@@ -395,7 +400,7 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 		s, rows, times := pick(steps, b.rows-m)
 		c.Rows = uintptr(rows)
 		for range times {
-			at := m * l.stride
+			at := m * f.stride
 			c.X = unsafe.Pointer(&prepared[at+x])
 			if f.sideAt > 0 {
 				c.Side = unsafe.Pointer(&prepared[at+side])
@@ -405,7 +410,7 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 			}
 			c.Y = &sums[m*tiles*tileColumns]
 			if r.to == len(b.blocks) {
-				b.fetchOutputs(tile, tiles, m, min(rows, b.rows-m))
+				b.fetchOutputs(tile, tiles, m/b.parts, (min(rows, b.rows-m)+b.parts-1)/b.parts)
 			}
 			next := b.next(w)
 			c.Next = next
@@ -414,68 +419,4 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 			m += rows
 		}
 	}
-}
-
-// finish turns the sums of some tiles from one on into outputs: times the row's
-// scale, plus the bias, and rounded once to the type of y. A few rows of all of them
-// come before the next, as the outputs of two tiles share a line.
-func (b *block) finish(tile, tiles, together int, sums []float32) {
-	for row := 0; row < b.rows; row += rowsFinished {
-		rows := min(rowsFinished, b.rows-row)
-		for t := 0; t < tiles; t += together {
-			n := min(together, tiles-t)
-			of := sums[(b.height*t+row*n)*tileColumns:]
-			for i := range n {
-				b.finishTile(tile+t+i, row, rows, of[i*tileColumns:], n)
-			}
-		}
-	}
-}
-
-// finishTile does so for some rows of a tile, whose sums are so many tiles apart.
-func (b *block) finishTile(tile, row, rows int, sums []float32, tiles int) {
-	first := tile * tileColumns
-	if run := b.f.finish[b.c.yType]; run != nil && first+tileColumns <= b.n {
-		b.finishWhole(run, first, row, rows, sums, tiles)
-		return
-	}
-	for m := range rows {
-		scale := b.rowScale(row + m)
-		for n := first; n < min(first+tileColumns, b.n); n++ {
-			v := sums[m*tiles*tileColumns+n-first]
-			if scale != nil {
-				v = float32(v * *scale)
-			}
-			b.c.put(b.p, b.bias, b.row+row+m, n, v)
-		}
-	}
-}
-
-// rowScale is what the sums of row m of the block are multiplied with, nil for
-// nothing.
-func (b *block) rowScale(m int) *float32 {
-	f := b.c.l.fronts[b.p.front]
-	if !f.perRow {
-		return nil
-	}
-	return &f.rowScales(b.c.row(b.p, b.row+m))[0]
-}
-
-func (b *block) finishWhole(run func(*asm.Output), first, row, rows int, sums []float32, tiles int) {
-	c := b.c
-	*b.out = asm.Output{
-		Y: &sums[0], YStep: uintptr(tiles * tileColumns * 4),
-		Dst: b.y(row, first), DstStep: uintptr(c.yStep),
-		Scales: b.rowScale(row), ScalesStep: uintptr(c.l.stride), Rows: uintptr(rows),
-	}
-	if b.bias != nil {
-		b.out.Bias = &b.bias[first]
-	}
-	run(b.out)
-}
-
-// y is where the output of a row of the block and a column is.
-func (b *block) y(row, column int) unsafe.Pointer {
-	c := b.c
-	return unsafe.Pointer(&c.y[(b.row+row)*c.yStep+(b.p.column+column)*c.yType.Size()])
 }

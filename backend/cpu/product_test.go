@@ -60,26 +60,43 @@ func TestGridCoversEverything(t *testing.T) {
 	}
 }
 
-// TestWhoReadsRows holds readsRows to what portions do: those of a few rows read them as
-// they are, all others in tiles.
+// TestWhoReadsRows holds readsFrom to what portions do: those of a few rows read them as
+// they are, all others in tiles. Rows of x have all their parts in one portion.
 func TestWhoReadsRows(t *testing.T) {
-	s := backend.Spec{N: 40, K: 64, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
-	w := &product{panel: newPanel(tilePanel, &s)}
-	require.True(t, w.readsRows(100, 1), "no tiles")
+	s := backend.Spec{N: 40, K: 64, X: dtype.BF16, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
 	codes := &product{panel: newPanel(bytePanel, &s)}
 	codes.tileFeatures = codes.canTile()
-	require.True(t, codes.readsRows(100, 1), "codes have corrections besides")
-	w.tileFeatures = w.canTile()
+	require.Zero(t, codes.readsFrom(100, 1), "codes have corrections besides")
 	found := map[bool]int{}
-	for rows := 1; rows < 400; rows++ {
-		for _, threads := range []int{1, 2, 3, 16, 64} {
-			g, reads := w.grid(rows, threads), false
-			for row := 0; row < rows; row += g.rows {
-				reads = reads || min(g.rows, rows-row) < w.from()
-			}
-			require.Equal(t, reads, w.readsRows(rows, threads), "%d rows, %d threads: %+v", rows, threads, g)
-			if rows >= w.from() {
-				found[reads]++
+	for parts, x := range map[int]dtype.DType{1: dtype.BF16, 2: dtype.F16, 3: dtype.F32} {
+		s.X = x
+		for _, bits := range []int{4, 8} {
+			s.Bits = bits
+			w := &product{panel: newPanel(tilePanel, &s)}
+			w.tileFeatures = w.canTile()
+			require.Equal(t, parts, w.parts)
+			for rows := 1; rows < 400; rows++ {
+				for _, threads := range []int{1, 2, 3, 16, 64} {
+					all := rows * parts
+					g, from := w.grid(all, threads), all
+					for row := 0; row < all; row += g.rows {
+						require.Zero(t, row%parts)
+						if row > 0 {
+							require.Zero(t, row%asm.TileRows)
+						}
+						if min(g.rows, all-row) < w.from() {
+							from = min(from, row)
+						}
+					}
+					most, tiles := w.portion()
+					require.LessOrEqual(t, g.rows, most)
+					require.LessOrEqual(t, g.tiles, max(tiles, tilesStream))
+					require.Equal(t, from, w.readsFrom(rows, threads), "%d rows of %d parts, %d threads: %+v", rows, parts, threads, g)
+					if all >= w.from() {
+						found[from < all]++
+						require.Less(t, all-from, w.from(), "more rows than there is room for")
+					}
+				}
 			}
 		}
 	}

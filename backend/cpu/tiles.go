@@ -82,77 +82,17 @@ func (p *panel) tileSpare() int {
 	return align(asm.TileSpare(tiles, most))
 }
 
-// tiledRows is rows of x with those that fill their last tiles.
-func tiledRows(rows int) int { return (rows + asm.TileRows - 1) / asm.TileRows * asm.TileRows }
-
-// preparedRows is the prepared rows that a workspace has room for: where a row has
-// bytes in tiles, whole ones. What there is beyond the last row is multiplied, whatever
-// it is, and the sums are dropped.
-func preparedRows(rows, tiles int) int {
-	if tiles > 0 {
-		return tiledRows(rows)
-	}
-	return rows
-}
-
-// toTiles copies the values of prepared row m, one byte each, to tiles of so many
-// features.
-func toTiles(tiles, row []byte, m, features int) {
-	to := rowOfTiles(tiles, m, len(row), features)
-	for at := 0; at < len(row); at += features {
-		copy(to[at*asm.TileRows:][:features], row[at:])
-	}
-}
-
-// rowOfTiles is where row m begins in tiles, of which a row has so many bytes in each and
-// so many in all: the next of them are TileRows times as many behind.
-func rowOfTiles(tiles []byte, m, bytes, tile int) []byte {
-	return tiles[m/asm.TileRows*asm.TileRows*bytes+m%asm.TileRows*tile:]
-}
-
-// Tiles of bfloat16 take subnormal numbers for 0, and vectors must do as they do. With
-// codes they do without being told, as no subnormal number comes about: in x what is
-// smaller than this counts as 0, so that each product with an integer, and each sum of
-// them, is a multiple of the smallest normal float32, or 0.
-const leastInTiles = 0x1p-119
-
-// flushTiles is what exact products on tiles lose (see flushPairs), with codes of rows
-// that are divided by 2¹⁶.
-func (p *panel) flushTiles() float64 {
-	if p.bits > 0 {
-		return leastInTiles / shrink
-	}
-	return 2 * flushPairs // sums of both chains, too
-}
-
-// tameTiles is tame, and drops what is smaller than leastInTiles.
-func (f *front) tameTiles(x []float32) (scale float32) {
-	if scale = tameFrom(f.plan.DropSmall(x, leastInTiles), x); scale != 1 {
-		f.plan.DropSmall(x, leastInTiles)
-	}
-	return scale
-}
-
-// toTiles writes prepared row m to tiles.
-func (f *front) toTiles(tiles, row []byte, m int) {
-	if !f.pairs {
-		toTiles(tiles, row[:f.width], m, f.tileFeatures)
-		return
-	}
-	f.plan.Tiles(rowOfTiles(tiles, m, f.tiles, asm.TileBytes), f.floats(row), &f.halves)
-}
-
 // beginOnTiles makes the call one of all rows by some tiles from one on, over a run. It
 // returns how many segments go at a time, so that there is room in the first cache, of
 // how many.
 func (b *block) beginOnTiles(r run, sums []float32, tile, tiles int) (each, all int) {
-	c, f := b.call, b.c.l.fronts[b.p.front]
+	c, f := b.call, b.front()
 	c.Blocks, c.Count = &b.blocks[r.from], uintptr(r.to-r.from)
 	c.XStep, c.Rows = uintptr(f.tiles), uintptr(b.height)
 	c.Y, c.YStep = &sums[0], uintptr(tiles*tileColumns*4)
 	c.Tiles, c.TileBytes = uintptr(tiles), uintptr(b.tileFeatures*b.tileValue())
 	if r.to == len(b.blocks) {
-		b.fetchOutputs(tile, tiles, 0, b.rows)
+		b.fetchOutputs(tile, tiles, 0, b.rows/b.parts)
 	}
 	all = int(b.first[r.to] - b.first[r.from])
 	most, block := b.runFeatures(), c.Blocks
@@ -228,7 +168,7 @@ func (b *block) sweepOnTiles(r run, w unsafe.Pointer, wStep int, sums []float32,
 
 // pointTo makes the call one of what rows have from a piece on.
 func (b *block) pointTo(piece int) {
-	c, f := b.call, b.c.l.fronts[b.p.front]
+	c, f := b.call, b.front()
 	c.X = b.c.tilesOf(b.p, b.row, int(b.pieces[piece].at)*b.tileValue())
 	if b.kind.exact() {
 		return

@@ -1,15 +1,17 @@
 package cpu
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/backend"
-	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -125,6 +127,12 @@ func TestSoonOnTiles(t *testing.T) {
 // What tiles make is what vectors make, bit for bit, and rows do not depend on
 // how many there are.
 func TestTilesEqualVectors(t *testing.T) {
+	for _, threads := range []int{1, 3} { // which have more tiles of columns in a portion, and fewer
+		t.Run(fmt.Sprintf("%d threads", threads), func(t *testing.T) { testTilesEqualVectors(t, threads) })
+	}
+}
+
+func testTilesEqualVectors(t *testing.T, threads int) {
 	byName := func(name string) []*kernel {
 		for _, u := range units {
 			if u.name == name {
@@ -133,7 +141,7 @@ func TestTilesEqualVectors(t *testing.T) {
 		}
 		return nil
 	}
-	b := open(t, backend.OpenOptions{})
+	b := open(t, backend.OpenOptions{Threads: threads})
 	tiles, vectors := byName("amx"), byName("vnni")
 	if tiles == nil || tiles[0].unit.missing(b.dev.Info().Features) != nil {
 		t.Skip("the processor lacks AMX")
@@ -181,43 +189,52 @@ func TestExactTiles(t *testing.T) {
 		{n: 33, bits: 3, groups: actOrder(t, rng, k, 4)}, {n: 49, plain: dtype.BF16},
 	} {
 		s.k, s.scales = k, dtype.F16
-		t.Run(s.String(), func(t *testing.T) {
-			l, x := s.linear(t, rng), input(rng, dtype.BF16, most, k)
-			x[5*k+3] = 0x1p120     // a row that is divided
-			for j := range 2 * k { // two of which much is dropped, one of them divided
-				x[k+j] = dtype.BF16.Round(float32(math.Ldexp(rng.Float64()-0.5, rng.IntN(18)-132)))
-			}
-			x[2*k+7] = 0x1p115
-			r := backend.Request{Recipe: &quant.Recipe{}, X: dtype.BF16, Y: dtype.F32, MaxRows: most}
-			var want []float32
-			of := func(t *testing.T, threads int, u *unit) {
-				b := open(t, backend.OpenOptions{Threads: threads})
-				if missing := u.missing(b.dev.Info().Features); missing != nil {
-					t.Skipf("the processor lacks %v", missing)
+		for _, xt := range []dtype.DType{dtype.BF16, dtype.F16, dtype.F32} {
+			t.Run(fmt.Sprintf("%s/%v", s, xt), func(t *testing.T) {
+				l, x := s.linear(t, rng), input(rng, xt, most, k)
+				if xt != dtype.F16 {
+					x[5*k+3] = 0x1p120     // a row that is divided
+					for j := range 2 * k { // two of which much is dropped, one of them divided
+						x[k+j] = xt.Round(float32(math.Ldexp(rng.Float64()-0.5, rng.IntN(18)-132)))
+					}
+					x[2*k+7] = 0x1p115
 				}
-				b.table = tableOf([]*unit{u})
-				layer, kernel := b.prepare(l, r)
-				require.NotNil(t, kernel.unit)
-				require.Equal(t, tilePanel, kernel.panel(new(layer.Spec())).kind)
-				if want == nil {
-					want = b.apply(layer, x, most)
-					b.accepted(layer, kernel, l, x, want, most)
-				}
-				for _, m := range []int{1, 2, 3, 4, 5, 15, 16, 17, 31, 33, 64, 127, 128, 129, most} {
-					require.Equal(t, bitsOf(want[:m*s.n]), bitsOf(b.apply(layer, x[:m*k], m)), "%d rows, %d threads, %s", m, threads, u.name)
-				}
-				require.NoError(t, layer.Close())
-			}
-			of(t, 1, modelOfTiles())
-			for _, u := range units {
-				if u.exact.kind == tilePanel {
-					t.Run(u.name, func(t *testing.T) {
-						of(t, 1, u)
-						of(t, 3, u)
-					})
-				}
-			}
-		})
+				testExactTiles(t, l, x, s.n, most, xt)
+			})
+		}
+	}
+}
+
+func testExactTiles(t *testing.T, l *quant.Linear, x []float32, n, most int, xt dtype.DType) {
+	k := len(x) / most
+	r := backend.Request{Recipe: &quant.Recipe{}, X: xt, Y: dtype.F32, MaxRows: most}
+	var want []float32
+	of := func(t *testing.T, threads int, u *unit) {
+		b := open(t, backend.OpenOptions{Threads: threads})
+		if missing := u.missing(b.dev.Info().Features); missing != nil {
+			t.Skipf("the processor lacks %v", missing)
+		}
+		b.table = tableOf([]*unit{u})
+		layer, kernel := b.prepare(l, r)
+		require.NotNil(t, kernel.unit)
+		require.Equal(t, tilePanel, kernel.panel(new(layer.Spec())).kind)
+		if want == nil {
+			want = b.apply(layer, x, most)
+			b.accepted(layer, kernel, l, x, want, most)
+		}
+		for _, m := range []int{1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 43, 64, 65, 127, 128, 129, most} {
+			require.Equal(t, bitsOf(want[:m*n]), bitsOf(b.apply(layer, x[:m*k], m)), "%d rows, %d threads, %s", m, threads, u.name)
+		}
+		require.NoError(t, layer.Close())
+	}
+	of(t, 1, modelOfTiles())
+	for _, u := range units {
+		if u.exact.kind == tilePanel {
+			t.Run(u.name, func(t *testing.T) {
+				of(t, 1, u)
+				of(t, 3, u)
+			})
+		}
 	}
 }
 
@@ -260,39 +277,68 @@ func TestPaddingOfTiles(t *testing.T) {
 	}
 }
 
-// TestTameTiles compares with tame: the same scale, and the same values but for those
-// that are dropped.
+// TestTameTiles compares with tame: the same scale, and of each row in tiles and of each that is
+// read as it is, together the same values but for those that are dropped.
 func TestTameTiles(t *testing.T) {
 	rng := rand.New(rand.NewPCG(35, 36))
-	plan, err := rows.New(rows.Form{ISA: rows.AVX512, X: dtype.BF16, K: 64, Width: 64, Segments: []rows.Segment{{Hi: 64}}})
-	require.NoError(t, err)
-	f := &front{plan: plan}
-	tamed := 0
-	for i := range 2000 {
-		x := make([]float32, 64)
-		for j := range x {
-			x[j] = dtype.BF16.Round(math.Float32frombits(rng.Uint32()&0x807fffff | uint32(rng.IntN(240))<<23))
-		}
-		switch at := rng.IntN(63); i % 4 {
-		case 0:
-			x[at] = -0x1p112
-		case 1:
-			x[at], x[at+1] = 0x1p127, []float32{float32(math.Inf(-1)), float32nan()}[i/4%2]
-		}
-		want := append([]float32(nil), x...)
-		scale := tame(want)
-		for j, v := range want {
-			if math.Abs(float64(v)) < leastInTiles {
-				want[j] = 0
+	const k, rows = 64, 20
+	for _, xt := range []dtype.DType{dtype.BF16, dtype.F16, dtype.F32} {
+		s := backend.Spec{N: 16, K: k, X: xt, Y: dtype.F32, Bits: 8, Scales: dtype.F16, Symmetric: true, MaxRows: rows, Groups: backend.GroupSpec{Count: 1, Longest: k}}
+		p := newPanel(tilePanel, &s)
+		p.tileFeatures = p.canTile()
+		f, err := newFront(nil, new(layout), &s, p, 0)
+		require.NoError(t, err)
+		f.leastTiled = rows*f.parts + 1 // room for all
+		work := make([]byte, f.bytes(rows)+tiledRows(rows*f.parts)*f.tiles)
+		to, _ := f.take(work, rows, 0)
+		to.tiles = work[f.bytes(rows):]
+		scratch := make([]byte, frontScratch(&s, &f.rowShape))
+		tamedRows := 0
+		for i := range 400 {
+			m, b, x := i%rows, make([]byte, k*xt.Size()), make([]float32, k)
+			for j := range x {
+				xt.Put(b, j, math.Float32frombits(rng.Uint32()&0x807fffff|uint32(rng.IntN(240))<<23))
+			}
+			switch at := rng.IntN(k - 1); i % 4 {
+			case 0:
+				xt.Put(b, at, -0x1p112)
+			case 1:
+				xt.Put(b, at, 0x1p127)
+				xt.Put(b, at+1, []float32{float32(math.Inf(-1)), float32nan()}[i/4%2])
+			}
+			dtype.Decode(xt, x, b)
+			f.writePairs(&to, b, scratch, m)
+			if f.scales == 0 {
+				require.Equal(t, dtype.F16, xt)
+			} else {
+				require.Equal(t, tame(x), to.scales[m])
+				if to.scales[m] != 1 {
+					tamedRows++
+				}
+			}
+			for j, v := range x {
+				onTiles, asItIs := 0.0, 0.0
+				for part := range f.parts {
+					row := m*f.parts + part
+					asItIs += float64(f.floats(to.rows[row*f.stride:])[j])
+					order := slices.Index(f.halves[:], uint16(2*(j%asm.TilePairs)+1))
+					onTiles += float64(dtype.BF16ToF32(binary.LittleEndian.Uint16(rowOfTiles(to.tiles, row, f.tiles, asm.TileBytes)[j/asm.TilePairs*asm.TileBytes*asm.TileRows+2*order:])))
+				}
+				if v != v {
+					require.True(t, asItIs != asItIs && onTiles != onTiles)
+					continue
+				}
+				require.Equal(t, onTiles, asItIs)
+				if least := float64(leastInTiles); f.scales > 0 && math.Abs(float64(v)-onTiles) <= 2*least {
+					continue
+				}
+				require.Equal(t, float64(v), onTiles, "%v, row %d, value %d", xt, m, j)
 			}
 		}
-		require.Equal(t, scale, f.tameTiles(x))
-		require.Equal(t, bitsOf(want), bitsOf(x))
-		if scale != 1 {
-			tamed++
+		if xt != dtype.F16 {
+			require.Greater(t, tamedRows, 50)
 		}
 	}
-	require.Greater(t, tamed, 300)
 }
 
 // A kernel says for how many rows it uses tiles.

@@ -36,9 +36,10 @@ type functions struct {
 	codes4, codes8 integerKernels
 	exact          exactKernels
 	pack           packFunctions
-	finish         [4]func(*asm.Output)                       // by dtype.DType, sums to outputs; nil: in Go
-	fetch          func(p, lines uintptr)                     // nil: nothing is fetched ahead
-	fetchRows      func(p unsafe.Pointer, step, rows uintptr) // nil: nor are outputs
+	finish         [4]func(*asm.Output)                           // by dtype.DType, sums to outputs; nil: in Go
+	addParts       func(y *float32, rows, parts, vectors uintptr) // the sums of parts to those of the first; nil: in Go
+	fetch          func(p, lines uintptr)                         // nil: nothing is fetched ahead
+	fetchRows      func(p unsafe.Pointer, step, rows uintptr)     // nil: nor are outputs
 }
 
 // kernels returns the functions of u. A processor that lacks what they need

@@ -126,8 +126,9 @@ var units = []*unit{
 		eight: offer{true, bytePanel},
 		exact: offer{true, tilePanel},
 		functions: withRest(functions{
-			codes4: amxCodes4(),
-			codes8: amxCodes8(),
+			codes4:   amxCodes4(),
+			codes8:   amxCodes8(),
+			addParts: asm.AddPartsAVX512,
 			exact: exactKernels{
 				direct: [weightKinds][]step{
 					weight4:    {{2, asm.RowsW4AMXx2}, {1, asm.GemvW4AMX}},

@@ -65,3 +65,16 @@ type Product struct {
 	CNext uintptr // bytes to the other columns of C; 32 columns only
 	BNext uintptr // likewise of B
 }
+
+// TileRow is what the kernels that write a row of x to tiles of pairs work on. A tile has
+// TilePairs features, of which a row has TileBytes; the next is TileRows times as many bytes
+// behind.
+type TileRow struct {
+	X     unsafe.Pointer     // values, any alignment
+	Tiles uintptr            // of TilePairs values, at least 1
+	To    [3]*byte           // where each part's first tile is
+	Order *[TilePairs]uint16 // the place of each half of a pair among the halves of as many float32
+	Top   *[16]uint32        // gets the largest magnitudes, among values that are 16 apart, as float32
+	Least uint32             // the float32 below which magnitudes count as 0
+	_     uint32
+}

@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The generator has these offsets as constants (_gen/rows_row.go and
-// _gen/rows_product.go).
+// The generator has these offsets as constants (_gen/rows_row.go, _gen/rows_tiles.go
+// and _gen/rows_product.go).
 func TestRowOffsets(t *testing.T) {
 	var r Row
 	for i, at := range []uintptr{
@@ -23,6 +23,13 @@ func TestRowOffsets(t *testing.T) {
 		require.Equal(t, uintptr(56+4*i), at)
 	}
 	require.Equal(t, uintptr(80), unsafe.Offsetof(r.Order))
+	var tile TileRow
+	for i, at := range []uintptr{
+		unsafe.Offsetof(tile.X), unsafe.Offsetof(tile.Tiles), unsafe.Offsetof(tile.To), unsafe.Offsetof(tile.To) + 8, unsafe.Offsetof(tile.To) + 16,
+		unsafe.Offsetof(tile.Order), unsafe.Offsetof(tile.Top), unsafe.Offsetof(tile.Least),
+	} {
+		require.Equal(t, uintptr(8*i), at)
+	}
 	var run Run
 	require.Equal(t, uintptr(4), unsafe.Offsetof(run.Group))
 	require.Equal(t, uintptr(8), unsafe.Sizeof(run))

@@ -1,0 +1,66 @@
+package cpu
+
+// prepared is the rows of a call that a front has prepared, in its workspace.
+type prepared struct {
+	rows   []byte    // of front.stride bytes
+	first  int       // which row of kernels is the first of them
+	tiles  []byte    // of the values of all rows; empty: there are few
+	scales []float32 // one for each row of x; nil: they are in rows, or there are none
+}
+
+// room is the bytes of a workspace for so many rows of x: for prepared rows, for scales, and
+// for tiles. What tiles have beyond the last row is multiplied, whatever it is, and the
+// sums are dropped. Of rows for pairs at most those that are too few for tiles are read
+// as they are.
+func (r *rowShape) room(x int) (prepared, scales, tiles int) {
+	n := x * r.parts
+	if r.tiles > 0 {
+		n = tiledRows(n)
+	}
+	if !r.pairs {
+		return n * r.stride, 0, n * r.tiles
+	}
+	return min(x*r.parts, r.leastTiled-1) * r.stride, align(x * r.scales * 4), n * r.tiles
+}
+
+// bytes is the sum of room.
+func (r *rowShape) bytes(x int) int {
+	prepared, scales, tiles := r.room(x)
+	return prepared + scales + tiles
+}
+
+// take divides what room says of work for a call of so many rows of x, and returns the rest.
+// from is the first row that is read as it is.
+func (f *front) take(work []byte, x, from int) (p prepared, rest []byte) {
+	n, scales, tiles := f.room(x)
+	p.rows, work = work[:n], work[n:]
+	if f.pairs {
+		p.first = from
+		p.scales = view[float32](work, x*f.scales)
+	}
+	if f.tileFeatures > 0 && x*f.parts >= f.leastTiled {
+		p.tiles = work[scales:][:tiles]
+	}
+	return p, work[scales+tiles:]
+}
+
+// write prepares row m of x.
+func (f *front) write(to *prepared, x, scratch []byte, m int) {
+	if f.pairs {
+		f.writePairs(to, x, scratch, m)
+		return
+	}
+	row := to.rows[m*f.stride:]
+	f.prepare(row, x, scratch)
+	if len(to.tiles) > 0 {
+		toTiles(to.tiles, row[:f.width], m, f.tileFeatures)
+	}
+}
+
+// scaleOf is what the sums of row m of x are multiplied with, and the bytes to the next.
+func (f *front) scaleOf(p *prepared, m int) (scale *float32, step int) {
+	if f.pairs {
+		return &p.scales[m], 4
+	}
+	return &f.rowScales(p.rows[m*f.stride:])[0], f.stride
+}

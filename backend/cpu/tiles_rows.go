@@ -1,0 +1,77 @@
+package cpu
+
+import (
+	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
+	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
+)
+
+// tiledRows is rows with those that fill their last tiles.
+func tiledRows(rows int) int { return (rows + asm.TileRows - 1) / asm.TileRows * asm.TileRows }
+
+// toTiles copies the values of prepared row m, one byte each, to tiles of so many
+// features.
+func toTiles(tiles, row []byte, m, features int) {
+	to := rowOfTiles(tiles, m, len(row), features)
+	for at := 0; at < len(row); at += features {
+		copy(to[at*asm.TileRows:][:features], row[at:])
+	}
+}
+
+// rowOfTiles is where row m begins in tiles, of which a row has so many bytes in each and
+// so many in all: the next of them are TileRows times as many behind.
+func rowOfTiles(tiles []byte, m, bytes, tile int) []byte {
+	return tiles[m/asm.TileRows*asm.TileRows*bytes+m%asm.TileRows*tile:]
+}
+
+// Tiles of bfloat16 take subnormal numbers for 0, and vectors must do as they do. With
+// codes they do without being told, as no subnormal number comes about: in x, and in each of
+// its parts, what is smaller than this counts as 0, so that each product with an integer, and
+// each sum of them, is a multiple of the smallest normal float32, or 0. No float16 is so small.
+const leastInTiles = 0x1p-119
+
+// flushTiles is what exact products on tiles lose (see flushPairs), with codes of rows
+// that are divided by 2¹⁶. What is behind a part that is lost is smaller than that part.
+func (p *panel) flushTiles() float64 {
+	parts := float64(p.parts)
+	if p.bits > 0 {
+		return min(parts, 2) * leastInTiles / shrink
+	}
+	return 2 * parts * flushPairs // sums of both chains, too
+}
+
+// writePairs prepares row m of x: its parts go to tiles of pairs, where there are such, and to
+// rows of float32 where some are read so. What the sums of a row are to be multiplied with is
+// that of tame.
+func (f *front) writePairs(to *prepared, x, scratch []byte, m int) {
+	first, scale, least := m*f.parts, float32(1), float32(0)
+	if f.scales > 0 {
+		least = leastInTiles
+	}
+	if len(to.tiles) > 0 {
+		var dst rows.Parted
+		for i := range f.parts {
+			dst[i] = rowOfTiles(to.tiles, first+i, f.tiles, asm.TileBytes)
+		}
+		if top := f.plan.Tiles(&dst, x, scratch, &f.halves, least); f.scales > 0 && tooLarge(top) {
+			row := f.floats(scratch)
+			f.plan.Row(rows.Dst{Values: scratch[:f.row]}, x, scratch[f.row:])
+			shrinkRow(row)
+			f.plan.TilesOfRow(&dst, row, &f.halves, least)
+			scale = 1 / shrink
+		}
+	}
+	if first >= to.first {
+		row := to.rows[(first-to.first)*f.stride:]
+		parts := view[float32](row, (f.parts-1)*f.stride/4+f.width)
+		f.plan.Row(rows.Dst{Values: row[:f.row]}, x, scratch)
+		if top := f.plan.Parts(parts, f.stride/4, least); f.scales > 0 && tooLarge(top) {
+			f.plan.Row(rows.Dst{Values: row[:f.row]}, x, scratch)
+			shrinkRow(parts[:f.width])
+			f.plan.Parts(parts, f.stride/4, least)
+			scale = 1 / shrink
+		}
+	}
+	if f.scales > 0 {
+		to.scales[m] = scale
+	}
+}
