@@ -69,6 +69,49 @@ func BenchmarkRow(b *testing.B) {
 	}
 }
 
+// BenchmarkTiles writes rows of 4096 to tiles for codes of 4 bits, among so many rows that they are in
+// no cache before: ns/op is the time of one row.
+func BenchmarkTiles(b *testing.B) {
+	const k, most = 4096, 256
+	rng := rand.New(rand.NewPCG(11, 12))
+	index := make([]int32, k)
+	for i, at := range rng.Perm(k) {
+		index[i] = int32(at / 128)
+	}
+	groups, err := quant.IndexedGroups(index, k/128)
+	require.NoError(b, err)
+	halves := rows.HalvesOf(4)
+	for _, isa := range []rows.ISA{rows.AVX2, rows.AVX512} {
+		for _, x := range floats {
+			for _, order := range []bool{false, true} {
+				f := tight(quant.Recipe{}, x, rows.Float32, &groups, 128)
+				f.ISA, f.Gathers = isa, true
+				if !order {
+					f.Order = nil
+				}
+				p, err := rows.New(f)
+				require.NoError(b, err)
+				parts := rows.PartsOf(x)
+				from, to := make([]byte, most*k*x.Size()), make([]byte, most*parts*k*2)
+				for i := range most * k {
+					x.Put(from, i, float32(rng.NormFloat64()))
+				}
+				scratch := make([]byte, p.Scratch()+8*k)
+				b.Run(fmt.Sprintf("isa=%d/x=%v/act-order=%v", isa, x, order), func(b *testing.B) {
+					var dst rows.Parted
+					for m := 0; b.Loop(); m = (m + 1) % most {
+						for i := range parts {
+							row := m*parts + i
+							dst[i] = to[row/asm.TileRows*asm.TileRows*k*2+row%asm.TileRows*asm.TileBytes:]
+						}
+						p.Tiles(&dst, from[m*k*x.Size():], scratch, &halves, 0x1p-119)
+					}
+				})
+			}
+		}
+	}
+}
+
 // tight is a form without padding beyond steps of 8.
 func tight(r quant.Recipe, x dtype.DType, v rows.Values, weights *quant.Groups, longest int) rows.Form {
 	f := form(rand.New(rand.NewPCG(0, 0)), r, x, v, weights, longest)
