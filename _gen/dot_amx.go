@@ -16,7 +16,7 @@ const mostTileRows, amxTile, amxSlots, amxRingTiles = 240, 1024, 4, 4
 // rows of each tile.
 const (
 	amxFixes   = amxSlots * amxTile
-	amxConfig  = 2 * amxSlots * amxTile
+	amxConfig  = 3 * amxSlots * amxTile // units of three by two tiles have so many of sums
 	amxRing    = amxConfig + 64
 	amxEntries = amxRing + amxRingTiles*amxTile
 
@@ -128,6 +128,7 @@ func amxDoc(name, what string) string {
 
 func (k *amx) write() {
 	k.begin(amxFrame)
+	k.configure(reg.RBX, "ssssxxww", nil)
 	if k.nibbles {
 		k.firstPlace(reg.RBX)
 	}

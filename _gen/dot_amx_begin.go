@@ -5,7 +5,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// begin reads the Call, which is in BX then, and configures the tiles. The frame has so many bytes.
+// begin reads the Call, which is in BX then. The frame has so many bytes.
 func (k *amx) begin(frame int) {
 	k.frame = k.AllocLocal(frame)
 	c, r := reg.RBX, reg.R8
@@ -33,7 +33,11 @@ func (k *amx) begin(frame int) {
 		k.MOVQ(r, k.scalar(amxToScales))
 	}
 	k.MOVQ(at(c, callSpare), reg.RBP)
+}
 
+// configure configures the tiles, of which each has a letter: s of sums, x and w, and S and X where
+// others are the rows.
+func (k *amx) configure(c reg.Register, tiles string, others operand.Op) {
 	k.Comment("Palette 1. Tiles of weights have a line for four bytes of a row of x.")
 	k.MOVQ(at(c, callTileBytes), reg.RSI)
 	k.VPXORD(zmm[0], zmm[0], zmm[0])
@@ -41,13 +45,16 @@ func (k *amx) begin(frame int) {
 	k.MOVB(operand.Imm(1), at(reg.RBP, amxConfig))
 	k.MOVL(reg.ESI, reg.ECX)
 	k.SHRL(operand.Imm(2), reg.ECX)
-	for n := range 8 {
+	for n, tile := range tiles {
 		row, rows := operand.Op(operand.U16(64)), operand.Op(operand.Imm(16))
-		switch n {
-		case 4, 5:
-			row = reg.SI
-		case 6, 7:
+		switch tile {
+		case 'w':
 			rows = reg.CL
+		case 'X', 'S':
+			rows = others
+		}
+		if tile == 'x' || tile == 'X' {
+			row = reg.SI
 		}
 		k.MOVW(row, at(reg.RBP, configBytes+2*n))
 		k.MOVB(rows, at(reg.RBP, configRows+n))

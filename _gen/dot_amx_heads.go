@@ -68,6 +68,7 @@ such segments say where their scales are.
 
 	Call.Spare = sums [4 turns][16 rows][16 columns] of int32
 	             corrections of segments that ended no sum, the same
+	             unused, the same
 	             configuration of tiles, 64 bytes
 	             weights [4 tiles][16 lines], of DotW4AMX
 	             entries [tiles][segments]: scales [16] of float32,
@@ -78,7 +79,7 @@ sums that are scaled, Z4 to Z15 those.`
 
 const amxPairsSpare = `
 	Call.Spare = sums [4 turns][16 rows][16 columns] of float32
-	             unused, the same
+	             unused, twice the same
 	             configuration of tiles, 64 bytes`
 
 const amxPairs = amxPairsSpare + `

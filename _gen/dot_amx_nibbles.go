@@ -73,7 +73,7 @@ func (k *amx) fetchBehind(label string) {
 // unpackAhead unpacks a tile of weights and returns where the one is that is multiplied.
 func (k *amx) unpackAhead(label string) operand.Mem {
 	k.unpackNext(label)
-	return k.ready(reg.RBP)
+	return k.ready(reg.RBP, amxRingTiles-amxTilesAhead-1)
 }
 
 // unpackNext unpacks a tile of weights to the next of the ring.
@@ -179,11 +179,11 @@ func (k *amx) nextOfRing() {
 	k.MOVQ(next, k.scalar(amxRingAt))
 }
 
-// ready is the tile of the ring that is multiplied, by way of BX.
-func (k *amx) ready(spare operand.Op) operand.Mem {
+// ready is a tile of the ring, so many behind the next that is unpacked, by way of BX.
+func (k *amx) ready(spare operand.Op, behind int) operand.Mem {
 	ready := reg.RBX
 	k.MOVQ(k.scalar(amxRingAt), ready)
-	k.ADDQ(operand.I32((amxRingTiles-amxTilesAhead-1)*amxTile), ready)
+	k.ADDQ(operand.I32(behind*amxTile), ready)
 	k.ANDL(operand.U32(amxRingTiles*amxTile-1), ready.As32())
 	k.ADDQ(spare, ready)
 	return indexed(ready, reg.RDI, 1, amxRing)

@@ -7,7 +7,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-const amxUnitsWalk = `
+// amxUnitsTwo, amxUnitsThree: what units of two and of three tiles of rows are.
+const amxUnitsTwo = `
 A unit is 32 rows by 32 columns, two tiles of both, so that each tile that is loaded is
 multiplied twice; the last 16 rows are one by two:
 
@@ -16,15 +17,33 @@ multiplied twice; the last 16 rows are one by two:
 	    for each sum: ...                   TMM0 to TMM3     = products of sum i
 	                                        Y               += Call.Spare(i-2), scaled
 
+Tiles of x and of sums take time by their rows. In calls of 17 to 47 those of the other 16 rows, TMM2, TMM3
+and TMM5, have as many as there are of the last 16: these go with the first 16, and the second 16 of more
+than 32 on their own. What Call.Spare has for rows that such tiles lack is 0.
+`
+
+const amxUnitsThree = `
+A unit is 48 rows by 32 columns, three by two tiles: the call has 33 to 48 rows, for all of
+which weights are unpacked once. Six tiles have sums, and two are left for x and weights, of which
+one changes with each product:
+
+	for each two tiles of columns:        in turn i, at the same time, tile by tile:
+	  for each sum: ...                     Call.Spare(i-1)  = TMM0 to TMM5, sum i-1
+	                                        TMM0 to TMM5     = products of sum i
+	                                        Y               += Call.Spare(i-2), scaled
+`
+
+const amxUnitsWalk = `
 A tile is stored just before it is cleared for the next sum: it has been ready for long
-by then, as the three others were multiplied and other sums scaled since. The processor
+by then, as the others were multiplied and other sums scaled since. The processor
 has other products to do while it stores and scales. Scales and zeros of all segments are
 widened before.
 
 All segments end sums. Lines of x come from the second cache each time, and TILELOADDT1
-leaves room in the first.
+leaves room in the first. Of the last 16 rows those are scaled that there are, in fours or eights.
 
-	Call.Spare = sums of two turns [2][4 tiles][16 rows][16 columns] of 4 bytes
+	Call.Spare = sums of two turns [2][4 or 6 tiles][16 rows][16 columns] of 4 bytes
+	             of 4 tiles, unused, [4 tiles]
 	             configuration of tiles, 64 bytes
 	             weights [4 tiles][16 lines], of codes that are unpacked on the way
 	             entries [tiles][segments]: scales [16] of float32, of codes
@@ -34,9 +53,15 @@ Registers: AX and R11 next lines of both tiles of columns, DX and R13 x of the f
 and the others, CX bytes of a tile of weights, and of x, SI bytes from row to row in a tile of
 x, R15 where sums are stored, BP where those are that are scaled, R10 bytes left of a tile of
 columns in the segment, R14 Block, 0: none is left; R12 entry of what is scaled, 0: nothing;
-R8, R9 and BX are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights; Z0 scales of
-what is scaled, of codes Z1 zeros and Z2 sums in Y, Z4 to Z11 eight rows of it;
+R8, R9 and BX are for a few instructions; Z0 scales of what is scaled, of codes Z1 zeros and Z2 sums in Y, Z4 to Z11 eight rows of it;
 `
+
+// unitTiles is what tiles are for (see configure), and the registers of those for x and weights, by
+// the tiles of rows of a unit.
+var unitTiles = map[int]struct{ kinds, registers, head string }{
+	2: {"ssSSxXww", "TMM4 and TMM5 x, TMM6 and TMM7 weights;", amxUnitsTwo},
+	3: {"ssssssxw", "TMM6 x, TMM7 weights;", amxUnitsThree},
+}
 
 // Scalars in the frame, behind those of amx.
 const (
@@ -44,7 +69,7 @@ const (
 	unitEntry                           // of the sum that is multiplied
 	unitSide                            // its Side
 	unitY                               // and its Y
-	unitShort                           // 1: it has 16 rows, not 32
+	unitShort                           // which of its last 16 rows it has: 0, all, or unitEight and so on
 	unitStoredEntry                     // of the one that is stored, likewise
 	unitStoredSide
 	unitStoredY
@@ -61,12 +86,17 @@ const (
 	unitSpare    // Call.Spare
 	unitWStep    // to the other tile of columns
 	unitBaseRows // left of what is unpacked, its own too
+	unitRows     // of the call, with those that fill the last 16
+	unitLast     // unitShort of those with rows
+	unitOtherX   // from the first 16 rows of a unit to the others
+	unitOtherY
+	unitOtherSide
+	unitNextX // and to those of the next
+	unitNextY
+	unitNextSide
 
 	unitFrame
 )
-
-// unitTiles is the tiles of sums of a unit: two of rows by two of columns.
-const unitTiles = 4
 
 func init() {
 	const codes, onTheWay = `DI 64.`, `DI 64; Z16 the table, Z17 a mask of codes and Z18 zero points. While a tile is unpacked, AX is where it is
@@ -74,30 +104,42 @@ packed, R11 the way from line to line, R8 zero points, R9 the way to what is fet
 	for _, w := range []struct {
 		file, name, head, registers, what string
 		amx                               amx
+		high                              int
 	}{
-		{"dot_w8_x2_amx", "DotW8AMXx2", "\n8-bit weights " + amxCodesMaths, codes, "int8 and Call.Tiles tiles of 8-bit codes", amx{lines: 1}},
-		{"dot_p4_x2_amx", "DotP4AMXx2", "\n4-bit weights, unpacked by UnpackW4AMX, " + amxCodesMaths, codes, "int8 and Call.Tiles tiles of unpacked 4-bit codes", amx{lines: 2, less: true}},
-		{"dot_w4_x2_amx", "DotW4AMXx2", "\n4-bit weights " + amxCodesMaths + amxOnTheWay, onTheWay, "int8 and Call.Tiles tiles of 4-bit codes", amx{lines: 1, less: true, nibbles: true}},
-		{"gemm_w4_x2_amx", "GemmW4AMXx2", "\n4-bit weights " + amxPairsMaths + amxPairsOnTheWay, onTheWay, "bfloat16 and Call.Tiles tiles of 4-bit codes", amx{lines: 1, pairs: true, nibbles: true}},
-		{"gemm_x2_amx", "GemmAMXx2", "\nUnpacked panels of pairs, " + amxPairsMaths, codes, "bfloat16 and Call.Tiles unpacked panels of pairs", amx{pairs: true}},
+		{"dot_w8_x2_amx", "DotW8AMXx2", "\n8-bit weights " + amxCodesMaths, codes, "int8 and Call.Tiles tiles of 8-bit codes", amx{lines: 1}, 2},
+		{"dot_p4_x2_amx", "DotP4AMXx2", "\n4-bit weights, unpacked by UnpackW4AMX, " + amxCodesMaths, codes, "int8 and Call.Tiles tiles of unpacked 4-bit codes", amx{lines: 2, less: true}, 2},
+		{"dot_w4_x2_amx", "DotW4AMXx2", "\n4-bit weights " + amxCodesMaths + amxOnTheWay, onTheWay, "int8 and Call.Tiles tiles of 4-bit codes", amx{lines: 1, less: true, nibbles: true}, 2},
+		{"gemm_w4_x2_amx", "GemmW4AMXx2", "\n4-bit weights " + amxPairsMaths + amxPairsOnTheWay, onTheWay, "bfloat16 and Call.Tiles tiles of 4-bit codes", amx{lines: 1, pairs: true, nibbles: true}, 2},
+		{"gemm_x2_amx", "GemmAMXx2", "\nUnpacked panels of pairs, " + amxPairsMaths, codes, "bfloat16 and Call.Tiles unpacked panels of pairs", amx{pairs: true}, 2},
 		{"gemm_bf16_x2_amx", "GemmBF16AMXx2", "\nPlain bfloat16 weights as they are packed, " + amxPairsMaths, `DI the distance of lines in a tile of
 weights, which is that of a block's segments. Entries have scales
-of 1. Additions of vectors, too, take subnormal numbers for 0, as tiles do.`, "bfloat16 and Call.Tiles packed tiles of plain bfloat16 weights", amx{pairs: true, packed: true}},
+of 1. Additions of vectors, too, take subnormal numbers for 0, as tiles do.`, "bfloat16 and Call.Tiles packed tiles of plain bfloat16 weights", amx{pairs: true, packed: true}, 2},
+		{"dot_w4_x3_amx", "DotW4AMXx3", "\n4-bit weights " + amxCodesMaths + amxOnTheWay, onTheWay, "int8 and Call.Tiles tiles of 4-bit codes", amx{lines: 1, less: true, nibbles: true}, 3},
+		{"gemm_w4_x3_amx", "GemmW4AMXx3", "\n4-bit weights " + amxPairsMaths + amxPairsOnTheWay, onTheWay, "bfloat16 and Call.Tiles tiles of 4-bit codes", amx{lines: 1, pairs: true, nibbles: true}, 3},
 	} {
-		register(asmDir, w.file, w.head+amxUnitsWalk+w.registers, func(f *file) {
+		register(asmDir, w.file, w.head+unitTiles[w.high].head+amxUnitsWalk+unitTiles[w.high].registers+" "+w.registers, func(f *file) {
 			f.function(w.name, "c *Call", w.name+" adds the products of Call.Rows rows of "+w.what+" to Y. Tiles go two by two.")
 			k := w.amx
 			k.intVNNI, k.table = &intVNNI{file: f, tiles: 1}, 16
-			(&amxUnits{&k}).write()
+			(&amxUnits{&k, w.high}).write()
 		})
 	}
 }
 
-// amxUnits is a kernel for units of two by two tiles.
-type amxUnits struct{ *amx }
+// amxUnits is a kernel for units of two or three tiles of rows by two of columns.
+type amxUnits struct {
+	*amx
+	high int // tiles of rows
+}
+
+// tiles is the tiles of sums of a unit, rows its rows.
+func (k *amxUnits) tiles() int   { return 2 * k.high }
+func (k *amxUnits) rows() uint64 { return uint64(16 * k.high) }
 
 func (k *amxUnits) write() {
 	k.begin(unitFrame)
+	k.lastRows(reg.RBX, reg.RDX)
+	k.configure(reg.RBX, unitTiles[k.high].kinds, reg.DL)
 	if k.nibbles {
 		k.firstPlace(reg.RBX)
 	}
@@ -105,15 +147,16 @@ func (k *amxUnits) write() {
 	k.firstSegment()
 	k.beginWalk()
 	k.Label("turn")
-	for tile := range unitTiles {
+	for i := range k.tiles() {
+		tile := k.order(i)
 		k.storeTile(tile, indexed(reg.R15, k.stored(), 1, tile*amxTile))
 		k.TESTQ(vnniBlock, vnniBlock)
-		k.JEQ(operand.LabelRef(halfLabel(tile, "scale")))
-		k.onlyWhole(unitShort, tile, halfLabel(tile, "scale"))
+		k.JEQ(operand.LabelRef(halfLabel(i, "scale")))
+		k.onlyWhole(unitShort, tile, halfLabel(i, "scale"))
 		k.zeroTile(tile)
-		k.step("first", tile)
-		k.fetch("fetch_first", tile)
-		k.scaleHalf(tile)
+		k.step("first", i)
+		k.fetch("fetch_first", i)
+		k.scaleHalf(i)
 	}
 	k.rest()
 	k.Label("done")
@@ -131,7 +174,8 @@ func (k *amxUnits) write() {
 // beginWalk goes to the first unit.
 func (k *amxUnits) beginWalk() {
 	c, r := reg.RBX, reg.R8
-	k.moves(c, callW, amxW, callRows, amxLeft, callTiles, amxTiles, callX, amxRowX, callY, unitRowY, callY, unitTileY,
+	k.move(k.scalar(unitRows), amxLeft)
+	k.moves(c, callW, amxW, callTiles, amxTiles, callX, amxRowX, callY, unitRowY, callY, unitTileY,
 		callSoon, amxSoon, callSoon, unitTileSoon, callSoonStep, amxSoonStep)
 	if !k.pairs {
 		k.moves(c, callSide, amxRowSide, callSStep, unitSideStep)
@@ -141,7 +185,7 @@ func (k *amxUnits) beginWalk() {
 	k.MOVQ(k.scalar(amxSums), r)
 	k.SHLQ(operand.Imm(7), r) // entryBytes
 	k.MOVQ(r, k.scalar(unitApart))
-	k.LEAQ(at(reg.RBP, unitTiles*amxTile), reg.R15)
+	k.LEAQ(at(reg.RBP, k.tiles()*amxTile), reg.R15)
 	k.XORL(reg.R12L, reg.R12L)
 	k.MOVQ(reg.R12, k.scalar(unitStoredEntry))
 	if !k.packed {
@@ -160,13 +204,13 @@ func (k *amxUnits) beginUnit() {
 		k.ADDQ(vnniW, reg.R11)
 	}
 	k.MOVQ(k.scalar(amxRowX), reg.RDX)
-	k.MOVQ(k.scalar(amxBlockX), reg.R13)
+	k.MOVQ(k.scalar(unitOtherX), reg.R13)
 	k.ADDQ(reg.RDX, reg.R13)
 	k.move(k.scalar(unitTileEntry), unitEntry)
 	k.move(k.scalar(unitRowY), unitY)
-	k.XORL(reg.R8L, reg.R8L)
+	k.MOVL(operand.U32(unitNone), reg.R8L)
 	k.CMPQ(k.scalar(amxLeft), operand.Imm(16))
-	k.SETEQ(reg.R8B)
+	k.CMOVQNE(k.scalar(unitLast), reg.R8)
 	k.MOVQ(reg.R8, k.scalar(unitShort))
 	if !k.pairs {
 		k.move(k.scalar(amxRowSide), unitSide)
@@ -180,15 +224,19 @@ func (k *amxUnits) beginUnit() {
 // onlyWhole goes to a label instead of on to tiles of the other 16 rows, where
 // there are none.
 func (k *amxUnits) onlyWhole(short, tile int, label string) {
-	if tile >= 2 {
-		k.CMPQ(k.scalar(short), operand.Imm(0))
-		k.JNE(operand.LabelRef(label))
+	if tile >= 2 && k.high == 2 {
+		k.CMPQ(k.scalar(short), operand.Imm(unitNone))
+		k.JEQ(operand.LabelRef(label))
 	}
 }
 
 // step multiplies a tile of weights and one of x, and loads the one of both that is used
 // first.
 func (k *amxUnits) step(label string, tile int) {
+	if k.high == 3 {
+		k.stepOfThree(label, tile)
+		return
+	}
 	x, w := 4+tile/2, 6+tile%2
 	weights := indexed([]reg.Register{vnniW, reg.R11}[tile%2], reg.RDI, 1, 0)
 	if k.nibbles && tile < 2 {
@@ -247,30 +295,30 @@ func (k *amxUnits) rest() {
 	}
 	k.SUBQ(reg.RCX, left)
 	k.JEQ(operand.LabelRef("scale_only"))
-	for tile := range unitTiles {
-		k.onlyWhole(unitShort, tile, halfLabel(unitTiles+tile, "scale"))
-		k.step("second", tile)
-		k.fetch("fetch_second", tile)
-		k.scaleHalf(unitTiles + tile)
+	for i := range k.tiles() {
+		k.onlyWhole(unitShort, k.order(i), halfLabel(k.tiles()+i, "scale"))
+		k.step("second", i)
+		k.fetch("fetch_second", i)
+		k.scaleHalf(k.tiles() + i)
 	}
 	k.next()
 	k.Label("tiles")
 	k.SUBQ(reg.RCX, left)
 	k.JEQ(operand.LabelRef("multiplied"))
-	for tile := range unitTiles {
-		if tile == 2 {
-			k.onlyWhole(unitShort, tile, "next")
+	for i := range k.tiles() {
+		if i == 2 {
+			k.onlyWhole(unitShort, i, "next")
 		}
-		k.step("others", tile)
-		k.fetch("fetch", tile)
+		k.step("others", i)
+		k.fetch("fetch", i)
 	}
 	k.Label("next")
 	k.next()
 	k.JMP(operand.LabelRef("tiles"))
 	k.later(func() {
 		k.Label("scale_only")
-		for tile := range unitTiles {
-			k.scaleHalf(2*unitTiles + tile)
+		for i := range k.tiles() {
+			k.scaleHalf(2*k.tiles() + i)
 		}
 		k.TESTQ(vnniBlock, vnniBlock)
 		k.JEQ(operand.LabelRef("drained"))
@@ -350,12 +398,13 @@ func (k *amxUnits) nextUnit() {
 	}
 	k.Label("unit")
 	k.Load(k.Param("c"), c)
-	k.SUBQ(operand.Imm(32), k.scalar(amxLeft))
+	k.SUBQ(operand.Imm(k.rows()), k.scalar(amxLeft))
 	k.JLE(operand.LabelRef("unit_tiles"))
-	twice(amxBlockX, amxRowX)
-	twice(amxBlockY, unitRowY)
-	if !k.pairs {
-		twice(amxBlockSide, amxRowSide)
+	for _, s := range []struct{ step, to int }{{unitNextX, amxRowX}, {unitNextY, unitRowY}, {unitNextSide, amxRowSide}} {
+		if s.to != amxRowSide || !k.pairs {
+			k.MOVQ(k.scalar(s.step), r)
+			k.ADDQ(r, k.scalar(s.to))
+		}
 	}
 	k.Label("unit_begin")
 	k.beginUnit()
@@ -370,7 +419,8 @@ func (k *amxUnits) nextUnit() {
 	twice(unitApart, unitTileEntry)
 	twice(amxSoonStep, unitTileSoon)
 	k.ADDQ(operand.U32(128), k.scalar(unitTileY))
-	k.moves(c, callRows, amxLeft, callX, amxRowX)
+	k.move(k.scalar(unitRows), amxLeft)
+	k.moves(c, callX, amxRowX)
 	if !k.pairs {
 		k.moves(c, callSide, amxRowSide)
 	}

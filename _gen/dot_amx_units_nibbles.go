@@ -9,7 +9,8 @@ import (
 
 // firstPlace begins with what is unpacked, and does so as far as it is ahead.
 func (k *amxUnits) firstPlace(c reg.Register) {
-	k.moves(c, callPlaces, amxPlace, callW, amxBase, callTiles, amxBaseTiles, callRows, unitBaseRows, callWStep, unitWStep)
+	k.moves(c, callPlaces, amxPlace, callW, amxBase, callTiles, amxBaseTiles, callWStep, unitWStep)
+	k.move(k.scalar(unitRows), unitBaseRows)
 	k.endOfPlaces(c)
 	k.MOVQ(reg.RBP, k.scalar(unitSpare))
 	k.MOVQ(operand.I32(0), k.scalar(amxRingAt))
@@ -38,7 +39,12 @@ func (k *amxUnits) fetchBehind() {
 // the one is that is multiplied.
 func (k *amxUnits) unpackUnit(label string, column int) operand.Mem {
 	k.unpackTile(label, column)
-	return k.ready(k.scalar(unitSpare))
+	return k.ready(k.scalar(unitSpare), amxRingTiles-amxTilesAhead-1)
+}
+
+// again is where the tile of a column is that is multiplied, behind those that were unpacked meanwhile.
+func (k *amxUnits) again(column int) operand.Mem {
+	return k.ready(k.scalar(unitSpare), amxRingTiles-amxTilesAhead-2+column)
 }
 
 // unpackTile unpacks a tile of weights to the next of the ring.
@@ -86,9 +92,9 @@ func (k *amxUnits) nextPlaces(label string) {
 	k.Label(label + "_unit")
 	k.Load(k.Param("c"), c)
 	k.moves(c, callPlaces, amxPlace)
-	k.SUBQ(operand.Imm(32), k.scalar(unitBaseRows))
+	k.SUBQ(operand.Imm(k.rows()), k.scalar(unitBaseRows))
 	k.JGT(operand.LabelRef(label + "_on"))
-	k.moves(c, callRows, unitBaseRows)
+	k.move(k.scalar(unitRows), unitBaseRows)
 	k.MOVQ(k.scalar(unitWStep), r)
 	k.ADDQ(r, r)
 	k.ADDQ(r, k.scalar(amxBase))

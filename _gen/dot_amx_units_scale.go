@@ -11,16 +11,21 @@ import (
 func halfLabel(n int, name string) string { return fmt.Sprintf("%s%d", name, n) }
 
 // scaleHalf adds half a tile of a sum, corrected and scaled, to Y, if there is one. Those
-// from the eighth on are the last four once more.
+// behind those of a sum are the last of it once more.
 func (k *amxUnits) scaleHalf(n int) {
 	h := amxHalf{amxUnits: k, n: n, tile: n / 2, row: n % 2 * 8}
-	if n >= 2*unitTiles {
-		h.tile -= 2
+	if n >= 2*k.tiles() {
+		h.tile -= k.high
 	}
 	k.Label(halfLabel(n, "scale"))
 	k.TESTQ(reg.R12, reg.R12)
 	k.JEQ(operand.LabelRef(halfLabel(n, "scaled")))
-	k.onlyWhole(unitScaledShort, h.tile, halfLabel(n, "scaled"))
+	if h.row == 0 {
+		k.onlyWhole(unitScaledShort, h.tile, halfLabel(n, "scaled"))
+	} else if h.last() {
+		k.CMPQ(k.scalar(unitScaledShort), operand.Imm(0))
+		k.JNE(operand.LabelRef(halfLabel(n, "scaled")))
+	}
 	h.write()
 	k.Label(halfLabel(n, "scaled"))
 }
@@ -48,15 +53,15 @@ func (h amxHalf) write() {
 	}
 	k.VMOVUPS(entry(0), zmm[0])
 	if k.pairs {
-		h.each(h.plain, false)
+		h.each("", h.plain, false)
 		return
 	}
 	k.TESTL(operand.U32(uint32(k.zeros())|vnniScaled), k.scalar(vnniForm))
 	k.JNE(operand.LabelRef(halfLabel(h.n, "other")))
 	if k.less {
-		h.each(h.plain, false)
+		h.each("", h.plain, false)
 	} else {
-		h.side(h.constant, false)
+		h.side("", h.constant, false)
 	}
 	k.later(func() {
 		k.Label(halfLabel(h.n, "other"))
@@ -64,34 +69,39 @@ func (h amxHalf) write() {
 		k.TESTB(operand.Imm(k.zeros()), k.scalar(vnniForm))
 		k.JNE(operand.LabelRef(halfLabel(h.n, "zeros")))
 		if k.less {
-			h.side(h.plain, true)
+			h.side("_scaled", h.plain, true)
 		} else {
-			h.side(h.constant, true)
+			h.side("_scaled", h.constant, true)
 		}
 		k.JMP(operand.LabelRef(halfLabel(h.n, "scaled")))
 		k.Label(halfLabel(h.n, "zeros"))
 		k.TESTL(operand.U32(vnniScaled), k.scalar(vnniForm))
 		k.JNE(operand.LabelRef(halfLabel(h.n, "zeros_scaled")))
-		h.side(h.zeros, false)
+		h.side("_zeros", h.zeros, false)
 		k.JMP(operand.LabelRef(halfLabel(h.n, "scaled")))
 		k.Label(halfLabel(h.n, "zeros_scaled"))
-		h.side(h.zeros, true)
+		h.side("_zeros_scaled", h.zeros, true)
 		k.JMP(operand.LabelRef(halfLabel(h.n, "scaled")))
 	})
 }
 
-// each scales eight rows and adds them to Y, also by scales of x where scaled.
-func (h amxHalf) each(convert func(row int), scaled bool) {
+// each scales eight rows and adds them to Y, also by scales of x where scaled. Its label is so called.
+func (h amxHalf) each(end string, convert func(row int), scaled bool) {
 	k, y, step, three := h.amxUnits, reg.RBX, reg.R8, reg.R9
+	end = halfLabel(h.n, "end"+end)
 	k.MOVQ(k.scalar(vnniYStep), step)
 	k.MOVQ(k.scalar(unitScaledY), y)
-	if h.tile >= 2 {
-		k.ADDQ(k.scalar(amxBlockY), y)
+	for range h.tile / 2 {
+		k.ADDQ(k.scalar(unitOtherY), y)
 	}
 	if h.row > 0 {
 		k.LEAQ(indexed(y, step, 8, 0), y)
 	}
 	k.rowsOf(8, y, step, three, func(row int, of operand.Mem) {
+		if row == 4 && h.row == 0 && h.last() {
+			k.CMPQ(k.scalar(unitScaledShort), operand.Imm(unitFour))
+			k.JEQ(operand.LabelRef(end))
+		}
 		z := h.z(row)
 		of.Disp += 64 * (h.tile % 2)
 		convert(row)
@@ -105,21 +115,27 @@ func (h amxHalf) each(convert func(row int), scaled bool) {
 			k.VMOVUPS(z, of)
 		}
 	})
+	if h.row == 0 && h.last() {
+		k.Label(end)
+	}
 }
 
+// last says that it is of the last tiles of rows, of which not all rows may be there.
+func (h amxHalf) last() bool { return h.tile/2 == h.high-1 }
+
 // side is each where SI walks over Side, and DI is the way from there to Scales.
-func (h amxHalf) side(convert func(row int), scaled bool) {
+func (h amxHalf) side(end string, convert func(row int), scaled bool) {
 	k := h.amxUnits
 	k.MOVQ(k.scalar(unitSideStep), reg.RDI)
 	k.MOVQ(k.scalar(unitScaledSide), reg.RSI)
-	if h.tile >= 2 {
-		k.ADDQ(k.scalar(amxBlockSide), reg.RSI)
+	for range h.tile / 2 {
+		k.ADDQ(k.scalar(unitOtherSide), reg.RSI)
 	}
 	if h.row > 0 {
 		k.LEAQ(indexed(reg.RSI, reg.RDI, 8, 0), reg.RSI)
 	}
 	k.MOVQ(k.scalar(amxToScales), reg.RDI)
-	h.each(func(row int) {
+	h.each(end, func(row int) {
 		if row > 0 {
 			k.ADDQ(k.scalar(unitSideStep), reg.RSI)
 		}

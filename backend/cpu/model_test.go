@@ -47,6 +47,7 @@ func modelOfTiles() *unit {
 	four, eight := func(c *asm.Call) { modelTiles(c, 4) }, func(c *asm.Call) { modelTiles(c, 8) }
 	u.functions.codes4.tiles, u.functions.codes4.tilesUnits = four, inUnits(four)
 	u.functions.codes4.tilesFew, u.functions.codes4.fewUnits = modelOnTheWay, inUnits(modelOnTheWay)
+	u.functions.codes4.fewTall = tall(inUnits(modelOnTheWay))
 	u.functions.codes8.tiles, u.functions.codes8.tilesUnits, u.functions.codes8.tilesFew = eight, inUnits(eight), eight
 	u.functions.exact.direct = [weightKinds][]step{}
 	for _, w := range []weightKind{weight4, weight8, weightBF16} {
@@ -57,6 +58,7 @@ func modelOfTiles() *unit {
 		u.functions.exact.tiles[w], u.functions.exact.tilesUnits[w] = pairs, inUnits(pairs)
 	}
 	u.functions.exact.tilesFew[weight4], u.functions.exact.fewUnits[weight4] = modelPairsOnTheWay, inUnits(modelPairsOnTheWay)
+	u.functions.exact.fewTall[weight4] = tall(inUnits(modelPairsOnTheWay))
 	return u
 }
 
@@ -70,6 +72,16 @@ func inUnits(kernel func(*asm.Call)) func(*asm.Call) {
 			if b.Ends != 1<<b.Segments-1 {
 				panic(fmt.Sprintf("of %d segments some end no sum: %b", b.Segments, b.Ends))
 			}
+		}
+		kernel(c)
+	}
+}
+
+// tall is a kernel that finds the call to be one of a unit of three tiles of rows.
+func tall(kernel func(*asm.Call)) func(*asm.Call) {
+	return func(c *asm.Call) {
+		if c.Rows <= 32 || c.Rows > 48 {
+			panic(fmt.Sprintf("%d rows", c.Rows))
 		}
 		kernel(c)
 	}

@@ -153,6 +153,7 @@ func (b *block) sweepOnTiles(r run, w unsafe.Pointer, wStep int, sums []float32,
 	multiply, fetches := b.integers().tiles, b.turns(tiles)*b.sumsOf(from, to)
 	if units := b.integers().tilesUnits; units != nil && b.inUnits(r, tiles) {
 		multiply, fetches = units, b.fetchesInUnits(b.features(r)/b.tileFeatures)
+		c.Rows = uintptr(b.rows) // units have those there are
 	}
 	c.Soon, c.SoonStep, c.Share = soonOnTiles(b.coming, fetches)
 	for first := from; first < to; first += each {
@@ -226,6 +227,7 @@ func (b *block) sweepPairs(r run, panels []byte, sums []float32, tile, tiles int
 		multiply, fetches := b.f.exact.tiles[b.weights()], b.turns(tiles)*features/asm.TilePairs
 		if units := b.f.exact.tilesUnits[b.weights()]; units != nil && b.inUnits(r, tiles) {
 			multiply, fetches = units, b.fetchesInUnits(features/asm.TilePairs)
+			c.Rows = uintptr(b.rows)
 		}
 		c.Soon, c.SoonStep, c.Share = soonOnTiles(b.rest(bytes), fetches)
 		multiply(c)

@@ -153,11 +153,29 @@ func TestFewOnTiles(t *testing.T) {
 // Some rows behind whole units of x are multiplied apart, as long as the others are few.
 func TestTail(t *testing.T) {
 	w := fewOf(4, backend.GroupSpec{Count: 32, Longest: 128})
-	for rows, want := range map[int]int{1: 0, 3: 0, 16: 0, 17: 0, 32: 0, 33: 1, 35: 3, 36: 0, 49: 0, 65: 1, 67: 3, 68: 0, 97: 0, 241: 0} {
+	for rows, want := range map[int]int{1: 0, 3: 0, 16: 0, 17: 0, 32: 0, 33: 0, 35: 0, 36: 0, 48: 0, 49: 0, 65: 1, 67: 3, 68: 0, 97: 0, 241: 0} {
 		require.Equal(t, want, w.tail(rows), "%d rows", rows)
 	}
 	require.Zero(t, fewOf(4, backend.GroupSpec{Count: 128, Longest: 32}).tail(17))
 	require.Zero(t, fewOf(8, backend.GroupSpec{Count: 32, Longest: 128}).tail(17))
+}
+
+// Rows of three tiles go in one unit, where there is a kernel, and others in those of two by two tiles.
+func TestUnitsOfFew(t *testing.T) {
+	which := 0
+	kernel := func(n int) func(*asm.Call) { return func(*asm.Call) { which = n } }
+	codes, exact := fewOf(4, backend.GroupSpec{Count: 32, Longest: 128}), exactOf(4)
+	require.Nil(t, codes.fewUnits(40))
+	codes.f.codes4.fewUnits, exact.f.exact.fewUnits[weight4] = kernel(2), kernel(2)
+	codes.fewUnits(40)(nil)
+	require.Equal(t, 2, which)
+	codes.f.codes4.fewTall, exact.f.exact.fewTall[weight4] = kernel(3), kernel(3)
+	for rows, want := range map[int]int{17: 2, 32: 2, 33: 3, 40: 3, 48: 3, 49: 2, 64: 2} {
+		for _, w := range []*product{codes, exact} {
+			w.fewUnits(rows)(nil)
+			require.Equal(t, want, which, "%d rows", rows)
+		}
+	}
 }
 
 // Portions of few rows have the tiles of a call, where there are enough of them for all

@@ -79,6 +79,7 @@ type integerKernels struct {
 	tilesUnits  func(*asm.Call) // in units of two by two tiles; nil: none
 	tilesFew    func(*asm.Call) // of few rows, from packed weights; nil: none
 	fewUnits    func(*asm.Call) // likewise in units of two by two tiles; nil: none
+	fewTall     func(*asm.Call) // likewise of three by two tiles, 33 to 48 rows; nil: none
 }
 
 // exactKernels multiply rows of float32, or of pairs of bfloat16. The arrays are
@@ -95,6 +96,7 @@ type exactKernels struct {
 	tilesUnits [weightKinds]func(*asm.Call)                       // the same in units of two by two tiles; nil: none
 	tilesFew   [weightKinds]func(*asm.Call)                       // as of integerKernels
 	fewUnits   [weightKinds]func(*asm.Call)
+	fewTall    [weightKinds]func(*asm.Call)
 }
 
 // weightKind is what lines of a panel hold.

@@ -98,7 +98,7 @@ func amxCodes4() integerKernels {
 	k.tilesUnpack = asm.UnpackW4AMX
 	k.tiles = asm.DotP4AMX
 	k.tilesUnits = asm.DotP4AMXx2
-	k.tilesFew, k.fewUnits = asm.DotW4AMX, asm.DotW4AMXx2
+	k.tilesFew, k.fewUnits, k.fewTall = asm.DotW4AMX, asm.DotW4AMXx2, asm.DotW4AMXx3
 	return k
 }
 
@@ -140,6 +140,7 @@ var units = []*unit{
 				},
 				tilesFew:   [weightKinds]func(*asm.Call){weight4: asm.GemmW4AMX},
 				fewUnits:   [weightKinds]func(*asm.Call){weight4: asm.GemmW4AMXx2},
+				fewTall:    [weightKinds]func(*asm.Call){weight4: asm.GemmW4AMXx3},
 				tilesUnits: [weightKinds]func(*asm.Call){weight8: asm.GemmAMXx2, weightBF16: asm.GemmBF16AMXx2},
 				tiles:      [weightKinds]func(*asm.Call){weight8: asm.GemmAMX, weightBF16: asm.GemmBF16AMX},
 			},

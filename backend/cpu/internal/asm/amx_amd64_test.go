@@ -40,12 +40,21 @@ func init() {
 func init() {
 	for _, s := range []struct{ rows, columns, features int }{
 		{16, 32, 64}, {16, 64, 32}, {32, 32, 64}, {48, 64, 32}, {48, 96, 64}, {64, 32, 64}, {MostTileRows, 32, 32},
+		{9, 32, 64}, {17, 64, 64}, {20, 32, 32}, {21, 32, 64}, {24, 96, 64}, {25, 32, 64}, {31, 64, 32},
+		{33, 64, 64}, {37, 32, 32}, {40, 32, 64}, {47, 64, 64}, {49, 32, 64}, {63, 32, 64}, {65, 32, 64},
 	} {
 		integerKernels = append(integerKernels,
 			kernel{name: "DotW8AMXx2", bits: 8, tiles: s.features, ends: true, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotW8AMXx2},
 			kernel{name: "DotW4AMXx2", bits: 4, less: true, tiles: s.features, ends: true, rows: s.rows, columns: s.columns, needs: needsAMXVBMI, run: DotW4AMXx2},
 			kernel{name: "DotP4AMXx2", bits: 4, apart: true, less: true, tiles: s.features, ends: true, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotP4AMXx2},
 		)
+	}
+}
+
+func init() {
+	for _, s := range []struct{ rows, columns, features int }{{33, 32, 64}, {36, 64, 32}, {37, 32, 64}, {40, 96, 64}, {41, 32, 32}, {47, 64, 64}, {48, 32, 64}} {
+		integerKernels = append(integerKernels,
+			kernel{name: "DotW4AMXx3", bits: 4, less: true, tiles: s.features, ends: true, rows: s.rows, columns: s.columns, needs: needsAMXVBMI, run: DotW4AMXx3})
 	}
 }
 
@@ -75,13 +84,18 @@ func init() {
 			exactKernel{name: "GemmBF16AMX" + of, lines: []lineKind{linesBF16}, pairs: true, tiled: true, inTiles: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmBF16AMX},
 		)
 	}
-	for _, s := range []struct{ rows, tiles int }{{16, 2}, {16, 4}, {32, 2}, {48, 4}, {64, 2}, {MostTileRows, 2}} {
+	for _, s := range []struct{ rows, tiles int }{{16, 2}, {16, 4}, {32, 2}, {48, 4}, {64, 2}, {MostTileRows, 2}, {9, 2}, {17, 4}, {20, 2}, {21, 2}, {24, 2}, {31, 2}, {33, 4}, {37, 2}, {40, 2}, {47, 2}, {49, 2}, {63, 2}} {
 		of := fmt.Sprintf("/%dx%d", s.rows, s.tiles)
 		exactKernels = append(exactKernels,
 			exactKernel{name: "GemmAMXx2" + of, lines: []lineKind{lines8}, pairs: true, tiled: true, inTiles: true, unpacked: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmAMXx2},
 			exactKernel{name: "GemmW4AMXx2" + of, lines: []lineKind{lines4}, pairs: true, tiled: true, inTiles: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmW4AMXx2},
 			exactKernel{name: "GemmBF16AMXx2" + of, lines: []lineKind{linesBF16}, pairs: true, tiled: true, inTiles: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmBF16AMXx2},
 		)
+	}
+	for _, s := range []struct{ rows, tiles int }{{33, 2}, {36, 4}, {37, 2}, {40, 2}, {41, 4}, {47, 2}, {48, 4}} {
+		of := fmt.Sprintf("/%dx%d", s.rows, s.tiles)
+		exactKernels = append(exactKernels,
+			exactKernel{name: "GemmW4AMXx3" + of, lines: []lineKind{lines4}, pairs: true, tiled: true, inTiles: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmW4AMXx3})
 	}
 	unpackKernels = append(unpackKernels,
 		unpackKernel{name: "UnpackPairsW8AMX", lines: lines8, pairs: true, needs: needsAVX512, run: UnpackPairsW8AMX},

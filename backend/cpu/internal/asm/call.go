@@ -73,30 +73,33 @@ type Call struct {
 
 	// Kernels of tiles alone: DotW4AMX, GemmW4AMX, DotP4AMX, DotW8AMX, GemmAMX and GemmBF16AMX, and of each
 	// another whose name ends in x2: it is of an even number of tiles of W, and of segments that all end
-	// sums. The x of their segments is whole multiples of TileBytes, 64 or
+	// sums; so are DotW4AMXx3 and GemmW4AMXx3. The x of their segments is whole multiples of TileBytes, 64 or
 	// 32; of those named Gemm 64. X is in tiles of 16 rows: so many bytes of each, then the next features
 	// of the same rows; XStep is a 16th of the bytes from 16 rows to the next. Y, Side and Scales are as
 	// for others, but that there are Tiles times 16 columns, WStep bytes from one tile of W to the next,
 	// that DotP4AMX reads Side of ZeroPairs alone, DotW4AMX not that of ZeroConstant, those named Gemm
 	// neither Side nor Scales, and but for those of W4 not Form.
-	Rows  uintptr        // a multiple of 16 up to MostTileRows
+	//
+	// Rows are up to MostTileRows, of those named x3 33 to 48. Kernels of neither name have a multiple of
+	// 16; the others do as they like with what X, Y, Side and Scales have beyond Rows up to the next multiple.
+	Rows  uintptr
 	Spare unsafe.Pointer // TileSpare of Tiles and all segments, 64-byte aligned
 	// What is read soon, and SoonStep bytes behind it, 0: nothing: Share lines of both are fetched
 	// with each sum of 16 rows by 16 columns, with GemmAMX and GemmBF16AMX with each tile of x that is
 	// multiplied, with those named x2 twice with each two, from as far behind for each two tiles of W, whether they are there or not. UnpackW4AMX
 	// and UnpackPairsW8AMX fetch from Soon on, too. DotW4AMX, GemmW4AMX, and DotW8AMX without a Share,
-	// fetch the lines of each tile of columns, DotW4AMXx2 and GemmW4AMXx2 of each two, with those of the
+	// fetch the lines of each tile of columns, those of W4 named x2 or x3 of each two, with those of the
 	// one before, and from Soon on with those of the last.
 	Soon, SoonStep, Share uintptr
 
 	Tiles, TileBytes uintptr
 
 	// The first and the number of segments that are multiplied, or that UnpackPairsW8AMX
-	// unpacks, of one block whose segments all end sums. X, Side and Scales are at the first. None, as for GemmW4AMX and GemmW4AMXx2 always: all of all blocks.
+	// unpacks, of one block whose segments all end sums. X, Side and Scales are at the first. None, as always for GemmW4AMX and those of W4 named x2 or x3: all of all blocks.
 	First, Segments uintptr
 
 	// DotW4AMX, which can have parts of blocks and tiles of 32 features, too, though no layer asks
-	// it to, and GemmW4AMX, and those named x2 of both: where each tile of weights of the call begins in a tile of columns, in bytes
+	// it to, and GemmW4AMX, and those named x2 or x3 of both: where each tile of weights of the call begins in a tile of columns, in bytes
 	// from W on, and how many there are. GemmW4AMX has two numbers for each: the first, a multiple of 64, has
 	// in its lowest bits how many lines lie from one of the tile's four to the next; the other is where
 	// zero points of its segment are.
@@ -114,9 +117,9 @@ const (
 	MostTileRows = 15 * TileRows
 )
 
-// TileSpare is the bytes of Call.Spare for so many tiles of W and segments: four tiles of
-// sums, four of corrections and four of weights, a configuration, and the scales and zeros
+// TileSpare is the bytes of Call.Spare for so many tiles of W and segments: twelve tiles
+// of sums and corrections, four of weights, a configuration, and the scales and zeros
 // of each segment.
 func TileSpare(tiles, segments int) int {
-	return (2+1)*4*TileRows*64 + 64 + tiles*segments*128
+	return (3+1)*4*TileRows*64 + 64 + tiles*segments*128
 }

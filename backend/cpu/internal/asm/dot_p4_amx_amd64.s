@@ -34,6 +34,7 @@
 //
 // 	Call.Spare = sums [4 turns][16 rows][16 columns] of int32
 // 	             corrections of segments that ended no sum, the same
+// 	             unused, the same
 // 	             configuration of tiles, 64 bytes
 // 	             weights [4 tiles][16 lines], of DotW4AMX
 // 	             entries [tiles][segments]: scales [16] of float32,
@@ -105,39 +106,39 @@ TEXT ·DotP4AMX(SB), NOSPLIT, $424-8
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
 	VPXORD    Z0, Z0, Z0
-	VMOVDQU64 Z0, 8192(BP)
-	MOVB      $0x01, 8192(BP)
+	VMOVDQU64 Z0, 12288(BP)
+	MOVB      $0x01, 12288(BP)
 	MOVL      SI, CX
 	SHRL      $0x02, CX
-	MOVW      $0x0040, 8208(BP)
-	MOVB      $0x10, 8240(BP)
-	MOVW      $0x0040, 8210(BP)
-	MOVB      $0x10, 8241(BP)
-	MOVW      $0x0040, 8212(BP)
-	MOVB      $0x10, 8242(BP)
-	MOVW      $0x0040, 8214(BP)
-	MOVB      $0x10, 8243(BP)
-	MOVW      SI, 8216(BP)
-	MOVB      $0x10, 8244(BP)
-	MOVW      SI, 8218(BP)
-	MOVB      $0x10, 8245(BP)
-	MOVW      $0x0040, 8220(BP)
-	MOVB      CL, 8246(BP)
-	MOVW      $0x0040, 8222(BP)
-	MOVB      CL, 8247(BP)
+	MOVW      $0x0040, 12304(BP)
+	MOVB      $0x10, 12336(BP)
+	MOVW      $0x0040, 12306(BP)
+	MOVB      $0x10, 12337(BP)
+	MOVW      $0x0040, 12308(BP)
+	MOVB      $0x10, 12338(BP)
+	MOVW      $0x0040, 12310(BP)
+	MOVB      $0x10, 12339(BP)
+	MOVW      SI, 12312(BP)
+	MOVB      $0x10, 12340(BP)
+	MOVW      SI, 12314(BP)
+	MOVB      $0x10, 12341(BP)
+	MOVW      $0x0040, 12316(BP)
+	MOVB      CL, 12342(BP)
+	MOVW      $0x0040, 12318(BP)
+	MOVB      CL, 12343(BP)
 
-	// LDTILECFG 8192(BP)
+	// LDTILECFG 12288(BP)
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x85
 	BYTE $0x00
-	BYTE $0x20
+	BYTE $0x30
 	BYTE $0x00
 	BYTE $0x00
 	SHLL $0x06, CX
-	LEAQ 12352(BP), R12
+	LEAQ 16448(BP), R12
 	MOVQ 160(BX), R15
 	MOVQ (BX), DX
 
@@ -218,7 +219,7 @@ chosen:
 	ORL  $0x00000400, (SP)
 	MOVL $0x00000040, DI
 	MOVQ 64(BX), R13
-	LEAQ 12352(BP), R8
+	LEAQ 16448(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ 48(BX), R8
 	MOVQ R8, 160(SP)
@@ -906,7 +907,7 @@ unit0:
 	ADDQ R8, 160(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 12352(BP), R8
+	LEAQ 16448(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -1330,7 +1331,7 @@ scale_first0:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
 	MOVQ 192(SP), R11
-	LEAQ 12352(BP), R12
+	LEAQ 16448(BP), R12
 
 scale_next0:
 	MOVQ    176(SP), BX
@@ -1380,7 +1381,7 @@ unit1:
 	ADDQ R8, 160(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 12352(BP), R8
+	LEAQ 16448(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -1804,7 +1805,7 @@ scale_first1:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
 	MOVQ 192(SP), R11
-	LEAQ 12352(BP), R12
+	LEAQ 16448(BP), R12
 
 scale_next1:
 	MOVQ    176(SP), BX
@@ -1854,7 +1855,7 @@ unit2:
 	ADDQ R8, 160(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 12352(BP), R8
+	LEAQ 16448(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -2278,7 +2279,7 @@ scale_first2:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
 	MOVQ 192(SP), R11
-	LEAQ 12352(BP), R12
+	LEAQ 16448(BP), R12
 
 scale_next2:
 	MOVQ    176(SP), BX
@@ -2328,7 +2329,7 @@ unit3:
 	ADDQ R8, 160(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
-	LEAQ 12352(BP), R8
+	LEAQ 16448(BP), R8
 	MOVQ R8, 168(SP)
 	MOVQ (BX), AX
 
@@ -2752,7 +2753,7 @@ scale_first3:
 	MOVQ 184(SP), BX
 	MOVQ BX, 176(SP)
 	MOVQ 192(SP), R11
-	LEAQ 12352(BP), R12
+	LEAQ 16448(BP), R12
 
 scale_next3:
 	MOVQ    176(SP), BX

@@ -18,15 +18,20 @@
 // 	    for each sum: ...                   TMM0 to TMM3     = products of sum i
 // 	                                        Y               += Call.Spare(i-2), scaled
 //
+// Tiles of x and of sums take time by their rows. In calls of 17 to 47 those of the other 16 rows, TMM2, TMM3
+// and TMM5, have as many as there are of the last 16: these go with the first 16, and the second 16 of more
+// than 32 on their own. What Call.Spare has for rows that such tiles lack is 0.
+//
 // A tile is stored just before it is cleared for the next sum: it has been ready for long
-// by then, as the three others were multiplied and other sums scaled since. The processor
+// by then, as the others were multiplied and other sums scaled since. The processor
 // has other products to do while it stores and scales. Scales and zeros of all segments are
 // widened before.
 //
 // All segments end sums. Lines of x come from the second cache each time, and TILELOADDT1
-// leaves room in the first.
+// leaves room in the first. Of the last 16 rows those are scaled that there are, in fours or eights.
 //
-// 	Call.Spare = sums of two turns [2][4 tiles][16 rows][16 columns] of 4 bytes
+// 	Call.Spare = sums of two turns [2][4 or 6 tiles][16 rows][16 columns] of 4 bytes
+// 	             of 4 tiles, unused, [4 tiles]
 // 	             configuration of tiles, 64 bytes
 // 	             weights [4 tiles][16 lines], of codes that are unpacked on the way
 // 	             entries [tiles][segments]: scales [16] of float32, of codes
@@ -36,15 +41,14 @@
 // and the others, CX bytes of a tile of weights, and of x, SI bytes from row to row in a tile of
 // x, R15 where sums are stored, BP where those are that are scaled, R10 bytes left of a tile of
 // columns in the segment, R14 Block, 0: none is left; R12 entry of what is scaled, 0: nothing;
-// R8, R9 and BX are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights; Z0 scales of
-// what is scaled, of codes Z1 zeros and Z2 sums in Y, Z4 to Z11 eight rows of it;
-// DI 64.
+// R8, R9 and BX are for a few instructions; Z0 scales of what is scaled, of codes Z1 zeros and Z2 sums in Y, Z4 to Z11 eight rows of it;
+// TMM4 and TMM5 x, TMM6 and TMM7 weights; DI 64.
 
 #include "textflag.h"
 
 // func DotP4AMXx2(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotP4AMXx2(SB), NOSPLIT, $592-8
+TEXT ·DotP4AMXx2(SB), NOSPLIT, $656-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -96,42 +100,103 @@ TEXT ·DotP4AMXx2(SB), NOSPLIT, $592-8
 	MOVQ    R8, 240(SP)
 	MOVQ    128(BX), BP
 
+	// Rows, with those that fill the last 16, and which of these there are.
+	MOVQ 120(BX), R8
+	LEAQ 15(R8), R9
+	ANDQ $-16, R9
+	MOVQ R9, 592(SP)
+	XORL R11, R11
+	MOVL $0x00000010, DX
+	MOVQ 216(SP), R10
+	MOVQ R10, 608(SP)
+	ADDQ R10, R10
+	MOVQ R10, 632(SP)
+	MOVQ 224(SP), R10
+	MOVQ R10, 616(SP)
+	ADDQ R10, R10
+	MOVQ R10, 640(SP)
+	MOVQ 232(SP), R10
+	MOVQ R10, 624(SP)
+	ADDQ R10, R10
+	MOVQ R10, 648(SP)
+	CMPQ R9, $0x20
+	JEQ  last_rows
+	CMPQ R9, $0x30
+	JNE  rows_together
+	MOVQ 216(SP), R10
+	MOVQ R10, 632(SP)
+	ADDQ R10, R10
+	MOVQ R10, 608(SP)
+	MOVQ 224(SP), R10
+	MOVQ R10, 640(SP)
+	ADDQ R10, R10
+	MOVQ R10, 616(SP)
+	MOVQ 232(SP), R10
+	MOVQ R10, 648(SP)
+	ADDQ R10, R10
+	MOVQ R10, 624(SP)
+
+last_rows:
+	ADDQ    R8, DX
+	SUBQ    R9, DX
+	CMPQ    DX, $0x08
+	SETLS   R11
+	MOVL    $0x00000002, R10
+	CMPQ    DX, $0x04
+	CMOVQLS R10, R11
+	VPXORD  Z0, Z0, Z0
+	MOVQ    DX, R8
+	SHLQ    $0x06, R8
+
+clear_row:
+	CMPQ      R8, $+1024
+	JEQ       rows_together
+	VMOVDQA64 Z0, 2048(BP)(R8*1)
+	VMOVDQA64 Z0, 3072(BP)(R8*1)
+	VMOVDQA64 Z0, 6144(BP)(R8*1)
+	VMOVDQA64 Z0, 7168(BP)(R8*1)
+	ADDQ      $0x40, R8
+	JMP       clear_row
+
+rows_together:
+	MOVQ R11, 600(SP)
+
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
 	VPXORD    Z0, Z0, Z0
-	VMOVDQU64 Z0, 8192(BP)
-	MOVB      $0x01, 8192(BP)
+	VMOVDQU64 Z0, 12288(BP)
+	MOVB      $0x01, 12288(BP)
 	MOVL      SI, CX
 	SHRL      $0x02, CX
-	MOVW      $0x0040, 8208(BP)
-	MOVB      $0x10, 8240(BP)
-	MOVW      $0x0040, 8210(BP)
-	MOVB      $0x10, 8241(BP)
-	MOVW      $0x0040, 8212(BP)
-	MOVB      $0x10, 8242(BP)
-	MOVW      $0x0040, 8214(BP)
-	MOVB      $0x10, 8243(BP)
-	MOVW      SI, 8216(BP)
-	MOVB      $0x10, 8244(BP)
-	MOVW      SI, 8218(BP)
-	MOVB      $0x10, 8245(BP)
-	MOVW      $0x0040, 8220(BP)
-	MOVB      CL, 8246(BP)
-	MOVW      $0x0040, 8222(BP)
-	MOVB      CL, 8247(BP)
+	MOVW      $0x0040, 12304(BP)
+	MOVB      $0x10, 12336(BP)
+	MOVW      $0x0040, 12306(BP)
+	MOVB      $0x10, 12337(BP)
+	MOVW      $0x0040, 12308(BP)
+	MOVB      DL, 12338(BP)
+	MOVW      $0x0040, 12310(BP)
+	MOVB      DL, 12339(BP)
+	MOVW      SI, 12312(BP)
+	MOVB      $0x10, 12340(BP)
+	MOVW      SI, 12314(BP)
+	MOVB      DL, 12341(BP)
+	MOVW      $0x0040, 12316(BP)
+	MOVB      CL, 12342(BP)
+	MOVW      $0x0040, 12318(BP)
+	MOVB      CL, 12343(BP)
 
-	// LDTILECFG 8192(BP)
+	// LDTILECFG 12288(BP)
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x85
 	BYTE $0x00
-	BYTE $0x20
+	BYTE $0x30
 	BYTE $0x00
 	BYTE $0x00
 	SHLL $0x06, CX
-	LEAQ 12352(BP), R12
+	LEAQ 16448(BP), R12
 	MOVQ 160(BX), R15
 	MOVQ (BX), DX
 
@@ -196,60 +261,60 @@ widened:
 	MOVBLZX 4(R14), R9
 
 chosen:
-	MOVQ  R9, 104(SP)
-	MOVQ  (BX), R8
-	MOVQ  R8, 120(SP)
-	MOVQ  120(BX), R8
-	MOVQ  R8, 136(SP)
-	MOVQ  160(BX), R8
-	MOVQ  R8, 128(SP)
-	MOVQ  16(BX), R8
-	MOVQ  R8, 144(SP)
-	MOVQ  72(BX), R8
-	MOVQ  R8, 520(SP)
-	MOVQ  72(BX), R8
-	MOVQ  R8, 528(SP)
-	MOVQ  136(BX), R8
-	MOVQ  R8, 248(SP)
-	MOVQ  136(BX), R8
-	MOVQ  R8, 544(SP)
-	MOVQ  144(BX), R8
-	MOVQ  R8, 256(SP)
-	MOVQ  48(BX), R8
-	MOVQ  R8, 160(SP)
-	MOVQ  64(BX), R8
-	MOVQ  R8, 552(SP)
-	LEAQ  12352(BP), R8
-	MOVQ  R8, 536(SP)
-	MOVQ  96(SP), R8
-	SHLQ  $0x07, R8
-	MOVQ  R8, 424(SP)
-	LEAQ  4096(BP), R15
-	XORL  R12, R12
-	MOVQ  R12, 464(SP)
-	MOVL  $0x00000040, DI
-	MOVQ  120(SP), AX
-	ADDQ  112(SP), AX
-	MOVQ  8(BX), R11
-	ADDQ  AX, R11
-	MOVQ  144(SP), DX
-	MOVQ  216(SP), R13
-	ADDQ  DX, R13
-	MOVQ  536(SP), R8
-	MOVQ  R8, 432(SP)
-	MOVQ  520(SP), R8
-	MOVQ  R8, 448(SP)
-	XORL  R8, R8
-	CMPQ  136(SP), $0x10
-	SETEQ R8
-	MOVQ  R8, 456(SP)
-	MOVQ  160(SP), R8
-	MOVQ  R8, 440(SP)
-	MOVQ  40(BX), R8
-	MOVQ  R8, 8(SP)
-	MOVQ  32(BX), R14
-	MOVQ  104(SP), R8
-	MOVQ  R8, 560(SP)
+	MOVQ    R9, 104(SP)
+	MOVQ    592(SP), R8
+	MOVQ    R8, 136(SP)
+	MOVQ    (BX), R8
+	MOVQ    R8, 120(SP)
+	MOVQ    160(BX), R8
+	MOVQ    R8, 128(SP)
+	MOVQ    16(BX), R8
+	MOVQ    R8, 144(SP)
+	MOVQ    72(BX), R8
+	MOVQ    R8, 520(SP)
+	MOVQ    72(BX), R8
+	MOVQ    R8, 528(SP)
+	MOVQ    136(BX), R8
+	MOVQ    R8, 248(SP)
+	MOVQ    136(BX), R8
+	MOVQ    R8, 544(SP)
+	MOVQ    144(BX), R8
+	MOVQ    R8, 256(SP)
+	MOVQ    48(BX), R8
+	MOVQ    R8, 160(SP)
+	MOVQ    64(BX), R8
+	MOVQ    R8, 552(SP)
+	LEAQ    16448(BP), R8
+	MOVQ    R8, 536(SP)
+	MOVQ    96(SP), R8
+	SHLQ    $0x07, R8
+	MOVQ    R8, 424(SP)
+	LEAQ    4096(BP), R15
+	XORL    R12, R12
+	MOVQ    R12, 464(SP)
+	MOVL    $0x00000040, DI
+	MOVQ    120(SP), AX
+	ADDQ    112(SP), AX
+	MOVQ    8(BX), R11
+	ADDQ    AX, R11
+	MOVQ    144(SP), DX
+	MOVQ    608(SP), R13
+	ADDQ    DX, R13
+	MOVQ    536(SP), R8
+	MOVQ    R8, 432(SP)
+	MOVQ    520(SP), R8
+	MOVQ    R8, 448(SP)
+	MOVL    $0x00000003, R8
+	CMPQ    136(SP), $0x10
+	CMOVQNE 600(SP), R8
+	MOVQ    R8, 456(SP)
+	MOVQ    160(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    40(BX), R8
+	MOVQ    R8, 8(SP)
+	MOVQ    32(BX), R14
+	MOVQ    104(SP), R8
+	MOVQ    R8, 560(SP)
 
 turn:
 	// TILESTORED TMM0, (R15)(DI*1)
@@ -444,8 +509,8 @@ scaled1:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale2
-	CMPQ  456(SP), $0x00
-	JNE   scale2
+	CMPQ  456(SP), $0x03
+	JEQ   scale2
 
 	// TILEZERO TMM2
 	BYTE $0xc4
@@ -520,8 +585,8 @@ scaled2:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale3
-	CMPQ  456(SP), $0x00
-	JNE   scale3
+	CMPQ  456(SP), $0x03
+	JEQ   scale3
 
 	// TILEZERO TMM3
 	BYTE $0xc4
@@ -625,14 +690,14 @@ fetch_second0_done:
 	MOVQ        R9, 248(SP)
 	TESTQ       R12, R12
 	JEQ         scaled4
-	CMPQ        512(SP), $0x00
-	JNE         scaled4
+	CMPQ        512(SP), $0x03
+	JEQ         scaled4
 	VMOVUPS     (R12), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other4
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -647,6 +712,8 @@ fetch_second0_done:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
+	CMPQ        512(SP), $0x02
+	JEQ         end4
 	VCVTDQ2PS   2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
 	VMOVUPS     Z8, (BX)
@@ -660,6 +727,7 @@ fetch_second0_done:
 	VFMADD213PS (BX)(R9*1), Z0, Z11
 	VMOVUPS     Z11, (BX)(R9*1)
 
+end4:
 scaled4:
 	// TILELOADD (R11)(DI*1), TMM7
 	BYTE $0xc4
@@ -699,7 +767,7 @@ fetch_second1_done:
 	JNE         other5
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -729,8 +797,8 @@ fetch_second1_done:
 	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled5:
-	CMPQ 456(SP), $0x00
-	JNE  scale6
+	CMPQ 456(SP), $0x03
+	JEQ  scale6
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
 	BYTE $0xc4
@@ -751,15 +819,15 @@ scaled5:
 scale6:
 	TESTQ       R12, R12
 	JEQ         scaled6
-	CMPQ        512(SP), $0x00
-	JNE         scaled6
+	CMPQ        512(SP), $0x03
+	JEQ         scaled6
 	MOVQ        424(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other6
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -774,6 +842,8 @@ scale6:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
+	CMPQ        512(SP), $0x02
+	JEQ         end6
 	VCVTDQ2PS   3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
 	VMOVUPS     Z8, 64(BX)
@@ -787,9 +857,10 @@ scale6:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z11
 	VMOVUPS     Z11, 64(BX)(R9*1)
 
+end6:
 scaled6:
-	CMPQ 456(SP), $0x00
-	JNE  scale7
+	CMPQ 456(SP), $0x03
+	JEQ  scale7
 
 	// TDPBSSD TMM7, TMM5, TMM3
 	BYTE $0xc4
@@ -809,7 +880,7 @@ scale7:
 	JNE         other7
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -915,8 +986,8 @@ fetch1:
 
 fetch1_done:
 	MOVQ R9, 248(SP)
-	CMPQ 456(SP), $0x00
-	JNE  next
+	CMPQ 456(SP), $0x03
+	JEQ  next
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
 	BYTE $0xc4
@@ -1842,11 +1913,11 @@ other4:
 	JNE              zeros4
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -1872,6 +1943,8 @@ other4:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_scaled4
 	ADDQ             552(SP), SI
 	VCVTDQ2PS        2304(BP), Z8
 	VMULPS           Z0, Z8, Z8
@@ -1896,21 +1969,23 @@ other4:
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled4
+
+end_scaled4:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled4
 
 zeros4:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled4
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -1936,6 +2011,8 @@ zeros4:
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
+	CMPQ          512(SP), $0x02
+	JEQ           end_zeros4
 	ADDQ          552(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
@@ -1960,19 +2037,21 @@ zeros4:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD213PS   (BX)(R9*1), Z0, Z11
 	VMOVUPS       Z11, (BX)(R9*1)
-	MOVL          CX, SI
-	SHRL          $0x04, SI
-	MOVL          $0x00000040, DI
-	JMP           scaled4
+
+end_zeros4:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled4
 
 zeros_scaled4:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2006,6 +2085,8 @@ zeros_scaled4:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_zeros_scaled4
 	ADDQ             552(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
@@ -2038,10 +2119,12 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled4
+
+end_zeros_scaled4:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled4
 
 other5:
 	VMOVDQU32        64(R12), Z1
@@ -2049,12 +2132,12 @@ other5:
 	JNE              zeros5
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -2115,12 +2198,12 @@ zeros5:
 	JNE           zeros_scaled5
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -2179,12 +2262,12 @@ zeros5:
 zeros_scaled5:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -2262,11 +2345,11 @@ other6:
 	JNE              zeros6
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -2292,6 +2375,8 @@ other6:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_scaled6
 	ADDQ             552(SP), SI
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
@@ -2316,21 +2401,23 @@ other6:
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled6
+
+end_scaled6:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled6
 
 zeros6:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled6
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -2356,6 +2443,8 @@ zeros6:
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
+	CMPQ          512(SP), $0x02
+	JEQ           end_zeros6
 	ADDQ          552(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
@@ -2380,19 +2469,21 @@ zeros6:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD213PS   64(BX)(R9*1), Z0, Z11
 	VMOVUPS       Z11, 64(BX)(R9*1)
-	MOVL          CX, SI
-	SHRL          $0x04, SI
-	MOVL          $0x00000040, DI
-	JMP           scaled6
+
+end_zeros6:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled6
 
 zeros_scaled6:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2426,6 +2517,8 @@ zeros_scaled6:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_zeros_scaled6
 	ADDQ             552(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
@@ -2458,10 +2551,12 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled6
+
+end_zeros_scaled6:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled6
 
 other7:
 	VMOVDQU32        64(R12)(R8*1), Z1
@@ -2469,12 +2564,12 @@ other7:
 	JNE              zeros7
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -2535,12 +2630,12 @@ zeros7:
 	JNE           zeros_scaled7
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -2599,12 +2694,12 @@ zeros7:
 zeros_scaled7:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -2679,14 +2774,14 @@ zeros_scaled7:
 scale_only:
 	TESTQ       R12, R12
 	JEQ         scaled8
-	CMPQ        512(SP), $0x00
-	JNE         scaled8
+	CMPQ        512(SP), $0x03
+	JEQ         scaled8
 	VMOVUPS     (R12), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other8
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -2701,6 +2796,8 @@ scale_only:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
+	CMPQ        512(SP), $0x02
+	JEQ         end8
 	VCVTDQ2PS   2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
 	VMOVUPS     Z8, (BX)
@@ -2714,6 +2811,7 @@ scale_only:
 	VFMADD213PS (BX)(R9*1), Z0, Z11
 	VMOVUPS     Z11, (BX)(R9*1)
 
+end8:
 scaled8:
 	TESTQ       R12, R12
 	JEQ         scaled9
@@ -2724,7 +2822,7 @@ scaled8:
 	JNE         other9
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -2756,15 +2854,15 @@ scaled8:
 scaled9:
 	TESTQ       R12, R12
 	JEQ         scaled10
-	CMPQ        512(SP), $0x00
-	JNE         scaled10
+	CMPQ        512(SP), $0x03
+	JEQ         scaled10
 	MOVQ        424(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other10
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -2779,6 +2877,8 @@ scaled9:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
+	CMPQ        512(SP), $0x02
+	JEQ         end10
 	VCVTDQ2PS   3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
 	VMOVUPS     Z8, 64(BX)
@@ -2792,6 +2892,7 @@ scaled9:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z11
 	VMOVUPS     Z11, 64(BX)(R9*1)
 
+end10:
 scaled10:
 	TESTQ       R12, R12
 	JEQ         scaled11
@@ -2803,7 +2904,7 @@ scaled10:
 	JNE         other11
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -2852,40 +2953,37 @@ unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x20, 136(SP)
 	JLE  unit_tiles
-	MOVQ 216(SP), R8
-	ADDQ R8, R8
+	MOVQ 632(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 224(SP), R8
-	ADDQ R8, R8
+	MOVQ 640(SP), R8
 	ADDQ R8, 520(SP)
-	MOVQ 232(SP), R8
-	ADDQ R8, R8
+	MOVQ 648(SP), R8
 	ADDQ R8, 160(SP)
 
 unit_begin:
-	MOVQ  120(SP), AX
-	ADDQ  112(SP), AX
-	MOVQ  8(BX), R11
-	ADDQ  AX, R11
-	MOVQ  144(SP), DX
-	MOVQ  216(SP), R13
-	ADDQ  DX, R13
-	MOVQ  536(SP), R8
-	MOVQ  R8, 432(SP)
-	MOVQ  520(SP), R8
-	MOVQ  R8, 448(SP)
-	XORL  R8, R8
-	CMPQ  136(SP), $0x10
-	SETEQ R8
-	MOVQ  R8, 456(SP)
-	MOVQ  160(SP), R8
-	MOVQ  R8, 440(SP)
-	MOVQ  40(BX), R8
-	MOVQ  R8, 8(SP)
-	MOVQ  32(BX), R14
-	MOVQ  104(SP), R8
-	MOVQ  R8, 560(SP)
-	JMP   turn
+	MOVQ    120(SP), AX
+	ADDQ    112(SP), AX
+	MOVQ    8(BX), R11
+	ADDQ    AX, R11
+	MOVQ    144(SP), DX
+	MOVQ    608(SP), R13
+	ADDQ    DX, R13
+	MOVQ    536(SP), R8
+	MOVQ    R8, 432(SP)
+	MOVQ    520(SP), R8
+	MOVQ    R8, 448(SP)
+	MOVL    $0x00000003, R8
+	CMPQ    136(SP), $0x10
+	CMOVQNE 600(SP), R8
+	MOVQ    R8, 456(SP)
+	MOVQ    160(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    40(BX), R8
+	MOVQ    R8, 8(SP)
+	MOVQ    32(BX), R14
+	MOVQ    104(SP), R8
+	MOVQ    R8, 560(SP)
+	JMP     turn
 
 unit_tiles:
 	XORL R14, R14
@@ -2901,7 +2999,7 @@ unit_tiles:
 	ADDQ R8, R8
 	ADDQ R8, 544(SP)
 	ADDQ $0x00000080, 528(SP)
-	MOVQ 120(BX), R8
+	MOVQ 592(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
@@ -2935,11 +3033,11 @@ other8:
 	JNE              zeros8
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -2965,6 +3063,8 @@ other8:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_scaled8
 	ADDQ             552(SP), SI
 	VCVTDQ2PS        2304(BP), Z8
 	VMULPS           Z0, Z8, Z8
@@ -2989,21 +3089,23 @@ other8:
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled8
+
+end_scaled8:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled8
 
 zeros8:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled8
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -3029,6 +3131,8 @@ zeros8:
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
+	CMPQ          512(SP), $0x02
+	JEQ           end_zeros8
 	ADDQ          552(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
@@ -3053,19 +3157,21 @@ zeros8:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD213PS   (BX)(R9*1), Z0, Z11
 	VMOVUPS       Z11, (BX)(R9*1)
-	MOVL          CX, SI
-	SHRL          $0x04, SI
-	MOVL          $0x00000040, DI
-	JMP           scaled8
+
+end_zeros8:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled8
 
 zeros_scaled8:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3099,6 +3205,8 @@ zeros_scaled8:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_zeros_scaled8
 	ADDQ             552(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
@@ -3131,10 +3239,12 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled8
+
+end_zeros_scaled8:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled8
 
 other9:
 	VMOVDQU32        64(R12), Z1
@@ -3142,12 +3252,12 @@ other9:
 	JNE              zeros9
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -3208,12 +3318,12 @@ zeros9:
 	JNE           zeros_scaled9
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -3272,12 +3382,12 @@ zeros9:
 zeros_scaled9:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -3355,11 +3465,11 @@ other10:
 	JNE              zeros10
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -3385,6 +3495,8 @@ other10:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_scaled10
 	ADDQ             552(SP), SI
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
@@ -3409,21 +3521,23 @@ other10:
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled10
+
+end_scaled10:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled10
 
 zeros10:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled10
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -3449,6 +3563,8 @@ zeros10:
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
+	CMPQ          512(SP), $0x02
+	JEQ           end_zeros10
 	ADDQ          552(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
@@ -3473,19 +3589,21 @@ zeros10:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD213PS   64(BX)(R9*1), Z0, Z11
 	VMOVUPS       Z11, 64(BX)(R9*1)
-	MOVL          CX, SI
-	SHRL          $0x04, SI
-	MOVL          $0x00000040, DI
-	JMP           scaled10
+
+end_zeros10:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled10
 
 zeros_scaled10:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3519,6 +3637,8 @@ zeros_scaled10:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_zeros_scaled10
 	ADDQ             552(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
@@ -3551,10 +3671,12 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled10
+
+end_zeros_scaled10:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled10
 
 other11:
 	VMOVDQU32        64(R12)(R8*1), Z1
@@ -3562,12 +3684,12 @@ other11:
 	JNE              zeros11
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -3628,12 +3750,12 @@ zeros11:
 	JNE           zeros_scaled11
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -3692,12 +3814,12 @@ zeros11:
 zeros_scaled11:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4

@@ -28,15 +28,20 @@
 // 	    for each sum: ...                   TMM0 to TMM3     = products of sum i
 // 	                                        Y               += Call.Spare(i-2), scaled
 //
+// Tiles of x and of sums take time by their rows. In calls of 17 to 47 those of the other 16 rows, TMM2, TMM3
+// and TMM5, have as many as there are of the last 16: these go with the first 16, and the second 16 of more
+// than 32 on their own. What Call.Spare has for rows that such tiles lack is 0.
+//
 // A tile is stored just before it is cleared for the next sum: it has been ready for long
-// by then, as the three others were multiplied and other sums scaled since. The processor
+// by then, as the others were multiplied and other sums scaled since. The processor
 // has other products to do while it stores and scales. Scales and zeros of all segments are
 // widened before.
 //
 // All segments end sums. Lines of x come from the second cache each time, and TILELOADDT1
-// leaves room in the first.
+// leaves room in the first. Of the last 16 rows those are scaled that there are, in fours or eights.
 //
-// 	Call.Spare = sums of two turns [2][4 tiles][16 rows][16 columns] of 4 bytes
+// 	Call.Spare = sums of two turns [2][4 or 6 tiles][16 rows][16 columns] of 4 bytes
+// 	             of 4 tiles, unused, [4 tiles]
 // 	             configuration of tiles, 64 bytes
 // 	             weights [4 tiles][16 lines], of codes that are unpacked on the way
 // 	             entries [tiles][segments]: scales [16] of float32, of codes
@@ -46,16 +51,15 @@
 // and the others, CX bytes of a tile of weights, and of x, SI bytes from row to row in a tile of
 // x, R15 where sums are stored, BP where those are that are scaled, R10 bytes left of a tile of
 // columns in the segment, R14 Block, 0: none is left; R12 entry of what is scaled, 0: nothing;
-// R8, R9 and BX are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights; Z0 scales of
-// what is scaled, of codes Z1 zeros and Z2 sums in Y, Z4 to Z11 eight rows of it;
-// DI 64; Z16 the table, Z17 a mask of codes and Z18 zero points. While a tile is unpacked, AX is where it is
+// R8, R9 and BX are for a few instructions; Z0 scales of what is scaled, of codes Z1 zeros and Z2 sums in Y, Z4 to Z11 eight rows of it;
+// TMM4 and TMM5 x, TMM6 and TMM7 weights; DI 64; Z16 the table, Z17 a mask of codes and Z18 zero points. While a tile is unpacked, AX is where it is
 // packed, R11 the way from line to line, R8 zero points, R9 the way to what is fetched, and BX where it goes.
 
 #include "textflag.h"
 
 // func DotW4AMXx2(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VBMI, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4AMXx2(SB), NOSPLIT, $592-8
+TEXT ·DotW4AMXx2(SB), NOSPLIT, $656-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -101,38 +105,99 @@ TEXT ·DotW4AMXx2(SB), NOSPLIT, $592-8
 	MOVQ    R8, 240(SP)
 	MOVQ    128(BX), BP
 
+	// Rows, with those that fill the last 16, and which of these there are.
+	MOVQ 120(BX), R8
+	LEAQ 15(R8), R9
+	ANDQ $-16, R9
+	MOVQ R9, 592(SP)
+	XORL R11, R11
+	MOVL $0x00000010, DX
+	MOVQ 216(SP), R10
+	MOVQ R10, 608(SP)
+	ADDQ R10, R10
+	MOVQ R10, 632(SP)
+	MOVQ 224(SP), R10
+	MOVQ R10, 616(SP)
+	ADDQ R10, R10
+	MOVQ R10, 640(SP)
+	MOVQ 232(SP), R10
+	MOVQ R10, 624(SP)
+	ADDQ R10, R10
+	MOVQ R10, 648(SP)
+	CMPQ R9, $0x20
+	JEQ  last_rows
+	CMPQ R9, $0x30
+	JNE  rows_together
+	MOVQ 216(SP), R10
+	MOVQ R10, 632(SP)
+	ADDQ R10, R10
+	MOVQ R10, 608(SP)
+	MOVQ 224(SP), R10
+	MOVQ R10, 640(SP)
+	ADDQ R10, R10
+	MOVQ R10, 616(SP)
+	MOVQ 232(SP), R10
+	MOVQ R10, 648(SP)
+	ADDQ R10, R10
+	MOVQ R10, 624(SP)
+
+last_rows:
+	ADDQ    R8, DX
+	SUBQ    R9, DX
+	CMPQ    DX, $0x08
+	SETLS   R11
+	MOVL    $0x00000002, R10
+	CMPQ    DX, $0x04
+	CMOVQLS R10, R11
+	VPXORD  Z0, Z0, Z0
+	MOVQ    DX, R8
+	SHLQ    $0x06, R8
+
+clear_row:
+	CMPQ      R8, $+1024
+	JEQ       rows_together
+	VMOVDQA64 Z0, 2048(BP)(R8*1)
+	VMOVDQA64 Z0, 3072(BP)(R8*1)
+	VMOVDQA64 Z0, 6144(BP)(R8*1)
+	VMOVDQA64 Z0, 7168(BP)(R8*1)
+	ADDQ      $0x40, R8
+	JMP       clear_row
+
+rows_together:
+	MOVQ R11, 600(SP)
+
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
 	VPXORD    Z0, Z0, Z0
-	VMOVDQU64 Z0, 8192(BP)
-	MOVB      $0x01, 8192(BP)
+	VMOVDQU64 Z0, 12288(BP)
+	MOVB      $0x01, 12288(BP)
 	MOVL      SI, CX
 	SHRL      $0x02, CX
-	MOVW      $0x0040, 8208(BP)
-	MOVB      $0x10, 8240(BP)
-	MOVW      $0x0040, 8210(BP)
-	MOVB      $0x10, 8241(BP)
-	MOVW      $0x0040, 8212(BP)
-	MOVB      $0x10, 8242(BP)
-	MOVW      $0x0040, 8214(BP)
-	MOVB      $0x10, 8243(BP)
-	MOVW      SI, 8216(BP)
-	MOVB      $0x10, 8244(BP)
-	MOVW      SI, 8218(BP)
-	MOVB      $0x10, 8245(BP)
-	MOVW      $0x0040, 8220(BP)
-	MOVB      CL, 8246(BP)
-	MOVW      $0x0040, 8222(BP)
-	MOVB      CL, 8247(BP)
+	MOVW      $0x0040, 12304(BP)
+	MOVB      $0x10, 12336(BP)
+	MOVW      $0x0040, 12306(BP)
+	MOVB      $0x10, 12337(BP)
+	MOVW      $0x0040, 12308(BP)
+	MOVB      DL, 12338(BP)
+	MOVW      $0x0040, 12310(BP)
+	MOVB      DL, 12339(BP)
+	MOVW      SI, 12312(BP)
+	MOVB      $0x10, 12340(BP)
+	MOVW      SI, 12314(BP)
+	MOVB      DL, 12341(BP)
+	MOVW      $0x0040, 12316(BP)
+	MOVB      CL, 12342(BP)
+	MOVW      $0x0040, 12318(BP)
+	MOVB      CL, 12343(BP)
 
-	// LDTILECFG 8192(BP)
+	// LDTILECFG 12288(BP)
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x85
 	BYTE $0x00
-	BYTE $0x20
+	BYTE $0x30
 	BYTE $0x00
 	BYTE $0x00
 	SHLL $0x06, CX
@@ -155,10 +220,10 @@ TEXT ·DotW4AMXx2(SB), NOSPLIT, $592-8
 	MOVQ         R8, 296(SP)
 	MOVQ         160(BX), R8
 	MOVQ         R8, 304(SP)
-	MOVQ         120(BX), R8
-	MOVQ         R8, 584(SP)
 	MOVQ         8(BX), R8
 	MOVQ         R8, 576(SP)
+	MOVQ         592(SP), R8
+	MOVQ         R8, 584(SP)
 	MOVQ         200(BX), R8
 	SHLQ         $0x02, R8
 	ADDQ         192(BX), R8
@@ -184,29 +249,29 @@ TEXT ·DotW4AMXx2(SB), NOSPLIT, $592-8
 	VPSRLW       $0x04, Z4, Z5
 	VPERMB       Z16, Z4, Z4
 	VPERMB       Z16, Z5, Z5
-	VMOVDQA64    Z4, 8256(BX)
-	VMOVDQA64    Z5, 8320(BX)
+	VMOVDQA64    Z4, 12352(BX)
+	VMOVDQA64    Z5, 12416(BX)
 	PREFETCHT1   64(AX)(R9*1)
 	VMOVDQA64    64(AX), Z6
 	VPSRLW       $0x04, Z6, Z7
 	VPERMB       Z16, Z6, Z6
 	VPERMB       Z16, Z7, Z7
-	VMOVDQA64    Z6, 8384(BX)
-	VMOVDQA64    Z7, 8448(BX)
+	VMOVDQA64    Z6, 12480(BX)
+	VMOVDQA64    Z7, 12544(BX)
 	PREFETCHT1   128(AX)(R9*1)
 	VMOVDQA64    128(AX), Z8
 	VPSRLW       $0x04, Z8, Z9
 	VPERMB       Z16, Z8, Z8
 	VPERMB       Z16, Z9, Z9
-	VMOVDQA64    Z8, 8512(BX)
-	VMOVDQA64    Z9, 8576(BX)
+	VMOVDQA64    Z8, 12608(BX)
+	VMOVDQA64    Z9, 12672(BX)
 	PREFETCHT1   192(AX)(R9*1)
 	VMOVDQA64    192(AX), Z10
 	VPSRLW       $0x04, Z10, Z11
 	VPERMB       Z16, Z10, Z10
 	VPERMB       Z16, Z11, Z11
-	VMOVDQA64    Z10, 8640(BX)
-	VMOVDQA64    Z11, 8704(BX)
+	VMOVDQA64    Z10, 12736(BX)
+	VMOVDQA64    Z11, 12800(BX)
 	CMPL         CX, $0x00000400
 	JNE          unpack_first0_done
 	PREFETCHT1   256(AX)(R9*1)
@@ -214,29 +279,29 @@ TEXT ·DotW4AMXx2(SB), NOSPLIT, $592-8
 	VPSRLW       $0x04, Z12, Z13
 	VPERMB       Z16, Z12, Z12
 	VPERMB       Z16, Z13, Z13
-	VMOVDQA64    Z12, 8768(BX)
-	VMOVDQA64    Z13, 8832(BX)
+	VMOVDQA64    Z12, 12864(BX)
+	VMOVDQA64    Z13, 12928(BX)
 	PREFETCHT1   320(AX)(R9*1)
 	VMOVDQA64    320(AX), Z14
 	VPSRLW       $0x04, Z14, Z15
 	VPERMB       Z16, Z14, Z14
 	VPERMB       Z16, Z15, Z15
-	VMOVDQA64    Z14, 8896(BX)
-	VMOVDQA64    Z15, 8960(BX)
+	VMOVDQA64    Z14, 12992(BX)
+	VMOVDQA64    Z15, 13056(BX)
 	PREFETCHT1   384(AX)(R9*1)
 	VMOVDQA64    384(AX), Z4
 	VPSRLW       $0x04, Z4, Z5
 	VPERMB       Z16, Z4, Z4
 	VPERMB       Z16, Z5, Z5
-	VMOVDQA64    Z4, 9024(BX)
-	VMOVDQA64    Z5, 9088(BX)
+	VMOVDQA64    Z4, 13120(BX)
+	VMOVDQA64    Z5, 13184(BX)
 	PREFETCHT1   448(AX)(R9*1)
 	VMOVDQA64    448(AX), Z6
 	VPSRLW       $0x04, Z6, Z7
 	VPERMB       Z16, Z6, Z6
 	VPERMB       Z16, Z7, Z7
-	VMOVDQA64    Z6, 9152(BX)
-	VMOVDQA64    Z7, 9216(BX)
+	VMOVDQA64    Z6, 13248(BX)
+	VMOVDQA64    Z7, 13312(BX)
 
 unpack_first0_done:
 	MOVQ       272(SP), R9
@@ -255,29 +320,29 @@ unpack_first0_done:
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 8256(BX)
-	VMOVDQA64  Z5, 8320(BX)
+	VMOVDQA64  Z4, 12352(BX)
+	VMOVDQA64  Z5, 12416(BX)
 	PREFETCHT1 64(AX)(R9*1)
 	VMOVDQA64  64(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 8384(BX)
-	VMOVDQA64  Z7, 8448(BX)
+	VMOVDQA64  Z6, 12480(BX)
+	VMOVDQA64  Z7, 12544(BX)
 	PREFETCHT1 128(AX)(R9*1)
 	VMOVDQA64  128(AX), Z8
 	VPSRLW     $0x04, Z8, Z9
 	VPERMB     Z16, Z8, Z8
 	VPERMB     Z16, Z9, Z9
-	VMOVDQA64  Z8, 8512(BX)
-	VMOVDQA64  Z9, 8576(BX)
+	VMOVDQA64  Z8, 12608(BX)
+	VMOVDQA64  Z9, 12672(BX)
 	PREFETCHT1 192(AX)(R9*1)
 	VMOVDQA64  192(AX), Z10
 	VPSRLW     $0x04, Z10, Z11
 	VPERMB     Z16, Z10, Z10
 	VPERMB     Z16, Z11, Z11
-	VMOVDQA64  Z10, 8640(BX)
-	VMOVDQA64  Z11, 8704(BX)
+	VMOVDQA64  Z10, 12736(BX)
+	VMOVDQA64  Z11, 12800(BX)
 	CMPL       CX, $0x00000400
 	JNE        unpack_first1_done
 	PREFETCHT1 256(AX)(R9*1)
@@ -285,29 +350,29 @@ unpack_first0_done:
 	VPSRLW     $0x04, Z12, Z13
 	VPERMB     Z16, Z12, Z12
 	VPERMB     Z16, Z13, Z13
-	VMOVDQA64  Z12, 8768(BX)
-	VMOVDQA64  Z13, 8832(BX)
+	VMOVDQA64  Z12, 12864(BX)
+	VMOVDQA64  Z13, 12928(BX)
 	PREFETCHT1 320(AX)(R9*1)
 	VMOVDQA64  320(AX), Z14
 	VPSRLW     $0x04, Z14, Z15
 	VPERMB     Z16, Z14, Z14
 	VPERMB     Z16, Z15, Z15
-	VMOVDQA64  Z14, 8896(BX)
-	VMOVDQA64  Z15, 8960(BX)
+	VMOVDQA64  Z14, 12992(BX)
+	VMOVDQA64  Z15, 13056(BX)
 	PREFETCHT1 384(AX)(R9*1)
 	VMOVDQA64  384(AX), Z4
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 9024(BX)
-	VMOVDQA64  Z5, 9088(BX)
+	VMOVDQA64  Z4, 13120(BX)
+	VMOVDQA64  Z5, 13184(BX)
 	PREFETCHT1 448(AX)(R9*1)
 	VMOVDQA64  448(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 9152(BX)
-	VMOVDQA64  Z7, 9216(BX)
+	VMOVDQA64  Z6, 13248(BX)
+	VMOVDQA64  Z7, 13312(BX)
 
 unpack_first1_done:
 	MOVQ 272(SP), R9
@@ -322,7 +387,7 @@ unpack_first1_done:
 
 unpack_first1_on:
 	MOVQ c+0(FP), BX
-	LEAQ 12352(BP), R12
+	LEAQ 16448(BP), R12
 	MOVQ 160(BX), R15
 	MOVQ (BX), DX
 
@@ -387,56 +452,56 @@ widened:
 	MOVBLZX 4(R14), R9
 
 chosen:
-	MOVQ  R9, 104(SP)
-	MOVQ  (BX), R8
-	MOVQ  R8, 120(SP)
-	MOVQ  120(BX), R8
-	MOVQ  R8, 136(SP)
-	MOVQ  160(BX), R8
-	MOVQ  R8, 128(SP)
-	MOVQ  16(BX), R8
-	MOVQ  R8, 144(SP)
-	MOVQ  72(BX), R8
-	MOVQ  R8, 520(SP)
-	MOVQ  72(BX), R8
-	MOVQ  R8, 528(SP)
-	MOVQ  136(BX), R8
-	MOVQ  R8, 248(SP)
-	MOVQ  136(BX), R8
-	MOVQ  R8, 544(SP)
-	MOVQ  144(BX), R8
-	MOVQ  R8, 256(SP)
-	MOVQ  48(BX), R8
-	MOVQ  R8, 160(SP)
-	MOVQ  64(BX), R8
-	MOVQ  R8, 552(SP)
-	LEAQ  12352(BP), R8
-	MOVQ  R8, 536(SP)
-	MOVQ  96(SP), R8
-	SHLQ  $0x07, R8
-	MOVQ  R8, 424(SP)
-	LEAQ  4096(BP), R15
-	XORL  R12, R12
-	MOVQ  R12, 464(SP)
-	MOVL  $0x00000040, DI
-	MOVQ  144(SP), DX
-	MOVQ  216(SP), R13
-	ADDQ  DX, R13
-	MOVQ  536(SP), R8
-	MOVQ  R8, 432(SP)
-	MOVQ  520(SP), R8
-	MOVQ  R8, 448(SP)
-	XORL  R8, R8
-	CMPQ  136(SP), $0x10
-	SETEQ R8
-	MOVQ  R8, 456(SP)
-	MOVQ  160(SP), R8
-	MOVQ  R8, 440(SP)
-	MOVQ  40(BX), R8
-	MOVQ  R8, 8(SP)
-	MOVQ  32(BX), R14
-	MOVQ  104(SP), R8
-	MOVQ  R8, 560(SP)
+	MOVQ    R9, 104(SP)
+	MOVQ    592(SP), R8
+	MOVQ    R8, 136(SP)
+	MOVQ    (BX), R8
+	MOVQ    R8, 120(SP)
+	MOVQ    160(BX), R8
+	MOVQ    R8, 128(SP)
+	MOVQ    16(BX), R8
+	MOVQ    R8, 144(SP)
+	MOVQ    72(BX), R8
+	MOVQ    R8, 520(SP)
+	MOVQ    72(BX), R8
+	MOVQ    R8, 528(SP)
+	MOVQ    136(BX), R8
+	MOVQ    R8, 248(SP)
+	MOVQ    136(BX), R8
+	MOVQ    R8, 544(SP)
+	MOVQ    144(BX), R8
+	MOVQ    R8, 256(SP)
+	MOVQ    48(BX), R8
+	MOVQ    R8, 160(SP)
+	MOVQ    64(BX), R8
+	MOVQ    R8, 552(SP)
+	LEAQ    16448(BP), R8
+	MOVQ    R8, 536(SP)
+	MOVQ    96(SP), R8
+	SHLQ    $0x07, R8
+	MOVQ    R8, 424(SP)
+	LEAQ    4096(BP), R15
+	XORL    R12, R12
+	MOVQ    R12, 464(SP)
+	MOVL    $0x00000040, DI
+	MOVQ    144(SP), DX
+	MOVQ    608(SP), R13
+	ADDQ    DX, R13
+	MOVQ    536(SP), R8
+	MOVQ    R8, 432(SP)
+	MOVQ    520(SP), R8
+	MOVQ    R8, 448(SP)
+	MOVL    $0x00000003, R8
+	CMPQ    136(SP), $0x10
+	CMOVQNE 600(SP), R8
+	MOVQ    R8, 456(SP)
+	MOVQ    160(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    40(BX), R8
+	MOVQ    R8, 8(SP)
+	MOVQ    32(BX), R14
+	MOVQ    104(SP), R8
+	MOVQ    R8, 560(SP)
 
 turn:
 	// TILESTORED TMM0, (R15)(DI*1)
@@ -466,29 +531,29 @@ turn:
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 8256(BX)
-	VMOVDQA64  Z5, 8320(BX)
+	VMOVDQA64  Z4, 12352(BX)
+	VMOVDQA64  Z5, 12416(BX)
 	PREFETCHT1 64(AX)(R9*1)
 	VMOVDQA64  64(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 8384(BX)
-	VMOVDQA64  Z7, 8448(BX)
+	VMOVDQA64  Z6, 12480(BX)
+	VMOVDQA64  Z7, 12544(BX)
 	PREFETCHT1 128(AX)(R9*1)
 	VMOVDQA64  128(AX), Z8
 	VPSRLW     $0x04, Z8, Z9
 	VPERMB     Z16, Z8, Z8
 	VPERMB     Z16, Z9, Z9
-	VMOVDQA64  Z8, 8512(BX)
-	VMOVDQA64  Z9, 8576(BX)
+	VMOVDQA64  Z8, 12608(BX)
+	VMOVDQA64  Z9, 12672(BX)
 	PREFETCHT1 192(AX)(R9*1)
 	VMOVDQA64  192(AX), Z10
 	VPSRLW     $0x04, Z10, Z11
 	VPERMB     Z16, Z10, Z10
 	VPERMB     Z16, Z11, Z11
-	VMOVDQA64  Z10, 8640(BX)
-	VMOVDQA64  Z11, 8704(BX)
+	VMOVDQA64  Z10, 12736(BX)
+	VMOVDQA64  Z11, 12800(BX)
 	CMPL       CX, $0x00000400
 	JNE        first_unpack0_done
 	PREFETCHT1 256(AX)(R9*1)
@@ -496,29 +561,29 @@ turn:
 	VPSRLW     $0x04, Z12, Z13
 	VPERMB     Z16, Z12, Z12
 	VPERMB     Z16, Z13, Z13
-	VMOVDQA64  Z12, 8768(BX)
-	VMOVDQA64  Z13, 8832(BX)
+	VMOVDQA64  Z12, 12864(BX)
+	VMOVDQA64  Z13, 12928(BX)
 	PREFETCHT1 320(AX)(R9*1)
 	VMOVDQA64  320(AX), Z14
 	VPSRLW     $0x04, Z14, Z15
 	VPERMB     Z16, Z14, Z14
 	VPERMB     Z16, Z15, Z15
-	VMOVDQA64  Z14, 8896(BX)
-	VMOVDQA64  Z15, 8960(BX)
+	VMOVDQA64  Z14, 12992(BX)
+	VMOVDQA64  Z15, 13056(BX)
 	PREFETCHT1 384(AX)(R9*1)
 	VMOVDQA64  384(AX), Z4
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 9024(BX)
-	VMOVDQA64  Z5, 9088(BX)
+	VMOVDQA64  Z4, 13120(BX)
+	VMOVDQA64  Z5, 13184(BX)
 	PREFETCHT1 448(AX)(R9*1)
 	VMOVDQA64  448(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 9152(BX)
-	VMOVDQA64  Z7, 9216(BX)
+	VMOVDQA64  Z6, 13248(BX)
+	VMOVDQA64  Z7, 13312(BX)
 
 first_unpack0_done:
 	MOVQ 272(SP), R9
@@ -538,7 +603,7 @@ first_unpack0_done:
 	BYTE $0x24
 	BYTE $0x32
 
-	// TILELOADD 8256(BX)(DI*1), TMM6
+	// TILELOADD 12352(BX)(DI*1), TMM6
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
@@ -546,7 +611,7 @@ first_unpack0_done:
 	BYTE $0xb4
 	BYTE $0x3b
 	BYTE $0x40
-	BYTE $0x20
+	BYTE $0x30
 	BYTE $0x00
 	BYTE $0x00
 
@@ -625,29 +690,29 @@ scaled0:
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 8256(BX)
-	VMOVDQA64  Z5, 8320(BX)
+	VMOVDQA64  Z4, 12352(BX)
+	VMOVDQA64  Z5, 12416(BX)
 	PREFETCHT1 64(AX)(R9*1)
 	VMOVDQA64  64(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 8384(BX)
-	VMOVDQA64  Z7, 8448(BX)
+	VMOVDQA64  Z6, 12480(BX)
+	VMOVDQA64  Z7, 12544(BX)
 	PREFETCHT1 128(AX)(R9*1)
 	VMOVDQA64  128(AX), Z8
 	VPSRLW     $0x04, Z8, Z9
 	VPERMB     Z16, Z8, Z8
 	VPERMB     Z16, Z9, Z9
-	VMOVDQA64  Z8, 8512(BX)
-	VMOVDQA64  Z9, 8576(BX)
+	VMOVDQA64  Z8, 12608(BX)
+	VMOVDQA64  Z9, 12672(BX)
 	PREFETCHT1 192(AX)(R9*1)
 	VMOVDQA64  192(AX), Z10
 	VPSRLW     $0x04, Z10, Z11
 	VPERMB     Z16, Z10, Z10
 	VPERMB     Z16, Z11, Z11
-	VMOVDQA64  Z10, 8640(BX)
-	VMOVDQA64  Z11, 8704(BX)
+	VMOVDQA64  Z10, 12736(BX)
+	VMOVDQA64  Z11, 12800(BX)
 	CMPL       CX, $0x00000400
 	JNE        first_unpack1_done
 	PREFETCHT1 256(AX)(R9*1)
@@ -655,29 +720,29 @@ scaled0:
 	VPSRLW     $0x04, Z12, Z13
 	VPERMB     Z16, Z12, Z12
 	VPERMB     Z16, Z13, Z13
-	VMOVDQA64  Z12, 8768(BX)
-	VMOVDQA64  Z13, 8832(BX)
+	VMOVDQA64  Z12, 12864(BX)
+	VMOVDQA64  Z13, 12928(BX)
 	PREFETCHT1 320(AX)(R9*1)
 	VMOVDQA64  320(AX), Z14
 	VPSRLW     $0x04, Z14, Z15
 	VPERMB     Z16, Z14, Z14
 	VPERMB     Z16, Z15, Z15
-	VMOVDQA64  Z14, 8896(BX)
-	VMOVDQA64  Z15, 8960(BX)
+	VMOVDQA64  Z14, 12992(BX)
+	VMOVDQA64  Z15, 13056(BX)
 	PREFETCHT1 384(AX)(R9*1)
 	VMOVDQA64  384(AX), Z4
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 9024(BX)
-	VMOVDQA64  Z5, 9088(BX)
+	VMOVDQA64  Z4, 13120(BX)
+	VMOVDQA64  Z5, 13184(BX)
 	PREFETCHT1 448(AX)(R9*1)
 	VMOVDQA64  448(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 9152(BX)
-	VMOVDQA64  Z7, 9216(BX)
+	VMOVDQA64  Z6, 13248(BX)
+	VMOVDQA64  Z7, 13312(BX)
 
 first_unpack1_done:
 	MOVQ 272(SP), R9
@@ -696,7 +761,7 @@ first_unpack1_on:
 	ANDL $0x00000fff, BX
 	ADDQ 568(SP), BX
 
-	// TILELOADD 8256(BX)(DI*1), TMM7
+	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
@@ -704,7 +769,7 @@ first_unpack1_on:
 	BYTE $0xbc
 	BYTE $0x3b
 	BYTE $0x40
-	BYTE $0x20
+	BYTE $0x30
 	BYTE $0x00
 	BYTE $0x00
 
@@ -765,8 +830,8 @@ scaled1:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale2
-	CMPQ  456(SP), $0x00
-	JNE   scale2
+	CMPQ  456(SP), $0x03
+	JEQ   scale2
 
 	// TILEZERO TMM2
 	BYTE $0xc4
@@ -841,8 +906,8 @@ scaled2:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale3
-	CMPQ  456(SP), $0x00
-	JNE   scale3
+	CMPQ  456(SP), $0x03
+	JEQ   scale3
 
 	// TILEZERO TMM3
 	BYTE $0xc4
@@ -916,29 +981,29 @@ scaled3:
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 8256(BX)
-	VMOVDQA64  Z5, 8320(BX)
+	VMOVDQA64  Z4, 12352(BX)
+	VMOVDQA64  Z5, 12416(BX)
 	PREFETCHT1 64(AX)(R9*1)
 	VMOVDQA64  64(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 8384(BX)
-	VMOVDQA64  Z7, 8448(BX)
+	VMOVDQA64  Z6, 12480(BX)
+	VMOVDQA64  Z7, 12544(BX)
 	PREFETCHT1 128(AX)(R9*1)
 	VMOVDQA64  128(AX), Z8
 	VPSRLW     $0x04, Z8, Z9
 	VPERMB     Z16, Z8, Z8
 	VPERMB     Z16, Z9, Z9
-	VMOVDQA64  Z8, 8512(BX)
-	VMOVDQA64  Z9, 8576(BX)
+	VMOVDQA64  Z8, 12608(BX)
+	VMOVDQA64  Z9, 12672(BX)
 	PREFETCHT1 192(AX)(R9*1)
 	VMOVDQA64  192(AX), Z10
 	VPSRLW     $0x04, Z10, Z11
 	VPERMB     Z16, Z10, Z10
 	VPERMB     Z16, Z11, Z11
-	VMOVDQA64  Z10, 8640(BX)
-	VMOVDQA64  Z11, 8704(BX)
+	VMOVDQA64  Z10, 12736(BX)
+	VMOVDQA64  Z11, 12800(BX)
 	CMPL       CX, $0x00000400
 	JNE        second_unpack0_done
 	PREFETCHT1 256(AX)(R9*1)
@@ -946,29 +1011,29 @@ scaled3:
 	VPSRLW     $0x04, Z12, Z13
 	VPERMB     Z16, Z12, Z12
 	VPERMB     Z16, Z13, Z13
-	VMOVDQA64  Z12, 8768(BX)
-	VMOVDQA64  Z13, 8832(BX)
+	VMOVDQA64  Z12, 12864(BX)
+	VMOVDQA64  Z13, 12928(BX)
 	PREFETCHT1 320(AX)(R9*1)
 	VMOVDQA64  320(AX), Z14
 	VPSRLW     $0x04, Z14, Z15
 	VPERMB     Z16, Z14, Z14
 	VPERMB     Z16, Z15, Z15
-	VMOVDQA64  Z14, 8896(BX)
-	VMOVDQA64  Z15, 8960(BX)
+	VMOVDQA64  Z14, 12992(BX)
+	VMOVDQA64  Z15, 13056(BX)
 	PREFETCHT1 384(AX)(R9*1)
 	VMOVDQA64  384(AX), Z4
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 9024(BX)
-	VMOVDQA64  Z5, 9088(BX)
+	VMOVDQA64  Z4, 13120(BX)
+	VMOVDQA64  Z5, 13184(BX)
 	PREFETCHT1 448(AX)(R9*1)
 	VMOVDQA64  448(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 9152(BX)
-	VMOVDQA64  Z7, 9216(BX)
+	VMOVDQA64  Z6, 13248(BX)
+	VMOVDQA64  Z7, 13312(BX)
 
 second_unpack0_done:
 	MOVQ 272(SP), R9
@@ -988,7 +1053,7 @@ second_unpack0_done:
 	BYTE $0x24
 	BYTE $0x32
 
-	// TILELOADD 8256(BX)(DI*1), TMM6
+	// TILELOADD 12352(BX)(DI*1), TMM6
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
@@ -996,7 +1061,7 @@ second_unpack0_done:
 	BYTE $0xb4
 	BYTE $0x3b
 	BYTE $0x40
-	BYTE $0x20
+	BYTE $0x30
 	BYTE $0x00
 	BYTE $0x00
 
@@ -1008,14 +1073,14 @@ second_unpack0_done:
 	BYTE        $0xc4
 	TESTQ       R12, R12
 	JEQ         scaled4
-	CMPQ        512(SP), $0x00
-	JNE         scaled4
+	CMPQ        512(SP), $0x03
+	JEQ         scaled4
 	VMOVUPS     (R12), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other4
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1030,6 +1095,8 @@ second_unpack0_done:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
+	CMPQ        512(SP), $0x02
+	JEQ         end4
 	VCVTDQ2PS   2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
 	VMOVUPS     Z8, (BX)
@@ -1043,6 +1110,7 @@ second_unpack0_done:
 	VFMADD213PS (BX)(R9*1), Z0, Z11
 	VMOVUPS     Z11, (BX)(R9*1)
 
+end4:
 scaled4:
 	MOVQ       280(SP), BX
 	MOVL       (BX), AX
@@ -1056,29 +1124,29 @@ scaled4:
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 8256(BX)
-	VMOVDQA64  Z5, 8320(BX)
+	VMOVDQA64  Z4, 12352(BX)
+	VMOVDQA64  Z5, 12416(BX)
 	PREFETCHT1 64(AX)(R9*1)
 	VMOVDQA64  64(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 8384(BX)
-	VMOVDQA64  Z7, 8448(BX)
+	VMOVDQA64  Z6, 12480(BX)
+	VMOVDQA64  Z7, 12544(BX)
 	PREFETCHT1 128(AX)(R9*1)
 	VMOVDQA64  128(AX), Z8
 	VPSRLW     $0x04, Z8, Z9
 	VPERMB     Z16, Z8, Z8
 	VPERMB     Z16, Z9, Z9
-	VMOVDQA64  Z8, 8512(BX)
-	VMOVDQA64  Z9, 8576(BX)
+	VMOVDQA64  Z8, 12608(BX)
+	VMOVDQA64  Z9, 12672(BX)
 	PREFETCHT1 192(AX)(R9*1)
 	VMOVDQA64  192(AX), Z10
 	VPSRLW     $0x04, Z10, Z11
 	VPERMB     Z16, Z10, Z10
 	VPERMB     Z16, Z11, Z11
-	VMOVDQA64  Z10, 8640(BX)
-	VMOVDQA64  Z11, 8704(BX)
+	VMOVDQA64  Z10, 12736(BX)
+	VMOVDQA64  Z11, 12800(BX)
 	CMPL       CX, $0x00000400
 	JNE        second_unpack1_done
 	PREFETCHT1 256(AX)(R9*1)
@@ -1086,29 +1154,29 @@ scaled4:
 	VPSRLW     $0x04, Z12, Z13
 	VPERMB     Z16, Z12, Z12
 	VPERMB     Z16, Z13, Z13
-	VMOVDQA64  Z12, 8768(BX)
-	VMOVDQA64  Z13, 8832(BX)
+	VMOVDQA64  Z12, 12864(BX)
+	VMOVDQA64  Z13, 12928(BX)
 	PREFETCHT1 320(AX)(R9*1)
 	VMOVDQA64  320(AX), Z14
 	VPSRLW     $0x04, Z14, Z15
 	VPERMB     Z16, Z14, Z14
 	VPERMB     Z16, Z15, Z15
-	VMOVDQA64  Z14, 8896(BX)
-	VMOVDQA64  Z15, 8960(BX)
+	VMOVDQA64  Z14, 12992(BX)
+	VMOVDQA64  Z15, 13056(BX)
 	PREFETCHT1 384(AX)(R9*1)
 	VMOVDQA64  384(AX), Z4
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 9024(BX)
-	VMOVDQA64  Z5, 9088(BX)
+	VMOVDQA64  Z4, 13120(BX)
+	VMOVDQA64  Z5, 13184(BX)
 	PREFETCHT1 448(AX)(R9*1)
 	VMOVDQA64  448(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 9152(BX)
-	VMOVDQA64  Z7, 9216(BX)
+	VMOVDQA64  Z6, 13248(BX)
+	VMOVDQA64  Z7, 13312(BX)
 
 second_unpack1_done:
 	MOVQ 272(SP), R9
@@ -1127,7 +1195,7 @@ second_unpack1_on:
 	ANDL $0x00000fff, BX
 	ADDQ 568(SP), BX
 
-	// TILELOADD 8256(BX)(DI*1), TMM7
+	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
@@ -1135,7 +1203,7 @@ second_unpack1_on:
 	BYTE $0xbc
 	BYTE $0x3b
 	BYTE $0x40
-	BYTE $0x20
+	BYTE $0x30
 	BYTE $0x00
 	BYTE $0x00
 
@@ -1154,7 +1222,7 @@ second_unpack1_on:
 	JNE         other5
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -1184,8 +1252,8 @@ second_unpack1_on:
 	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled5:
-	CMPQ 456(SP), $0x00
-	JNE  scale6
+	CMPQ 456(SP), $0x03
+	JEQ  scale6
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
 	BYTE $0xc4
@@ -1206,15 +1274,15 @@ scaled5:
 scale6:
 	TESTQ       R12, R12
 	JEQ         scaled6
-	CMPQ        512(SP), $0x00
-	JNE         scaled6
+	CMPQ        512(SP), $0x03
+	JEQ         scaled6
 	MOVQ        424(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other6
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1229,6 +1297,8 @@ scale6:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
+	CMPQ        512(SP), $0x02
+	JEQ         end6
 	VCVTDQ2PS   3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
 	VMOVUPS     Z8, 64(BX)
@@ -1242,9 +1312,10 @@ scale6:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z11
 	VMOVUPS     Z11, 64(BX)(R9*1)
 
+end6:
 scaled6:
-	CMPQ 456(SP), $0x00
-	JNE  scale7
+	CMPQ 456(SP), $0x03
+	JEQ  scale7
 
 	// TDPBSSD TMM7, TMM5, TMM3
 	BYTE $0xc4
@@ -1264,7 +1335,7 @@ scale7:
 	JNE         other7
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -1311,29 +1382,29 @@ tiles:
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 8256(BX)
-	VMOVDQA64  Z5, 8320(BX)
+	VMOVDQA64  Z4, 12352(BX)
+	VMOVDQA64  Z5, 12416(BX)
 	PREFETCHT1 64(AX)(R9*1)
 	VMOVDQA64  64(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 8384(BX)
-	VMOVDQA64  Z7, 8448(BX)
+	VMOVDQA64  Z6, 12480(BX)
+	VMOVDQA64  Z7, 12544(BX)
 	PREFETCHT1 128(AX)(R9*1)
 	VMOVDQA64  128(AX), Z8
 	VPSRLW     $0x04, Z8, Z9
 	VPERMB     Z16, Z8, Z8
 	VPERMB     Z16, Z9, Z9
-	VMOVDQA64  Z8, 8512(BX)
-	VMOVDQA64  Z9, 8576(BX)
+	VMOVDQA64  Z8, 12608(BX)
+	VMOVDQA64  Z9, 12672(BX)
 	PREFETCHT1 192(AX)(R9*1)
 	VMOVDQA64  192(AX), Z10
 	VPSRLW     $0x04, Z10, Z11
 	VPERMB     Z16, Z10, Z10
 	VPERMB     Z16, Z11, Z11
-	VMOVDQA64  Z10, 8640(BX)
-	VMOVDQA64  Z11, 8704(BX)
+	VMOVDQA64  Z10, 12736(BX)
+	VMOVDQA64  Z11, 12800(BX)
 	CMPL       CX, $0x00000400
 	JNE        others_unpack0_done
 	PREFETCHT1 256(AX)(R9*1)
@@ -1341,29 +1412,29 @@ tiles:
 	VPSRLW     $0x04, Z12, Z13
 	VPERMB     Z16, Z12, Z12
 	VPERMB     Z16, Z13, Z13
-	VMOVDQA64  Z12, 8768(BX)
-	VMOVDQA64  Z13, 8832(BX)
+	VMOVDQA64  Z12, 12864(BX)
+	VMOVDQA64  Z13, 12928(BX)
 	PREFETCHT1 320(AX)(R9*1)
 	VMOVDQA64  320(AX), Z14
 	VPSRLW     $0x04, Z14, Z15
 	VPERMB     Z16, Z14, Z14
 	VPERMB     Z16, Z15, Z15
-	VMOVDQA64  Z14, 8896(BX)
-	VMOVDQA64  Z15, 8960(BX)
+	VMOVDQA64  Z14, 12992(BX)
+	VMOVDQA64  Z15, 13056(BX)
 	PREFETCHT1 384(AX)(R9*1)
 	VMOVDQA64  384(AX), Z4
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 9024(BX)
-	VMOVDQA64  Z5, 9088(BX)
+	VMOVDQA64  Z4, 13120(BX)
+	VMOVDQA64  Z5, 13184(BX)
 	PREFETCHT1 448(AX)(R9*1)
 	VMOVDQA64  448(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 9152(BX)
-	VMOVDQA64  Z7, 9216(BX)
+	VMOVDQA64  Z6, 13248(BX)
+	VMOVDQA64  Z7, 13312(BX)
 
 others_unpack0_done:
 	MOVQ 272(SP), R9
@@ -1383,7 +1454,7 @@ others_unpack0_done:
 	BYTE $0x24
 	BYTE $0x32
 
-	// TILELOADD 8256(BX)(DI*1), TMM6
+	// TILELOADD 12352(BX)(DI*1), TMM6
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
@@ -1391,7 +1462,7 @@ others_unpack0_done:
 	BYTE $0xb4
 	BYTE $0x3b
 	BYTE $0x40
-	BYTE $0x20
+	BYTE $0x30
 	BYTE $0x00
 	BYTE $0x00
 
@@ -1413,29 +1484,29 @@ others_unpack0_done:
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 8256(BX)
-	VMOVDQA64  Z5, 8320(BX)
+	VMOVDQA64  Z4, 12352(BX)
+	VMOVDQA64  Z5, 12416(BX)
 	PREFETCHT1 64(AX)(R9*1)
 	VMOVDQA64  64(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 8384(BX)
-	VMOVDQA64  Z7, 8448(BX)
+	VMOVDQA64  Z6, 12480(BX)
+	VMOVDQA64  Z7, 12544(BX)
 	PREFETCHT1 128(AX)(R9*1)
 	VMOVDQA64  128(AX), Z8
 	VPSRLW     $0x04, Z8, Z9
 	VPERMB     Z16, Z8, Z8
 	VPERMB     Z16, Z9, Z9
-	VMOVDQA64  Z8, 8512(BX)
-	VMOVDQA64  Z9, 8576(BX)
+	VMOVDQA64  Z8, 12608(BX)
+	VMOVDQA64  Z9, 12672(BX)
 	PREFETCHT1 192(AX)(R9*1)
 	VMOVDQA64  192(AX), Z10
 	VPSRLW     $0x04, Z10, Z11
 	VPERMB     Z16, Z10, Z10
 	VPERMB     Z16, Z11, Z11
-	VMOVDQA64  Z10, 8640(BX)
-	VMOVDQA64  Z11, 8704(BX)
+	VMOVDQA64  Z10, 12736(BX)
+	VMOVDQA64  Z11, 12800(BX)
 	CMPL       CX, $0x00000400
 	JNE        others_unpack1_done
 	PREFETCHT1 256(AX)(R9*1)
@@ -1443,29 +1514,29 @@ others_unpack0_done:
 	VPSRLW     $0x04, Z12, Z13
 	VPERMB     Z16, Z12, Z12
 	VPERMB     Z16, Z13, Z13
-	VMOVDQA64  Z12, 8768(BX)
-	VMOVDQA64  Z13, 8832(BX)
+	VMOVDQA64  Z12, 12864(BX)
+	VMOVDQA64  Z13, 12928(BX)
 	PREFETCHT1 320(AX)(R9*1)
 	VMOVDQA64  320(AX), Z14
 	VPSRLW     $0x04, Z14, Z15
 	VPERMB     Z16, Z14, Z14
 	VPERMB     Z16, Z15, Z15
-	VMOVDQA64  Z14, 8896(BX)
-	VMOVDQA64  Z15, 8960(BX)
+	VMOVDQA64  Z14, 12992(BX)
+	VMOVDQA64  Z15, 13056(BX)
 	PREFETCHT1 384(AX)(R9*1)
 	VMOVDQA64  384(AX), Z4
 	VPSRLW     $0x04, Z4, Z5
 	VPERMB     Z16, Z4, Z4
 	VPERMB     Z16, Z5, Z5
-	VMOVDQA64  Z4, 9024(BX)
-	VMOVDQA64  Z5, 9088(BX)
+	VMOVDQA64  Z4, 13120(BX)
+	VMOVDQA64  Z5, 13184(BX)
 	PREFETCHT1 448(AX)(R9*1)
 	VMOVDQA64  448(AX), Z6
 	VPSRLW     $0x04, Z6, Z7
 	VPERMB     Z16, Z6, Z6
 	VPERMB     Z16, Z7, Z7
-	VMOVDQA64  Z6, 9152(BX)
-	VMOVDQA64  Z7, 9216(BX)
+	VMOVDQA64  Z6, 13248(BX)
+	VMOVDQA64  Z7, 13312(BX)
 
 others_unpack1_done:
 	MOVQ 272(SP), R9
@@ -1484,7 +1555,7 @@ others_unpack1_on:
 	ANDL $0x00000fff, BX
 	ADDQ 568(SP), BX
 
-	// TILELOADD 8256(BX)(DI*1), TMM7
+	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x7b
@@ -1492,7 +1563,7 @@ others_unpack1_on:
 	BYTE $0xbc
 	BYTE $0x3b
 	BYTE $0x40
-	BYTE $0x20
+	BYTE $0x30
 	BYTE $0x00
 	BYTE $0x00
 
@@ -1502,8 +1573,8 @@ others_unpack1_on:
 	BYTE $0x43
 	BYTE $0x5e
 	BYTE $0xcc
-	CMPQ 456(SP), $0x00
-	JNE  next
+	CMPQ 456(SP), $0x03
+	JEQ  next
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
 	BYTE $0xc4
@@ -1574,7 +1645,7 @@ unpack_first1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x20, 584(SP)
 	JGT  unpack_first1_on
-	MOVQ 120(BX), R8
+	MOVQ 592(SP), R8
 	MOVQ R8, 584(SP)
 	MOVQ 576(SP), R9
 	ADDQ R9, R9
@@ -1841,7 +1912,7 @@ first_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x20, 584(SP)
 	JGT  first_unpack1_on
-	MOVQ 120(BX), R8
+	MOVQ 592(SP), R8
 	MOVQ R8, 584(SP)
 	MOVQ 576(SP), R9
 	ADDQ R9, R9
@@ -2485,11 +2556,11 @@ other4:
 	JNE              zeros4
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -2515,6 +2586,8 @@ other4:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_scaled4
 	ADDQ             552(SP), SI
 	VCVTDQ2PS        2304(BP), Z8
 	VMULPS           Z0, Z8, Z8
@@ -2539,21 +2612,23 @@ other4:
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled4
+
+end_scaled4:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled4
 
 zeros4:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled4
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -2579,6 +2654,8 @@ zeros4:
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
+	CMPQ          512(SP), $0x02
+	JEQ           end_zeros4
 	ADDQ          552(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
@@ -2603,19 +2680,21 @@ zeros4:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD213PS   (BX)(R9*1), Z0, Z11
 	VMOVUPS       Z11, (BX)(R9*1)
-	MOVL          CX, SI
-	SHRL          $0x04, SI
-	MOVL          $0x00000040, DI
-	JMP           scaled4
+
+end_zeros4:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled4
 
 zeros_scaled4:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2649,6 +2728,8 @@ zeros_scaled4:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_zeros_scaled4
 	ADDQ             552(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
@@ -2681,10 +2762,12 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled4
+
+end_zeros_scaled4:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled4
 
 second_unpack1_unit:
 	MOVQ c+0(FP), BX
@@ -2692,7 +2775,7 @@ second_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x20, 584(SP)
 	JGT  second_unpack1_on
-	MOVQ 120(BX), R8
+	MOVQ 592(SP), R8
 	MOVQ R8, 584(SP)
 	MOVQ 576(SP), R9
 	ADDQ R9, R9
@@ -2721,12 +2804,12 @@ other5:
 	JNE              zeros5
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -2787,12 +2870,12 @@ zeros5:
 	JNE           zeros_scaled5
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -2851,12 +2934,12 @@ zeros5:
 zeros_scaled5:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -2934,11 +3017,11 @@ other6:
 	JNE              zeros6
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -2964,6 +3047,8 @@ other6:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_scaled6
 	ADDQ             552(SP), SI
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
@@ -2988,21 +3073,23 @@ other6:
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled6
+
+end_scaled6:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled6
 
 zeros6:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled6
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -3028,6 +3115,8 @@ zeros6:
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
+	CMPQ          512(SP), $0x02
+	JEQ           end_zeros6
 	ADDQ          552(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
@@ -3052,19 +3141,21 @@ zeros6:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD213PS   64(BX)(R9*1), Z0, Z11
 	VMOVUPS       Z11, 64(BX)(R9*1)
-	MOVL          CX, SI
-	SHRL          $0x04, SI
-	MOVL          $0x00000040, DI
-	JMP           scaled6
+
+end_zeros6:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled6
 
 zeros_scaled6:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3098,6 +3189,8 @@ zeros_scaled6:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_zeros_scaled6
 	ADDQ             552(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
@@ -3130,10 +3223,12 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled6
+
+end_zeros_scaled6:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled6
 
 other7:
 	VMOVDQU32        64(R12)(R8*1), Z1
@@ -3141,12 +3236,12 @@ other7:
 	JNE              zeros7
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -3207,12 +3302,12 @@ zeros7:
 	JNE           zeros_scaled7
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -3271,12 +3366,12 @@ zeros7:
 zeros_scaled7:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -3354,7 +3449,7 @@ others_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x20, 584(SP)
 	JGT  others_unpack1_on
-	MOVQ 120(BX), R8
+	MOVQ 592(SP), R8
 	MOVQ R8, 584(SP)
 	MOVQ 576(SP), R9
 	ADDQ R9, R9
@@ -3380,14 +3475,14 @@ others_unpack1_fetch:
 scale_only:
 	TESTQ       R12, R12
 	JEQ         scaled8
-	CMPQ        512(SP), $0x00
-	JNE         scaled8
+	CMPQ        512(SP), $0x03
+	JEQ         scaled8
 	VMOVUPS     (R12), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other8
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -3402,6 +3497,8 @@ scale_only:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
+	CMPQ        512(SP), $0x02
+	JEQ         end8
 	VCVTDQ2PS   2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
 	VMOVUPS     Z8, (BX)
@@ -3415,6 +3512,7 @@ scale_only:
 	VFMADD213PS (BX)(R9*1), Z0, Z11
 	VMOVUPS     Z11, (BX)(R9*1)
 
+end8:
 scaled8:
 	TESTQ       R12, R12
 	JEQ         scaled9
@@ -3425,7 +3523,7 @@ scaled8:
 	JNE         other9
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -3457,15 +3555,15 @@ scaled8:
 scaled9:
 	TESTQ       R12, R12
 	JEQ         scaled10
-	CMPQ        512(SP), $0x00
-	JNE         scaled10
+	CMPQ        512(SP), $0x03
+	JEQ         scaled10
 	MOVQ        424(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other10
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -3480,6 +3578,8 @@ scaled9:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
+	CMPQ        512(SP), $0x02
+	JEQ         end10
 	VCVTDQ2PS   3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
 	VMOVUPS     Z8, 64(BX)
@@ -3493,6 +3593,7 @@ scaled9:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z11
 	VMOVUPS     Z11, 64(BX)(R9*1)
 
+end10:
 scaled10:
 	TESTQ       R12, R12
 	JEQ         scaled11
@@ -3504,7 +3605,7 @@ scaled10:
 	JNE         other11
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -3550,36 +3651,33 @@ unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x20, 136(SP)
 	JLE  unit_tiles
-	MOVQ 216(SP), R8
-	ADDQ R8, R8
+	MOVQ 632(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 224(SP), R8
-	ADDQ R8, R8
+	MOVQ 640(SP), R8
 	ADDQ R8, 520(SP)
-	MOVQ 232(SP), R8
-	ADDQ R8, R8
+	MOVQ 648(SP), R8
 	ADDQ R8, 160(SP)
 
 unit_begin:
-	MOVQ  144(SP), DX
-	MOVQ  216(SP), R13
-	ADDQ  DX, R13
-	MOVQ  536(SP), R8
-	MOVQ  R8, 432(SP)
-	MOVQ  520(SP), R8
-	MOVQ  R8, 448(SP)
-	XORL  R8, R8
-	CMPQ  136(SP), $0x10
-	SETEQ R8
-	MOVQ  R8, 456(SP)
-	MOVQ  160(SP), R8
-	MOVQ  R8, 440(SP)
-	MOVQ  40(BX), R8
-	MOVQ  R8, 8(SP)
-	MOVQ  32(BX), R14
-	MOVQ  104(SP), R8
-	MOVQ  R8, 560(SP)
-	JMP   turn
+	MOVQ    144(SP), DX
+	MOVQ    608(SP), R13
+	ADDQ    DX, R13
+	MOVQ    536(SP), R8
+	MOVQ    R8, 432(SP)
+	MOVQ    520(SP), R8
+	MOVQ    R8, 448(SP)
+	MOVL    $0x00000003, R8
+	CMPQ    136(SP), $0x10
+	CMOVQNE 600(SP), R8
+	MOVQ    R8, 456(SP)
+	MOVQ    160(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    40(BX), R8
+	MOVQ    R8, 8(SP)
+	MOVQ    32(BX), R14
+	MOVQ    104(SP), R8
+	MOVQ    R8, 560(SP)
+	JMP     turn
 
 unit_tiles:
 	XORL R14, R14
@@ -3595,7 +3693,7 @@ unit_tiles:
 	ADDQ R8, R8
 	ADDQ R8, 544(SP)
 	ADDQ $0x00000080, 528(SP)
-	MOVQ 120(BX), R8
+	MOVQ 592(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
@@ -3629,11 +3727,11 @@ other8:
 	JNE              zeros8
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -3659,6 +3757,8 @@ other8:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_scaled8
 	ADDQ             552(SP), SI
 	VCVTDQ2PS        2304(BP), Z8
 	VMULPS           Z0, Z8, Z8
@@ -3683,21 +3783,23 @@ other8:
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled8
+
+end_scaled8:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled8
 
 zeros8:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled8
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -3723,6 +3825,8 @@ zeros8:
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
+	CMPQ          512(SP), $0x02
+	JEQ           end_zeros8
 	ADDQ          552(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
@@ -3747,19 +3851,21 @@ zeros8:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD213PS   (BX)(R9*1), Z0, Z11
 	VMOVUPS       Z11, (BX)(R9*1)
-	MOVL          CX, SI
-	SHRL          $0x04, SI
-	MOVL          $0x00000040, DI
-	JMP           scaled8
+
+end_zeros8:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled8
 
 zeros_scaled8:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3793,6 +3899,8 @@ zeros_scaled8:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_zeros_scaled8
 	ADDQ             552(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
@@ -3825,10 +3933,12 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled8
+
+end_zeros_scaled8:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled8
 
 other9:
 	VMOVDQU32        64(R12), Z1
@@ -3836,12 +3946,12 @@ other9:
 	JNE              zeros9
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -3902,12 +4012,12 @@ zeros9:
 	JNE           zeros_scaled9
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -3966,12 +4076,12 @@ zeros9:
 zeros_scaled9:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -4049,11 +4159,11 @@ other10:
 	JNE              zeros10
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -4079,6 +4189,8 @@ other10:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_scaled10
 	ADDQ             552(SP), SI
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
@@ -4103,21 +4215,23 @@ other10:
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled10
+
+end_scaled10:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled10
 
 zeros10:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled10
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -4143,6 +4257,8 @@ zeros10:
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
+	CMPQ          512(SP), $0x02
+	JEQ           end_zeros10
 	ADDQ          552(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
@@ -4167,19 +4283,21 @@ zeros10:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD213PS   64(BX)(R9*1), Z0, Z11
 	VMOVUPS       Z11, 64(BX)(R9*1)
-	MOVL          CX, SI
-	SHRL          $0x04, SI
-	MOVL          $0x00000040, DI
-	JMP           scaled10
+
+end_zeros10:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled10
 
 zeros_scaled10:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -4213,6 +4331,8 @@ zeros_scaled10:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
+	CMPQ             512(SP), $0x02
+	JEQ              end_zeros_scaled10
 	ADDQ             552(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
@@ -4245,10 +4365,12 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z11, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
-	MOVL             CX, SI
-	SHRL             $0x04, SI
-	MOVL             $0x00000040, DI
-	JMP              scaled10
+
+end_zeros_scaled10:
+	MOVL CX, SI
+	SHRL $0x04, SI
+	MOVL $0x00000040, DI
+	JMP  scaled10
 
 other11:
 	VMOVDQU32        64(R12)(R8*1), Z1
@@ -4256,12 +4378,12 @@ other11:
 	JNE              zeros11
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -4322,12 +4444,12 @@ zeros11:
 	JNE           zeros_scaled11
 	MOVQ          552(SP), DI
 	MOVQ          496(SP), SI
-	ADDQ          232(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          504(SP), BX
-	ADDQ          224(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -4386,12 +4508,12 @@ zeros11:
 zeros_scaled11:
 	MOVQ             552(SP), DI
 	MOVQ             496(SP), SI
-	ADDQ             232(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             504(SP), BX
-	ADDQ             224(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4

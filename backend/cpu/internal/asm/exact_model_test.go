@@ -317,7 +317,11 @@ func (m *memory) layExact(p *exactProblem, k exactPart, unpacked bool, beyond in
 	copy(unsafe.Slice((*Block)(pointer(m.blocks)), len(p.blocks)), p.blocks)
 
 	m.ys = 4 * (16*k.tiles + spread(3))
-	m.y = m.take("y", (k.rows-1)*m.ys+64*k.tiles, behind)
+	room := k.rows
+	if k.inTiles {
+		room = tiledRows(room) // rows beyond the last are the kernel's
+	}
+	m.y = m.take("y", (room-1)*m.ys+64*k.tiles, behind)
 	for i := range m.y {
 		m.y[i] = 0xa5
 	}

@@ -17,15 +17,20 @@
 // 	    for each sum: ...                   TMM0 to TMM3     = products of sum i
 // 	                                        Y               += Call.Spare(i-2), scaled
 //
+// Tiles of x and of sums take time by their rows. In calls of 17 to 47 those of the other 16 rows, TMM2, TMM3
+// and TMM5, have as many as there are of the last 16: these go with the first 16, and the second 16 of more
+// than 32 on their own. What Call.Spare has for rows that such tiles lack is 0.
+//
 // A tile is stored just before it is cleared for the next sum: it has been ready for long
-// by then, as the three others were multiplied and other sums scaled since. The processor
+// by then, as the others were multiplied and other sums scaled since. The processor
 // has other products to do while it stores and scales. Scales and zeros of all segments are
 // widened before.
 //
 // All segments end sums. Lines of x come from the second cache each time, and TILELOADDT1
-// leaves room in the first.
+// leaves room in the first. Of the last 16 rows those are scaled that there are, in fours or eights.
 //
-// 	Call.Spare = sums of two turns [2][4 tiles][16 rows][16 columns] of 4 bytes
+// 	Call.Spare = sums of two turns [2][4 or 6 tiles][16 rows][16 columns] of 4 bytes
+// 	             of 4 tiles, unused, [4 tiles]
 // 	             configuration of tiles, 64 bytes
 // 	             weights [4 tiles][16 lines], of codes that are unpacked on the way
 // 	             entries [tiles][segments]: scales [16] of float32, of codes
@@ -35,17 +40,16 @@
 // and the others, CX bytes of a tile of weights, and of x, SI bytes from row to row in a tile of
 // x, R15 where sums are stored, BP where those are that are scaled, R10 bytes left of a tile of
 // columns in the segment, R14 Block, 0: none is left; R12 entry of what is scaled, 0: nothing;
-// R8, R9 and BX are for a few instructions; TMM4 and TMM5 x, TMM6 and TMM7 weights; Z0 scales of
-// what is scaled, of codes Z1 zeros and Z2 sums in Y, Z4 to Z11 eight rows of it;
-// DI the distance of lines in a tile of
+// R8, R9 and BX are for a few instructions; Z0 scales of what is scaled, of codes Z1 zeros and Z2 sums in Y, Z4 to Z11 eight rows of it;
+// TMM4 and TMM5 x, TMM6 and TMM7 weights; DI the distance of lines in a tile of
 // weights, which is that of a block's segments. Entries have scales
 // of 1. Additions of vectors, too, take subnormal numbers for 0, as tiles do.
 
 #include "textflag.h"
 
 // func GemmBF16AMXx2(c *Call)
-// Requires: AVX, AVX512F, MMX+, SSE
-TEXT ·GemmBF16AMXx2(SB), NOSPLIT, $592-8
+// Requires: AVX, AVX512F, CMOV, MMX+, SSE
+TEXT ·GemmBF16AMXx2(SB), NOSPLIT, $656-8
 	MOVQ    c+0(FP), BX
 	MOVQ    $+0, (SP)
 	MOVQ    $+0, 40(SP)
@@ -72,42 +76,95 @@ TEXT ·GemmBF16AMXx2(SB), NOSPLIT, $592-8
 	MOVQ    R8, 216(SP)
 	MOVQ    128(BX), BP
 
+	// Rows, with those that fill the last 16, and which of these there are.
+	MOVQ 120(BX), R8
+	LEAQ 15(R8), R9
+	ANDQ $-16, R9
+	MOVQ R9, 592(SP)
+	XORL R11, R11
+	MOVL $0x00000010, DX
+	MOVQ 216(SP), R10
+	MOVQ R10, 608(SP)
+	ADDQ R10, R10
+	MOVQ R10, 632(SP)
+	MOVQ 224(SP), R10
+	MOVQ R10, 616(SP)
+	ADDQ R10, R10
+	MOVQ R10, 640(SP)
+	CMPQ R9, $0x20
+	JEQ  last_rows
+	CMPQ R9, $0x30
+	JNE  rows_together
+	MOVQ 216(SP), R10
+	MOVQ R10, 632(SP)
+	ADDQ R10, R10
+	MOVQ R10, 608(SP)
+	MOVQ 224(SP), R10
+	MOVQ R10, 640(SP)
+	ADDQ R10, R10
+	MOVQ R10, 616(SP)
+
+last_rows:
+	ADDQ    R8, DX
+	SUBQ    R9, DX
+	CMPQ    DX, $0x08
+	SETLS   R11
+	MOVL    $0x00000002, R10
+	CMPQ    DX, $0x04
+	CMOVQLS R10, R11
+	VPXORD  Z0, Z0, Z0
+	MOVQ    DX, R8
+	SHLQ    $0x06, R8
+
+clear_row:
+	CMPQ      R8, $+1024
+	JEQ       rows_together
+	VMOVDQA64 Z0, 2048(BP)(R8*1)
+	VMOVDQA64 Z0, 3072(BP)(R8*1)
+	VMOVDQA64 Z0, 6144(BP)(R8*1)
+	VMOVDQA64 Z0, 7168(BP)(R8*1)
+	ADDQ      $0x40, R8
+	JMP       clear_row
+
+rows_together:
+	MOVQ R11, 600(SP)
+
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
 	VPXORD    Z0, Z0, Z0
-	VMOVDQU64 Z0, 8192(BP)
-	MOVB      $0x01, 8192(BP)
+	VMOVDQU64 Z0, 12288(BP)
+	MOVB      $0x01, 12288(BP)
 	MOVL      SI, CX
 	SHRL      $0x02, CX
-	MOVW      $0x0040, 8208(BP)
-	MOVB      $0x10, 8240(BP)
-	MOVW      $0x0040, 8210(BP)
-	MOVB      $0x10, 8241(BP)
-	MOVW      $0x0040, 8212(BP)
-	MOVB      $0x10, 8242(BP)
-	MOVW      $0x0040, 8214(BP)
-	MOVB      $0x10, 8243(BP)
-	MOVW      SI, 8216(BP)
-	MOVB      $0x10, 8244(BP)
-	MOVW      SI, 8218(BP)
-	MOVB      $0x10, 8245(BP)
-	MOVW      $0x0040, 8220(BP)
-	MOVB      CL, 8246(BP)
-	MOVW      $0x0040, 8222(BP)
-	MOVB      CL, 8247(BP)
+	MOVW      $0x0040, 12304(BP)
+	MOVB      $0x10, 12336(BP)
+	MOVW      $0x0040, 12306(BP)
+	MOVB      $0x10, 12337(BP)
+	MOVW      $0x0040, 12308(BP)
+	MOVB      DL, 12338(BP)
+	MOVW      $0x0040, 12310(BP)
+	MOVB      DL, 12339(BP)
+	MOVW      SI, 12312(BP)
+	MOVB      $0x10, 12340(BP)
+	MOVW      SI, 12314(BP)
+	MOVB      DL, 12341(BP)
+	MOVW      $0x0040, 12316(BP)
+	MOVB      CL, 12342(BP)
+	MOVW      $0x0040, 12318(BP)
+	MOVB      CL, 12343(BP)
 
-	// LDTILECFG 8192(BP)
+	// LDTILECFG 12288(BP)
 	BYTE $0xc4
 	BYTE $0xe2
 	BYTE $0x78
 	BYTE $0x49
 	BYTE $0x85
 	BYTE $0x00
-	BYTE $0x20
+	BYTE $0x30
 	BYTE $0x00
 	BYTE $0x00
 	SHLL $0x06, CX
-	LEAQ 12352(BP), R12
+	LEAQ 16448(BP), R12
 	MOVQ 160(BX), R15
 	MOVQ (BX), DX
 
@@ -161,10 +218,10 @@ widen_segment:
 
 chosen:
 	MOVQ    R9, 104(SP)
+	MOVQ    592(SP), R8
+	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
-	MOVQ    120(BX), R8
-	MOVQ    R8, 136(SP)
 	MOVQ    160(BX), R8
 	MOVQ    R8, 128(SP)
 	MOVQ    16(BX), R8
@@ -179,7 +236,7 @@ chosen:
 	MOVQ    R8, 544(SP)
 	MOVQ    144(BX), R8
 	MOVQ    R8, 256(SP)
-	LEAQ    12352(BP), R8
+	LEAQ    16448(BP), R8
 	MOVQ    R8, 536(SP)
 	MOVQ    96(SP), R8
 	SHLQ    $0x07, R8
@@ -192,15 +249,15 @@ chosen:
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
-	MOVQ    216(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    536(SP), R8
 	MOVQ    R8, 432(SP)
 	MOVQ    520(SP), R8
 	MOVQ    R8, 448(SP)
-	XORL    R8, R8
+	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	SETEQ   R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 456(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
@@ -399,8 +456,8 @@ scaled1:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale2
-	CMPQ  456(SP), $0x00
-	JNE   scale2
+	CMPQ  456(SP), $0x03
+	JEQ   scale2
 
 	// TILEZERO TMM2
 	BYTE $0xc4
@@ -473,8 +530,8 @@ scaled2:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale3
-	CMPQ  456(SP), $0x00
-	JNE   scale3
+	CMPQ  456(SP), $0x03
+	JEQ   scale3
 
 	// TILEZERO TMM3
 	BYTE $0xc4
@@ -578,12 +635,12 @@ fetch_second0_done:
 	MOVQ        R9, 248(SP)
 	TESTQ       R12, R12
 	JEQ         scaled4
-	CMPQ        512(SP), $0x00
-	JNE         scaled4
+	CMPQ        512(SP), $0x03
+	JEQ         scaled4
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -598,6 +655,8 @@ fetch_second0_done:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
+	CMPQ        512(SP), $0x02
+	JEQ         end4
 	VMOVUPS     2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
 	VMOVUPS     Z8, (BX)
@@ -611,6 +670,7 @@ fetch_second0_done:
 	VFMADD213PS (BX)(R9*1), Z0, Z11
 	VMOVUPS     Z11, (BX)(R9*1)
 
+end4:
 scaled4:
 	// TILELOADD (R11)(DI*1), TMM7
 	BYTE $0xc4
@@ -648,7 +708,7 @@ fetch_second1_done:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
@@ -678,8 +738,8 @@ fetch_second1_done:
 	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled5:
-	CMPQ 456(SP), $0x00
-	JNE  scale6
+	CMPQ 456(SP), $0x03
+	JEQ  scale6
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
 	BYTE $0xc4
@@ -700,13 +760,13 @@ scaled5:
 scale6:
 	TESTQ       R12, R12
 	JEQ         scaled6
-	CMPQ        512(SP), $0x00
-	JNE         scaled6
+	CMPQ        512(SP), $0x03
+	JEQ         scaled6
 	MOVQ        424(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -721,6 +781,8 @@ scale6:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
+	CMPQ        512(SP), $0x02
+	JEQ         end6
 	VMOVUPS     3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
 	VMOVUPS     Z8, 64(BX)
@@ -734,9 +796,10 @@ scale6:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z11
 	VMOVUPS     Z11, 64(BX)(R9*1)
 
+end6:
 scaled6:
-	CMPQ 456(SP), $0x00
-	JNE  scale7
+	CMPQ 456(SP), $0x03
+	JEQ  scale7
 
 	// TDPBF16PS TMM7, TMM5, TMM3
 	BYTE $0xc4
@@ -754,7 +817,7 @@ scale7:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -862,8 +925,8 @@ fetch1:
 
 fetch1_done:
 	MOVQ R9, 248(SP)
-	CMPQ 456(SP), $0x00
-	JNE  next
+	CMPQ 456(SP), $0x03
+	JEQ  next
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
 	BYTE $0xc4
@@ -950,12 +1013,12 @@ widen_chosen:
 scale_only:
 	TESTQ       R12, R12
 	JEQ         scaled8
-	CMPQ        512(SP), $0x00
-	JNE         scaled8
+	CMPQ        512(SP), $0x03
+	JEQ         scaled8
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -970,6 +1033,8 @@ scale_only:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
+	CMPQ        512(SP), $0x02
+	JEQ         end8
 	VMOVUPS     2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
 	VMOVUPS     Z8, (BX)
@@ -983,6 +1048,7 @@ scale_only:
 	VFMADD213PS (BX)(R9*1), Z0, Z11
 	VMOVUPS     Z11, (BX)(R9*1)
 
+end8:
 scaled8:
 	TESTQ       R12, R12
 	JEQ         scaled9
@@ -991,7 +1057,7 @@ scaled8:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
@@ -1023,13 +1089,13 @@ scaled8:
 scaled9:
 	TESTQ       R12, R12
 	JEQ         scaled10
-	CMPQ        512(SP), $0x00
-	JNE         scaled10
+	CMPQ        512(SP), $0x03
+	JEQ         scaled10
 	MOVQ        424(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1044,6 +1110,8 @@ scaled9:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
+	CMPQ        512(SP), $0x02
+	JEQ         end10
 	VMOVUPS     3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
 	VMOVUPS     Z8, 64(BX)
@@ -1057,6 +1125,7 @@ scaled9:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z11
 	VMOVUPS     Z11, 64(BX)(R9*1)
 
+end10:
 scaled10:
 	TESTQ       R12, R12
 	JEQ         scaled11
@@ -1066,7 +1135,7 @@ scaled10:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        504(SP), BX
-	ADDQ        224(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -1119,11 +1188,9 @@ unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x20, 136(SP)
 	JLE  unit_tiles
-	MOVQ 216(SP), R8
-	ADDQ R8, R8
+	MOVQ 632(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 224(SP), R8
-	ADDQ R8, R8
+	MOVQ 640(SP), R8
 	ADDQ R8, 520(SP)
 
 unit_begin:
@@ -1132,15 +1199,15 @@ unit_begin:
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
-	MOVQ    216(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    536(SP), R8
 	MOVQ    R8, 432(SP)
 	MOVQ    520(SP), R8
 	MOVQ    R8, 448(SP)
-	XORL    R8, R8
+	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	SETEQ   R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 456(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
@@ -1165,7 +1232,7 @@ unit_tiles:
 	ADDQ R8, R8
 	ADDQ R8, 544(SP)
 	ADDQ $0x00000080, 528(SP)
-	MOVQ 120(BX), R8
+	MOVQ 592(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)

@@ -57,6 +57,18 @@ type part struct {
 
 func (p *problem) whole() part { return part{kernel: p.kernel} }
 
+// room is the rows that the buffers of a part have: those that kernels of tiles have beyond the last
+// are theirs.
+func (k part) room() int {
+	if k.tiles == 0 {
+		return k.rows
+	}
+	return tiledRows(k.rows)
+}
+
+// tiledRows is rows with those that fill the last tile.
+func tiledRows(rows int) int { return (rows + TileRows - 1) / TileRows * TileRows }
+
 // anyPart is a part for k.
 func (p *problem) anyPart(rng *rand.Rand, k kernel) part {
 	return part{k, rng.IntN(p.kernel.rows - k.rows + 1), rng.IntN((p.kernel.columns-k.columns)/16 + 1)}
@@ -87,7 +99,7 @@ func (m *memory) lay(rng *rand.Rand, p *problem, k part) *Call {
 	}
 
 	m.ss = 4 * (segments + int(rng.Uint32N(3)))
-	m.side, m.sx = m.take("side", (k.rows-1)*m.ss+4*segments, behind), nil
+	m.side, m.sx = m.take("side", (k.room()-1)*m.ss+4*segments, behind), nil
 	if p.sx != nil {
 		m.sx = m.take("sx", len(m.side), behind)
 	}
@@ -109,7 +121,7 @@ func (m *memory) lay(rng *rand.Rand, p *problem, k part) *Call {
 	}
 
 	m.ys = 4 * (k.columns + int(rng.Uint32N(3)))
-	m.y = m.take("y", (k.rows-1)*m.ys+4*k.columns, behind)
+	m.y = m.take("y", (k.room()-1)*m.ys+4*k.columns, behind)
 	for i := range m.y {
 		m.y[i] = 0xa5
 	}
@@ -176,6 +188,9 @@ func (m *memory) layTiles(rng *rand.Rand, c *Call, rows []byte, row int, behind 
 	m.xs = row + 4*int(rng.Uint32N(20))
 	blocks := (int(c.Rows) + TileRows - 1) / TileRows
 	m.x = m.take("x", (blocks-1)*TileRows*m.xs+TileRows*row, behind)
+	for i := range m.x { // rows beyond the last
+		m.x[i] = 0x5a
+	}
 	for r := range int(c.Rows) {
 		to := m.x[r/TileRows*TileRows*m.xs+r%TileRows*tile:]
 		for at := 0; at < row; at += tile {
@@ -214,6 +229,9 @@ func (m *memory) run(rng *rand.Rand, p *problem, k part) {
 		got := binary.LittleEndian.Uint32(m.y[i:])
 		if column >= k.columns {
 			m.between(got)
+			continue
+		}
+		if row >= k.rows {
 			continue
 		}
 		w := k.of(want, p, row)[column]

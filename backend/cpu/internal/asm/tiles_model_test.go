@@ -30,7 +30,10 @@ func flushedSum(a, b float32) float32 { return bf16emu.Step(b, 1, a) }
 // layExactTiles writes rows of so many bytes, one after the other, in tiles.
 func (m *memory) layExactTiles(rows []byte, row int, behind bool) {
 	n := len(rows) / row
-	m.x = m.take("x", (n/TileRows-1)*TileRows*m.xs+TileRows*row, behind)
+	m.x = m.take("x", (tiledRows(n)/TileRows-1)*TileRows*m.xs+TileRows*row, behind)
+	for i := range m.x { // rows beyond the last are NaN
+		m.x[i] = 0xff
+	}
 	for r := range n {
 		to := m.x[r/TileRows*TileRows*m.xs+r%TileRows*TileBytes:]
 		for at := 0; at < row; at += TileBytes {
