@@ -59,6 +59,7 @@ const (
 	amxBase                            // of its unit
 	amxBaseTiles                       // left of its rows, its own too
 	amxAhead                           // from there to what is fetched meanwhile
+	amxRows                            // of the call, with those that fill the last 16
 	amxKept                            // MXCSR before the kernel and, in the upper half, while it runs
 	amxQueue                           // slots: what is to be scaled, where segments end no sum
 )
@@ -74,10 +75,12 @@ const (
 )
 
 // In the form: there are segments that end no sum; there is nothing to be scaled
-// yet.
+// yet; of 16 rows there are but up to eight, or up to four.
 const (
 	amxGoesOn  = 1 << 9
 	amxFilling = 1 << 10
+	amxEight   = 1 << 11
+	amxFour    = 1 << 12
 )
 
 func init() {
@@ -128,7 +131,8 @@ func amxDoc(name, what string) string {
 
 func (k *amx) write() {
 	k.begin(amxFrame)
-	k.configure(reg.RBX, "ssssxxww", nil)
+	k.rowsOfTiles(reg.RBX, reg.RDX)
+	k.configure(reg.RBX, "SSSSXXww", reg.DL)
 	if k.nibbles {
 		k.firstPlace(reg.RBX)
 	}

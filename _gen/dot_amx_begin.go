@@ -35,6 +35,40 @@ func (k *amx) begin(frame int) {
 	k.MOVQ(at(c, callSpare), reg.RBP)
 }
 
+// rowsOfTiles finds the rows that tiles of x and of sums have: where the call has fewer than 16, as
+// many. Sums in Call.Spare of rows that they lack are 0, as some are scaled: what is left there
+// might be subnormal, which takes long.
+func (k *amx) rowsOfTiles(c, rows reg.GPPhysical) {
+	all, row := reg.R9, reg.R8
+	k.MOVQ(at(c, callRows), rows)
+	k.LEAQ(at(rows, 15), all)
+	k.ANDQ(operand.I32(-16), all)
+	k.MOVQ(all, k.scalar(amxRows))
+	k.CMPQ(rows, operand.Imm(16))
+	k.JGE(operand.LabelRef("rows_whole"))
+	k.CMPQ(rows, operand.Imm(8))
+	k.JHI(operand.LabelRef("rows_clear"))
+	k.ORL(operand.U32(amxEight), k.scalar(vnniForm))
+	k.CMPQ(rows, operand.Imm(4))
+	k.JHI(operand.LabelRef("rows_clear"))
+	k.ORL(operand.U32(amxFour), k.scalar(vnniForm))
+	k.Label("rows_clear")
+	k.VPXORD(zmm[0], zmm[0], zmm[0])
+	k.MOVQ(rows, row)
+	k.SHLQ(operand.Imm(6), row)
+	k.Label("rows_row")
+	for tile := range amxSlots {
+		k.VMOVDQA64(zmm[0], indexed(reg.RBP, row, 1, tile*amxTile))
+	}
+	k.ADDQ(operand.Imm(64), row)
+	k.CMPQ(row, operand.I32(amxTile))
+	k.JNE(operand.LabelRef("rows_row"))
+	k.JMP(operand.LabelRef("rows_found"))
+	k.Label("rows_whole")
+	k.MOVL(operand.U32(16), rows.As32())
+	k.Label("rows_found")
+}
+
 // configure configures the tiles, of which each has a letter: s of sums, x and w, and S and X where
 // others are the rows.
 func (k *amx) configure(c reg.Register, tiles string, others operand.Op) {
@@ -224,7 +258,9 @@ func (k *amx) firstSegment() {
 // turns.
 func (k *amx) beginWalks() {
 	c := reg.RBX
-	k.moves(c, callRows, amxLeft, callRows, amxScaleLeft, callTiles, amxTiles, callTiles, amxScaleTiles, callX, amxRowX, callY, amxRowY)
+	k.move(k.scalar(amxRows), amxLeft)
+	k.move(k.scalar(amxRows), amxScaleLeft)
+	k.moves(c, callTiles, amxTiles, callTiles, amxScaleTiles, callX, amxRowX, callY, amxRowY)
 	k.ORL(operand.U32(amxFilling), k.scalar(vnniForm))
 	if !k.packed {
 		k.MOVL(operand.U32(64), reg.EDI)

@@ -37,7 +37,7 @@ func (k *amx) convert(turn int) {
 	k.JNE(operand.LabelRef(label("other")))
 	k.Label(label("plain"))
 	k.VMOVUPS(at(reg.R12, 0), zmm[0])
-	k.add(s, false, false)
+	k.add(s, label("plain_end"), false, false)
 	k.Label(label("added"))
 	k.ADDQ(operand.I32(entryBytes), reg.R12)
 	if !k.pairs {
@@ -63,15 +63,15 @@ func (k *amx) convert(turn int) {
 		k.JNE(operand.LabelRef(label("zeros")))
 		k.TESTL(operand.U32(vnniScaled), k.scalar(vnniForm))
 		k.JEQ(operand.LabelRef(label("plain")))
-		k.add(s, false, true)
+		k.add(s, label("scaled_end"), false, true)
 		k.JMP(operand.LabelRef(label("added")))
 		k.Label(label("zeros"))
 		k.TESTL(operand.U32(vnniScaled), k.scalar(vnniForm))
 		k.JNE(operand.LabelRef(label("zeros_scaled")))
-		k.add(s, true, false)
+		k.add(s, label("zeros_end"), true, false)
 		k.JMP(operand.LabelRef(label("added")))
 		k.Label(label("zeros_scaled"))
-		k.add(s, true, true)
+		k.add(s, label("zeros_scaled_end"), true, true)
 		k.JMP(operand.LabelRef(label("added")))
 
 		k.Label(label("slot"))
@@ -136,8 +136,16 @@ func (k *amx) firstSide() {
 }
 
 // add corrects the sums of a turn, with the zeros in Z1 where they are not one for all,
-// scales them by Z0, and by scales of x if scaled, and adds them to the float sums.
-func (k *amx) add(s int, zeros, scaled bool) {
+// scales them by Z0, and by scales of x if scaled, and adds them to the float sums. It goes to end
+// behind the last four or eight rows that there are.
+func (k *amx) add(s int, end string, zeros, scaled bool) {
+	defer k.Label(end)
+	there := func(row int) {
+		if flag := map[int]uint32{4: amxFour, 8: amxEight}[row]; flag != 0 {
+			k.TESTL(operand.U32(flag), k.scalar(vnniForm))
+			k.JNE(operand.LabelRef(end))
+		}
+	}
 	side, scale, three := reg.RBX, reg.R9, reg.R8
 	if zeros || scaled || !k.less {
 		k.MOVQ(vnniSide, side)
@@ -148,11 +156,13 @@ func (k *amx) add(s int, zeros, scaled bool) {
 	}
 	if k.pairs {
 		for row := range 16 {
+			there(row)
 			k.VFMADD231PS(k.sums(s, row), zmm[0], zmm[16+row])
 		}
 		return
 	}
 	one := func(row int, m, toScale operand.Mem) {
+		there(row)
 		z := zmm[4+row%12]
 		switch {
 		case zeros:

@@ -88,7 +88,7 @@ func (p *panel) tileSpare() int {
 func (b *block) beginOnTiles(r run, sums []float32, tile, tiles int) (each, all int) {
 	c, f := b.call, b.front()
 	c.Blocks, c.Count = &b.blocks[r.from], uintptr(r.to-r.from)
-	c.XStep, c.Rows = uintptr(f.tiles), uintptr(b.height)
+	c.XStep, c.Rows = uintptr(f.tiles), b.rowsOnTiles()
 	c.Y, c.YStep = &sums[0], uintptr(tiles*tileColumns*4)
 	c.Tiles, c.TileBytes = uintptr(tiles), uintptr(b.tileFeatures*b.tileValue())
 	if r.to == len(b.blocks) {
@@ -138,6 +138,15 @@ func (p *panel) allEnd(r run) bool {
 // has so many tiles in a row.
 func (b *block) fetchesInUnits(tiles int) int {
 	return 2 * tiles * ((b.height + rowsOfUnit - 1) / rowsOfUnit)
+}
+
+// rowsOnTiles is the rows for kernels of one tile of rows: those there are, where they are fewer than
+// that, and whole tiles of more.
+func (b *block) rowsOnTiles() uintptr {
+	if b.height == asm.TileRows {
+		return uintptr(b.rows)
+	}
+	return uintptr(b.height)
 }
 
 // turns is how many sums of 16 rows by 16 columns there are of each.

@@ -166,7 +166,7 @@ func (b *block) sweepFew(r run, sums []float32, tile, tiles int) {
 	}
 	if whole < tiles {
 		c.W, c.Y = unsafe.Add(c.W, whole*b.tileBytes()), &sums[whole*tileColumns]
-		c.Tiles, c.Rows = uintptr(tiles-whole), uintptr(b.height)
+		c.Tiles, c.Rows = uintptr(tiles-whole), b.rowsOnTiles()
 		b.fewKernel()(c)
 	}
 }

@@ -28,6 +28,7 @@ var needsAMXVBMI = []cpuid.FeatureID{
 func init() {
 	for _, s := range []struct{ rows, columns, features int }{
 		{16, 16, 64}, {16, 16, 32}, {32, 16, 64}, {16, 32, 32}, {32, 32, 64}, {16, 48, 64}, {48, 48, 32}, {MostTileRows, 32, 64}, {MostTileRows, 16, 32},
+		{1, 16, 64}, {2, 48, 32}, {4, 16, 64}, {5, 32, 32}, {7, 16, 64}, {8, 48, 64}, {9, 16, 32}, {13, 32, 64}, {15, 16, 64},
 	} {
 		integerKernels = append(integerKernels,
 			kernel{name: "DotW8AMX", bits: 8, tiles: s.features, rows: s.rows, columns: s.columns, needs: needsAMX, run: DotW8AMX},
@@ -76,7 +77,7 @@ func init() {
 		exactKernel{name: "RowsBF16AMXx3", lines: []lineKind{linesBF16}, tiled: true, rows: 3, tiles: 1, needs: needsAVX512, run: RowsBF16AMXx3},
 		exactKernel{name: "RowsBF16AMXx4", lines: []lineKind{linesBF16}, tiled: true, rows: 4, tiles: 1, needs: needsAVX512, run: RowsBF16AMXx4},
 	)
-	for _, s := range []struct{ rows, tiles int }{{16, 1}, {16, 2}, {32, 1}, {48, 3}, {MostTileRows, 2}} {
+	for _, s := range []struct{ rows, tiles int }{{16, 1}, {16, 2}, {32, 1}, {48, 3}, {MostTileRows, 2}, {1, 1}, {2, 3}, {3, 1}, {4, 2}, {5, 1}, {8, 1}, {9, 2}, {15, 1}} {
 		of := fmt.Sprintf("/%dx%d", s.rows, s.tiles)
 		exactKernels = append(exactKernels,
 			exactKernel{name: "GemmAMX" + of, lines: []lineKind{lines8}, pairs: true, tiled: true, inTiles: true, unpacked: true, rows: s.rows, tiles: s.tiles, needs: needsAMXBF16, run: GemmAMX},

@@ -80,8 +80,8 @@ type Call struct {
 	// that DotP4AMX reads Side of ZeroPairs alone, DotW4AMX not that of ZeroConstant, those named Gemm
 	// neither Side nor Scales, and but for those of W4 not Form.
 	//
-	// Rows are up to MostTileRows, of those named x3 33 to 48. Kernels of neither name have a multiple of
-	// 16; the others do as they like with what X, Y, Side and Scales have beyond Rows up to the next multiple.
+	// Rows are up to MostTileRows, of those named x3 33 to 48. Kernels of neither name have up to 16 or a multiple of
+	// that; all do as they like with what X, Y, Side and Scales have beyond Rows up to the next multiple.
 	Rows  uintptr
 	Spare unsafe.Pointer // TileSpare of Tiles and all segments, 64-byte aligned
 	// What is read soon, and SoonStep bytes behind it, 0: nothing: Share lines of both are fetched

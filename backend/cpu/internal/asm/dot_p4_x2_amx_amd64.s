@@ -48,7 +48,7 @@
 
 // func DotP4AMXx2(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotP4AMXx2(SB), NOSPLIT, $656-8
+TEXT ·DotP4AMXx2(SB), NOSPLIT, $664-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -104,37 +104,37 @@ TEXT ·DotP4AMXx2(SB), NOSPLIT, $656-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 592(SP)
+	MOVQ R9, 600(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
-	MOVQ R10, 608(SP)
-	ADDQ R10, R10
-	MOVQ R10, 632(SP)
-	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
-	MOVQ 232(SP), R10
+	MOVQ 224(SP), R10
 	MOVQ R10, 624(SP)
 	ADDQ R10, R10
 	MOVQ R10, 648(SP)
+	MOVQ 232(SP), R10
+	MOVQ R10, 632(SP)
+	ADDQ R10, R10
+	MOVQ R10, 656(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
 	JNE  rows_together
 	MOVQ 216(SP), R10
-	MOVQ R10, 632(SP)
-	ADDQ R10, R10
-	MOVQ R10, 608(SP)
-	MOVQ 224(SP), R10
 	MOVQ R10, 640(SP)
 	ADDQ R10, R10
 	MOVQ R10, 616(SP)
-	MOVQ 232(SP), R10
+	MOVQ 224(SP), R10
 	MOVQ R10, 648(SP)
 	ADDQ R10, R10
 	MOVQ R10, 624(SP)
+	MOVQ 232(SP), R10
+	MOVQ R10, 656(SP)
+	ADDQ R10, R10
+	MOVQ R10, 632(SP)
 
 last_rows:
 	ADDQ    R8, DX
@@ -159,7 +159,7 @@ clear_row:
 	JMP       clear_row
 
 rows_together:
-	MOVQ R11, 600(SP)
+	MOVQ R11, 608(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -262,7 +262,7 @@ widened:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    592(SP), R8
+	MOVQ    600(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -271,50 +271,50 @@ chosen:
 	MOVQ    16(BX), R8
 	MOVQ    R8, 144(SP)
 	MOVQ    72(BX), R8
-	MOVQ    R8, 520(SP)
-	MOVQ    72(BX), R8
 	MOVQ    R8, 528(SP)
+	MOVQ    72(BX), R8
+	MOVQ    R8, 536(SP)
 	MOVQ    136(BX), R8
 	MOVQ    R8, 248(SP)
 	MOVQ    136(BX), R8
-	MOVQ    R8, 544(SP)
+	MOVQ    R8, 552(SP)
 	MOVQ    144(BX), R8
 	MOVQ    R8, 256(SP)
 	MOVQ    48(BX), R8
 	MOVQ    R8, 160(SP)
 	MOVQ    64(BX), R8
-	MOVQ    R8, 552(SP)
+	MOVQ    R8, 560(SP)
 	LEAQ    16448(BP), R8
-	MOVQ    R8, 536(SP)
+	MOVQ    R8, 544(SP)
 	MOVQ    96(SP), R8
 	SHLQ    $0x07, R8
-	MOVQ    R8, 424(SP)
+	MOVQ    R8, 432(SP)
 	LEAQ    4096(BP), R15
 	XORL    R12, R12
-	MOVQ    R12, 464(SP)
+	MOVQ    R12, 472(SP)
 	MOVL    $0x00000040, DI
 	MOVQ    120(SP), AX
 	ADDQ    112(SP), AX
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
-	MOVQ    R8, 440(SP)
+	MOVQ    R8, 448(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 
 turn:
 	// TILESTORED TMM0, (R15)(DI*1)
@@ -379,7 +379,7 @@ scale0:
 	TESTL       $0x00000108, (SP)
 	JNE         other0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   (BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -466,7 +466,7 @@ scale1:
 	TESTL       $0x00000108, (SP)
 	JNE         other1
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   512(BP), Z4
@@ -509,7 +509,7 @@ scaled1:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale2
-	CMPQ  456(SP), $0x03
+	CMPQ  464(SP), $0x03
 	JEQ   scale2
 
 	// TILEZERO TMM2
@@ -538,12 +538,12 @@ scaled1:
 scale2:
 	TESTQ       R12, R12
 	JEQ         scaled2
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other2
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   1024(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -585,7 +585,7 @@ scaled2:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale3
-	CMPQ  456(SP), $0x03
+	CMPQ  464(SP), $0x03
 	JEQ   scale3
 
 	// TILEZERO TMM3
@@ -605,12 +605,12 @@ scaled2:
 scale3:
 	TESTQ       R12, R12
 	JEQ         scaled3
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other3
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   1536(BP), Z4
@@ -690,14 +690,14 @@ fetch_second0_done:
 	MOVQ        R9, 248(SP)
 	TESTQ       R12, R12
 	JEQ         scaled4
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled4
 	VMOVUPS     (R12), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other4
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -712,7 +712,7 @@ fetch_second0_done:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end4
 	VCVTDQ2PS   2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
@@ -760,14 +760,14 @@ fetch_second1_done:
 	MOVQ        R9, 248(SP)
 	TESTQ       R12, R12
 	JEQ         scaled5
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled5
 	VMOVUPS     (R12), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other5
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -797,7 +797,7 @@ fetch_second1_done:
 	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled5:
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  scale6
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
@@ -819,15 +819,15 @@ scaled5:
 scale6:
 	TESTQ       R12, R12
 	JEQ         scaled6
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled6
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other6
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -842,7 +842,7 @@ scale6:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end6
 	VCVTDQ2PS   3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
@@ -859,7 +859,7 @@ scale6:
 
 end6:
 scaled6:
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  scale7
 
 	// TDPBSSD TMM7, TMM5, TMM3
@@ -872,15 +872,15 @@ scaled6:
 scale7:
 	TESTQ       R12, R12
 	JEQ         scaled7
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled7
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other7
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -986,7 +986,7 @@ fetch1:
 
 fetch1_done:
 	MOVQ R9, 248(SP)
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  next
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
@@ -1020,27 +1020,27 @@ next:
 	JMP  tiles
 
 multiplied:
-	MOVQ 464(SP), R12
-	MOVQ 480(SP), R8
-	MOVQ R8, 504(SP)
+	MOVQ 472(SP), R12
 	MOVQ 488(SP), R8
 	MOVQ R8, 512(SP)
-	MOVQ 472(SP), R8
-	MOVQ R8, 496(SP)
+	MOVQ 496(SP), R8
+	MOVQ R8, 520(SP)
+	MOVQ 480(SP), R8
+	MOVQ R8, 504(SP)
 	MOVQ BP, R8
 	MOVQ R15, BP
 	MOVQ R8, R15
-	MOVQ 432(SP), R8
-	MOVQ R8, 464(SP)
 	MOVQ 440(SP), R8
 	MOVQ R8, 472(SP)
 	MOVQ 448(SP), R8
 	MOVQ R8, 480(SP)
 	MOVQ 456(SP), R8
 	MOVQ R8, 488(SP)
-	ADDQ $+128, 432(SP)
-	ADDQ $0x04, 440(SP)
-	DECQ 560(SP)
+	MOVQ 464(SP), R8
+	MOVQ R8, 496(SP)
+	ADDQ $+128, 440(SP)
+	ADDQ $0x04, 448(SP)
+	DECQ 568(SP)
 	JEQ  block
 	JMP  turn
 
@@ -1095,55 +1095,55 @@ other0:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros0
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        (BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        64(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        128(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        192(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        256(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        320(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        384(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        448(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -1157,55 +1157,55 @@ other0:
 zeros0:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled0
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     (BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     64(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     128(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     192(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     256(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     320(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     384(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     448(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -1217,11 +1217,11 @@ zeros0:
 	JMP           scaled0
 
 zeros_scaled0:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        (BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -1230,7 +1230,7 @@ zeros_scaled0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        64(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -1238,7 +1238,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        128(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -1246,7 +1246,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        192(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -1255,7 +1255,7 @@ zeros_scaled0:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        256(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1263,7 +1263,7 @@ zeros_scaled0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        320(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -1271,7 +1271,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        384(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -1279,7 +1279,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        448(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -1296,12 +1296,12 @@ other1:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros1
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        512(BP), Z4
@@ -1309,44 +1309,44 @@ other1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        576(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        640(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        704(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        768(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        832(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        896(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        960(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -1360,12 +1360,12 @@ other1:
 zeros1:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled1
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     512(BP), Z4
@@ -1373,44 +1373,44 @@ zeros1:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     576(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     640(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     704(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     768(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     832(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     896(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     960(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -1422,12 +1422,12 @@ zeros1:
 	JMP           scaled1
 
 zeros_scaled1:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        512(BP), Z4
@@ -1437,7 +1437,7 @@ zeros_scaled1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        576(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -1445,7 +1445,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        640(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -1453,7 +1453,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        704(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -1462,7 +1462,7 @@ zeros_scaled1:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        768(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1470,7 +1470,7 @@ zeros_scaled1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        832(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -1478,7 +1478,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        896(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -1486,7 +1486,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        960(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -1503,55 +1503,55 @@ other2:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros2
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        1024(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1088(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1152(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1216(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1280(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1344(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1408(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1472(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -1565,55 +1565,55 @@ other2:
 zeros2:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled2
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     1024(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1088(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1152(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1216(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1280(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1344(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1408(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1472(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -1625,11 +1625,11 @@ zeros2:
 	JMP           scaled2
 
 zeros_scaled2:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        1024(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -1638,7 +1638,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1088(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -1646,7 +1646,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1152(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -1654,7 +1654,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1216(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -1663,7 +1663,7 @@ zeros_scaled2:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1280(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1671,7 +1671,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1344(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -1679,7 +1679,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1408(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -1687,7 +1687,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1472(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -1704,12 +1704,12 @@ other3:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros3
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        1536(BP), Z4
@@ -1717,44 +1717,44 @@ other3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1600(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1664(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1728(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1792(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1856(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1920(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1984(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -1768,12 +1768,12 @@ other3:
 zeros3:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled3
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     1536(BP), Z4
@@ -1781,44 +1781,44 @@ zeros3:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1600(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1664(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1728(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1792(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1856(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1920(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1984(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -1830,12 +1830,12 @@ zeros3:
 	JMP           scaled3
 
 zeros_scaled3:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        1536(BP), Z4
@@ -1845,7 +1845,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1600(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -1853,7 +1853,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1664(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -1861,7 +1861,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1728(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -1870,7 +1870,7 @@ zeros_scaled3:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1792(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1878,7 +1878,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1856(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -1886,7 +1886,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1920(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -1894,7 +1894,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1984(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -1911,59 +1911,59 @@ other4:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros4
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2112(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2176(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2240(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled4
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2304(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2368(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2432(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2496(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -1979,59 +1979,59 @@ end_scaled4:
 zeros4:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled4
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2112(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2176(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2240(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros4
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2368(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2432(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2496(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2045,13 +2045,13 @@ end_zeros4:
 	JMP  scaled4
 
 zeros_scaled4:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2060,7 +2060,7 @@ zeros_scaled4:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2112(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2068,7 +2068,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2176(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2076,7 +2076,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2240(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2085,9 +2085,9 @@ zeros_scaled4:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled4
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2095,7 +2095,7 @@ zeros_scaled4:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2368(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2103,7 +2103,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2432(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2111,7 +2111,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2496(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2130,14 +2130,14 @@ other5:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros5
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -2145,44 +2145,44 @@ other5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2624(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2688(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2752(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2816(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2880(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2944(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3008(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -2196,14 +2196,14 @@ other5:
 zeros5:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled5
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -2211,44 +2211,44 @@ zeros5:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2624(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2688(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2752(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2816(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2880(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2944(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3008(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2260,14 +2260,14 @@ zeros5:
 	JMP           scaled5
 
 zeros_scaled5:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -2277,7 +2277,7 @@ zeros_scaled5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2624(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2285,7 +2285,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2688(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2293,7 +2293,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2752(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2302,7 +2302,7 @@ zeros_scaled5:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2816(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2310,7 +2310,7 @@ zeros_scaled5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2880(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2318,7 +2318,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2944(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2326,7 +2326,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3008(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2343,59 +2343,59 @@ other6:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros6
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3136(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3200(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3264(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled6
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3392(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3456(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3520(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -2411,59 +2411,59 @@ end_scaled6:
 zeros6:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled6
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3136(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3200(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3264(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros6
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3392(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3456(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3520(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2477,13 +2477,13 @@ end_zeros6:
 	JMP  scaled6
 
 zeros_scaled6:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2492,7 +2492,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3136(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2500,7 +2500,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3200(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2508,7 +2508,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3264(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2517,9 +2517,9 @@ zeros_scaled6:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled6
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2527,7 +2527,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3392(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2535,7 +2535,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3456(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2543,7 +2543,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3520(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2562,14 +2562,14 @@ other7:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros7
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -2577,44 +2577,44 @@ other7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3648(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3712(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3776(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3840(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3904(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3968(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4032(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -2628,14 +2628,14 @@ other7:
 zeros7:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled7
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -2643,44 +2643,44 @@ zeros7:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3648(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3712(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3776(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3840(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3904(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3968(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4032(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2692,14 +2692,14 @@ zeros7:
 	JMP           scaled7
 
 zeros_scaled7:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -2709,7 +2709,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3648(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2717,7 +2717,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3712(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2725,7 +2725,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3776(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2734,7 +2734,7 @@ zeros_scaled7:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3840(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2742,7 +2742,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3904(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2750,7 +2750,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3968(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2758,7 +2758,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4032(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2774,14 +2774,14 @@ zeros_scaled7:
 scale_only:
 	TESTQ       R12, R12
 	JEQ         scaled8
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled8
 	VMOVUPS     (R12), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other8
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -2796,7 +2796,7 @@ scale_only:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end8
 	VCVTDQ2PS   2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
@@ -2815,14 +2815,14 @@ end8:
 scaled8:
 	TESTQ       R12, R12
 	JEQ         scaled9
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled9
 	VMOVUPS     (R12), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other9
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -2854,15 +2854,15 @@ scaled8:
 scaled9:
 	TESTQ       R12, R12
 	JEQ         scaled10
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled10
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other10
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -2877,7 +2877,7 @@ scaled9:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end10
 	VCVTDQ2PS   3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
@@ -2896,15 +2896,15 @@ end10:
 scaled10:
 	TESTQ       R12, R12
 	JEQ         scaled11
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled11
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x00000108, (SP)
 	JNE         other11
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -2946,18 +2946,18 @@ block:
 	DECQ    8(SP)
 	JEQ     unit
 	MOVBLZX 4(R14), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	JMP     turn
 
 unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x20, 136(SP)
 	JLE  unit_tiles
-	MOVQ 632(SP), R8
-	ADDQ R8, 144(SP)
 	MOVQ 640(SP), R8
-	ADDQ R8, 520(SP)
+	ADDQ R8, 144(SP)
 	MOVQ 648(SP), R8
+	ADDQ R8, 528(SP)
+	MOVQ 656(SP), R8
 	ADDQ R8, 160(SP)
 
 unit_begin:
@@ -2966,23 +2966,23 @@ unit_begin:
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
-	MOVQ    R8, 440(SP)
+	MOVQ    R8, 448(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	JMP     turn
 
 unit_tiles:
@@ -2992,37 +2992,37 @@ unit_tiles:
 	MOVQ 8(BX), R8
 	ADDQ R8, R8
 	ADDQ R8, 120(SP)
-	MOVQ 424(SP), R8
-	ADDQ R8, R8
-	ADDQ R8, 536(SP)
-	MOVQ 256(SP), R8
+	MOVQ 432(SP), R8
 	ADDQ R8, R8
 	ADDQ R8, 544(SP)
-	ADDQ $0x00000080, 528(SP)
-	MOVQ 592(SP), R8
+	MOVQ 256(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 552(SP)
+	ADDQ $0x00000080, 536(SP)
+	MOVQ 600(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
 	MOVQ 48(BX), R8
 	MOVQ R8, 160(SP)
-	MOVQ 528(SP), R8
-	MOVQ R8, 520(SP)
-	MOVQ 544(SP), R8
+	MOVQ 536(SP), R8
+	MOVQ R8, 528(SP)
+	MOVQ 552(SP), R8
 	MOVQ R8, 248(SP)
 	JMP  unit_begin
 
 drained:
-	MOVQ  464(SP), R12
-	MOVQ  480(SP), R8
-	MOVQ  R8, 504(SP)
+	MOVQ  472(SP), R12
 	MOVQ  488(SP), R8
 	MOVQ  R8, 512(SP)
-	MOVQ  472(SP), R8
-	MOVQ  R8, 496(SP)
+	MOVQ  496(SP), R8
+	MOVQ  R8, 520(SP)
+	MOVQ  480(SP), R8
+	MOVQ  R8, 504(SP)
 	MOVQ  BP, R8
 	MOVQ  R15, BP
 	MOVQ  R8, R15
-	MOVQ  $+0, 464(SP)
+	MOVQ  $+0, 472(SP)
 	TESTQ R12, R12
 	JNE   turn
 	JMP   done
@@ -3031,59 +3031,59 @@ other8:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros8
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2112(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2176(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2240(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled8
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2304(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2368(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2432(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2496(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -3099,59 +3099,59 @@ end_scaled8:
 zeros8:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled8
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2112(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2176(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2240(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros8
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2368(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2432(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2496(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3165,13 +3165,13 @@ end_zeros8:
 	JMP  scaled8
 
 zeros_scaled8:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3180,7 +3180,7 @@ zeros_scaled8:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2112(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3188,7 +3188,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2176(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3196,7 +3196,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2240(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3205,9 +3205,9 @@ zeros_scaled8:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled8
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3215,7 +3215,7 @@ zeros_scaled8:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2368(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3223,7 +3223,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2432(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3231,7 +3231,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2496(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3250,14 +3250,14 @@ other9:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros9
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -3265,44 +3265,44 @@ other9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2624(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2688(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2752(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2816(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2880(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2944(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3008(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -3316,14 +3316,14 @@ other9:
 zeros9:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled9
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -3331,44 +3331,44 @@ zeros9:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2624(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2688(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2752(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2816(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2880(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2944(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3008(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3380,14 +3380,14 @@ zeros9:
 	JMP           scaled9
 
 zeros_scaled9:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -3397,7 +3397,7 @@ zeros_scaled9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2624(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3405,7 +3405,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2688(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3413,7 +3413,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2752(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3422,7 +3422,7 @@ zeros_scaled9:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2816(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3430,7 +3430,7 @@ zeros_scaled9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2880(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3438,7 +3438,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2944(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3446,7 +3446,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3008(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3463,59 +3463,59 @@ other10:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros10
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3136(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3200(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3264(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled10
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3392(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3456(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3520(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -3531,59 +3531,59 @@ end_scaled10:
 zeros10:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled10
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3136(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3200(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3264(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros10
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3392(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3456(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3520(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3597,13 +3597,13 @@ end_zeros10:
 	JMP  scaled10
 
 zeros_scaled10:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3612,7 +3612,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3136(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3620,7 +3620,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3200(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3628,7 +3628,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3264(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3637,9 +3637,9 @@ zeros_scaled10:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled10
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3647,7 +3647,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3392(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3655,7 +3655,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3456(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3663,7 +3663,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3520(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3682,14 +3682,14 @@ other11:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x08, (SP)
 	JNE              zeros11
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -3697,44 +3697,44 @@ other11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3648(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3712(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3776(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3840(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3904(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3968(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4032(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -3748,14 +3748,14 @@ other11:
 zeros11:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled11
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -3763,44 +3763,44 @@ zeros11:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3648(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3712(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3776(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3840(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3904(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3968(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4032(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3812,14 +3812,14 @@ zeros11:
 	JMP           scaled11
 
 zeros_scaled11:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -3829,7 +3829,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3648(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3837,7 +3837,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3712(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3845,7 +3845,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3776(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3854,7 +3854,7 @@ zeros_scaled11:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3840(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3862,7 +3862,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3904(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3870,7 +3870,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3968(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3878,7 +3878,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4032(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11

@@ -63,7 +63,7 @@
 
 // func DotW4AMX(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VBMI, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4AMX(SB), NOSPLIT, $424-8
+TEXT ·DotW4AMX(SB), NOSPLIT, $432-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -108,7 +108,38 @@ TEXT ·DotW4AMX(SB), NOSPLIT, $424-8
 	SUBQ    48(BX), R8
 	MOVQ    R8, 240(SP)
 	MOVQ    128(BX), BP
+	MOVQ    120(BX), DX
+	LEAQ    15(DX), R9
+	ANDQ    $-16, R9
+	MOVQ    R9, 320(SP)
+	CMPQ    DX, $0x10
+	JGE     rows_whole
+	CMPQ    DX, $0x08
+	JHI     rows_clear
+	ORL     $0x00000800, (SP)
+	CMPQ    DX, $0x04
+	JHI     rows_clear
+	ORL     $0x00001000, (SP)
 
+rows_clear:
+	VPXORD Z0, Z0, Z0
+	MOVQ   DX, R8
+	SHLQ   $0x06, R8
+
+rows_row:
+	VMOVDQA64 Z0, (BP)(R8*1)
+	VMOVDQA64 Z0, 1024(BP)(R8*1)
+	VMOVDQA64 Z0, 2048(BP)(R8*1)
+	VMOVDQA64 Z0, 3072(BP)(R8*1)
+	ADDQ      $0x40, R8
+	CMPQ      R8, $+1024
+	JNE       rows_row
+	JMP       rows_found
+
+rows_whole:
+	MOVL $0x00000010, DX
+
+rows_found:
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
 	VPXORD    Z0, Z0, Z0
@@ -117,17 +148,17 @@ TEXT ·DotW4AMX(SB), NOSPLIT, $424-8
 	MOVL      SI, CX
 	SHRL      $0x02, CX
 	MOVW      $0x0040, 12304(BP)
-	MOVB      $0x10, 12336(BP)
+	MOVB      DL, 12336(BP)
 	MOVW      $0x0040, 12306(BP)
-	MOVB      $0x10, 12337(BP)
+	MOVB      DL, 12337(BP)
 	MOVW      $0x0040, 12308(BP)
-	MOVB      $0x10, 12338(BP)
+	MOVB      DL, 12338(BP)
 	MOVW      $0x0040, 12310(BP)
-	MOVB      $0x10, 12339(BP)
+	MOVB      DL, 12339(BP)
 	MOVW      SI, 12312(BP)
-	MOVB      $0x10, 12340(BP)
+	MOVB      DL, 12340(BP)
 	MOVW      SI, 12314(BP)
-	MOVB      $0x10, 12341(BP)
+	MOVB      DL, 12341(BP)
 	MOVW      $0x0040, 12316(BP)
 	MOVB      CL, 12342(BP)
 	MOVW      $0x0040, 12318(BP)
@@ -394,9 +425,9 @@ widened:
 
 chosen:
 	MOVQ R9, 104(SP)
-	MOVQ 120(BX), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 136(SP)
-	MOVQ 120(BX), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 208(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
@@ -415,10 +446,10 @@ chosen:
 	MOVQ R8, 160(SP)
 	MOVQ 48(BX), R8
 	MOVQ R8, 192(SP)
-	MOVQ $+0, 344(SP)
-	MOVQ $+0, 368(SP)
-	MOVQ $+0, 392(SP)
-	MOVQ $+0, 416(SP)
+	MOVQ $+0, 352(SP)
+	MOVQ $+0, 376(SP)
+	MOVQ $+0, 400(SP)
+	MOVQ $+0, 424(SP)
 	MOVL $0x00000003, R15
 	MOVQ (BX), AX
 	MOVQ AX, 120(SP)
@@ -691,6 +722,8 @@ scale_plain0:
 	VFMADD231PS Z6, Z0, Z18
 	VCVTDQ2PS   1216(BP), Z7
 	VFMADD231PS Z7, Z0, Z19
+	TESTL       $0x00001000, (SP)
+	JNE         scale_plain_end0
 	VCVTDQ2PS   1280(BP), Z8
 	VFMADD231PS Z8, Z0, Z20
 	VCVTDQ2PS   1344(BP), Z9
@@ -699,6 +732,8 @@ scale_plain0:
 	VFMADD231PS Z10, Z0, Z22
 	VCVTDQ2PS   1472(BP), Z11
 	VFMADD231PS Z11, Z0, Z23
+	TESTL       $0x00000800, (SP)
+	JNE         scale_plain_end0
 	VCVTDQ2PS   1536(BP), Z12
 	VFMADD231PS Z12, Z0, Z24
 	VCVTDQ2PS   1600(BP), Z13
@@ -716,6 +751,7 @@ scale_plain0:
 	VCVTDQ2PS   1984(BP), Z7
 	VFMADD231PS Z7, Z0, Z31
 
+scale_plain_end0:
 scale_added0:
 	ADDQ $+128, R12
 	ADDQ $0x04, R11
@@ -993,6 +1029,8 @@ scale_plain1:
 	VFMADD231PS Z6, Z0, Z18
 	VCVTDQ2PS   2240(BP), Z7
 	VFMADD231PS Z7, Z0, Z19
+	TESTL       $0x00001000, (SP)
+	JNE         scale_plain_end1
 	VCVTDQ2PS   2304(BP), Z8
 	VFMADD231PS Z8, Z0, Z20
 	VCVTDQ2PS   2368(BP), Z9
@@ -1001,6 +1039,8 @@ scale_plain1:
 	VFMADD231PS Z10, Z0, Z22
 	VCVTDQ2PS   2496(BP), Z11
 	VFMADD231PS Z11, Z0, Z23
+	TESTL       $0x00000800, (SP)
+	JNE         scale_plain_end1
 	VCVTDQ2PS   2560(BP), Z12
 	VFMADD231PS Z12, Z0, Z24
 	VCVTDQ2PS   2624(BP), Z13
@@ -1018,6 +1058,7 @@ scale_plain1:
 	VCVTDQ2PS   3008(BP), Z7
 	VFMADD231PS Z7, Z0, Z31
 
+scale_plain_end1:
 scale_added1:
 	ADDQ $+128, R12
 	ADDQ $0x04, R11
@@ -1292,6 +1333,8 @@ scale_plain2:
 	VFMADD231PS Z6, Z0, Z18
 	VCVTDQ2PS   3264(BP), Z7
 	VFMADD231PS Z7, Z0, Z19
+	TESTL       $0x00001000, (SP)
+	JNE         scale_plain_end2
 	VCVTDQ2PS   3328(BP), Z8
 	VFMADD231PS Z8, Z0, Z20
 	VCVTDQ2PS   3392(BP), Z9
@@ -1300,6 +1343,8 @@ scale_plain2:
 	VFMADD231PS Z10, Z0, Z22
 	VCVTDQ2PS   3520(BP), Z11
 	VFMADD231PS Z11, Z0, Z23
+	TESTL       $0x00000800, (SP)
+	JNE         scale_plain_end2
 	VCVTDQ2PS   3584(BP), Z12
 	VFMADD231PS Z12, Z0, Z24
 	VCVTDQ2PS   3648(BP), Z13
@@ -1317,6 +1362,7 @@ scale_plain2:
 	VCVTDQ2PS   4032(BP), Z7
 	VFMADD231PS Z7, Z0, Z31
 
+scale_plain_end2:
 scale_added2:
 	ADDQ $+128, R12
 	ADDQ $0x04, R11
@@ -1594,6 +1640,8 @@ scale_plain3:
 	VFMADD231PS Z6, Z0, Z18
 	VCVTDQ2PS   192(BP), Z7
 	VFMADD231PS Z7, Z0, Z19
+	TESTL       $0x00001000, (SP)
+	JNE         scale_plain_end3
 	VCVTDQ2PS   256(BP), Z8
 	VFMADD231PS Z8, Z0, Z20
 	VCVTDQ2PS   320(BP), Z9
@@ -1602,6 +1650,8 @@ scale_plain3:
 	VFMADD231PS Z10, Z0, Z22
 	VCVTDQ2PS   448(BP), Z11
 	VFMADD231PS Z11, Z0, Z23
+	TESTL       $0x00000800, (SP)
+	JNE         scale_plain_end3
 	VCVTDQ2PS   512(BP), Z12
 	VFMADD231PS Z12, Z0, Z24
 	VCVTDQ2PS   576(BP), Z13
@@ -1619,6 +1669,7 @@ scale_plain3:
 	VCVTDQ2PS   960(BP), Z7
 	VFMADD231PS Z7, Z0, Z31
 
+scale_plain_end3:
 scale_added3:
 	ADDQ $+128, R12
 	ADDQ $0x04, R11
@@ -1842,8 +1893,8 @@ check0:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on0
-	MOVQ    R8, 328(SP)
-	MOVQ    BX, 336(SP)
+	MOVQ    R8, 336(SP)
+	MOVQ    BX, 344(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends0
@@ -1852,7 +1903,7 @@ check_on0:
 	TESTB     $0x0c, (SP)
 	JEQ       check_added0
 	VMOVDQA64 64(R8), Z1
-	CMPQ      344(SP), $0x00
+	CMPQ      352(SP), $0x00
 	JNE       check_begun0
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 4096(BP)
@@ -1871,7 +1922,7 @@ check_on0:
 	VMOVDQA64 Z4, 4928(BP)
 	VMOVDQA64 Z4, 4992(BP)
 	VMOVDQA64 Z4, 5056(BP)
-	MOVQ      $+1, 344(SP)
+	MOVQ      $+1, 352(SP)
 
 check_begun0:
 	LEAQ 4096(BP), R9
@@ -1928,6 +1979,8 @@ scale_found0:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_scaled_end0
 	VCVTDQ2PS        1280(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VFMADD231PS.BCST (R9), Z8, Z20
@@ -1942,6 +1995,8 @@ scale_found0:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_scaled_end0
 	VCVTDQ2PS        1536(BP), Z12
 	VMULPS           Z0, Z12, Z12
 	VFMADD231PS.BCST (R9), Z12, Z24
@@ -1968,7 +2023,9 @@ scale_found0:
 	VCVTDQ2PS        1984(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added0
+
+scale_scaled_end0:
+	JMP scale_added0
 
 scale_zeros0:
 	TESTL         $0x00000100, (SP)
@@ -1992,6 +2049,8 @@ scale_zeros0:
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z19
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00001000, (SP)
+	JNE           scale_zeros_end0
 	VMOVDQA64     1280(BP), Z8
 	VPDPWSSD.BCST (BX), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
@@ -2009,6 +2068,8 @@ scale_zeros0:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD231PS   Z11, Z0, Z23
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00000800, (SP)
+	JNE           scale_zeros_end0
 	VMOVDQA64     1536(BP), Z12
 	VPDPWSSD.BCST (BX), Z1, Z12
 	VCVTDQ2PS     Z12, Z12
@@ -2042,7 +2103,9 @@ scale_zeros0:
 	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z31
-	JMP           scale_added0
+
+scale_zeros_end0:
+	JMP scale_added0
 
 scale_zeros_scaled0:
 	MOVQ             R11, BX
@@ -2071,6 +2134,8 @@ scale_zeros_scaled0:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_zeros_scaled_end0
 	VMOVDQA64        1280(BP), Z8
 	VPDPWSSD.BCST    (BX), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2093,6 +2158,8 @@ scale_zeros_scaled0:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_zeros_scaled_end0
 	VMOVDQA64        1536(BP), Z12
 	VPDPWSSD.BCST    (BX), Z1, Z12
 	VCVTDQ2PS        Z12, Z12
@@ -2135,14 +2202,16 @@ scale_zeros_scaled0:
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added0
+
+scale_zeros_scaled_end0:
+	JMP scale_added0
 
 scale_slot0:
-	MOVQ      352(SP), R12
-	MOVQ      360(SP), R11
-	CMPQ      368(SP), $0x00
+	MOVQ      360(SP), R12
+	MOVQ      368(SP), R11
+	CMPQ      376(SP), $0x00
 	JEQ       scale_found0
-	MOVQ      $+0, 368(SP)
+	MOVQ      $+0, 376(SP)
 	VMOVDQA64 1024(BP), Z4
 	VPADDD    5120(BP), Z4, Z4
 	VMOVDQA64 Z4, 1024(BP)
@@ -2368,8 +2437,8 @@ check1:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on1
-	MOVQ    R8, 352(SP)
-	MOVQ    BX, 360(SP)
+	MOVQ    R8, 360(SP)
+	MOVQ    BX, 368(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends1
@@ -2378,7 +2447,7 @@ check_on1:
 	TESTB     $0x0c, (SP)
 	JEQ       check_added1
 	VMOVDQA64 64(R8), Z1
-	CMPQ      368(SP), $0x00
+	CMPQ      376(SP), $0x00
 	JNE       check_begun1
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 5120(BP)
@@ -2397,7 +2466,7 @@ check_on1:
 	VMOVDQA64 Z4, 5952(BP)
 	VMOVDQA64 Z4, 6016(BP)
 	VMOVDQA64 Z4, 6080(BP)
-	MOVQ      $+1, 368(SP)
+	MOVQ      $+1, 376(SP)
 
 check_begun1:
 	LEAQ 5120(BP), R9
@@ -2454,6 +2523,8 @@ scale_found1:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_scaled_end1
 	VCVTDQ2PS        2304(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VFMADD231PS.BCST (R9), Z8, Z20
@@ -2468,6 +2539,8 @@ scale_found1:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_scaled_end1
 	VCVTDQ2PS        2560(BP), Z12
 	VMULPS           Z0, Z12, Z12
 	VFMADD231PS.BCST (R9), Z12, Z24
@@ -2494,7 +2567,9 @@ scale_found1:
 	VCVTDQ2PS        3008(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added1
+
+scale_scaled_end1:
+	JMP scale_added1
 
 scale_zeros1:
 	TESTL         $0x00000100, (SP)
@@ -2518,6 +2593,8 @@ scale_zeros1:
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z19
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00001000, (SP)
+	JNE           scale_zeros_end1
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (BX), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
@@ -2535,6 +2612,8 @@ scale_zeros1:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD231PS   Z11, Z0, Z23
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00000800, (SP)
+	JNE           scale_zeros_end1
 	VMOVDQA64     2560(BP), Z12
 	VPDPWSSD.BCST (BX), Z1, Z12
 	VCVTDQ2PS     Z12, Z12
@@ -2568,7 +2647,9 @@ scale_zeros1:
 	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z31
-	JMP           scale_added1
+
+scale_zeros_end1:
+	JMP scale_added1
 
 scale_zeros_scaled1:
 	MOVQ             R11, BX
@@ -2597,6 +2678,8 @@ scale_zeros_scaled1:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_zeros_scaled_end1
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (BX), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2619,6 +2702,8 @@ scale_zeros_scaled1:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_zeros_scaled_end1
 	VMOVDQA64        2560(BP), Z12
 	VPDPWSSD.BCST    (BX), Z1, Z12
 	VCVTDQ2PS        Z12, Z12
@@ -2661,14 +2746,16 @@ scale_zeros_scaled1:
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added1
+
+scale_zeros_scaled_end1:
+	JMP scale_added1
 
 scale_slot1:
-	MOVQ      376(SP), R12
-	MOVQ      384(SP), R11
-	CMPQ      392(SP), $0x00
+	MOVQ      384(SP), R12
+	MOVQ      392(SP), R11
+	CMPQ      400(SP), $0x00
 	JEQ       scale_found1
-	MOVQ      $+0, 392(SP)
+	MOVQ      $+0, 400(SP)
 	VMOVDQA64 2048(BP), Z4
 	VPADDD    6144(BP), Z4, Z4
 	VMOVDQA64 Z4, 2048(BP)
@@ -2894,8 +2981,8 @@ check2:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on2
-	MOVQ    R8, 376(SP)
-	MOVQ    BX, 384(SP)
+	MOVQ    R8, 384(SP)
+	MOVQ    BX, 392(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends2
@@ -2904,7 +2991,7 @@ check_on2:
 	TESTB     $0x0c, (SP)
 	JEQ       check_added2
 	VMOVDQA64 64(R8), Z1
-	CMPQ      392(SP), $0x00
+	CMPQ      400(SP), $0x00
 	JNE       check_begun2
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 6144(BP)
@@ -2923,7 +3010,7 @@ check_on2:
 	VMOVDQA64 Z4, 6976(BP)
 	VMOVDQA64 Z4, 7040(BP)
 	VMOVDQA64 Z4, 7104(BP)
-	MOVQ      $+1, 392(SP)
+	MOVQ      $+1, 400(SP)
 
 check_begun2:
 	LEAQ 6144(BP), R9
@@ -2980,6 +3067,8 @@ scale_found2:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_scaled_end2
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VFMADD231PS.BCST (R9), Z8, Z20
@@ -2994,6 +3083,8 @@ scale_found2:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_scaled_end2
 	VCVTDQ2PS        3584(BP), Z12
 	VMULPS           Z0, Z12, Z12
 	VFMADD231PS.BCST (R9), Z12, Z24
@@ -3020,7 +3111,9 @@ scale_found2:
 	VCVTDQ2PS        4032(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added2
+
+scale_scaled_end2:
+	JMP scale_added2
 
 scale_zeros2:
 	TESTL         $0x00000100, (SP)
@@ -3044,6 +3137,8 @@ scale_zeros2:
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z19
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00001000, (SP)
+	JNE           scale_zeros_end2
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (BX), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
@@ -3061,6 +3156,8 @@ scale_zeros2:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD231PS   Z11, Z0, Z23
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00000800, (SP)
+	JNE           scale_zeros_end2
 	VMOVDQA64     3584(BP), Z12
 	VPDPWSSD.BCST (BX), Z1, Z12
 	VCVTDQ2PS     Z12, Z12
@@ -3094,7 +3191,9 @@ scale_zeros2:
 	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z31
-	JMP           scale_added2
+
+scale_zeros_end2:
+	JMP scale_added2
 
 scale_zeros_scaled2:
 	MOVQ             R11, BX
@@ -3123,6 +3222,8 @@ scale_zeros_scaled2:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_zeros_scaled_end2
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (BX), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3145,6 +3246,8 @@ scale_zeros_scaled2:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_zeros_scaled_end2
 	VMOVDQA64        3584(BP), Z12
 	VPDPWSSD.BCST    (BX), Z1, Z12
 	VCVTDQ2PS        Z12, Z12
@@ -3187,14 +3290,16 @@ scale_zeros_scaled2:
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added2
+
+scale_zeros_scaled_end2:
+	JMP scale_added2
 
 scale_slot2:
-	MOVQ      400(SP), R12
-	MOVQ      408(SP), R11
-	CMPQ      416(SP), $0x00
+	MOVQ      408(SP), R12
+	MOVQ      416(SP), R11
+	CMPQ      424(SP), $0x00
 	JEQ       scale_found2
-	MOVQ      $+0, 416(SP)
+	MOVQ      $+0, 424(SP)
 	VMOVDQA64 3072(BP), Z4
 	VPADDD    7168(BP), Z4, Z4
 	VMOVDQA64 Z4, 3072(BP)
@@ -3420,8 +3525,8 @@ check3:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on3
-	MOVQ    R8, 400(SP)
-	MOVQ    BX, 408(SP)
+	MOVQ    R8, 408(SP)
+	MOVQ    BX, 416(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends3
@@ -3430,7 +3535,7 @@ check_on3:
 	TESTB     $0x0c, (SP)
 	JEQ       check_added3
 	VMOVDQA64 64(R8), Z1
-	CMPQ      416(SP), $0x00
+	CMPQ      424(SP), $0x00
 	JNE       check_begun3
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 7168(BP)
@@ -3449,7 +3554,7 @@ check_on3:
 	VMOVDQA64 Z4, 8000(BP)
 	VMOVDQA64 Z4, 8064(BP)
 	VMOVDQA64 Z4, 8128(BP)
-	MOVQ      $+1, 416(SP)
+	MOVQ      $+1, 424(SP)
 
 check_begun3:
 	LEAQ 7168(BP), R9
@@ -3506,6 +3611,8 @@ scale_found3:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_scaled_end3
 	VCVTDQ2PS        256(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VFMADD231PS.BCST (R9), Z8, Z20
@@ -3520,6 +3627,8 @@ scale_found3:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_scaled_end3
 	VCVTDQ2PS        512(BP), Z12
 	VMULPS           Z0, Z12, Z12
 	VFMADD231PS.BCST (R9), Z12, Z24
@@ -3546,7 +3655,9 @@ scale_found3:
 	VCVTDQ2PS        960(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added3
+
+scale_scaled_end3:
+	JMP scale_added3
 
 scale_zeros3:
 	TESTL         $0x00000100, (SP)
@@ -3570,6 +3681,8 @@ scale_zeros3:
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z19
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00001000, (SP)
+	JNE           scale_zeros_end3
 	VMOVDQA64     256(BP), Z8
 	VPDPWSSD.BCST (BX), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
@@ -3587,6 +3700,8 @@ scale_zeros3:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD231PS   Z11, Z0, Z23
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00000800, (SP)
+	JNE           scale_zeros_end3
 	VMOVDQA64     512(BP), Z12
 	VPDPWSSD.BCST (BX), Z1, Z12
 	VCVTDQ2PS     Z12, Z12
@@ -3620,7 +3735,9 @@ scale_zeros3:
 	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z31
-	JMP           scale_added3
+
+scale_zeros_end3:
+	JMP scale_added3
 
 scale_zeros_scaled3:
 	MOVQ             R11, BX
@@ -3649,6 +3766,8 @@ scale_zeros_scaled3:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_zeros_scaled_end3
 	VMOVDQA64        256(BP), Z8
 	VPDPWSSD.BCST    (BX), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3671,6 +3790,8 @@ scale_zeros_scaled3:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_zeros_scaled_end3
 	VMOVDQA64        512(BP), Z12
 	VPDPWSSD.BCST    (BX), Z1, Z12
 	VCVTDQ2PS        Z12, Z12
@@ -3713,14 +3834,16 @@ scale_zeros_scaled3:
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added3
+
+scale_zeros_scaled_end3:
+	JMP scale_added3
 
 scale_slot3:
-	MOVQ      328(SP), R12
-	MOVQ      336(SP), R11
-	CMPQ      344(SP), $0x00
+	MOVQ      336(SP), R12
+	MOVQ      344(SP), R11
+	CMPQ      352(SP), $0x00
 	JEQ       scale_found3
-	MOVQ      $+0, 344(SP)
+	MOVQ      $+0, 352(SP)
 	VMOVDQA64 (BP), Z4
 	VPADDD    4096(BP), Z4, Z4
 	VMOVDQA64 Z4, (BP)

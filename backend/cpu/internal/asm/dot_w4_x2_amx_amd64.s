@@ -59,7 +59,7 @@
 
 // func DotW4AMXx2(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VBMI, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4AMXx2(SB), NOSPLIT, $656-8
+TEXT ·DotW4AMXx2(SB), NOSPLIT, $664-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -109,37 +109,37 @@ TEXT ·DotW4AMXx2(SB), NOSPLIT, $656-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 592(SP)
+	MOVQ R9, 600(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
-	MOVQ R10, 608(SP)
-	ADDQ R10, R10
-	MOVQ R10, 632(SP)
-	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
-	MOVQ 232(SP), R10
+	MOVQ 224(SP), R10
 	MOVQ R10, 624(SP)
 	ADDQ R10, R10
 	MOVQ R10, 648(SP)
+	MOVQ 232(SP), R10
+	MOVQ R10, 632(SP)
+	ADDQ R10, R10
+	MOVQ R10, 656(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
 	JNE  rows_together
 	MOVQ 216(SP), R10
-	MOVQ R10, 632(SP)
-	ADDQ R10, R10
-	MOVQ R10, 608(SP)
-	MOVQ 224(SP), R10
 	MOVQ R10, 640(SP)
 	ADDQ R10, R10
 	MOVQ R10, 616(SP)
-	MOVQ 232(SP), R10
+	MOVQ 224(SP), R10
 	MOVQ R10, 648(SP)
 	ADDQ R10, R10
 	MOVQ R10, 624(SP)
+	MOVQ 232(SP), R10
+	MOVQ R10, 656(SP)
+	ADDQ R10, R10
+	MOVQ R10, 632(SP)
 
 last_rows:
 	ADDQ    R8, DX
@@ -164,7 +164,7 @@ clear_row:
 	JMP       clear_row
 
 rows_together:
-	MOVQ R11, 600(SP)
+	MOVQ R11, 608(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -221,19 +221,19 @@ rows_together:
 	MOVQ         160(BX), R8
 	MOVQ         R8, 304(SP)
 	MOVQ         8(BX), R8
-	MOVQ         R8, 576(SP)
-	MOVQ         592(SP), R8
 	MOVQ         R8, 584(SP)
+	MOVQ         600(SP), R8
+	MOVQ         R8, 592(SP)
 	MOVQ         200(BX), R8
 	SHLQ         $0x02, R8
 	ADDQ         192(BX), R8
 	MOVQ         R8, 288(SP)
-	MOVQ         BP, 568(SP)
+	MOVQ         BP, 576(SP)
 	MOVQ         $+0, 272(SP)
 	MOVQ         c+0(FP), BX
 	MOVQ         136(BX), R9
 	SUBQ         296(SP), R9
-	MOVQ         576(SP), BX
+	MOVQ         584(SP), BX
 	ADDQ         BX, BX
 	CMPQ         304(SP), $0x02
 	CMOVQNE      BX, R9
@@ -243,7 +243,7 @@ rows_together:
 	ADDQ         296(SP), AX
 	MOVQ         312(SP), R9
 	MOVQ         272(SP), BX
-	ADDQ         568(SP), BX
+	ADDQ         576(SP), BX
 	PREFETCHT1   (AX)(R9*1)
 	VMOVDQA64    (AX), Z4
 	VPSRLW       $0x04, Z4, Z5
@@ -311,10 +311,10 @@ unpack_first0_done:
 	MOVQ       280(SP), BX
 	MOVL       (BX), AX
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
+	ADDQ       584(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -453,7 +453,7 @@ widened:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    592(SP), R8
+	MOVQ    600(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -462,46 +462,46 @@ chosen:
 	MOVQ    16(BX), R8
 	MOVQ    R8, 144(SP)
 	MOVQ    72(BX), R8
-	MOVQ    R8, 520(SP)
-	MOVQ    72(BX), R8
 	MOVQ    R8, 528(SP)
+	MOVQ    72(BX), R8
+	MOVQ    R8, 536(SP)
 	MOVQ    136(BX), R8
 	MOVQ    R8, 248(SP)
 	MOVQ    136(BX), R8
-	MOVQ    R8, 544(SP)
+	MOVQ    R8, 552(SP)
 	MOVQ    144(BX), R8
 	MOVQ    R8, 256(SP)
 	MOVQ    48(BX), R8
 	MOVQ    R8, 160(SP)
 	MOVQ    64(BX), R8
-	MOVQ    R8, 552(SP)
+	MOVQ    R8, 560(SP)
 	LEAQ    16448(BP), R8
-	MOVQ    R8, 536(SP)
+	MOVQ    R8, 544(SP)
 	MOVQ    96(SP), R8
 	SHLQ    $0x07, R8
-	MOVQ    R8, 424(SP)
+	MOVQ    R8, 432(SP)
 	LEAQ    4096(BP), R15
 	XORL    R12, R12
-	MOVQ    R12, 464(SP)
+	MOVQ    R12, 472(SP)
 	MOVL    $0x00000040, DI
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
-	MOVQ    R8, 440(SP)
+	MOVQ    R8, 448(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 
 turn:
 	// TILESTORED TMM0, (R15)(DI*1)
@@ -525,7 +525,7 @@ turn:
 	ADDQ       296(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -593,7 +593,7 @@ first_unpack0_done:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADDT1 (DX)(SI*1), TMM4
 	BYTE $0xc4
@@ -629,7 +629,7 @@ scale0:
 	TESTL       $0x0000010c, (SP)
 	JNE         other0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   (BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -681,10 +681,10 @@ scaled0:
 	MOVQ       280(SP), BX
 	MOVL       (BX), AX
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
+	ADDQ       584(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -759,7 +759,7 @@ first_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -787,7 +787,7 @@ scale1:
 	TESTL       $0x0000010c, (SP)
 	JNE         other1
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   512(BP), Z4
@@ -830,7 +830,7 @@ scaled1:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale2
-	CMPQ  456(SP), $0x03
+	CMPQ  464(SP), $0x03
 	JEQ   scale2
 
 	// TILEZERO TMM2
@@ -859,12 +859,12 @@ scaled1:
 scale2:
 	TESTQ       R12, R12
 	JEQ         scaled2
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other2
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   1024(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -906,7 +906,7 @@ scaled2:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale3
-	CMPQ  456(SP), $0x03
+	CMPQ  464(SP), $0x03
 	JEQ   scale3
 
 	// TILEZERO TMM3
@@ -926,12 +926,12 @@ scaled2:
 scale3:
 	TESTQ       R12, R12
 	JEQ         scaled3
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other3
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   1536(BP), Z4
@@ -975,7 +975,7 @@ scaled3:
 	ADDQ       296(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -1043,7 +1043,7 @@ second_unpack0_done:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADDT1 (DX)(SI*1), TMM4
 	BYTE $0xc4
@@ -1073,14 +1073,14 @@ second_unpack0_done:
 	BYTE        $0xc4
 	TESTQ       R12, R12
 	JEQ         scaled4
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled4
 	VMOVUPS     (R12), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other4
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1095,7 +1095,7 @@ second_unpack0_done:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end4
 	VCVTDQ2PS   2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
@@ -1115,10 +1115,10 @@ scaled4:
 	MOVQ       280(SP), BX
 	MOVL       (BX), AX
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
+	ADDQ       584(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -1193,7 +1193,7 @@ second_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1215,14 +1215,14 @@ second_unpack1_on:
 	BYTE        $0xcc
 	TESTQ       R12, R12
 	JEQ         scaled5
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled5
 	VMOVUPS     (R12), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other5
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -1252,7 +1252,7 @@ second_unpack1_on:
 	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled5:
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  scale6
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
@@ -1274,15 +1274,15 @@ scaled5:
 scale6:
 	TESTQ       R12, R12
 	JEQ         scaled6
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled6
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other6
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1297,7 +1297,7 @@ scale6:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end6
 	VCVTDQ2PS   3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
@@ -1314,7 +1314,7 @@ scale6:
 
 end6:
 scaled6:
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  scale7
 
 	// TDPBSSD TMM7, TMM5, TMM3
@@ -1327,15 +1327,15 @@ scaled6:
 scale7:
 	TESTQ       R12, R12
 	JEQ         scaled7
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled7
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other7
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -1376,7 +1376,7 @@ tiles:
 	ADDQ       296(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -1444,7 +1444,7 @@ others_unpack0_done:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADDT1 (DX)(SI*1), TMM4
 	BYTE $0xc4
@@ -1475,10 +1475,10 @@ others_unpack0_done:
 	MOVQ       280(SP), BX
 	MOVL       (BX), AX
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
+	ADDQ       584(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -1553,7 +1553,7 @@ others_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1573,7 +1573,7 @@ others_unpack1_on:
 	BYTE $0x43
 	BYTE $0x5e
 	BYTE $0xcc
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  next
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
@@ -1605,27 +1605,27 @@ next:
 	JMP  tiles
 
 multiplied:
-	MOVQ 464(SP), R12
-	MOVQ 480(SP), R8
-	MOVQ R8, 504(SP)
+	MOVQ 472(SP), R12
 	MOVQ 488(SP), R8
 	MOVQ R8, 512(SP)
-	MOVQ 472(SP), R8
-	MOVQ R8, 496(SP)
+	MOVQ 496(SP), R8
+	MOVQ R8, 520(SP)
+	MOVQ 480(SP), R8
+	MOVQ R8, 504(SP)
 	MOVQ BP, R8
 	MOVQ R15, BP
 	MOVQ R8, R15
-	MOVQ 432(SP), R8
-	MOVQ R8, 464(SP)
 	MOVQ 440(SP), R8
 	MOVQ R8, 472(SP)
 	MOVQ 448(SP), R8
 	MOVQ R8, 480(SP)
 	MOVQ 456(SP), R8
 	MOVQ R8, 488(SP)
-	ADDQ $+128, 432(SP)
-	ADDQ $0x04, 440(SP)
-	DECQ 560(SP)
+	MOVQ 464(SP), R8
+	MOVQ R8, 496(SP)
+	ADDQ $+128, 440(SP)
+	ADDQ $0x04, 448(SP)
+	DECQ 568(SP)
 	JEQ  block
 	JMP  turn
 
@@ -1643,11 +1643,11 @@ unpack_first1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x20, 584(SP)
+	SUBQ $0x20, 592(SP)
 	JGT  unpack_first1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -1661,7 +1661,7 @@ unpack_first1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -1709,55 +1709,55 @@ other0:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros0
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        (BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        64(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        128(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        192(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        256(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        320(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        384(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        448(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -1771,55 +1771,55 @@ other0:
 zeros0:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled0
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     (BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     64(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     128(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     192(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     256(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     320(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     384(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     448(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -1831,11 +1831,11 @@ zeros0:
 	JMP           scaled0
 
 zeros_scaled0:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        (BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -1844,7 +1844,7 @@ zeros_scaled0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        64(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -1852,7 +1852,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        128(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -1860,7 +1860,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        192(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -1869,7 +1869,7 @@ zeros_scaled0:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        256(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1877,7 +1877,7 @@ zeros_scaled0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        320(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -1885,7 +1885,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        384(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -1893,7 +1893,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        448(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -1910,11 +1910,11 @@ first_unpack1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x20, 584(SP)
+	SUBQ $0x20, 592(SP)
 	JGT  first_unpack1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -1928,7 +1928,7 @@ first_unpack1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -1939,12 +1939,12 @@ other1:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros1
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        512(BP), Z4
@@ -1952,44 +1952,44 @@ other1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        576(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        640(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        704(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        768(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        832(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        896(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        960(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -2003,12 +2003,12 @@ other1:
 zeros1:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled1
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     512(BP), Z4
@@ -2016,44 +2016,44 @@ zeros1:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     576(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     640(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     704(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     768(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     832(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     896(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     960(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2065,12 +2065,12 @@ zeros1:
 	JMP           scaled1
 
 zeros_scaled1:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        512(BP), Z4
@@ -2080,7 +2080,7 @@ zeros_scaled1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        576(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2088,7 +2088,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        640(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2096,7 +2096,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        704(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2105,7 +2105,7 @@ zeros_scaled1:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        768(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2113,7 +2113,7 @@ zeros_scaled1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        832(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2121,7 +2121,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        896(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2129,7 +2129,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        960(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2146,55 +2146,55 @@ other2:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros2
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        1024(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1088(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1152(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1216(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1280(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1344(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1408(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1472(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -2208,55 +2208,55 @@ other2:
 zeros2:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled2
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     1024(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1088(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1152(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1216(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1280(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1344(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1408(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1472(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2268,11 +2268,11 @@ zeros2:
 	JMP           scaled2
 
 zeros_scaled2:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        1024(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2281,7 +2281,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1088(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2289,7 +2289,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1152(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2297,7 +2297,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1216(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2306,7 +2306,7 @@ zeros_scaled2:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1280(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2314,7 +2314,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1344(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2322,7 +2322,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1408(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2330,7 +2330,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1472(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2347,12 +2347,12 @@ other3:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros3
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        1536(BP), Z4
@@ -2360,44 +2360,44 @@ other3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1600(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1664(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1728(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1792(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1856(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1920(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1984(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -2411,12 +2411,12 @@ other3:
 zeros3:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled3
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     1536(BP), Z4
@@ -2424,44 +2424,44 @@ zeros3:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1600(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1664(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1728(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1792(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1856(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1920(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1984(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2473,12 +2473,12 @@ zeros3:
 	JMP           scaled3
 
 zeros_scaled3:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        1536(BP), Z4
@@ -2488,7 +2488,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1600(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2496,7 +2496,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1664(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2504,7 +2504,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1728(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2513,7 +2513,7 @@ zeros_scaled3:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1792(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2521,7 +2521,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1856(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2529,7 +2529,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1920(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2537,7 +2537,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1984(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2554,59 +2554,59 @@ other4:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros4
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2112(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2176(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2240(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled4
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2304(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2368(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2432(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2496(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -2622,59 +2622,59 @@ end_scaled4:
 zeros4:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled4
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2112(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2176(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2240(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros4
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2368(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2432(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2496(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2688,13 +2688,13 @@ end_zeros4:
 	JMP  scaled4
 
 zeros_scaled4:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2703,7 +2703,7 @@ zeros_scaled4:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2112(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2711,7 +2711,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2176(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2719,7 +2719,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2240(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2728,9 +2728,9 @@ zeros_scaled4:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled4
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2738,7 +2738,7 @@ zeros_scaled4:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2368(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2746,7 +2746,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2432(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2754,7 +2754,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2496(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2773,11 +2773,11 @@ second_unpack1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x20, 584(SP)
+	SUBQ $0x20, 592(SP)
 	JGT  second_unpack1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -2791,7 +2791,7 @@ second_unpack1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -2802,14 +2802,14 @@ other5:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros5
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -2817,44 +2817,44 @@ other5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2624(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2688(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2752(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2816(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2880(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2944(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3008(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -2868,14 +2868,14 @@ other5:
 zeros5:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled5
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -2883,44 +2883,44 @@ zeros5:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2624(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2688(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2752(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2816(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2880(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2944(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3008(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2932,14 +2932,14 @@ zeros5:
 	JMP           scaled5
 
 zeros_scaled5:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -2949,7 +2949,7 @@ zeros_scaled5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2624(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2957,7 +2957,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2688(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2965,7 +2965,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2752(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2974,7 +2974,7 @@ zeros_scaled5:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2816(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2982,7 +2982,7 @@ zeros_scaled5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2880(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2990,7 +2990,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2944(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2998,7 +2998,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3008(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3015,59 +3015,59 @@ other6:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros6
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3136(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3200(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3264(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled6
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3392(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3456(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3520(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -3083,59 +3083,59 @@ end_scaled6:
 zeros6:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled6
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3136(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3200(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3264(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros6
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3392(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3456(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3520(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3149,13 +3149,13 @@ end_zeros6:
 	JMP  scaled6
 
 zeros_scaled6:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3164,7 +3164,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3136(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3172,7 +3172,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3200(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3180,7 +3180,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3264(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3189,9 +3189,9 @@ zeros_scaled6:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled6
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3199,7 +3199,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3392(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3207,7 +3207,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3456(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3215,7 +3215,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3520(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3234,14 +3234,14 @@ other7:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros7
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -3249,44 +3249,44 @@ other7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3648(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3712(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3776(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3840(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3904(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3968(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4032(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -3300,14 +3300,14 @@ other7:
 zeros7:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled7
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -3315,44 +3315,44 @@ zeros7:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3648(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3712(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3776(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3840(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3904(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3968(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4032(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3364,14 +3364,14 @@ zeros7:
 	JMP           scaled7
 
 zeros_scaled7:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -3381,7 +3381,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3648(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3389,7 +3389,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3712(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3397,7 +3397,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3776(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3406,7 +3406,7 @@ zeros_scaled7:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3840(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3414,7 +3414,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3904(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3422,7 +3422,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3968(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3430,7 +3430,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4032(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3447,11 +3447,11 @@ others_unpack1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x20, 584(SP)
+	SUBQ $0x20, 592(SP)
 	JGT  others_unpack1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -3465,7 +3465,7 @@ others_unpack1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -3475,14 +3475,14 @@ others_unpack1_fetch:
 scale_only:
 	TESTQ       R12, R12
 	JEQ         scaled8
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled8
 	VMOVUPS     (R12), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other8
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -3497,7 +3497,7 @@ scale_only:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end8
 	VCVTDQ2PS   2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
@@ -3516,14 +3516,14 @@ end8:
 scaled8:
 	TESTQ       R12, R12
 	JEQ         scaled9
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled9
 	VMOVUPS     (R12), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other9
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -3555,15 +3555,15 @@ scaled8:
 scaled9:
 	TESTQ       R12, R12
 	JEQ         scaled10
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled10
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other10
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -3578,7 +3578,7 @@ scaled9:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end10
 	VCVTDQ2PS   3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
@@ -3597,15 +3597,15 @@ end10:
 scaled10:
 	TESTQ       R12, R12
 	JEQ         scaled11
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled11
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other11
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -3644,39 +3644,39 @@ block:
 	DECQ    8(SP)
 	JEQ     unit
 	MOVBLZX 4(R14), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	JMP     turn
 
 unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x20, 136(SP)
 	JLE  unit_tiles
-	MOVQ 632(SP), R8
-	ADDQ R8, 144(SP)
 	MOVQ 640(SP), R8
-	ADDQ R8, 520(SP)
+	ADDQ R8, 144(SP)
 	MOVQ 648(SP), R8
+	ADDQ R8, 528(SP)
+	MOVQ 656(SP), R8
 	ADDQ R8, 160(SP)
 
 unit_begin:
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
-	MOVQ    R8, 440(SP)
+	MOVQ    R8, 448(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	JMP     turn
 
 unit_tiles:
@@ -3686,37 +3686,37 @@ unit_tiles:
 	MOVQ 8(BX), R8
 	ADDQ R8, R8
 	ADDQ R8, 120(SP)
-	MOVQ 424(SP), R8
-	ADDQ R8, R8
-	ADDQ R8, 536(SP)
-	MOVQ 256(SP), R8
+	MOVQ 432(SP), R8
 	ADDQ R8, R8
 	ADDQ R8, 544(SP)
-	ADDQ $0x00000080, 528(SP)
-	MOVQ 592(SP), R8
+	MOVQ 256(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 552(SP)
+	ADDQ $0x00000080, 536(SP)
+	MOVQ 600(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
 	MOVQ 48(BX), R8
 	MOVQ R8, 160(SP)
-	MOVQ 528(SP), R8
-	MOVQ R8, 520(SP)
-	MOVQ 544(SP), R8
+	MOVQ 536(SP), R8
+	MOVQ R8, 528(SP)
+	MOVQ 552(SP), R8
 	MOVQ R8, 248(SP)
 	JMP  unit_begin
 
 drained:
-	MOVQ  464(SP), R12
-	MOVQ  480(SP), R8
-	MOVQ  R8, 504(SP)
+	MOVQ  472(SP), R12
 	MOVQ  488(SP), R8
 	MOVQ  R8, 512(SP)
-	MOVQ  472(SP), R8
-	MOVQ  R8, 496(SP)
+	MOVQ  496(SP), R8
+	MOVQ  R8, 520(SP)
+	MOVQ  480(SP), R8
+	MOVQ  R8, 504(SP)
 	MOVQ  BP, R8
 	MOVQ  R15, BP
 	MOVQ  R8, R15
-	MOVQ  $+0, 464(SP)
+	MOVQ  $+0, 472(SP)
 	TESTQ R12, R12
 	JNE   turn
 	JMP   done
@@ -3725,59 +3725,59 @@ other8:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros8
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2112(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2176(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2240(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled8
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2304(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2368(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2432(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2496(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -3793,59 +3793,59 @@ end_scaled8:
 zeros8:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled8
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2112(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2176(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2240(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros8
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2368(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2432(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2496(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3859,13 +3859,13 @@ end_zeros8:
 	JMP  scaled8
 
 zeros_scaled8:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3874,7 +3874,7 @@ zeros_scaled8:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2112(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3882,7 +3882,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2176(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3890,7 +3890,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2240(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3899,9 +3899,9 @@ zeros_scaled8:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled8
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3909,7 +3909,7 @@ zeros_scaled8:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2368(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3917,7 +3917,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2432(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3925,7 +3925,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2496(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3944,14 +3944,14 @@ other9:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros9
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -3959,44 +3959,44 @@ other9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2624(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2688(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2752(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2816(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2880(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2944(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3008(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -4010,14 +4010,14 @@ other9:
 zeros9:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled9
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -4025,44 +4025,44 @@ zeros9:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2624(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2688(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2752(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2816(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2880(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2944(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3008(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -4074,14 +4074,14 @@ zeros9:
 	JMP           scaled9
 
 zeros_scaled9:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -4091,7 +4091,7 @@ zeros_scaled9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2624(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -4099,7 +4099,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2688(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -4107,7 +4107,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2752(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -4116,7 +4116,7 @@ zeros_scaled9:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2816(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -4124,7 +4124,7 @@ zeros_scaled9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2880(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -4132,7 +4132,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2944(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -4140,7 +4140,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3008(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -4157,59 +4157,59 @@ other10:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros10
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3136(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3200(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3264(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled10
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3392(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3456(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3520(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -4225,59 +4225,59 @@ end_scaled10:
 zeros10:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled10
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3136(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3200(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3264(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros10
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3392(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3456(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3520(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -4291,13 +4291,13 @@ end_zeros10:
 	JMP  scaled10
 
 zeros_scaled10:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -4306,7 +4306,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3136(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -4314,7 +4314,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3200(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -4322,7 +4322,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3264(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -4331,9 +4331,9 @@ zeros_scaled10:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled10
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -4341,7 +4341,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3392(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -4349,7 +4349,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3456(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -4357,7 +4357,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3520(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -4376,14 +4376,14 @@ other11:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros11
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -4391,44 +4391,44 @@ other11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3648(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3712(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3776(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3840(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3904(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3968(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4032(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -4442,14 +4442,14 @@ other11:
 zeros11:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled11
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -4457,44 +4457,44 @@ zeros11:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3648(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3712(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3776(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3840(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3904(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3968(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4032(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -4506,14 +4506,14 @@ zeros11:
 	JMP           scaled11
 
 zeros_scaled11:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -4523,7 +4523,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3648(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -4531,7 +4531,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3712(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -4539,7 +4539,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3776(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -4548,7 +4548,7 @@ zeros_scaled11:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3840(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -4556,7 +4556,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3904(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -4564,7 +4564,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3968(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -4572,7 +4572,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4032(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11

@@ -56,7 +56,7 @@
 
 // func DotW4AMXx3(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VBMI, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4AMXx3(SB), NOSPLIT, $656-8
+TEXT ·DotW4AMXx3(SB), NOSPLIT, $664-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -106,21 +106,21 @@ TEXT ·DotW4AMXx3(SB), NOSPLIT, $656-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 592(SP)
+	MOVQ R9, 600(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
-	MOVQ R10, 608(SP)
-	ADDQ R10, R10
-	MOVQ R10, 632(SP)
-	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
-	MOVQ 232(SP), R10
+	MOVQ 224(SP), R10
 	MOVQ R10, 624(SP)
 	ADDQ R10, R10
 	MOVQ R10, 648(SP)
+	MOVQ 232(SP), R10
+	MOVQ R10, 632(SP)
+	ADDQ R10, R10
+	MOVQ R10, 656(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
@@ -136,7 +136,7 @@ last_rows:
 	CMOVQLS R10, R11
 
 rows_together:
-	MOVQ R11, 600(SP)
+	MOVQ R11, 608(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -193,19 +193,19 @@ rows_together:
 	MOVQ         160(BX), R8
 	MOVQ         R8, 304(SP)
 	MOVQ         8(BX), R8
-	MOVQ         R8, 576(SP)
-	MOVQ         592(SP), R8
 	MOVQ         R8, 584(SP)
+	MOVQ         600(SP), R8
+	MOVQ         R8, 592(SP)
 	MOVQ         200(BX), R8
 	SHLQ         $0x02, R8
 	ADDQ         192(BX), R8
 	MOVQ         R8, 288(SP)
-	MOVQ         BP, 568(SP)
+	MOVQ         BP, 576(SP)
 	MOVQ         $+0, 272(SP)
 	MOVQ         c+0(FP), BX
 	MOVQ         136(BX), R9
 	SUBQ         296(SP), R9
-	MOVQ         576(SP), BX
+	MOVQ         584(SP), BX
 	ADDQ         BX, BX
 	CMPQ         304(SP), $0x02
 	CMOVQNE      BX, R9
@@ -215,7 +215,7 @@ rows_together:
 	ADDQ         296(SP), AX
 	MOVQ         312(SP), R9
 	MOVQ         272(SP), BX
-	ADDQ         568(SP), BX
+	ADDQ         576(SP), BX
 	PREFETCHT1   (AX)(R9*1)
 	VMOVDQA64    (AX), Z4
 	VPSRLW       $0x04, Z4, Z5
@@ -283,10 +283,10 @@ unpack_first0_done:
 	MOVQ       280(SP), BX
 	MOVL       (BX), AX
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
+	ADDQ       584(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -425,7 +425,7 @@ widened:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    592(SP), R8
+	MOVQ    600(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -434,46 +434,46 @@ chosen:
 	MOVQ    16(BX), R8
 	MOVQ    R8, 144(SP)
 	MOVQ    72(BX), R8
-	MOVQ    R8, 520(SP)
-	MOVQ    72(BX), R8
 	MOVQ    R8, 528(SP)
+	MOVQ    72(BX), R8
+	MOVQ    R8, 536(SP)
 	MOVQ    136(BX), R8
 	MOVQ    R8, 248(SP)
 	MOVQ    136(BX), R8
-	MOVQ    R8, 544(SP)
+	MOVQ    R8, 552(SP)
 	MOVQ    144(BX), R8
 	MOVQ    R8, 256(SP)
 	MOVQ    48(BX), R8
 	MOVQ    R8, 160(SP)
 	MOVQ    64(BX), R8
-	MOVQ    R8, 552(SP)
+	MOVQ    R8, 560(SP)
 	LEAQ    16448(BP), R8
-	MOVQ    R8, 536(SP)
+	MOVQ    R8, 544(SP)
 	MOVQ    96(SP), R8
 	SHLQ    $0x07, R8
-	MOVQ    R8, 424(SP)
+	MOVQ    R8, 432(SP)
 	LEAQ    6144(BP), R15
 	XORL    R12, R12
-	MOVQ    R12, 464(SP)
+	MOVQ    R12, 472(SP)
 	MOVL    $0x00000040, DI
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
-	MOVQ    R8, 440(SP)
+	MOVQ    R8, 448(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 
 turn:
 	// TILESTORED TMM0, (R15)(DI*1)
@@ -497,7 +497,7 @@ turn:
 	ADDQ       296(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -565,7 +565,7 @@ first_unpack0_done:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADDT1 (DX)(SI*1), TMM6
 	BYTE $0xc4
@@ -601,7 +601,7 @@ scale0:
 	TESTL       $0x0000010c, (SP)
 	JNE         other0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   (BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -653,10 +653,10 @@ scaled0:
 	MOVQ       280(SP), BX
 	MOVL       (BX), AX
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
+	ADDQ       584(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -731,7 +731,7 @@ first_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -759,7 +759,7 @@ scale1:
 	TESTL       $0x0000010c, (SP)
 	JNE         other1
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   512(BP), Z4
@@ -829,12 +829,12 @@ scaled1:
 scale2:
 	TESTQ       R12, R12
 	JEQ         scaled2
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other2
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   1024(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -886,7 +886,7 @@ scaled2:
 	MOVQ 272(SP), BX
 	ADDQ $+0, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -910,12 +910,12 @@ scaled2:
 scale3:
 	TESTQ       R12, R12
 	JEQ         scaled3
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other3
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   1536(BP), Z4
@@ -990,8 +990,8 @@ scale4:
 	TESTL       $0x0000010c, (SP)
 	JNE         other4
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1043,7 +1043,7 @@ scaled4:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1071,8 +1071,8 @@ scale5:
 	TESTL       $0x0000010c, (SP)
 	JNE         other5
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -1116,7 +1116,7 @@ scaled5:
 	ADDQ       296(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -1184,7 +1184,7 @@ second_unpack0_done:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADDT1 (DX)(SI*1), TMM6
 	BYTE $0xc4
@@ -1214,13 +1214,13 @@ second_unpack0_done:
 	BYTE        $0xc6
 	TESTQ       R12, R12
 	JEQ         scaled6
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other6
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1252,10 +1252,10 @@ scaled6:
 	MOVQ       280(SP), BX
 	MOVL       (BX), AX
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
+	ADDQ       584(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -1330,7 +1330,7 @@ second_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1352,13 +1352,13 @@ second_unpack1_on:
 	BYTE        $0xce
 	TESTQ       R12, R12
 	JEQ         scaled7
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other7
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -1409,9 +1409,9 @@ scaled7:
 	TESTL       $0x0000010c, (SP)
 	JNE         other8
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   4096(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1426,7 +1426,7 @@ scaled7:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end8
 	VCVTDQ2PS   4352(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
@@ -1446,7 +1446,7 @@ scaled8:
 	MOVQ 272(SP), BX
 	ADDQ $+0, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1468,15 +1468,15 @@ scaled8:
 	BYTE        $0xd6
 	TESTQ       R12, R12
 	JEQ         scaled9
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled9
 	VMOVUPS     (R12), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other9
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   4608(BP), Z4
@@ -1525,14 +1525,14 @@ scaled9:
 	BYTE        $0xe6
 	TESTQ       R12, R12
 	JEQ         scaled10
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other10
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   5120(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1547,7 +1547,7 @@ scaled9:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end10
 	VCVTDQ2PS   5376(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
@@ -1567,7 +1567,7 @@ scaled10:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1589,16 +1589,16 @@ scaled10:
 	BYTE        $0xee
 	TESTQ       R12, R12
 	JEQ         scaled11
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled11
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other11
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   5632(BP), Z4
@@ -1639,7 +1639,7 @@ tiles:
 	ADDQ       296(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -1707,7 +1707,7 @@ others_unpack0_done:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADDT1 (DX)(SI*1), TMM6
 	BYTE $0xc4
@@ -1738,10 +1738,10 @@ others_unpack0_done:
 	MOVQ       280(SP), BX
 	MOVL       (BX), AX
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
+	ADDQ       584(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	PREFETCHT1 (AX)(R9*1)
 	VMOVDQA64  (AX), Z4
 	VPSRLW     $0x04, Z4, Z5
@@ -1816,7 +1816,7 @@ others_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1855,7 +1855,7 @@ others_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+0, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1895,7 +1895,7 @@ others_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1920,27 +1920,27 @@ others_unpack1_on:
 	JMP  tiles
 
 multiplied:
-	MOVQ 464(SP), R12
-	MOVQ 480(SP), R8
-	MOVQ R8, 504(SP)
+	MOVQ 472(SP), R12
 	MOVQ 488(SP), R8
 	MOVQ R8, 512(SP)
-	MOVQ 472(SP), R8
-	MOVQ R8, 496(SP)
+	MOVQ 496(SP), R8
+	MOVQ R8, 520(SP)
+	MOVQ 480(SP), R8
+	MOVQ R8, 504(SP)
 	MOVQ BP, R8
 	MOVQ R15, BP
 	MOVQ R8, R15
-	MOVQ 432(SP), R8
-	MOVQ R8, 464(SP)
 	MOVQ 440(SP), R8
 	MOVQ R8, 472(SP)
 	MOVQ 448(SP), R8
 	MOVQ R8, 480(SP)
 	MOVQ 456(SP), R8
 	MOVQ R8, 488(SP)
-	ADDQ $+128, 432(SP)
-	ADDQ $0x04, 440(SP)
-	DECQ 560(SP)
+	MOVQ 464(SP), R8
+	MOVQ R8, 496(SP)
+	ADDQ $+128, 440(SP)
+	ADDQ $0x04, 448(SP)
+	DECQ 568(SP)
 	JEQ  block
 	JMP  turn
 
@@ -1958,11 +1958,11 @@ unpack_first1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x30, 584(SP)
+	SUBQ $0x30, 592(SP)
 	JGT  unpack_first1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -1976,7 +1976,7 @@ unpack_first1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -2024,55 +2024,55 @@ other0:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros0
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        (BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        64(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        128(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        192(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        256(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        320(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        384(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        448(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -2086,55 +2086,55 @@ other0:
 zeros0:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled0
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     (BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     64(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     128(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     192(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     256(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     320(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     384(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     448(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2146,11 +2146,11 @@ zeros0:
 	JMP           scaled0
 
 zeros_scaled0:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        (BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2159,7 +2159,7 @@ zeros_scaled0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        64(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2167,7 +2167,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        128(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2175,7 +2175,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        192(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2184,7 +2184,7 @@ zeros_scaled0:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        256(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2192,7 +2192,7 @@ zeros_scaled0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        320(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2200,7 +2200,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        384(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2208,7 +2208,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        448(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2225,11 +2225,11 @@ first_unpack1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x30, 584(SP)
+	SUBQ $0x30, 592(SP)
 	JGT  first_unpack1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -2243,7 +2243,7 @@ first_unpack1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -2254,12 +2254,12 @@ other1:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros1
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        512(BP), Z4
@@ -2267,44 +2267,44 @@ other1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        576(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        640(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        704(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        768(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        832(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        896(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        960(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -2318,12 +2318,12 @@ other1:
 zeros1:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled1
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     512(BP), Z4
@@ -2331,44 +2331,44 @@ zeros1:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     576(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     640(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     704(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     768(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     832(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     896(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     960(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2380,12 +2380,12 @@ zeros1:
 	JMP           scaled1
 
 zeros_scaled1:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        512(BP), Z4
@@ -2395,7 +2395,7 @@ zeros_scaled1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        576(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2403,7 +2403,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        640(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2411,7 +2411,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        704(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2420,7 +2420,7 @@ zeros_scaled1:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        768(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2428,7 +2428,7 @@ zeros_scaled1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        832(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2436,7 +2436,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        896(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2444,7 +2444,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        960(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2461,55 +2461,55 @@ other2:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros2
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        1024(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1088(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1152(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1216(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1280(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1344(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1408(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1472(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -2523,55 +2523,55 @@ other2:
 zeros2:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled2
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     1024(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1088(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1152(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1216(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1280(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1344(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1408(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1472(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2583,11 +2583,11 @@ zeros2:
 	JMP           scaled2
 
 zeros_scaled2:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        1024(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2596,7 +2596,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1088(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2604,7 +2604,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1152(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2612,7 +2612,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1216(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2621,7 +2621,7 @@ zeros_scaled2:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1280(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2629,7 +2629,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1344(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2637,7 +2637,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1408(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2645,7 +2645,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1472(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2662,12 +2662,12 @@ other3:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros3
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        1536(BP), Z4
@@ -2675,44 +2675,44 @@ other3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1600(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1664(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1728(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1792(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1856(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1920(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        1984(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -2726,12 +2726,12 @@ other3:
 zeros3:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled3
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     1536(BP), Z4
@@ -2739,44 +2739,44 @@ zeros3:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1600(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1664(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1728(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1792(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1856(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1920(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1984(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2788,12 +2788,12 @@ zeros3:
 	JMP           scaled3
 
 zeros_scaled3:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        1536(BP), Z4
@@ -2803,7 +2803,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1600(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2811,7 +2811,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1664(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2819,7 +2819,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1728(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2828,7 +2828,7 @@ zeros_scaled3:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1792(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2836,7 +2836,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1856(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2844,7 +2844,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1920(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2852,7 +2852,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1984(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2869,57 +2869,57 @@ other4:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros4
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2112(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2176(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2240(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2304(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2368(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2432(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2496(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -2933,57 +2933,57 @@ other4:
 zeros4:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled4
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2112(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2176(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2240(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2368(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2432(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2496(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2995,13 +2995,13 @@ zeros4:
 	JMP           scaled4
 
 zeros_scaled4:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3010,7 +3010,7 @@ zeros_scaled4:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2112(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3018,7 +3018,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2176(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3026,7 +3026,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2240(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3035,7 +3035,7 @@ zeros_scaled4:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3043,7 +3043,7 @@ zeros_scaled4:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2368(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3051,7 +3051,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2432(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3059,7 +3059,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2496(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3076,14 +3076,14 @@ other5:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros5
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -3091,44 +3091,44 @@ other5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2624(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2688(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2752(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2816(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2880(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        2944(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3008(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -3142,14 +3142,14 @@ other5:
 zeros5:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled5
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -3157,44 +3157,44 @@ zeros5:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2624(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2688(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2752(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2816(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2880(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2944(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3008(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3206,14 +3206,14 @@ zeros5:
 	JMP           scaled5
 
 zeros_scaled5:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -3223,7 +3223,7 @@ zeros_scaled5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2624(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3231,7 +3231,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2688(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3239,7 +3239,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2752(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3248,7 +3248,7 @@ zeros_scaled5:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2816(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3256,7 +3256,7 @@ zeros_scaled5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2880(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3264,7 +3264,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2944(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3272,7 +3272,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3008(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3289,57 +3289,57 @@ other6:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros6
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3136(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3200(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3264(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3392(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3456(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3520(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -3353,57 +3353,57 @@ other6:
 zeros6:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled6
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3136(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3200(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3264(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3392(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3456(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3520(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3415,13 +3415,13 @@ zeros6:
 	JMP           scaled6
 
 zeros_scaled6:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3430,7 +3430,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3136(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3438,7 +3438,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3200(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3446,7 +3446,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3264(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3455,7 +3455,7 @@ zeros_scaled6:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3463,7 +3463,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3392(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3471,7 +3471,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3456(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3479,7 +3479,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3520(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3496,11 +3496,11 @@ second_unpack1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x30, 584(SP)
+	SUBQ $0x30, 592(SP)
 	JGT  second_unpack1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -3514,7 +3514,7 @@ second_unpack1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -3525,14 +3525,14 @@ other7:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros7
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -3540,44 +3540,44 @@ other7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3648(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3712(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3776(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3840(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3904(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3968(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4032(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -3591,14 +3591,14 @@ other7:
 zeros7:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled7
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -3606,44 +3606,44 @@ zeros7:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3648(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3712(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3776(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3840(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3904(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3968(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4032(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3655,14 +3655,14 @@ zeros7:
 	JMP           scaled7
 
 zeros_scaled7:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -3672,7 +3672,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3648(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3680,7 +3680,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3712(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3688,7 +3688,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3776(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3697,7 +3697,7 @@ zeros_scaled7:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3840(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3705,7 +3705,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3904(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3713,7 +3713,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3968(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3721,7 +3721,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4032(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3738,61 +3738,61 @@ other8:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros8
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        4096(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4160(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4224(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4288(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled8
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4352(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4416(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4480(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4544(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -3808,61 +3808,61 @@ end_scaled8:
 zeros8:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled8
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     4096(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4160(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4224(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4288(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros8
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4352(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4416(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4480(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4544(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3876,15 +3876,15 @@ end_zeros8:
 	JMP  scaled8
 
 zeros_scaled8:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        4096(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3893,7 +3893,7 @@ zeros_scaled8:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4160(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3901,7 +3901,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4224(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3909,7 +3909,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4288(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3918,9 +3918,9 @@ zeros_scaled8:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled8
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4352(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3928,7 +3928,7 @@ zeros_scaled8:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4416(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3936,7 +3936,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4480(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3944,7 +3944,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4544(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3963,16 +3963,16 @@ other9:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros9
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        4608(BP), Z4
@@ -3980,44 +3980,44 @@ other9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4672(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4736(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4800(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4864(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4928(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4992(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5056(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -4031,16 +4031,16 @@ other9:
 zeros9:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled9
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     4608(BP), Z4
@@ -4048,44 +4048,44 @@ zeros9:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4672(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4736(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4800(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4864(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4928(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4992(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5056(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -4097,16 +4097,16 @@ zeros9:
 	JMP           scaled9
 
 zeros_scaled9:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        4608(BP), Z4
@@ -4116,7 +4116,7 @@ zeros_scaled9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4672(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -4124,7 +4124,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4736(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -4132,7 +4132,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4800(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -4141,7 +4141,7 @@ zeros_scaled9:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4864(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -4149,7 +4149,7 @@ zeros_scaled9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4928(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -4157,7 +4157,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4992(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -4165,7 +4165,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5056(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -4182,61 +4182,61 @@ other10:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros10
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        5120(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5184(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5248(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5312(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled10
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5376(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5440(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5504(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5568(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -4252,61 +4252,61 @@ end_scaled10:
 zeros10:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled10
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     5120(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5184(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5248(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5312(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros10
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5376(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5440(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5504(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5568(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -4320,15 +4320,15 @@ end_zeros10:
 	JMP  scaled10
 
 zeros_scaled10:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        5120(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -4337,7 +4337,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5184(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -4345,7 +4345,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5248(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -4353,7 +4353,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5312(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -4362,9 +4362,9 @@ zeros_scaled10:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled10
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5376(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -4372,7 +4372,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5440(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -4380,7 +4380,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5504(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -4388,7 +4388,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5568(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -4407,16 +4407,16 @@ other11:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros11
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        5632(BP), Z4
@@ -4424,44 +4424,44 @@ other11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5696(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5760(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5824(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5888(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5952(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        6016(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        6080(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -4475,16 +4475,16 @@ other11:
 zeros11:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled11
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     5632(BP), Z4
@@ -4492,44 +4492,44 @@ zeros11:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5696(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5760(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5824(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5888(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5952(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     6016(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     6080(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -4541,16 +4541,16 @@ zeros11:
 	JMP           scaled11
 
 zeros_scaled11:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        5632(BP), Z4
@@ -4560,7 +4560,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5696(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -4568,7 +4568,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5760(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -4576,7 +4576,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5824(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -4585,7 +4585,7 @@ zeros_scaled11:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5888(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -4593,7 +4593,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5952(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -4601,7 +4601,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        6016(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -4609,7 +4609,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        6080(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -4626,11 +4626,11 @@ others_unpack1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x30, 584(SP)
+	SUBQ $0x30, 592(SP)
 	JGT  others_unpack1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -4644,7 +4644,7 @@ others_unpack1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -4654,13 +4654,13 @@ others_unpack1_fetch:
 scale_only:
 	TESTQ       R12, R12
 	JEQ         scaled12
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other12
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -4691,13 +4691,13 @@ scale_only:
 scaled12:
 	TESTQ       R12, R12
 	JEQ         scaled13
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other13
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -4733,9 +4733,9 @@ scaled13:
 	TESTL       $0x0000010c, (SP)
 	JNE         other14
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   4096(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -4750,7 +4750,7 @@ scaled13:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end14
 	VCVTDQ2PS   4352(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
@@ -4769,15 +4769,15 @@ end14:
 scaled14:
 	TESTQ       R12, R12
 	JEQ         scaled15
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled15
 	VMOVUPS     (R12), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other15
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   4608(BP), Z4
@@ -4809,14 +4809,14 @@ scaled14:
 scaled15:
 	TESTQ       R12, R12
 	JEQ         scaled16
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other16
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   5120(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -4831,7 +4831,7 @@ scaled15:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end16
 	VCVTDQ2PS   5376(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
@@ -4850,16 +4850,16 @@ end16:
 scaled16:
 	TESTQ       R12, R12
 	JEQ         scaled17
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled17
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	TESTL       $0x0000010c, (SP)
 	JNE         other17
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   5632(BP), Z4
@@ -4898,39 +4898,39 @@ block:
 	DECQ    8(SP)
 	JEQ     unit
 	MOVBLZX 4(R14), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	JMP     turn
 
 unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x30, 136(SP)
 	JLE  unit_tiles
-	MOVQ 632(SP), R8
-	ADDQ R8, 144(SP)
 	MOVQ 640(SP), R8
-	ADDQ R8, 520(SP)
+	ADDQ R8, 144(SP)
 	MOVQ 648(SP), R8
+	ADDQ R8, 528(SP)
+	MOVQ 656(SP), R8
 	ADDQ R8, 160(SP)
 
 unit_begin:
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
-	MOVQ    R8, 440(SP)
+	MOVQ    R8, 448(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	JMP     turn
 
 unit_tiles:
@@ -4940,37 +4940,37 @@ unit_tiles:
 	MOVQ 8(BX), R8
 	ADDQ R8, R8
 	ADDQ R8, 120(SP)
-	MOVQ 424(SP), R8
-	ADDQ R8, R8
-	ADDQ R8, 536(SP)
-	MOVQ 256(SP), R8
+	MOVQ 432(SP), R8
 	ADDQ R8, R8
 	ADDQ R8, 544(SP)
-	ADDQ $0x00000080, 528(SP)
-	MOVQ 592(SP), R8
+	MOVQ 256(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 552(SP)
+	ADDQ $0x00000080, 536(SP)
+	MOVQ 600(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
 	MOVQ 48(BX), R8
 	MOVQ R8, 160(SP)
-	MOVQ 528(SP), R8
-	MOVQ R8, 520(SP)
-	MOVQ 544(SP), R8
+	MOVQ 536(SP), R8
+	MOVQ R8, 528(SP)
+	MOVQ 552(SP), R8
 	MOVQ R8, 248(SP)
 	JMP  unit_begin
 
 drained:
-	MOVQ  464(SP), R12
-	MOVQ  480(SP), R8
-	MOVQ  R8, 504(SP)
+	MOVQ  472(SP), R12
 	MOVQ  488(SP), R8
 	MOVQ  R8, 512(SP)
-	MOVQ  472(SP), R8
-	MOVQ  R8, 496(SP)
+	MOVQ  496(SP), R8
+	MOVQ  R8, 520(SP)
+	MOVQ  480(SP), R8
+	MOVQ  R8, 504(SP)
 	MOVQ  BP, R8
 	MOVQ  R15, BP
 	MOVQ  R8, R15
-	MOVQ  $+0, 464(SP)
+	MOVQ  $+0, 472(SP)
 	TESTQ R12, R12
 	JNE   turn
 	JMP   done
@@ -4979,57 +4979,57 @@ other12:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros12
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3136(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3200(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3264(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3328(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3392(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3456(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3520(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -5043,57 +5043,57 @@ other12:
 zeros12:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled12
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3136(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3200(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3264(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3392(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3456(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3520(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -5105,13 +5105,13 @@ zeros12:
 	JMP           scaled12
 
 zeros_scaled12:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -5120,7 +5120,7 @@ zeros_scaled12:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3136(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -5128,7 +5128,7 @@ zeros_scaled12:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3200(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -5136,7 +5136,7 @@ zeros_scaled12:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3264(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -5145,7 +5145,7 @@ zeros_scaled12:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -5153,7 +5153,7 @@ zeros_scaled12:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3392(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -5161,7 +5161,7 @@ zeros_scaled12:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3456(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -5169,7 +5169,7 @@ zeros_scaled12:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3520(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -5186,14 +5186,14 @@ other13:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros13
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -5201,44 +5201,44 @@ other13:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3648(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3712(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3776(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3840(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3904(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        3968(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4032(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -5252,14 +5252,14 @@ other13:
 zeros13:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled13
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -5267,44 +5267,44 @@ zeros13:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3648(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3712(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3776(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3840(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3904(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3968(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4032(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -5316,14 +5316,14 @@ zeros13:
 	JMP           scaled13
 
 zeros_scaled13:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -5333,7 +5333,7 @@ zeros_scaled13:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3648(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -5341,7 +5341,7 @@ zeros_scaled13:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3712(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -5349,7 +5349,7 @@ zeros_scaled13:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3776(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -5358,7 +5358,7 @@ zeros_scaled13:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3840(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -5366,7 +5366,7 @@ zeros_scaled13:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3904(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -5374,7 +5374,7 @@ zeros_scaled13:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3968(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -5382,7 +5382,7 @@ zeros_scaled13:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4032(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -5399,61 +5399,61 @@ other14:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros14
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        4096(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4160(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4224(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4288(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled14
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4352(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4416(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4480(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4544(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -5469,61 +5469,61 @@ end_scaled14:
 zeros14:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled14
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     4096(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4160(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4224(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4288(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros14
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4352(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4416(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4480(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4544(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -5537,15 +5537,15 @@ end_zeros14:
 	JMP  scaled14
 
 zeros_scaled14:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        4096(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -5554,7 +5554,7 @@ zeros_scaled14:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4160(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -5562,7 +5562,7 @@ zeros_scaled14:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4224(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -5570,7 +5570,7 @@ zeros_scaled14:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4288(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -5579,9 +5579,9 @@ zeros_scaled14:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled14
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4352(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -5589,7 +5589,7 @@ zeros_scaled14:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4416(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -5597,7 +5597,7 @@ zeros_scaled14:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4480(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -5605,7 +5605,7 @@ zeros_scaled14:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4544(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -5624,16 +5624,16 @@ other15:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros15
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        4608(BP), Z4
@@ -5641,44 +5641,44 @@ other15:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4672(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4736(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4800(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          (BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4864(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4928(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        4992(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5056(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          (BX)(R9*1), Z2
@@ -5692,16 +5692,16 @@ other15:
 zeros15:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled15
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     4608(BP), Z4
@@ -5709,44 +5709,44 @@ zeros15:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4672(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4736(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4800(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4864(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4928(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4992(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5056(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -5758,16 +5758,16 @@ zeros15:
 	JMP           scaled15
 
 zeros_scaled15:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        4608(BP), Z4
@@ -5777,7 +5777,7 @@ zeros_scaled15:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4672(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -5785,7 +5785,7 @@ zeros_scaled15:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4736(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -5793,7 +5793,7 @@ zeros_scaled15:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4800(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -5802,7 +5802,7 @@ zeros_scaled15:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4864(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -5810,7 +5810,7 @@ zeros_scaled15:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4928(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -5818,7 +5818,7 @@ zeros_scaled15:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4992(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -5826,7 +5826,7 @@ zeros_scaled15:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5056(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -5843,61 +5843,61 @@ other16:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros16
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        5120(BP), Z4
 	VMULPS           Z0, Z4, Z4
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5184(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5248(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5312(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled16
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5376(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5440(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5504(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5568(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -5913,61 +5913,61 @@ end_scaled16:
 zeros16:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled16
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     5120(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5184(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5248(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5312(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros16
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5376(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5440(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5504(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5568(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -5981,15 +5981,15 @@ end_zeros16:
 	JMP  scaled16
 
 zeros_scaled16:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        5120(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -5998,7 +5998,7 @@ zeros_scaled16:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5184(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -6006,7 +6006,7 @@ zeros_scaled16:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5248(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -6014,7 +6014,7 @@ zeros_scaled16:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5312(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -6023,9 +6023,9 @@ zeros_scaled16:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled16
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5376(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -6033,7 +6033,7 @@ zeros_scaled16:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5440(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -6041,7 +6041,7 @@ zeros_scaled16:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5504(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -6049,7 +6049,7 @@ zeros_scaled16:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5568(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -6068,16 +6068,16 @@ other17:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros17
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        5632(BP), Z4
@@ -6085,44 +6085,44 @@ other17:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5696(BP), Z5
 	VMULPS           Z0, Z5, Z5
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5760(BP), Z6
 	VMULPS           Z0, Z6, Z6
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5824(BP), Z7
 	VMULPS           Z0, Z7, Z7
 	VMOVUPS          64(BX)(R9*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5888(BP), Z8
 	VMULPS           Z0, Z8, Z8
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        5952(BP), Z9
 	VMULPS           Z0, Z9, Z9
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        6016(BP), Z10
 	VMULPS           Z0, Z10, Z10
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VCVTDQ2PS        6080(BP), Z11
 	VMULPS           Z0, Z11, Z11
 	VMOVUPS          64(BX)(R9*1), Z2
@@ -6136,16 +6136,16 @@ other17:
 zeros17:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled17
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     5632(BP), Z4
@@ -6153,44 +6153,44 @@ zeros17:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5696(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5760(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5824(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5888(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     5952(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     6016(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     6080(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -6202,16 +6202,16 @@ zeros17:
 	JMP           scaled17
 
 zeros_scaled17:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        5632(BP), Z4
@@ -6221,7 +6221,7 @@ zeros_scaled17:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5696(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -6229,7 +6229,7 @@ zeros_scaled17:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5760(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -6237,7 +6237,7 @@ zeros_scaled17:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5824(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -6246,7 +6246,7 @@ zeros_scaled17:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5888(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -6254,7 +6254,7 @@ zeros_scaled17:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        5952(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -6262,7 +6262,7 @@ zeros_scaled17:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        6016(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -6270,7 +6270,7 @@ zeros_scaled17:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        6080(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11

@@ -51,7 +51,7 @@
 
 // func DotW8AMX(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW8AMX(SB), NOSPLIT, $424-8
+TEXT ·DotW8AMX(SB), NOSPLIT, $432-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -102,7 +102,38 @@ TEXT ·DotW8AMX(SB), NOSPLIT, $424-8
 	SUBQ    48(BX), R8
 	MOVQ    R8, 240(SP)
 	MOVQ    128(BX), BP
+	MOVQ    120(BX), DX
+	LEAQ    15(DX), R9
+	ANDQ    $-16, R9
+	MOVQ    R9, 320(SP)
+	CMPQ    DX, $0x10
+	JGE     rows_whole
+	CMPQ    DX, $0x08
+	JHI     rows_clear
+	ORL     $0x00000800, (SP)
+	CMPQ    DX, $0x04
+	JHI     rows_clear
+	ORL     $0x00001000, (SP)
 
+rows_clear:
+	VPXORD Z0, Z0, Z0
+	MOVQ   DX, R8
+	SHLQ   $0x06, R8
+
+rows_row:
+	VMOVDQA64 Z0, (BP)(R8*1)
+	VMOVDQA64 Z0, 1024(BP)(R8*1)
+	VMOVDQA64 Z0, 2048(BP)(R8*1)
+	VMOVDQA64 Z0, 3072(BP)(R8*1)
+	ADDQ      $0x40, R8
+	CMPQ      R8, $+1024
+	JNE       rows_row
+	JMP       rows_found
+
+rows_whole:
+	MOVL $0x00000010, DX
+
+rows_found:
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
 	VPXORD    Z0, Z0, Z0
@@ -111,17 +142,17 @@ TEXT ·DotW8AMX(SB), NOSPLIT, $424-8
 	MOVL      SI, CX
 	SHRL      $0x02, CX
 	MOVW      $0x0040, 12304(BP)
-	MOVB      $0x10, 12336(BP)
+	MOVB      DL, 12336(BP)
 	MOVW      $0x0040, 12306(BP)
-	MOVB      $0x10, 12337(BP)
+	MOVB      DL, 12337(BP)
 	MOVW      $0x0040, 12308(BP)
-	MOVB      $0x10, 12338(BP)
+	MOVB      DL, 12338(BP)
 	MOVW      $0x0040, 12310(BP)
-	MOVB      $0x10, 12339(BP)
+	MOVB      DL, 12339(BP)
 	MOVW      SI, 12312(BP)
-	MOVB      $0x10, 12340(BP)
+	MOVB      DL, 12340(BP)
 	MOVW      SI, 12314(BP)
-	MOVB      $0x10, 12341(BP)
+	MOVB      DL, 12341(BP)
 	MOVW      $0x0040, 12316(BP)
 	MOVB      CL, 12342(BP)
 	MOVW      $0x0040, 12318(BP)
@@ -204,9 +235,9 @@ widened:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    120(BX), R8
+	MOVQ    320(SP), R8
 	MOVQ    R8, 136(SP)
-	MOVQ    120(BX), R8
+	MOVQ    320(SP), R8
 	MOVQ    R8, 208(SP)
 	MOVQ    160(BX), R8
 	MOVQ    R8, 128(SP)
@@ -225,10 +256,10 @@ chosen:
 	MOVQ    R8, 160(SP)
 	MOVQ    48(BX), R8
 	MOVQ    R8, 192(SP)
-	MOVQ    $+0, 344(SP)
-	MOVQ    $+0, 368(SP)
-	MOVQ    $+0, 392(SP)
-	MOVQ    $+0, 416(SP)
+	MOVQ    $+0, 352(SP)
+	MOVQ    $+0, 376(SP)
+	MOVQ    $+0, 400(SP)
+	MOVQ    $+0, 424(SP)
 	MOVL    $0x00000003, R15
 	MOVQ    (BX), AX
 	MOVQ    AX, 120(SP)
@@ -414,6 +445,8 @@ scale_plain0:
 	VCVTDQ2PS    Z7, Z7
 	VFMADD231PS  Z7, Z0, Z19
 	LEAQ         (BX)(R13*4), BX
+	TESTL        $0x00001000, (SP)
+	JNE          scale_plain_end0
 	VPBROADCASTD (BX), Z8
 	VPADDD       1280(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
@@ -431,6 +464,8 @@ scale_plain0:
 	VCVTDQ2PS    Z11, Z11
 	VFMADD231PS  Z11, Z0, Z23
 	LEAQ         (BX)(R13*4), BX
+	TESTL        $0x00000800, (SP)
+	JNE          scale_plain_end0
 	VPBROADCASTD (BX), Z12
 	VPADDD       1536(BP), Z12, Z12
 	VCVTDQ2PS    Z12, Z12
@@ -465,6 +500,7 @@ scale_plain0:
 	VCVTDQ2PS    Z7, Z7
 	VFMADD231PS  Z7, Z0, Z31
 
+scale_plain_end0:
 scale_added0:
 	ADDQ $+128, R12
 	ADDQ $0x04, R11
@@ -645,6 +681,8 @@ scale_plain1:
 	VCVTDQ2PS    Z7, Z7
 	VFMADD231PS  Z7, Z0, Z19
 	LEAQ         (BX)(R13*4), BX
+	TESTL        $0x00001000, (SP)
+	JNE          scale_plain_end1
 	VPBROADCASTD (BX), Z8
 	VPADDD       2304(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
@@ -662,6 +700,8 @@ scale_plain1:
 	VCVTDQ2PS    Z11, Z11
 	VFMADD231PS  Z11, Z0, Z23
 	LEAQ         (BX)(R13*4), BX
+	TESTL        $0x00000800, (SP)
+	JNE          scale_plain_end1
 	VPBROADCASTD (BX), Z12
 	VPADDD       2560(BP), Z12, Z12
 	VCVTDQ2PS    Z12, Z12
@@ -696,6 +736,7 @@ scale_plain1:
 	VCVTDQ2PS    Z7, Z7
 	VFMADD231PS  Z7, Z0, Z31
 
+scale_plain_end1:
 scale_added1:
 	ADDQ $+128, R12
 	ADDQ $0x04, R11
@@ -873,6 +914,8 @@ scale_plain2:
 	VCVTDQ2PS    Z7, Z7
 	VFMADD231PS  Z7, Z0, Z19
 	LEAQ         (BX)(R13*4), BX
+	TESTL        $0x00001000, (SP)
+	JNE          scale_plain_end2
 	VPBROADCASTD (BX), Z8
 	VPADDD       3328(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
@@ -890,6 +933,8 @@ scale_plain2:
 	VCVTDQ2PS    Z11, Z11
 	VFMADD231PS  Z11, Z0, Z23
 	LEAQ         (BX)(R13*4), BX
+	TESTL        $0x00000800, (SP)
+	JNE          scale_plain_end2
 	VPBROADCASTD (BX), Z12
 	VPADDD       3584(BP), Z12, Z12
 	VCVTDQ2PS    Z12, Z12
@@ -924,6 +969,7 @@ scale_plain2:
 	VCVTDQ2PS    Z7, Z7
 	VFMADD231PS  Z7, Z0, Z31
 
+scale_plain_end2:
 scale_added2:
 	ADDQ $+128, R12
 	ADDQ $0x04, R11
@@ -1104,6 +1150,8 @@ scale_plain3:
 	VCVTDQ2PS    Z7, Z7
 	VFMADD231PS  Z7, Z0, Z19
 	LEAQ         (BX)(R13*4), BX
+	TESTL        $0x00001000, (SP)
+	JNE          scale_plain_end3
 	VPBROADCASTD (BX), Z8
 	VPADDD       256(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
@@ -1121,6 +1169,8 @@ scale_plain3:
 	VCVTDQ2PS    Z11, Z11
 	VFMADD231PS  Z11, Z0, Z23
 	LEAQ         (BX)(R13*4), BX
+	TESTL        $0x00000800, (SP)
+	JNE          scale_plain_end3
 	VPBROADCASTD (BX), Z12
 	VPADDD       512(BP), Z12, Z12
 	VCVTDQ2PS    Z12, Z12
@@ -1155,6 +1205,7 @@ scale_plain3:
 	VCVTDQ2PS    Z7, Z7
 	VFMADD231PS  Z7, Z0, Z31
 
+scale_plain_end3:
 scale_added3:
 	ADDQ $+128, R12
 	ADDQ $0x04, R11
@@ -1279,15 +1330,15 @@ check0:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on0
-	MOVQ    R8, 328(SP)
-	MOVQ    BX, 336(SP)
+	MOVQ    R8, 336(SP)
+	MOVQ    BX, 344(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends0
 
 check_on0:
 	VMOVDQA64 64(R8), Z1
-	CMPQ      344(SP), $0x00
+	CMPQ      352(SP), $0x00
 	JNE       check_begun0
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 4096(BP)
@@ -1306,7 +1357,7 @@ check_on0:
 	VMOVDQA64 Z4, 4928(BP)
 	VMOVDQA64 Z4, 4992(BP)
 	VMOVDQA64 Z4, 5056(BP)
-	MOVQ      $+1, 344(SP)
+	MOVQ      $+1, 352(SP)
 
 check_begun0:
 	LEAQ  4096(BP), R9
@@ -1383,6 +1434,8 @@ scale_found0:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_scaled_end0
 	VPBROADCASTD     (BX), Z8
 	VPADDD           1280(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1405,6 +1458,8 @@ scale_found0:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_scaled_end0
 	VPBROADCASTD     (BX), Z12
 	VPADDD           1536(BP), Z12, Z12
 	VCVTDQ2PS        Z12, Z12
@@ -1447,7 +1502,9 @@ scale_found0:
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added0
+
+scale_scaled_end0:
+	JMP scale_added0
 
 scale_zeros0:
 	TESTL         $0x00000100, (SP)
@@ -1471,6 +1528,8 @@ scale_zeros0:
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z19
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00001000, (SP)
+	JNE           scale_zeros_end0
 	VMOVDQA64     1280(BP), Z8
 	VPDPWSSD.BCST (BX), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
@@ -1488,6 +1547,8 @@ scale_zeros0:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD231PS   Z11, Z0, Z23
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00000800, (SP)
+	JNE           scale_zeros_end0
 	VMOVDQA64     1536(BP), Z12
 	VPDPWSSD.BCST (BX), Z1, Z12
 	VCVTDQ2PS     Z12, Z12
@@ -1521,7 +1582,9 @@ scale_zeros0:
 	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z31
-	JMP           scale_added0
+
+scale_zeros_end0:
+	JMP scale_added0
 
 scale_zeros_scaled0:
 	MOVQ             R11, BX
@@ -1550,6 +1613,8 @@ scale_zeros_scaled0:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_zeros_scaled_end0
 	VMOVDQA64        1280(BP), Z8
 	VPDPWSSD.BCST    (BX), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1572,6 +1637,8 @@ scale_zeros_scaled0:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_zeros_scaled_end0
 	VMOVDQA64        1536(BP), Z12
 	VPDPWSSD.BCST    (BX), Z1, Z12
 	VCVTDQ2PS        Z12, Z12
@@ -1614,14 +1681,16 @@ scale_zeros_scaled0:
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added0
+
+scale_zeros_scaled_end0:
+	JMP scale_added0
 
 scale_slot0:
-	MOVQ      352(SP), R12
-	MOVQ      360(SP), R11
-	CMPQ      368(SP), $0x00
+	MOVQ      360(SP), R12
+	MOVQ      368(SP), R11
+	CMPQ      376(SP), $0x00
 	JEQ       scale_found0
-	MOVQ      $+0, 368(SP)
+	MOVQ      $+0, 376(SP)
 	VMOVDQA64 1024(BP), Z4
 	VPADDD    5120(BP), Z4, Z4
 	VMOVDQA64 Z4, 1024(BP)
@@ -1805,15 +1874,15 @@ check1:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on1
-	MOVQ    R8, 352(SP)
-	MOVQ    BX, 360(SP)
+	MOVQ    R8, 360(SP)
+	MOVQ    BX, 368(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends1
 
 check_on1:
 	VMOVDQA64 64(R8), Z1
-	CMPQ      368(SP), $0x00
+	CMPQ      376(SP), $0x00
 	JNE       check_begun1
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 5120(BP)
@@ -1832,7 +1901,7 @@ check_on1:
 	VMOVDQA64 Z4, 5952(BP)
 	VMOVDQA64 Z4, 6016(BP)
 	VMOVDQA64 Z4, 6080(BP)
-	MOVQ      $+1, 368(SP)
+	MOVQ      $+1, 376(SP)
 
 check_begun1:
 	LEAQ  5120(BP), R9
@@ -1909,6 +1978,8 @@ scale_found1:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_scaled_end1
 	VPBROADCASTD     (BX), Z8
 	VPADDD           2304(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1931,6 +2002,8 @@ scale_found1:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_scaled_end1
 	VPBROADCASTD     (BX), Z12
 	VPADDD           2560(BP), Z12, Z12
 	VCVTDQ2PS        Z12, Z12
@@ -1973,7 +2046,9 @@ scale_found1:
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added1
+
+scale_scaled_end1:
+	JMP scale_added1
 
 scale_zeros1:
 	TESTL         $0x00000100, (SP)
@@ -1997,6 +2072,8 @@ scale_zeros1:
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z19
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00001000, (SP)
+	JNE           scale_zeros_end1
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (BX), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
@@ -2014,6 +2091,8 @@ scale_zeros1:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD231PS   Z11, Z0, Z23
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00000800, (SP)
+	JNE           scale_zeros_end1
 	VMOVDQA64     2560(BP), Z12
 	VPDPWSSD.BCST (BX), Z1, Z12
 	VCVTDQ2PS     Z12, Z12
@@ -2047,7 +2126,9 @@ scale_zeros1:
 	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z31
-	JMP           scale_added1
+
+scale_zeros_end1:
+	JMP scale_added1
 
 scale_zeros_scaled1:
 	MOVQ             R11, BX
@@ -2076,6 +2157,8 @@ scale_zeros_scaled1:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_zeros_scaled_end1
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (BX), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2098,6 +2181,8 @@ scale_zeros_scaled1:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_zeros_scaled_end1
 	VMOVDQA64        2560(BP), Z12
 	VPDPWSSD.BCST    (BX), Z1, Z12
 	VCVTDQ2PS        Z12, Z12
@@ -2140,14 +2225,16 @@ scale_zeros_scaled1:
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added1
+
+scale_zeros_scaled_end1:
+	JMP scale_added1
 
 scale_slot1:
-	MOVQ      376(SP), R12
-	MOVQ      384(SP), R11
-	CMPQ      392(SP), $0x00
+	MOVQ      384(SP), R12
+	MOVQ      392(SP), R11
+	CMPQ      400(SP), $0x00
 	JEQ       scale_found1
-	MOVQ      $+0, 392(SP)
+	MOVQ      $+0, 400(SP)
 	VMOVDQA64 2048(BP), Z4
 	VPADDD    6144(BP), Z4, Z4
 	VMOVDQA64 Z4, 2048(BP)
@@ -2331,15 +2418,15 @@ check2:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on2
-	MOVQ    R8, 376(SP)
-	MOVQ    BX, 384(SP)
+	MOVQ    R8, 384(SP)
+	MOVQ    BX, 392(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends2
 
 check_on2:
 	VMOVDQA64 64(R8), Z1
-	CMPQ      392(SP), $0x00
+	CMPQ      400(SP), $0x00
 	JNE       check_begun2
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 6144(BP)
@@ -2358,7 +2445,7 @@ check_on2:
 	VMOVDQA64 Z4, 6976(BP)
 	VMOVDQA64 Z4, 7040(BP)
 	VMOVDQA64 Z4, 7104(BP)
-	MOVQ      $+1, 392(SP)
+	MOVQ      $+1, 400(SP)
 
 check_begun2:
 	LEAQ  6144(BP), R9
@@ -2435,6 +2522,8 @@ scale_found2:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_scaled_end2
 	VPBROADCASTD     (BX), Z8
 	VPADDD           3328(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2457,6 +2546,8 @@ scale_found2:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_scaled_end2
 	VPBROADCASTD     (BX), Z12
 	VPADDD           3584(BP), Z12, Z12
 	VCVTDQ2PS        Z12, Z12
@@ -2499,7 +2590,9 @@ scale_found2:
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added2
+
+scale_scaled_end2:
+	JMP scale_added2
 
 scale_zeros2:
 	TESTL         $0x00000100, (SP)
@@ -2523,6 +2616,8 @@ scale_zeros2:
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z19
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00001000, (SP)
+	JNE           scale_zeros_end2
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (BX), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
@@ -2540,6 +2635,8 @@ scale_zeros2:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD231PS   Z11, Z0, Z23
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00000800, (SP)
+	JNE           scale_zeros_end2
 	VMOVDQA64     3584(BP), Z12
 	VPDPWSSD.BCST (BX), Z1, Z12
 	VCVTDQ2PS     Z12, Z12
@@ -2573,7 +2670,9 @@ scale_zeros2:
 	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z31
-	JMP           scale_added2
+
+scale_zeros_end2:
+	JMP scale_added2
 
 scale_zeros_scaled2:
 	MOVQ             R11, BX
@@ -2602,6 +2701,8 @@ scale_zeros_scaled2:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_zeros_scaled_end2
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (BX), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2624,6 +2725,8 @@ scale_zeros_scaled2:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_zeros_scaled_end2
 	VMOVDQA64        3584(BP), Z12
 	VPDPWSSD.BCST    (BX), Z1, Z12
 	VCVTDQ2PS        Z12, Z12
@@ -2666,14 +2769,16 @@ scale_zeros_scaled2:
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added2
+
+scale_zeros_scaled_end2:
+	JMP scale_added2
 
 scale_slot2:
-	MOVQ      400(SP), R12
-	MOVQ      408(SP), R11
-	CMPQ      416(SP), $0x00
+	MOVQ      408(SP), R12
+	MOVQ      416(SP), R11
+	CMPQ      424(SP), $0x00
 	JEQ       scale_found2
-	MOVQ      $+0, 416(SP)
+	MOVQ      $+0, 424(SP)
 	VMOVDQA64 3072(BP), Z4
 	VPADDD    7168(BP), Z4, Z4
 	VMOVDQA64 Z4, 3072(BP)
@@ -2857,15 +2962,15 @@ check3:
 	MOVQ    168(SP), R8
 	MOVQ    152(SP), BX
 	JCC     check_on3
-	MOVQ    R8, 400(SP)
-	MOVQ    BX, 408(SP)
+	MOVQ    R8, 408(SP)
+	MOVQ    BX, 416(SP)
 	ADDQ    $+128, 168(SP)
 	ADDQ    $0x04, 152(SP)
 	JMP     ends3
 
 check_on3:
 	VMOVDQA64 64(R8), Z1
-	CMPQ      416(SP), $0x00
+	CMPQ      424(SP), $0x00
 	JNE       check_begun3
 	VPXOR     X4, X4, X4
 	VMOVDQA64 Z4, 7168(BP)
@@ -2884,7 +2989,7 @@ check_on3:
 	VMOVDQA64 Z4, 8000(BP)
 	VMOVDQA64 Z4, 8064(BP)
 	VMOVDQA64 Z4, 8128(BP)
-	MOVQ      $+1, 416(SP)
+	MOVQ      $+1, 424(SP)
 
 check_begun3:
 	LEAQ  7168(BP), R9
@@ -2961,6 +3066,8 @@ scale_found3:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_scaled_end3
 	VPBROADCASTD     (BX), Z8
 	VPADDD           256(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2983,6 +3090,8 @@ scale_found3:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_scaled_end3
 	VPBROADCASTD     (BX), Z12
 	VPADDD           512(BP), Z12, Z12
 	VCVTDQ2PS        Z12, Z12
@@ -3025,7 +3134,9 @@ scale_found3:
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added3
+
+scale_scaled_end3:
+	JMP scale_added3
 
 scale_zeros3:
 	TESTL         $0x00000100, (SP)
@@ -3049,6 +3160,8 @@ scale_zeros3:
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z19
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00001000, (SP)
+	JNE           scale_zeros_end3
 	VMOVDQA64     256(BP), Z8
 	VPDPWSSD.BCST (BX), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
@@ -3066,6 +3179,8 @@ scale_zeros3:
 	VCVTDQ2PS     Z11, Z11
 	VFMADD231PS   Z11, Z0, Z23
 	LEAQ          (BX)(R13*4), BX
+	TESTL         $0x00000800, (SP)
+	JNE           scale_zeros_end3
 	VMOVDQA64     512(BP), Z12
 	VPDPWSSD.BCST (BX), Z1, Z12
 	VCVTDQ2PS     Z12, Z12
@@ -3099,7 +3214,9 @@ scale_zeros3:
 	VPDPWSSD.BCST (BX)(R8*1), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD231PS   Z7, Z0, Z31
-	JMP           scale_added3
+
+scale_zeros_end3:
+	JMP scale_added3
 
 scale_zeros_scaled3:
 	MOVQ             R11, BX
@@ -3128,6 +3245,8 @@ scale_zeros_scaled3:
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z19
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00001000, (SP)
+	JNE              scale_zeros_scaled_end3
 	VMOVDQA64        256(BP), Z8
 	VPDPWSSD.BCST    (BX), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3150,6 +3269,8 @@ scale_zeros_scaled3:
 	VFMADD231PS.BCST (R9)(R8*1), Z11, Z23
 	LEAQ             (BX)(R13*4), BX
 	LEAQ             (R9)(R13*4), R9
+	TESTL            $0x00000800, (SP)
+	JNE              scale_zeros_scaled_end3
 	VMOVDQA64        512(BP), Z12
 	VPDPWSSD.BCST    (BX), Z1, Z12
 	VCVTDQ2PS        Z12, Z12
@@ -3192,14 +3313,16 @@ scale_zeros_scaled3:
 	VCVTDQ2PS        Z7, Z7
 	VMULPS           Z0, Z7, Z7
 	VFMADD231PS.BCST (R9)(R8*1), Z7, Z31
-	JMP              scale_added3
+
+scale_zeros_scaled_end3:
+	JMP scale_added3
 
 scale_slot3:
-	MOVQ      328(SP), R12
-	MOVQ      336(SP), R11
-	CMPQ      344(SP), $0x00
+	MOVQ      336(SP), R12
+	MOVQ      344(SP), R11
+	CMPQ      352(SP), $0x00
 	JEQ       scale_found3
-	MOVQ      $+0, 344(SP)
+	MOVQ      $+0, 352(SP)
 	VMOVDQA64 (BP), Z4
 	VPADDD    4096(BP), Z4, Z4
 	VMOVDQA64 Z4, (BP)

@@ -48,7 +48,7 @@
 
 // func DotW8AMXx2(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW8AMXx2(SB), NOSPLIT, $656-8
+TEXT ·DotW8AMXx2(SB), NOSPLIT, $664-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -104,37 +104,37 @@ TEXT ·DotW8AMXx2(SB), NOSPLIT, $656-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 592(SP)
+	MOVQ R9, 600(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
-	MOVQ R10, 608(SP)
-	ADDQ R10, R10
-	MOVQ R10, 632(SP)
-	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
-	MOVQ 232(SP), R10
+	MOVQ 224(SP), R10
 	MOVQ R10, 624(SP)
 	ADDQ R10, R10
 	MOVQ R10, 648(SP)
+	MOVQ 232(SP), R10
+	MOVQ R10, 632(SP)
+	ADDQ R10, R10
+	MOVQ R10, 656(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
 	JNE  rows_together
 	MOVQ 216(SP), R10
-	MOVQ R10, 632(SP)
-	ADDQ R10, R10
-	MOVQ R10, 608(SP)
-	MOVQ 224(SP), R10
 	MOVQ R10, 640(SP)
 	ADDQ R10, R10
 	MOVQ R10, 616(SP)
-	MOVQ 232(SP), R10
+	MOVQ 224(SP), R10
 	MOVQ R10, 648(SP)
 	ADDQ R10, R10
 	MOVQ R10, 624(SP)
+	MOVQ 232(SP), R10
+	MOVQ R10, 656(SP)
+	ADDQ R10, R10
+	MOVQ R10, 632(SP)
 
 last_rows:
 	ADDQ    R8, DX
@@ -159,7 +159,7 @@ clear_row:
 	JMP       clear_row
 
 rows_together:
-	MOVQ R11, 600(SP)
+	MOVQ R11, 608(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -262,7 +262,7 @@ widened:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    592(SP), R8
+	MOVQ    600(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -271,50 +271,50 @@ chosen:
 	MOVQ    16(BX), R8
 	MOVQ    R8, 144(SP)
 	MOVQ    72(BX), R8
-	MOVQ    R8, 520(SP)
-	MOVQ    72(BX), R8
 	MOVQ    R8, 528(SP)
+	MOVQ    72(BX), R8
+	MOVQ    R8, 536(SP)
 	MOVQ    136(BX), R8
 	MOVQ    R8, 248(SP)
 	MOVQ    136(BX), R8
-	MOVQ    R8, 544(SP)
+	MOVQ    R8, 552(SP)
 	MOVQ    144(BX), R8
 	MOVQ    R8, 256(SP)
 	MOVQ    48(BX), R8
 	MOVQ    R8, 160(SP)
 	MOVQ    64(BX), R8
-	MOVQ    R8, 552(SP)
+	MOVQ    R8, 560(SP)
 	LEAQ    16448(BP), R8
-	MOVQ    R8, 536(SP)
+	MOVQ    R8, 544(SP)
 	MOVQ    96(SP), R8
 	SHLQ    $0x07, R8
-	MOVQ    R8, 424(SP)
+	MOVQ    R8, 432(SP)
 	LEAQ    4096(BP), R15
 	XORL    R12, R12
-	MOVQ    R12, 464(SP)
+	MOVQ    R12, 472(SP)
 	MOVL    $0x00000040, DI
 	MOVQ    120(SP), AX
 	ADDQ    112(SP), AX
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
-	MOVQ    R8, 440(SP)
+	MOVQ    R8, 448(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 
 turn:
 	// TILESTORED TMM0, (R15)(DI*1)
@@ -378,55 +378,55 @@ scale0:
 	VMOVUPS      (R12), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other0
-	MOVQ         552(SP), DI
-	MOVQ         496(SP), SI
+	MOVQ         560(SP), DI
+	MOVQ         504(SP), SI
 	MOVQ         240(SP), DI
 	MOVQ         72(SP), R8
-	MOVQ         504(SP), BX
+	MOVQ         512(SP), BX
 	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       (BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  (BX), Z0, Z4
 	VMOVUPS      Z4, (BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       64(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  (BX)(R8*1), Z0, Z5
 	VMOVUPS      Z5, (BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       128(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  (BX)(R8*2), Z0, Z6
 	VMOVUPS      Z6, (BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       192(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  (BX)(R9*1), Z0, Z7
 	VMOVUPS      Z7, (BX)(R9*1)
 	LEAQ         (BX)(R8*4), BX
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       256(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  (BX), Z0, Z8
 	VMOVUPS      Z8, (BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       320(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  (BX)(R8*1), Z0, Z9
 	VMOVUPS      Z9, (BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       384(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  (BX)(R8*2), Z0, Z10
 	VMOVUPS      Z10, (BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       448(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
@@ -494,12 +494,12 @@ scale1:
 	VMOVUPS      (R12), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other1
-	MOVQ         552(SP), DI
-	MOVQ         496(SP), SI
+	MOVQ         560(SP), DI
+	MOVQ         504(SP), SI
 	LEAQ         (SI)(DI*8), SI
 	MOVQ         240(SP), DI
 	MOVQ         72(SP), R8
-	MOVQ         504(SP), BX
+	MOVQ         512(SP), BX
 	LEAQ         (BX)(R8*8), BX
 	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
@@ -507,44 +507,44 @@ scale1:
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  (BX), Z0, Z4
 	VMOVUPS      Z4, (BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       576(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  (BX)(R8*1), Z0, Z5
 	VMOVUPS      Z5, (BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       640(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  (BX)(R8*2), Z0, Z6
 	VMOVUPS      Z6, (BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       704(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  (BX)(R9*1), Z0, Z7
 	VMOVUPS      Z7, (BX)(R9*1)
 	LEAQ         (BX)(R8*4), BX
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       768(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  (BX), Z0, Z8
 	VMOVUPS      Z8, (BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       832(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  (BX)(R8*1), Z0, Z9
 	VMOVUPS      Z9, (BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       896(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  (BX)(R8*2), Z0, Z10
 	VMOVUPS      Z10, (BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       960(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
@@ -568,7 +568,7 @@ scaled1:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale2
-	CMPQ  456(SP), $0x03
+	CMPQ  464(SP), $0x03
 	JEQ   scale2
 
 	// TILEZERO TMM2
@@ -597,59 +597,59 @@ scaled1:
 scale2:
 	TESTQ        R12, R12
 	JEQ          scaled2
-	MOVQ         424(SP), R8
+	MOVQ         432(SP), R8
 	VMOVUPS      (R12)(R8*1), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other2
-	MOVQ         552(SP), DI
-	MOVQ         496(SP), SI
+	MOVQ         560(SP), DI
+	MOVQ         504(SP), SI
 	MOVQ         240(SP), DI
 	MOVQ         72(SP), R8
-	MOVQ         504(SP), BX
+	MOVQ         512(SP), BX
 	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       1024(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  64(BX), Z0, Z4
 	VMOVUPS      Z4, 64(BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       1088(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  64(BX)(R8*1), Z0, Z5
 	VMOVUPS      Z5, 64(BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       1152(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  64(BX)(R8*2), Z0, Z6
 	VMOVUPS      Z6, 64(BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       1216(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  64(BX)(R9*1), Z0, Z7
 	VMOVUPS      Z7, 64(BX)(R9*1)
 	LEAQ         (BX)(R8*4), BX
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       1280(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  64(BX), Z0, Z8
 	VMOVUPS      Z8, 64(BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       1344(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  64(BX)(R8*1), Z0, Z9
 	VMOVUPS      Z9, 64(BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       1408(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  64(BX)(R8*2), Z0, Z10
 	VMOVUPS      Z10, 64(BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       1472(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
@@ -673,7 +673,7 @@ scaled2:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale3
-	CMPQ  456(SP), $0x03
+	CMPQ  464(SP), $0x03
 	JEQ   scale3
 
 	// TILEZERO TMM3
@@ -693,16 +693,16 @@ scaled2:
 scale3:
 	TESTQ        R12, R12
 	JEQ          scaled3
-	MOVQ         424(SP), R8
+	MOVQ         432(SP), R8
 	VMOVUPS      (R12)(R8*1), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other3
-	MOVQ         552(SP), DI
-	MOVQ         496(SP), SI
+	MOVQ         560(SP), DI
+	MOVQ         504(SP), SI
 	LEAQ         (SI)(DI*8), SI
 	MOVQ         240(SP), DI
 	MOVQ         72(SP), R8
-	MOVQ         504(SP), BX
+	MOVQ         512(SP), BX
 	LEAQ         (BX)(R8*8), BX
 	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
@@ -710,44 +710,44 @@ scale3:
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  64(BX), Z0, Z4
 	VMOVUPS      Z4, 64(BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       1600(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  64(BX)(R8*1), Z0, Z5
 	VMOVUPS      Z5, 64(BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       1664(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  64(BX)(R8*2), Z0, Z6
 	VMOVUPS      Z6, 64(BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       1728(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  64(BX)(R9*1), Z0, Z7
 	VMOVUPS      Z7, 64(BX)(R9*1)
 	LEAQ         (BX)(R8*4), BX
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       1792(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  64(BX), Z0, Z8
 	VMOVUPS      Z8, 64(BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       1856(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  64(BX)(R8*1), Z0, Z9
 	VMOVUPS      Z9, 64(BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       1920(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  64(BX)(R8*2), Z0, Z10
 	VMOVUPS      Z10, 64(BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       1984(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
@@ -808,64 +808,64 @@ fetch_second0_done:
 	MOVQ         R9, 248(SP)
 	TESTQ        R12, R12
 	JEQ          scaled4
-	CMPQ         512(SP), $0x03
+	CMPQ         520(SP), $0x03
 	JEQ          scaled4
 	VMOVUPS      (R12), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other4
-	MOVQ         552(SP), DI
-	MOVQ         496(SP), SI
-	ADDQ         624(SP), SI
+	MOVQ         560(SP), DI
+	MOVQ         504(SP), SI
+	ADDQ         632(SP), SI
 	MOVQ         240(SP), DI
 	MOVQ         72(SP), R8
-	MOVQ         504(SP), BX
-	ADDQ         616(SP), BX
+	MOVQ         512(SP), BX
+	ADDQ         624(SP), BX
 	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       2048(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  (BX), Z0, Z4
 	VMOVUPS      Z4, (BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       2112(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  (BX)(R8*1), Z0, Z5
 	VMOVUPS      Z5, (BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       2176(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  (BX)(R8*2), Z0, Z6
 	VMOVUPS      Z6, (BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       2240(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  (BX)(R9*1), Z0, Z7
 	VMOVUPS      Z7, (BX)(R9*1)
 	LEAQ         (BX)(R8*4), BX
-	CMPQ         512(SP), $0x02
+	CMPQ         520(SP), $0x02
 	JEQ          end4
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       2304(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  (BX), Z0, Z8
 	VMOVUPS      Z8, (BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       2368(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  (BX)(R8*1), Z0, Z9
 	VMOVUPS      Z9, (BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       2432(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  (BX)(R8*2), Z0, Z10
 	VMOVUPS      Z10, (BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       2496(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
@@ -909,19 +909,19 @@ fetch_second1_done:
 	MOVQ         R9, 248(SP)
 	TESTQ        R12, R12
 	JEQ          scaled5
-	CMPQ         512(SP), $0x00
+	CMPQ         520(SP), $0x00
 	JNE          scaled5
 	VMOVUPS      (R12), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other5
-	MOVQ         552(SP), DI
-	MOVQ         496(SP), SI
-	ADDQ         624(SP), SI
+	MOVQ         560(SP), DI
+	MOVQ         504(SP), SI
+	ADDQ         632(SP), SI
 	LEAQ         (SI)(DI*8), SI
 	MOVQ         240(SP), DI
 	MOVQ         72(SP), R8
-	MOVQ         504(SP), BX
-	ADDQ         616(SP), BX
+	MOVQ         512(SP), BX
+	ADDQ         624(SP), BX
 	LEAQ         (BX)(R8*8), BX
 	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
@@ -929,44 +929,44 @@ fetch_second1_done:
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  (BX), Z0, Z4
 	VMOVUPS      Z4, (BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       2624(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  (BX)(R8*1), Z0, Z5
 	VMOVUPS      Z5, (BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       2688(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  (BX)(R8*2), Z0, Z6
 	VMOVUPS      Z6, (BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       2752(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  (BX)(R9*1), Z0, Z7
 	VMOVUPS      Z7, (BX)(R9*1)
 	LEAQ         (BX)(R8*4), BX
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       2816(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  (BX), Z0, Z8
 	VMOVUPS      Z8, (BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       2880(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  (BX)(R8*1), Z0, Z9
 	VMOVUPS      Z9, (BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       2944(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  (BX)(R8*2), Z0, Z10
 	VMOVUPS      Z10, (BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       3008(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
@@ -977,7 +977,7 @@ fetch_second1_done:
 	MOVL         $0x00000040, DI
 
 scaled5:
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  scale6
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
@@ -999,65 +999,65 @@ scaled5:
 scale6:
 	TESTQ        R12, R12
 	JEQ          scaled6
-	CMPQ         512(SP), $0x03
+	CMPQ         520(SP), $0x03
 	JEQ          scaled6
-	MOVQ         424(SP), R8
+	MOVQ         432(SP), R8
 	VMOVUPS      (R12)(R8*1), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other6
-	MOVQ         552(SP), DI
-	MOVQ         496(SP), SI
-	ADDQ         624(SP), SI
+	MOVQ         560(SP), DI
+	MOVQ         504(SP), SI
+	ADDQ         632(SP), SI
 	MOVQ         240(SP), DI
 	MOVQ         72(SP), R8
-	MOVQ         504(SP), BX
-	ADDQ         616(SP), BX
+	MOVQ         512(SP), BX
+	ADDQ         624(SP), BX
 	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       3072(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  64(BX), Z0, Z4
 	VMOVUPS      Z4, 64(BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       3136(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  64(BX)(R8*1), Z0, Z5
 	VMOVUPS      Z5, 64(BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       3200(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  64(BX)(R8*2), Z0, Z6
 	VMOVUPS      Z6, 64(BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       3264(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  64(BX)(R9*1), Z0, Z7
 	VMOVUPS      Z7, 64(BX)(R9*1)
 	LEAQ         (BX)(R8*4), BX
-	CMPQ         512(SP), $0x02
+	CMPQ         520(SP), $0x02
 	JEQ          end6
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       3328(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  64(BX), Z0, Z8
 	VMOVUPS      Z8, 64(BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       3392(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  64(BX)(R8*1), Z0, Z9
 	VMOVUPS      Z9, 64(BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       3456(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  64(BX)(R8*2), Z0, Z10
 	VMOVUPS      Z10, 64(BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       3520(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
@@ -1070,7 +1070,7 @@ end6:
 	MOVL $0x00000040, DI
 
 scaled6:
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  scale7
 
 	// TDPBSUD TMM7, TMM5, TMM3
@@ -1083,20 +1083,20 @@ scaled6:
 scale7:
 	TESTQ        R12, R12
 	JEQ          scaled7
-	CMPQ         512(SP), $0x00
+	CMPQ         520(SP), $0x00
 	JNE          scaled7
-	MOVQ         424(SP), R8
+	MOVQ         432(SP), R8
 	VMOVUPS      (R12)(R8*1), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other7
-	MOVQ         552(SP), DI
-	MOVQ         496(SP), SI
-	ADDQ         624(SP), SI
+	MOVQ         560(SP), DI
+	MOVQ         504(SP), SI
+	ADDQ         632(SP), SI
 	LEAQ         (SI)(DI*8), SI
 	MOVQ         240(SP), DI
 	MOVQ         72(SP), R8
-	MOVQ         504(SP), BX
-	ADDQ         616(SP), BX
+	MOVQ         512(SP), BX
+	ADDQ         624(SP), BX
 	LEAQ         (BX)(R8*8), BX
 	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
@@ -1104,44 +1104,44 @@ scale7:
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  64(BX), Z0, Z4
 	VMOVUPS      Z4, 64(BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       3648(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  64(BX)(R8*1), Z0, Z5
 	VMOVUPS      Z5, 64(BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       3712(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  64(BX)(R8*2), Z0, Z6
 	VMOVUPS      Z6, 64(BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       3776(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  64(BX)(R9*1), Z0, Z7
 	VMOVUPS      Z7, 64(BX)(R9*1)
 	LEAQ         (BX)(R8*4), BX
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       3840(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  64(BX), Z0, Z8
 	VMOVUPS      Z8, 64(BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       3904(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  64(BX)(R8*1), Z0, Z9
 	VMOVUPS      Z9, 64(BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       3968(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  64(BX)(R8*2), Z0, Z10
 	VMOVUPS      Z10, 64(BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       4032(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
@@ -1228,7 +1228,7 @@ fetch1:
 
 fetch1_done:
 	MOVQ R9, 248(SP)
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  next
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
@@ -1262,27 +1262,27 @@ next:
 	JMP  tiles
 
 multiplied:
-	MOVQ 464(SP), R12
-	MOVQ 480(SP), R8
-	MOVQ R8, 504(SP)
+	MOVQ 472(SP), R12
 	MOVQ 488(SP), R8
 	MOVQ R8, 512(SP)
-	MOVQ 472(SP), R8
-	MOVQ R8, 496(SP)
+	MOVQ 496(SP), R8
+	MOVQ R8, 520(SP)
+	MOVQ 480(SP), R8
+	MOVQ R8, 504(SP)
 	MOVQ BP, R8
 	MOVQ R15, BP
 	MOVQ R8, R15
-	MOVQ 432(SP), R8
-	MOVQ R8, 464(SP)
 	MOVQ 440(SP), R8
 	MOVQ R8, 472(SP)
 	MOVQ 448(SP), R8
 	MOVQ R8, 480(SP)
 	MOVQ 456(SP), R8
 	MOVQ R8, 488(SP)
-	ADDQ $+128, 432(SP)
-	ADDQ $0x04, 440(SP)
-	DECQ 560(SP)
+	MOVQ 464(SP), R8
+	MOVQ R8, 496(SP)
+	ADDQ $+128, 440(SP)
+	ADDQ $0x04, 448(SP)
+	DECQ 568(SP)
 	JEQ  block
 	JMP  turn
 
@@ -1337,11 +1337,11 @@ other0:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros0
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           (BP), Z4, Z4
@@ -1350,7 +1350,7 @@ other0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           64(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -1358,7 +1358,7 @@ other0:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           128(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -1366,7 +1366,7 @@ other0:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           192(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -1375,7 +1375,7 @@ other0:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           256(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1383,7 +1383,7 @@ other0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           320(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -1391,7 +1391,7 @@ other0:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           384(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -1399,7 +1399,7 @@ other0:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           448(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -1415,55 +1415,55 @@ other0:
 zeros0:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled0
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     (BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     64(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     128(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     192(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     256(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     320(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     384(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     448(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -1475,11 +1475,11 @@ zeros0:
 	JMP           scaled0
 
 zeros_scaled0:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        (BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -1488,7 +1488,7 @@ zeros_scaled0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        64(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -1496,7 +1496,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        128(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -1504,7 +1504,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        192(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -1513,7 +1513,7 @@ zeros_scaled0:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        256(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1521,7 +1521,7 @@ zeros_scaled0:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        320(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -1529,7 +1529,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        384(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -1537,7 +1537,7 @@ zeros_scaled0:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        448(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -1554,12 +1554,12 @@ other1:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros1
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
@@ -1569,7 +1569,7 @@ other1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           576(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -1577,7 +1577,7 @@ other1:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           640(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -1585,7 +1585,7 @@ other1:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           704(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -1594,7 +1594,7 @@ other1:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           768(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1602,7 +1602,7 @@ other1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           832(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -1610,7 +1610,7 @@ other1:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           896(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -1618,7 +1618,7 @@ other1:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           960(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -1634,12 +1634,12 @@ other1:
 zeros1:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled1
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     512(BP), Z4
@@ -1647,44 +1647,44 @@ zeros1:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     576(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     640(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     704(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     768(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     832(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     896(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     960(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -1696,12 +1696,12 @@ zeros1:
 	JMP           scaled1
 
 zeros_scaled1:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        512(BP), Z4
@@ -1711,7 +1711,7 @@ zeros_scaled1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        576(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -1719,7 +1719,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        640(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -1727,7 +1727,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        704(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -1736,7 +1736,7 @@ zeros_scaled1:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        768(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1744,7 +1744,7 @@ zeros_scaled1:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        832(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -1752,7 +1752,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        896(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -1760,7 +1760,7 @@ zeros_scaled1:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        960(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -1777,11 +1777,11 @@ other2:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros2
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           1024(BP), Z4, Z4
@@ -1790,7 +1790,7 @@ other2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           1088(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -1798,7 +1798,7 @@ other2:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           1152(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -1806,7 +1806,7 @@ other2:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           1216(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -1815,7 +1815,7 @@ other2:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           1280(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1823,7 +1823,7 @@ other2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           1344(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -1831,7 +1831,7 @@ other2:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           1408(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -1839,7 +1839,7 @@ other2:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           1472(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -1855,55 +1855,55 @@ other2:
 zeros2:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled2
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     1024(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1088(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1152(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1216(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1280(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1344(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1408(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1472(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -1915,11 +1915,11 @@ zeros2:
 	JMP           scaled2
 
 zeros_scaled2:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        1024(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -1928,7 +1928,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1088(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -1936,7 +1936,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1152(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -1944,7 +1944,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1216(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -1953,7 +1953,7 @@ zeros_scaled2:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1280(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -1961,7 +1961,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1344(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -1969,7 +1969,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1408(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -1977,7 +1977,7 @@ zeros_scaled2:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1472(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -1994,12 +1994,12 @@ other3:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros3
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
@@ -2009,7 +2009,7 @@ other3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           1600(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2017,7 +2017,7 @@ other3:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           1664(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2025,7 +2025,7 @@ other3:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           1728(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2034,7 +2034,7 @@ other3:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           1792(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2042,7 +2042,7 @@ other3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           1856(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2050,7 +2050,7 @@ other3:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           1920(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2058,7 +2058,7 @@ other3:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           1984(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2074,12 +2074,12 @@ other3:
 zeros3:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled3
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
+	MOVQ          512(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     1536(BP), Z4
@@ -2087,44 +2087,44 @@ zeros3:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1600(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1664(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1728(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1792(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1856(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1920(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     1984(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2136,12 +2136,12 @@ zeros3:
 	JMP           scaled3
 
 zeros_scaled3:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
+	MOVQ             512(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        1536(BP), Z4
@@ -2151,7 +2151,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1600(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2159,7 +2159,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1664(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2167,7 +2167,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1728(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2176,7 +2176,7 @@ zeros_scaled3:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1792(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2184,7 +2184,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1856(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2192,7 +2192,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1920(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2200,7 +2200,7 @@ zeros_scaled3:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        1984(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2217,13 +2217,13 @@ other4:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros4
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           2048(BP), Z4, Z4
@@ -2232,7 +2232,7 @@ other4:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           2112(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2240,7 +2240,7 @@ other4:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           2176(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2248,7 +2248,7 @@ other4:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           2240(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2257,9 +2257,9 @@ other4:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled4
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           2304(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2267,7 +2267,7 @@ other4:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           2368(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2275,7 +2275,7 @@ other4:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           2432(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2283,7 +2283,7 @@ other4:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           2496(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2301,59 +2301,59 @@ end_scaled4:
 zeros4:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled4
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2112(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2176(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2240(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros4
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2368(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2432(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2496(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2367,13 +2367,13 @@ end_zeros4:
 	JMP  scaled4
 
 zeros_scaled4:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2382,7 +2382,7 @@ zeros_scaled4:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2112(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2390,7 +2390,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2176(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2398,7 +2398,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2240(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2407,9 +2407,9 @@ zeros_scaled4:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled4
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2417,7 +2417,7 @@ zeros_scaled4:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2368(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2425,7 +2425,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2432(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2433,7 +2433,7 @@ zeros_scaled4:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2496(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2452,14 +2452,14 @@ other5:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros5
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
@@ -2469,7 +2469,7 @@ other5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           2624(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2477,7 +2477,7 @@ other5:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           2688(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2485,7 +2485,7 @@ other5:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           2752(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2494,7 +2494,7 @@ other5:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           2816(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2502,7 +2502,7 @@ other5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           2880(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2510,7 +2510,7 @@ other5:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           2944(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2518,7 +2518,7 @@ other5:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           3008(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2534,14 +2534,14 @@ other5:
 zeros5:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled5
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -2549,44 +2549,44 @@ zeros5:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2624(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2688(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2752(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2816(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2880(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2944(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3008(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2598,14 +2598,14 @@ zeros5:
 	JMP           scaled5
 
 zeros_scaled5:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -2615,7 +2615,7 @@ zeros_scaled5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2624(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2623,7 +2623,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2688(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2631,7 +2631,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2752(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2640,7 +2640,7 @@ zeros_scaled5:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2816(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2648,7 +2648,7 @@ zeros_scaled5:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2880(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2656,7 +2656,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2944(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2664,7 +2664,7 @@ zeros_scaled5:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3008(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2681,13 +2681,13 @@ other6:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros6
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           3072(BP), Z4, Z4
@@ -2696,7 +2696,7 @@ other6:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           3136(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2704,7 +2704,7 @@ other6:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           3200(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2712,7 +2712,7 @@ other6:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           3264(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2721,9 +2721,9 @@ other6:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled6
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           3328(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2731,7 +2731,7 @@ other6:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           3392(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2739,7 +2739,7 @@ other6:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           3456(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2747,7 +2747,7 @@ other6:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           3520(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2765,59 +2765,59 @@ end_scaled6:
 zeros6:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled6
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3136(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3200(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3264(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros6
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3392(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3456(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3520(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -2831,13 +2831,13 @@ end_zeros6:
 	JMP  scaled6
 
 zeros_scaled6:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2846,7 +2846,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3136(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2854,7 +2854,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3200(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2862,7 +2862,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3264(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2871,9 +2871,9 @@ zeros_scaled6:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled6
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2881,7 +2881,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3392(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2889,7 +2889,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3456(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2897,7 +2897,7 @@ zeros_scaled6:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3520(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2916,14 +2916,14 @@ other7:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros7
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
@@ -2933,7 +2933,7 @@ other7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           3648(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -2941,7 +2941,7 @@ other7:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           3712(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -2949,7 +2949,7 @@ other7:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           3776(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -2958,7 +2958,7 @@ other7:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           3840(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -2966,7 +2966,7 @@ other7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           3904(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -2974,7 +2974,7 @@ other7:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           3968(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -2982,7 +2982,7 @@ other7:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           4032(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -2998,14 +2998,14 @@ other7:
 zeros7:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled7
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -3013,44 +3013,44 @@ zeros7:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3648(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3712(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3776(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3840(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3904(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3968(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4032(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3062,14 +3062,14 @@ zeros7:
 	JMP           scaled7
 
 zeros_scaled7:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -3079,7 +3079,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3648(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3087,7 +3087,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3712(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3095,7 +3095,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3776(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3104,7 +3104,7 @@ zeros_scaled7:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3840(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3112,7 +3112,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3904(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3120,7 +3120,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3968(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3128,7 +3128,7 @@ zeros_scaled7:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4032(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3144,64 +3144,64 @@ zeros_scaled7:
 scale_only:
 	TESTQ        R12, R12
 	JEQ          scaled8
-	CMPQ         512(SP), $0x03
+	CMPQ         520(SP), $0x03
 	JEQ          scaled8
 	VMOVUPS      (R12), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other8
-	MOVQ         552(SP), DI
-	MOVQ         496(SP), SI
-	ADDQ         624(SP), SI
+	MOVQ         560(SP), DI
+	MOVQ         504(SP), SI
+	ADDQ         632(SP), SI
 	MOVQ         240(SP), DI
 	MOVQ         72(SP), R8
-	MOVQ         504(SP), BX
-	ADDQ         616(SP), BX
+	MOVQ         512(SP), BX
+	ADDQ         624(SP), BX
 	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       2048(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  (BX), Z0, Z4
 	VMOVUPS      Z4, (BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       2112(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  (BX)(R8*1), Z0, Z5
 	VMOVUPS      Z5, (BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       2176(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  (BX)(R8*2), Z0, Z6
 	VMOVUPS      Z6, (BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       2240(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  (BX)(R9*1), Z0, Z7
 	VMOVUPS      Z7, (BX)(R9*1)
 	LEAQ         (BX)(R8*4), BX
-	CMPQ         512(SP), $0x02
+	CMPQ         520(SP), $0x02
 	JEQ          end8
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       2304(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  (BX), Z0, Z8
 	VMOVUPS      Z8, (BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       2368(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  (BX)(R8*1), Z0, Z9
 	VMOVUPS      Z9, (BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       2432(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  (BX)(R8*2), Z0, Z10
 	VMOVUPS      Z10, (BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       2496(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
@@ -3216,19 +3216,19 @@ end8:
 scaled8:
 	TESTQ        R12, R12
 	JEQ          scaled9
-	CMPQ         512(SP), $0x00
+	CMPQ         520(SP), $0x00
 	JNE          scaled9
 	VMOVUPS      (R12), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other9
-	MOVQ         552(SP), DI
-	MOVQ         496(SP), SI
-	ADDQ         624(SP), SI
+	MOVQ         560(SP), DI
+	MOVQ         504(SP), SI
+	ADDQ         632(SP), SI
 	LEAQ         (SI)(DI*8), SI
 	MOVQ         240(SP), DI
 	MOVQ         72(SP), R8
-	MOVQ         504(SP), BX
-	ADDQ         616(SP), BX
+	MOVQ         512(SP), BX
+	ADDQ         624(SP), BX
 	LEAQ         (BX)(R8*8), BX
 	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
@@ -3236,44 +3236,44 @@ scaled8:
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  (BX), Z0, Z4
 	VMOVUPS      Z4, (BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       2624(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  (BX)(R8*1), Z0, Z5
 	VMOVUPS      Z5, (BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       2688(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  (BX)(R8*2), Z0, Z6
 	VMOVUPS      Z6, (BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       2752(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  (BX)(R9*1), Z0, Z7
 	VMOVUPS      Z7, (BX)(R9*1)
 	LEAQ         (BX)(R8*4), BX
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       2816(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  (BX), Z0, Z8
 	VMOVUPS      Z8, (BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       2880(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  (BX)(R8*1), Z0, Z9
 	VMOVUPS      Z9, (BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       2944(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  (BX)(R8*2), Z0, Z10
 	VMOVUPS      Z10, (BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       3008(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
@@ -3286,65 +3286,65 @@ scaled8:
 scaled9:
 	TESTQ        R12, R12
 	JEQ          scaled10
-	CMPQ         512(SP), $0x03
+	CMPQ         520(SP), $0x03
 	JEQ          scaled10
-	MOVQ         424(SP), R8
+	MOVQ         432(SP), R8
 	VMOVUPS      (R12)(R8*1), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other10
-	MOVQ         552(SP), DI
-	MOVQ         496(SP), SI
-	ADDQ         624(SP), SI
+	MOVQ         560(SP), DI
+	MOVQ         504(SP), SI
+	ADDQ         632(SP), SI
 	MOVQ         240(SP), DI
 	MOVQ         72(SP), R8
-	MOVQ         504(SP), BX
-	ADDQ         616(SP), BX
+	MOVQ         512(SP), BX
+	ADDQ         624(SP), BX
 	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
 	VPADDD       3072(BP), Z4, Z4
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  64(BX), Z0, Z4
 	VMOVUPS      Z4, 64(BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       3136(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  64(BX)(R8*1), Z0, Z5
 	VMOVUPS      Z5, 64(BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       3200(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  64(BX)(R8*2), Z0, Z6
 	VMOVUPS      Z6, 64(BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       3264(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  64(BX)(R9*1), Z0, Z7
 	VMOVUPS      Z7, 64(BX)(R9*1)
 	LEAQ         (BX)(R8*4), BX
-	CMPQ         512(SP), $0x02
+	CMPQ         520(SP), $0x02
 	JEQ          end10
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       3328(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  64(BX), Z0, Z8
 	VMOVUPS      Z8, 64(BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       3392(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  64(BX)(R8*1), Z0, Z9
 	VMOVUPS      Z9, 64(BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       3456(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  64(BX)(R8*2), Z0, Z10
 	VMOVUPS      Z10, 64(BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       3520(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
@@ -3359,20 +3359,20 @@ end10:
 scaled10:
 	TESTQ        R12, R12
 	JEQ          scaled11
-	CMPQ         512(SP), $0x00
+	CMPQ         520(SP), $0x00
 	JNE          scaled11
-	MOVQ         424(SP), R8
+	MOVQ         432(SP), R8
 	VMOVUPS      (R12)(R8*1), Z0
 	TESTL        $0x0000010c, (SP)
 	JNE          other11
-	MOVQ         552(SP), DI
-	MOVQ         496(SP), SI
-	ADDQ         624(SP), SI
+	MOVQ         560(SP), DI
+	MOVQ         504(SP), SI
+	ADDQ         632(SP), SI
 	LEAQ         (SI)(DI*8), SI
 	MOVQ         240(SP), DI
 	MOVQ         72(SP), R8
-	MOVQ         504(SP), BX
-	ADDQ         616(SP), BX
+	MOVQ         512(SP), BX
+	ADDQ         624(SP), BX
 	LEAQ         (BX)(R8*8), BX
 	LEAQ         (R8)(R8*2), R9
 	VPBROADCASTD (SI), Z4
@@ -3380,44 +3380,44 @@ scaled10:
 	VCVTDQ2PS    Z4, Z4
 	VFMADD213PS  64(BX), Z0, Z4
 	VMOVUPS      Z4, 64(BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z5
 	VPADDD       3648(BP), Z5, Z5
 	VCVTDQ2PS    Z5, Z5
 	VFMADD213PS  64(BX)(R8*1), Z0, Z5
 	VMOVUPS      Z5, 64(BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z6
 	VPADDD       3712(BP), Z6, Z6
 	VCVTDQ2PS    Z6, Z6
 	VFMADD213PS  64(BX)(R8*2), Z0, Z6
 	VMOVUPS      Z6, 64(BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z7
 	VPADDD       3776(BP), Z7, Z7
 	VCVTDQ2PS    Z7, Z7
 	VFMADD213PS  64(BX)(R9*1), Z0, Z7
 	VMOVUPS      Z7, 64(BX)(R9*1)
 	LEAQ         (BX)(R8*4), BX
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z8
 	VPADDD       3840(BP), Z8, Z8
 	VCVTDQ2PS    Z8, Z8
 	VFMADD213PS  64(BX), Z0, Z8
 	VMOVUPS      Z8, 64(BX)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z9
 	VPADDD       3904(BP), Z9, Z9
 	VCVTDQ2PS    Z9, Z9
 	VFMADD213PS  64(BX)(R8*1), Z0, Z9
 	VMOVUPS      Z9, 64(BX)(R8*1)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z10
 	VPADDD       3968(BP), Z10, Z10
 	VCVTDQ2PS    Z10, Z10
 	VFMADD213PS  64(BX)(R8*2), Z0, Z10
 	VMOVUPS      Z10, 64(BX)(R8*2)
-	ADDQ         552(SP), SI
+	ADDQ         560(SP), SI
 	VPBROADCASTD (SI), Z11
 	VPADDD       4032(BP), Z11, Z11
 	VCVTDQ2PS    Z11, Z11
@@ -3440,18 +3440,18 @@ block:
 	DECQ    8(SP)
 	JEQ     unit
 	MOVBLZX 4(R14), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	JMP     turn
 
 unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x20, 136(SP)
 	JLE  unit_tiles
-	MOVQ 632(SP), R8
-	ADDQ R8, 144(SP)
 	MOVQ 640(SP), R8
-	ADDQ R8, 520(SP)
+	ADDQ R8, 144(SP)
 	MOVQ 648(SP), R8
+	ADDQ R8, 528(SP)
+	MOVQ 656(SP), R8
 	ADDQ R8, 160(SP)
 
 unit_begin:
@@ -3460,23 +3460,23 @@ unit_begin:
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
-	MOVQ    R8, 440(SP)
+	MOVQ    R8, 448(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	JMP     turn
 
 unit_tiles:
@@ -3486,37 +3486,37 @@ unit_tiles:
 	MOVQ 8(BX), R8
 	ADDQ R8, R8
 	ADDQ R8, 120(SP)
-	MOVQ 424(SP), R8
-	ADDQ R8, R8
-	ADDQ R8, 536(SP)
-	MOVQ 256(SP), R8
+	MOVQ 432(SP), R8
 	ADDQ R8, R8
 	ADDQ R8, 544(SP)
-	ADDQ $0x00000080, 528(SP)
-	MOVQ 592(SP), R8
+	MOVQ 256(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 552(SP)
+	ADDQ $0x00000080, 536(SP)
+	MOVQ 600(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
 	MOVQ 48(BX), R8
 	MOVQ R8, 160(SP)
-	MOVQ 528(SP), R8
-	MOVQ R8, 520(SP)
-	MOVQ 544(SP), R8
+	MOVQ 536(SP), R8
+	MOVQ R8, 528(SP)
+	MOVQ 552(SP), R8
 	MOVQ R8, 248(SP)
 	JMP  unit_begin
 
 drained:
-	MOVQ  464(SP), R12
-	MOVQ  480(SP), R8
-	MOVQ  R8, 504(SP)
+	MOVQ  472(SP), R12
 	MOVQ  488(SP), R8
 	MOVQ  R8, 512(SP)
-	MOVQ  472(SP), R8
-	MOVQ  R8, 496(SP)
+	MOVQ  496(SP), R8
+	MOVQ  R8, 520(SP)
+	MOVQ  480(SP), R8
+	MOVQ  R8, 504(SP)
 	MOVQ  BP, R8
 	MOVQ  R15, BP
 	MOVQ  R8, R15
-	MOVQ  $+0, 464(SP)
+	MOVQ  $+0, 472(SP)
 	TESTQ R12, R12
 	JNE   turn
 	JMP   done
@@ -3525,13 +3525,13 @@ other8:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros8
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           2048(BP), Z4, Z4
@@ -3540,7 +3540,7 @@ other8:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           2112(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3548,7 +3548,7 @@ other8:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           2176(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3556,7 +3556,7 @@ other8:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           2240(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3565,9 +3565,9 @@ other8:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled8
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           2304(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3575,7 +3575,7 @@ other8:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           2368(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3583,7 +3583,7 @@ other8:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           2432(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3591,7 +3591,7 @@ other8:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           2496(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3609,59 +3609,59 @@ end_scaled8:
 zeros8:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled8
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2112(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2176(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2240(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros8
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2304(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2368(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2432(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2496(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3675,13 +3675,13 @@ end_zeros8:
 	JMP  scaled8
 
 zeros_scaled8:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3690,7 +3690,7 @@ zeros_scaled8:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2112(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3698,7 +3698,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2176(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3706,7 +3706,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2240(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3715,9 +3715,9 @@ zeros_scaled8:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled8
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2304(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3725,7 +3725,7 @@ zeros_scaled8:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2368(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3733,7 +3733,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2432(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3741,7 +3741,7 @@ zeros_scaled8:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2496(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3760,14 +3760,14 @@ other9:
 	VMOVDQU32        64(R12), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros9
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
@@ -3777,7 +3777,7 @@ other9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           2624(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3785,7 +3785,7 @@ other9:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           2688(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3793,7 +3793,7 @@ other9:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           2752(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3802,7 +3802,7 @@ other9:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           2816(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3810,7 +3810,7 @@ other9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           2880(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3818,7 +3818,7 @@ other9:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           2944(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3826,7 +3826,7 @@ other9:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           3008(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3842,14 +3842,14 @@ other9:
 zeros9:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled9
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -3857,44 +3857,44 @@ zeros9:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   (BX), Z0, Z4
 	VMOVUPS       Z4, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2624(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   (BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2688(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   (BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2752(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   (BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, (BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2816(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   (BX), Z0, Z8
 	VMOVUPS       Z8, (BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2880(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   (BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, (BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     2944(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   (BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, (BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3008(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -3906,14 +3906,14 @@ zeros9:
 	JMP           scaled9
 
 zeros_scaled9:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -3923,7 +3923,7 @@ zeros_scaled9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2624(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -3931,7 +3931,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2688(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -3939,7 +3939,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2752(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -3948,7 +3948,7 @@ zeros_scaled9:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, (BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2816(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -3956,7 +3956,7 @@ zeros_scaled9:
 	VMOVUPS          (BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, (BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2880(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -3964,7 +3964,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, (BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        2944(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -3972,7 +3972,7 @@ zeros_scaled9:
 	VMOVUPS          (BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, (BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3008(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -3989,13 +3989,13 @@ other10:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros10
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
 	VPADDD           3072(BP), Z4, Z4
@@ -4004,7 +4004,7 @@ other10:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           3136(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -4012,7 +4012,7 @@ other10:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           3200(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -4020,7 +4020,7 @@ other10:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           3264(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -4029,9 +4029,9 @@ other10:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_scaled10
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           3328(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -4039,7 +4039,7 @@ other10:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           3392(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -4047,7 +4047,7 @@ other10:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           3456(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -4055,7 +4055,7 @@ other10:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           3520(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -4073,59 +4073,59 @@ end_scaled10:
 zeros10:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled10
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3136(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3200(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3264(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	CMPQ          512(SP), $0x02
+	CMPQ          520(SP), $0x02
 	JEQ           end_zeros10
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3328(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3392(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3456(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3520(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -4139,13 +4139,13 @@ end_zeros10:
 	JMP  scaled10
 
 zeros_scaled10:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -4154,7 +4154,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3136(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -4162,7 +4162,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3200(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -4170,7 +4170,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3264(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -4179,9 +4179,9 @@ zeros_scaled10:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	CMPQ             512(SP), $0x02
+	CMPQ             520(SP), $0x02
 	JEQ              end_zeros_scaled10
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3328(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -4189,7 +4189,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3392(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -4197,7 +4197,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3456(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -4205,7 +4205,7 @@ zeros_scaled10:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3520(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -4224,14 +4224,14 @@ other11:
 	VMOVDQU32        64(R12)(R8*1), Z1
 	TESTB            $0x0c, (SP)
 	JNE              zeros11
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VPBROADCASTD     (SI), Z4
@@ -4241,7 +4241,7 @@ other11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z5
 	VPADDD           3648(BP), Z5, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -4249,7 +4249,7 @@ other11:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z6
 	VPADDD           3712(BP), Z6, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -4257,7 +4257,7 @@ other11:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z7
 	VPADDD           3776(BP), Z7, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -4266,7 +4266,7 @@ other11:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z8
 	VPADDD           3840(BP), Z8, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -4274,7 +4274,7 @@ other11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z9
 	VPADDD           3904(BP), Z9, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -4282,7 +4282,7 @@ other11:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z10
 	VPADDD           3968(BP), Z10, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -4290,7 +4290,7 @@ other11:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VPBROADCASTD     (SI), Z11
 	VPADDD           4032(BP), Z11, Z11
 	VCVTDQ2PS        Z11, Z11
@@ -4306,14 +4306,14 @@ other11:
 zeros11:
 	TESTL         $0x00000100, (SP)
 	JNE           zeros_scaled11
-	MOVQ          552(SP), DI
-	MOVQ          496(SP), SI
-	ADDQ          624(SP), SI
+	MOVQ          560(SP), DI
+	MOVQ          504(SP), SI
+	ADDQ          632(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
-	MOVQ          504(SP), BX
-	ADDQ          616(SP), BX
+	MOVQ          512(SP), BX
+	ADDQ          624(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -4321,44 +4321,44 @@ zeros11:
 	VCVTDQ2PS     Z4, Z4
 	VFMADD213PS   64(BX), Z0, Z4
 	VMOVUPS       Z4, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3648(BP), Z5
 	VPDPWSSD.BCST (SI), Z1, Z5
 	VCVTDQ2PS     Z5, Z5
 	VFMADD213PS   64(BX)(R8*1), Z0, Z5
 	VMOVUPS       Z5, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3712(BP), Z6
 	VPDPWSSD.BCST (SI), Z1, Z6
 	VCVTDQ2PS     Z6, Z6
 	VFMADD213PS   64(BX)(R8*2), Z0, Z6
 	VMOVUPS       Z6, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3776(BP), Z7
 	VPDPWSSD.BCST (SI), Z1, Z7
 	VCVTDQ2PS     Z7, Z7
 	VFMADD213PS   64(BX)(R9*1), Z0, Z7
 	VMOVUPS       Z7, 64(BX)(R9*1)
 	LEAQ          (BX)(R8*4), BX
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3840(BP), Z8
 	VPDPWSSD.BCST (SI), Z1, Z8
 	VCVTDQ2PS     Z8, Z8
 	VFMADD213PS   64(BX), Z0, Z8
 	VMOVUPS       Z8, 64(BX)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3904(BP), Z9
 	VPDPWSSD.BCST (SI), Z1, Z9
 	VCVTDQ2PS     Z9, Z9
 	VFMADD213PS   64(BX)(R8*1), Z0, Z9
 	VMOVUPS       Z9, 64(BX)(R8*1)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     3968(BP), Z10
 	VPDPWSSD.BCST (SI), Z1, Z10
 	VCVTDQ2PS     Z10, Z10
 	VFMADD213PS   64(BX)(R8*2), Z0, Z10
 	VMOVUPS       Z10, 64(BX)(R8*2)
-	ADDQ          552(SP), SI
+	ADDQ          560(SP), SI
 	VMOVDQA64     4032(BP), Z11
 	VPDPWSSD.BCST (SI), Z1, Z11
 	VCVTDQ2PS     Z11, Z11
@@ -4370,14 +4370,14 @@ zeros11:
 	JMP           scaled11
 
 zeros_scaled11:
-	MOVQ             552(SP), DI
-	MOVQ             496(SP), SI
-	ADDQ             624(SP), SI
+	MOVQ             560(SP), DI
+	MOVQ             504(SP), SI
+	ADDQ             632(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
-	MOVQ             504(SP), BX
-	ADDQ             616(SP), BX
+	MOVQ             512(SP), BX
+	ADDQ             624(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -4387,7 +4387,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z4, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3648(BP), Z5
 	VPDPWSSD.BCST    (SI), Z1, Z5
 	VCVTDQ2PS        Z5, Z5
@@ -4395,7 +4395,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z5, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3712(BP), Z6
 	VPDPWSSD.BCST    (SI), Z1, Z6
 	VCVTDQ2PS        Z6, Z6
@@ -4403,7 +4403,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z6, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3776(BP), Z7
 	VPDPWSSD.BCST    (SI), Z1, Z7
 	VCVTDQ2PS        Z7, Z7
@@ -4412,7 +4412,7 @@ zeros_scaled11:
 	VFMADD231PS.BCST (SI)(DI*1), Z7, Z2
 	VMOVUPS          Z2, 64(BX)(R9*1)
 	LEAQ             (BX)(R8*4), BX
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3840(BP), Z8
 	VPDPWSSD.BCST    (SI), Z1, Z8
 	VCVTDQ2PS        Z8, Z8
@@ -4420,7 +4420,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z8, Z2
 	VMOVUPS          Z2, 64(BX)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3904(BP), Z9
 	VPDPWSSD.BCST    (SI), Z1, Z9
 	VCVTDQ2PS        Z9, Z9
@@ -4428,7 +4428,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*1), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z9, Z2
 	VMOVUPS          Z2, 64(BX)(R8*1)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        3968(BP), Z10
 	VPDPWSSD.BCST    (SI), Z1, Z10
 	VCVTDQ2PS        Z10, Z10
@@ -4436,7 +4436,7 @@ zeros_scaled11:
 	VMOVUPS          64(BX)(R8*2), Z2
 	VFMADD231PS.BCST (SI)(DI*1), Z10, Z2
 	VMOVUPS          Z2, 64(BX)(R8*2)
-	ADDQ             552(SP), SI
+	ADDQ             560(SP), SI
 	VMOVDQA64        4032(BP), Z11
 	VPDPWSSD.BCST    (SI), Z1, Z11
 	VCVTDQ2PS        Z11, Z11

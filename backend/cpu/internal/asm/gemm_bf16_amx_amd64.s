@@ -47,18 +47,18 @@
 
 // func GemmBF16AMX(c *Call)
 // Requires: AVX, AVX512F, MMX+, SSE
-TEXT ·GemmBF16AMX(SB), NOSPLIT, $424-8
+TEXT ·GemmBF16AMX(SB), NOSPLIT, $432-8
 	MOVQ    c+0(FP), BX
 	MOVQ    $+0, (SP)
 	MOVQ    $+0, 40(SP)
 	MOVQ    $+0, 32(SP)
 	MOVQ    $+64, 16(SP)
 	MOVQ    $+0, 24(SP)
-	STMXCSR 320(SP)
-	MOVL    320(SP), R8
+	STMXCSR 328(SP)
+	MOVL    328(SP), R8
 	ORL     $0x00008040, R8
-	MOVL    R8, 324(SP)
-	LDMXCSR 324(SP)
+	MOVL    R8, 332(SP)
+	LDMXCSR 332(SP)
 	MOVQ    24(SP), R8
 	ADDQ    40(SP), R8
 	MOVQ    R8, 88(SP)
@@ -73,7 +73,38 @@ TEXT ·GemmBF16AMX(SB), NOSPLIT, $424-8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 216(SP)
 	MOVQ    128(BX), BP
+	MOVQ    120(BX), DX
+	LEAQ    15(DX), R9
+	ANDQ    $-16, R9
+	MOVQ    R9, 320(SP)
+	CMPQ    DX, $0x10
+	JGE     rows_whole
+	CMPQ    DX, $0x08
+	JHI     rows_clear
+	ORL     $0x00000800, (SP)
+	CMPQ    DX, $0x04
+	JHI     rows_clear
+	ORL     $0x00001000, (SP)
 
+rows_clear:
+	VPXORD Z0, Z0, Z0
+	MOVQ   DX, R8
+	SHLQ   $0x06, R8
+
+rows_row:
+	VMOVDQA64 Z0, (BP)(R8*1)
+	VMOVDQA64 Z0, 1024(BP)(R8*1)
+	VMOVDQA64 Z0, 2048(BP)(R8*1)
+	VMOVDQA64 Z0, 3072(BP)(R8*1)
+	ADDQ      $0x40, R8
+	CMPQ      R8, $+1024
+	JNE       rows_row
+	JMP       rows_found
+
+rows_whole:
+	MOVL $0x00000010, DX
+
+rows_found:
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
 	VPXORD    Z0, Z0, Z0
@@ -82,17 +113,17 @@ TEXT ·GemmBF16AMX(SB), NOSPLIT, $424-8
 	MOVL      SI, CX
 	SHRL      $0x02, CX
 	MOVW      $0x0040, 12304(BP)
-	MOVB      $0x10, 12336(BP)
+	MOVB      DL, 12336(BP)
 	MOVW      $0x0040, 12306(BP)
-	MOVB      $0x10, 12337(BP)
+	MOVB      DL, 12337(BP)
 	MOVW      $0x0040, 12308(BP)
-	MOVB      $0x10, 12338(BP)
+	MOVB      DL, 12338(BP)
 	MOVW      $0x0040, 12310(BP)
-	MOVB      $0x10, 12339(BP)
+	MOVB      DL, 12339(BP)
 	MOVW      SI, 12312(BP)
-	MOVB      $0x10, 12340(BP)
+	MOVB      DL, 12340(BP)
 	MOVW      SI, 12314(BP)
-	MOVB      $0x10, 12341(BP)
+	MOVB      DL, 12341(BP)
 	MOVW      $0x0040, 12316(BP)
 	MOVB      CL, 12342(BP)
 	MOVW      $0x0040, 12318(BP)
@@ -163,9 +194,9 @@ widen_segment:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    120(BX), R8
+	MOVQ    320(SP), R8
 	MOVQ    R8, 136(SP)
-	MOVQ    120(BX), R8
+	MOVQ    320(SP), R8
 	MOVQ    R8, 208(SP)
 	MOVQ    160(BX), R8
 	MOVQ    R8, 128(SP)
@@ -306,10 +337,14 @@ scale0:
 	VFMADD231PS 1088(BP), Z0, Z17
 	VFMADD231PS 1152(BP), Z0, Z18
 	VFMADD231PS 1216(BP), Z0, Z19
+	TESTL       $0x00001000, (SP)
+	JNE         scale_plain_end0
 	VFMADD231PS 1280(BP), Z0, Z20
 	VFMADD231PS 1344(BP), Z0, Z21
 	VFMADD231PS 1408(BP), Z0, Z22
 	VFMADD231PS 1472(BP), Z0, Z23
+	TESTL       $0x00000800, (SP)
+	JNE         scale_plain_end0
 	VFMADD231PS 1536(BP), Z0, Z24
 	VFMADD231PS 1600(BP), Z0, Z25
 	VFMADD231PS 1664(BP), Z0, Z26
@@ -318,9 +353,11 @@ scale0:
 	VFMADD231PS 1856(BP), Z0, Z29
 	VFMADD231PS 1920(BP), Z0, Z30
 	VFMADD231PS 1984(BP), Z0, Z31
-	ADDQ        $+128, R12
-	DECQ        R15
-	JEQ         scale_unit0
+
+scale_plain_end0:
+	ADDQ $+128, R12
+	DECQ R15
+	JEQ  scale_unit0
 
 scale_on0:
 	// TILESTORED TMM3, 3072(BP)(SI*1)
@@ -447,10 +484,14 @@ scale1:
 	VFMADD231PS 2112(BP), Z0, Z17
 	VFMADD231PS 2176(BP), Z0, Z18
 	VFMADD231PS 2240(BP), Z0, Z19
+	TESTL       $0x00001000, (SP)
+	JNE         scale_plain_end1
 	VFMADD231PS 2304(BP), Z0, Z20
 	VFMADD231PS 2368(BP), Z0, Z21
 	VFMADD231PS 2432(BP), Z0, Z22
 	VFMADD231PS 2496(BP), Z0, Z23
+	TESTL       $0x00000800, (SP)
+	JNE         scale_plain_end1
 	VFMADD231PS 2560(BP), Z0, Z24
 	VFMADD231PS 2624(BP), Z0, Z25
 	VFMADD231PS 2688(BP), Z0, Z26
@@ -459,9 +500,11 @@ scale1:
 	VFMADD231PS 2880(BP), Z0, Z29
 	VFMADD231PS 2944(BP), Z0, Z30
 	VFMADD231PS 3008(BP), Z0, Z31
-	ADDQ        $+128, R12
-	DECQ        R15
-	JEQ         scale_unit1
+
+scale_plain_end1:
+	ADDQ $+128, R12
+	DECQ R15
+	JEQ  scale_unit1
 
 scale_on1:
 	// TILESTORED TMM0, (BP)(SI*1)
@@ -585,10 +628,14 @@ scale2:
 	VFMADD231PS 3136(BP), Z0, Z17
 	VFMADD231PS 3200(BP), Z0, Z18
 	VFMADD231PS 3264(BP), Z0, Z19
+	TESTL       $0x00001000, (SP)
+	JNE         scale_plain_end2
 	VFMADD231PS 3328(BP), Z0, Z20
 	VFMADD231PS 3392(BP), Z0, Z21
 	VFMADD231PS 3456(BP), Z0, Z22
 	VFMADD231PS 3520(BP), Z0, Z23
+	TESTL       $0x00000800, (SP)
+	JNE         scale_plain_end2
 	VFMADD231PS 3584(BP), Z0, Z24
 	VFMADD231PS 3648(BP), Z0, Z25
 	VFMADD231PS 3712(BP), Z0, Z26
@@ -597,9 +644,11 @@ scale2:
 	VFMADD231PS 3904(BP), Z0, Z29
 	VFMADD231PS 3968(BP), Z0, Z30
 	VFMADD231PS 4032(BP), Z0, Z31
-	ADDQ        $+128, R12
-	DECQ        R15
-	JEQ         scale_unit2
+
+scale_plain_end2:
+	ADDQ $+128, R12
+	DECQ R15
+	JEQ  scale_unit2
 
 scale_on2:
 	// TILESTORED TMM1, 1024(BP)(SI*1)
@@ -726,10 +775,14 @@ scale3:
 	VFMADD231PS 64(BP), Z0, Z17
 	VFMADD231PS 128(BP), Z0, Z18
 	VFMADD231PS 192(BP), Z0, Z19
+	TESTL       $0x00001000, (SP)
+	JNE         scale_plain_end3
 	VFMADD231PS 256(BP), Z0, Z20
 	VFMADD231PS 320(BP), Z0, Z21
 	VFMADD231PS 384(BP), Z0, Z22
 	VFMADD231PS 448(BP), Z0, Z23
+	TESTL       $0x00000800, (SP)
+	JNE         scale_plain_end3
 	VFMADD231PS 512(BP), Z0, Z24
 	VFMADD231PS 576(BP), Z0, Z25
 	VFMADD231PS 640(BP), Z0, Z26
@@ -738,9 +791,11 @@ scale3:
 	VFMADD231PS 832(BP), Z0, Z29
 	VFMADD231PS 896(BP), Z0, Z30
 	VFMADD231PS 960(BP), Z0, Z31
-	ADDQ        $+128, R12
-	DECQ        R15
-	JEQ         scale_unit3
+
+scale_plain_end3:
+	ADDQ $+128, R12
+	DECQ R15
+	JEQ  scale_unit3
 
 scale_on3:
 	// TILESTORED TMM2, 2048(BP)(SI*1)
@@ -757,7 +812,7 @@ scale_on3:
 	JMP  turn0
 
 done:
-	LDMXCSR 320(SP)
+	LDMXCSR 328(SP)
 
 	// TILERELEASE
 	BYTE $0xc4

@@ -49,18 +49,18 @@
 
 // func GemmBF16AMXx2(c *Call)
 // Requires: AVX, AVX512F, CMOV, MMX+, SSE
-TEXT ·GemmBF16AMXx2(SB), NOSPLIT, $656-8
+TEXT ·GemmBF16AMXx2(SB), NOSPLIT, $664-8
 	MOVQ    c+0(FP), BX
 	MOVQ    $+0, (SP)
 	MOVQ    $+0, 40(SP)
 	MOVQ    $+0, 32(SP)
 	MOVQ    $+64, 16(SP)
 	MOVQ    $+0, 24(SP)
-	STMXCSR 320(SP)
-	MOVL    320(SP), R8
+	STMXCSR 328(SP)
+	MOVL    328(SP), R8
 	ORL     $0x00008040, R8
-	MOVL    R8, 324(SP)
-	LDMXCSR 324(SP)
+	MOVL    R8, 332(SP)
+	LDMXCSR 332(SP)
 	MOVQ    24(SP), R8
 	ADDQ    40(SP), R8
 	MOVQ    R8, 88(SP)
@@ -80,29 +80,29 @@ TEXT ·GemmBF16AMXx2(SB), NOSPLIT, $656-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 592(SP)
+	MOVQ R9, 600(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
-	MOVQ R10, 608(SP)
-	ADDQ R10, R10
-	MOVQ R10, 632(SP)
-	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
+	MOVQ 224(SP), R10
+	MOVQ R10, 624(SP)
+	ADDQ R10, R10
+	MOVQ R10, 648(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
 	JNE  rows_together
 	MOVQ 216(SP), R10
-	MOVQ R10, 632(SP)
-	ADDQ R10, R10
-	MOVQ R10, 608(SP)
-	MOVQ 224(SP), R10
 	MOVQ R10, 640(SP)
 	ADDQ R10, R10
 	MOVQ R10, 616(SP)
+	MOVQ 224(SP), R10
+	MOVQ R10, 648(SP)
+	ADDQ R10, R10
+	MOVQ R10, 624(SP)
 
 last_rows:
 	ADDQ    R8, DX
@@ -127,7 +127,7 @@ clear_row:
 	JMP       clear_row
 
 rows_together:
-	MOVQ R11, 600(SP)
+	MOVQ R11, 608(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -218,7 +218,7 @@ widen_segment:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    592(SP), R8
+	MOVQ    600(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -227,43 +227,43 @@ chosen:
 	MOVQ    16(BX), R8
 	MOVQ    R8, 144(SP)
 	MOVQ    72(BX), R8
-	MOVQ    R8, 520(SP)
-	MOVQ    72(BX), R8
 	MOVQ    R8, 528(SP)
+	MOVQ    72(BX), R8
+	MOVQ    R8, 536(SP)
 	MOVQ    136(BX), R8
 	MOVQ    R8, 248(SP)
 	MOVQ    136(BX), R8
-	MOVQ    R8, 544(SP)
+	MOVQ    R8, 552(SP)
 	MOVQ    144(BX), R8
 	MOVQ    R8, 256(SP)
 	LEAQ    16448(BP), R8
-	MOVQ    R8, 536(SP)
+	MOVQ    R8, 544(SP)
 	MOVQ    96(SP), R8
 	SHLQ    $0x07, R8
-	MOVQ    R8, 424(SP)
+	MOVQ    R8, 432(SP)
 	LEAQ    4096(BP), R15
 	XORL    R12, R12
-	MOVQ    R12, 464(SP)
+	MOVQ    R12, 472(SP)
 	MOVQ    120(SP), AX
 	ADDQ    112(SP), AX
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	MOVBLZX 4(R14), DI
 	SHLL    $0x06, DI
 
@@ -328,7 +328,7 @@ scale0:
 	JEQ         scaled0
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     (BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -413,7 +413,7 @@ scale1:
 	JEQ         scaled1
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     512(BP), Z4
@@ -456,7 +456,7 @@ scaled1:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale2
-	CMPQ  456(SP), $0x03
+	CMPQ  464(SP), $0x03
 	JEQ   scale2
 
 	// TILEZERO TMM2
@@ -485,10 +485,10 @@ scaled1:
 scale2:
 	TESTQ       R12, R12
 	JEQ         scaled2
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     1024(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -530,7 +530,7 @@ scaled2:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale3
-	CMPQ  456(SP), $0x03
+	CMPQ  464(SP), $0x03
 	JEQ   scale3
 
 	// TILEZERO TMM3
@@ -550,10 +550,10 @@ scaled2:
 scale3:
 	TESTQ       R12, R12
 	JEQ         scaled3
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     1536(BP), Z4
@@ -635,12 +635,12 @@ fetch_second0_done:
 	MOVQ        R9, 248(SP)
 	TESTQ       R12, R12
 	JEQ         scaled4
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled4
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -655,7 +655,7 @@ fetch_second0_done:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end4
 	VMOVUPS     2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
@@ -703,12 +703,12 @@ fetch_second1_done:
 	MOVQ        R9, 248(SP)
 	TESTQ       R12, R12
 	JEQ         scaled5
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled5
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
@@ -738,7 +738,7 @@ fetch_second1_done:
 	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled5:
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  scale6
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
@@ -760,13 +760,13 @@ scaled5:
 scale6:
 	TESTQ       R12, R12
 	JEQ         scaled6
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled6
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -781,7 +781,7 @@ scale6:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end6
 	VMOVUPS     3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
@@ -798,7 +798,7 @@ scale6:
 
 end6:
 scaled6:
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  scale7
 
 	// TDPBF16PS TMM7, TMM5, TMM3
@@ -811,13 +811,13 @@ scaled6:
 scale7:
 	TESTQ       R12, R12
 	JEQ         scaled7
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled7
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -925,7 +925,7 @@ fetch1:
 
 fetch1_done:
 	MOVQ R9, 248(SP)
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  next
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
@@ -961,22 +961,22 @@ next:
 	JMP  tiles
 
 multiplied:
-	MOVQ 464(SP), R12
-	MOVQ 480(SP), R8
-	MOVQ R8, 504(SP)
+	MOVQ 472(SP), R12
 	MOVQ 488(SP), R8
 	MOVQ R8, 512(SP)
+	MOVQ 496(SP), R8
+	MOVQ R8, 520(SP)
 	MOVQ BP, R8
 	MOVQ R15, BP
 	MOVQ R8, R15
-	MOVQ 432(SP), R8
-	MOVQ R8, 464(SP)
-	MOVQ 448(SP), R8
-	MOVQ R8, 480(SP)
+	MOVQ 440(SP), R8
+	MOVQ R8, 472(SP)
 	MOVQ 456(SP), R8
 	MOVQ R8, 488(SP)
-	ADDQ $+128, 432(SP)
-	DECQ 560(SP)
+	MOVQ 464(SP), R8
+	MOVQ R8, 496(SP)
+	ADDQ $+128, 440(SP)
+	DECQ 568(SP)
 	JEQ  block
 
 	// Back to the next segment's first line.
@@ -989,7 +989,7 @@ multiplied:
 	JMP     turn
 
 done:
-	LDMXCSR 320(SP)
+	LDMXCSR 328(SP)
 
 	// TILERELEASE
 	BYTE $0xc4
@@ -1013,12 +1013,12 @@ widen_chosen:
 scale_only:
 	TESTQ       R12, R12
 	JEQ         scaled8
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled8
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1033,7 +1033,7 @@ scale_only:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end8
 	VMOVUPS     2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
@@ -1052,12 +1052,12 @@ end8:
 scaled8:
 	TESTQ       R12, R12
 	JEQ         scaled9
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled9
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
@@ -1089,13 +1089,13 @@ scaled8:
 scaled9:
 	TESTQ       R12, R12
 	JEQ         scaled10
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled10
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1110,7 +1110,7 @@ scaled9:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end10
 	VMOVUPS     3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
@@ -1129,13 +1129,13 @@ end10:
 scaled10:
 	TESTQ       R12, R12
 	JEQ         scaled11
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled11
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -1179,7 +1179,7 @@ block:
 	DECQ    8(SP)
 	JEQ     unit
 	MOVBLZX 4(R14), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	MOVBLZX 4(R14), DI
 	SHLL    $0x06, DI
 	JMP     turn
@@ -1188,10 +1188,10 @@ unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x20, 136(SP)
 	JLE  unit_tiles
-	MOVQ 632(SP), R8
-	ADDQ R8, 144(SP)
 	MOVQ 640(SP), R8
-	ADDQ R8, 520(SP)
+	ADDQ R8, 144(SP)
+	MOVQ 648(SP), R8
+	ADDQ R8, 528(SP)
 
 unit_begin:
 	MOVQ    120(SP), AX
@@ -1199,21 +1199,21 @@ unit_begin:
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	MOVBLZX 4(R14), DI
 	SHLL    $0x06, DI
 	JMP     turn
@@ -1225,33 +1225,33 @@ unit_tiles:
 	MOVQ 8(BX), R8
 	ADDQ R8, R8
 	ADDQ R8, 120(SP)
-	MOVQ 424(SP), R8
-	ADDQ R8, R8
-	ADDQ R8, 536(SP)
-	MOVQ 256(SP), R8
+	MOVQ 432(SP), R8
 	ADDQ R8, R8
 	ADDQ R8, 544(SP)
-	ADDQ $0x00000080, 528(SP)
-	MOVQ 592(SP), R8
+	MOVQ 256(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 552(SP)
+	ADDQ $0x00000080, 536(SP)
+	MOVQ 600(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
-	MOVQ 528(SP), R8
-	MOVQ R8, 520(SP)
-	MOVQ 544(SP), R8
+	MOVQ 536(SP), R8
+	MOVQ R8, 528(SP)
+	MOVQ 552(SP), R8
 	MOVQ R8, 248(SP)
 	JMP  unit_begin
 
 drained:
-	MOVQ  464(SP), R12
-	MOVQ  480(SP), R8
-	MOVQ  R8, 504(SP)
+	MOVQ  472(SP), R12
 	MOVQ  488(SP), R8
 	MOVQ  R8, 512(SP)
+	MOVQ  496(SP), R8
+	MOVQ  R8, 520(SP)
 	MOVQ  BP, R8
 	MOVQ  R15, BP
 	MOVQ  R8, R15
-	MOVQ  $+0, 464(SP)
+	MOVQ  $+0, 472(SP)
 	TESTQ R12, R12
 	JNE   turn
 	JMP   done

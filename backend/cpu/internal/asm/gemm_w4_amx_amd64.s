@@ -57,7 +57,7 @@
 
 // func GemmW4AMX(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
-TEXT ·GemmW4AMX(SB), NOSPLIT, $424-8
+TEXT ·GemmW4AMX(SB), NOSPLIT, $432-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -96,7 +96,38 @@ TEXT ·GemmW4AMX(SB), NOSPLIT, $424-8
 	SHLQ    $0x04, R8
 	MOVQ    R8, 216(SP)
 	MOVQ    128(BX), BP
+	MOVQ    120(BX), DX
+	LEAQ    15(DX), R9
+	ANDQ    $-16, R9
+	MOVQ    R9, 320(SP)
+	CMPQ    DX, $0x10
+	JGE     rows_whole
+	CMPQ    DX, $0x08
+	JHI     rows_clear
+	ORL     $0x00000800, (SP)
+	CMPQ    DX, $0x04
+	JHI     rows_clear
+	ORL     $0x00001000, (SP)
 
+rows_clear:
+	VPXORD Z0, Z0, Z0
+	MOVQ   DX, R8
+	SHLQ   $0x06, R8
+
+rows_row:
+	VMOVDQA64 Z0, (BP)(R8*1)
+	VMOVDQA64 Z0, 1024(BP)(R8*1)
+	VMOVDQA64 Z0, 2048(BP)(R8*1)
+	VMOVDQA64 Z0, 3072(BP)(R8*1)
+	ADDQ      $0x40, R8
+	CMPQ      R8, $+1024
+	JNE       rows_row
+	JMP       rows_found
+
+rows_whole:
+	MOVL $0x00000010, DX
+
+rows_found:
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
 	VPXORD    Z0, Z0, Z0
@@ -105,17 +136,17 @@ TEXT ·GemmW4AMX(SB), NOSPLIT, $424-8
 	MOVL      SI, CX
 	SHRL      $0x02, CX
 	MOVW      $0x0040, 12304(BP)
-	MOVB      $0x10, 12336(BP)
+	MOVB      DL, 12336(BP)
 	MOVW      $0x0040, 12306(BP)
-	MOVB      $0x10, 12337(BP)
+	MOVB      DL, 12337(BP)
 	MOVW      $0x0040, 12308(BP)
-	MOVB      $0x10, 12338(BP)
+	MOVB      DL, 12338(BP)
 	MOVW      $0x0040, 12310(BP)
-	MOVB      $0x10, 12339(BP)
+	MOVB      DL, 12339(BP)
 	MOVW      SI, 12312(BP)
-	MOVB      $0x10, 12340(BP)
+	MOVB      DL, 12340(BP)
 	MOVW      SI, 12314(BP)
-	MOVB      $0x10, 12341(BP)
+	MOVB      DL, 12341(BP)
 	MOVW      $0x0040, 12316(BP)
 	MOVB      CL, 12342(BP)
 	MOVW      $0x0040, 12318(BP)
@@ -399,9 +430,9 @@ widen_scales:
 
 chosen:
 	MOVQ R9, 104(SP)
-	MOVQ 120(BX), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 136(SP)
-	MOVQ 120(BX), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 208(SP)
 	MOVQ 160(BX), R8
 	MOVQ R8, 128(SP)
@@ -684,10 +715,14 @@ scale0:
 	VFMADD231PS 1088(BP), Z0, Z17
 	VFMADD231PS 1152(BP), Z0, Z18
 	VFMADD231PS 1216(BP), Z0, Z19
+	TESTL       $0x00001000, (SP)
+	JNE         scale_plain_end0
 	VFMADD231PS 1280(BP), Z0, Z20
 	VFMADD231PS 1344(BP), Z0, Z21
 	VFMADD231PS 1408(BP), Z0, Z22
 	VFMADD231PS 1472(BP), Z0, Z23
+	TESTL       $0x00000800, (SP)
+	JNE         scale_plain_end0
 	VFMADD231PS 1536(BP), Z0, Z24
 	VFMADD231PS 1600(BP), Z0, Z25
 	VFMADD231PS 1664(BP), Z0, Z26
@@ -696,9 +731,11 @@ scale0:
 	VFMADD231PS 1856(BP), Z0, Z29
 	VFMADD231PS 1920(BP), Z0, Z30
 	VFMADD231PS 1984(BP), Z0, Z31
-	ADDQ        $+128, R12
-	DECQ        R15
-	JEQ         scale_unit0
+
+scale_plain_end0:
+	ADDQ $+128, R12
+	DECQ R15
+	JEQ  scale_unit0
 
 scale_on0:
 	// TILESTORED TMM3, 3072(BP)(SI*1)
@@ -970,10 +1007,14 @@ scale1:
 	VFMADD231PS 2112(BP), Z0, Z17
 	VFMADD231PS 2176(BP), Z0, Z18
 	VFMADD231PS 2240(BP), Z0, Z19
+	TESTL       $0x00001000, (SP)
+	JNE         scale_plain_end1
 	VFMADD231PS 2304(BP), Z0, Z20
 	VFMADD231PS 2368(BP), Z0, Z21
 	VFMADD231PS 2432(BP), Z0, Z22
 	VFMADD231PS 2496(BP), Z0, Z23
+	TESTL       $0x00000800, (SP)
+	JNE         scale_plain_end1
 	VFMADD231PS 2560(BP), Z0, Z24
 	VFMADD231PS 2624(BP), Z0, Z25
 	VFMADD231PS 2688(BP), Z0, Z26
@@ -982,9 +1023,11 @@ scale1:
 	VFMADD231PS 2880(BP), Z0, Z29
 	VFMADD231PS 2944(BP), Z0, Z30
 	VFMADD231PS 3008(BP), Z0, Z31
-	ADDQ        $+128, R12
-	DECQ        R15
-	JEQ         scale_unit1
+
+scale_plain_end1:
+	ADDQ $+128, R12
+	DECQ R15
+	JEQ  scale_unit1
 
 scale_on1:
 	// TILESTORED TMM0, (BP)(SI*1)
@@ -1253,10 +1296,14 @@ scale2:
 	VFMADD231PS 3136(BP), Z0, Z17
 	VFMADD231PS 3200(BP), Z0, Z18
 	VFMADD231PS 3264(BP), Z0, Z19
+	TESTL       $0x00001000, (SP)
+	JNE         scale_plain_end2
 	VFMADD231PS 3328(BP), Z0, Z20
 	VFMADD231PS 3392(BP), Z0, Z21
 	VFMADD231PS 3456(BP), Z0, Z22
 	VFMADD231PS 3520(BP), Z0, Z23
+	TESTL       $0x00000800, (SP)
+	JNE         scale_plain_end2
 	VFMADD231PS 3584(BP), Z0, Z24
 	VFMADD231PS 3648(BP), Z0, Z25
 	VFMADD231PS 3712(BP), Z0, Z26
@@ -1265,9 +1312,11 @@ scale2:
 	VFMADD231PS 3904(BP), Z0, Z29
 	VFMADD231PS 3968(BP), Z0, Z30
 	VFMADD231PS 4032(BP), Z0, Z31
-	ADDQ        $+128, R12
-	DECQ        R15
-	JEQ         scale_unit2
+
+scale_plain_end2:
+	ADDQ $+128, R12
+	DECQ R15
+	JEQ  scale_unit2
 
 scale_on2:
 	// TILESTORED TMM1, 1024(BP)(SI*1)
@@ -1539,10 +1588,14 @@ scale3:
 	VFMADD231PS 64(BP), Z0, Z17
 	VFMADD231PS 128(BP), Z0, Z18
 	VFMADD231PS 192(BP), Z0, Z19
+	TESTL       $0x00001000, (SP)
+	JNE         scale_plain_end3
 	VFMADD231PS 256(BP), Z0, Z20
 	VFMADD231PS 320(BP), Z0, Z21
 	VFMADD231PS 384(BP), Z0, Z22
 	VFMADD231PS 448(BP), Z0, Z23
+	TESTL       $0x00000800, (SP)
+	JNE         scale_plain_end3
 	VFMADD231PS 512(BP), Z0, Z24
 	VFMADD231PS 576(BP), Z0, Z25
 	VFMADD231PS 640(BP), Z0, Z26
@@ -1551,9 +1604,11 @@ scale3:
 	VFMADD231PS 832(BP), Z0, Z29
 	VFMADD231PS 896(BP), Z0, Z30
 	VFMADD231PS 960(BP), Z0, Z31
-	ADDQ        $+128, R12
-	DECQ        R15
-	JEQ         scale_unit3
+
+scale_plain_end3:
+	ADDQ $+128, R12
+	DECQ R15
+	JEQ  scale_unit3
 
 scale_on3:
 	// TILESTORED TMM2, 2048(BP)(SI*1)

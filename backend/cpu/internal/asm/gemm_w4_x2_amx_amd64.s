@@ -59,7 +59,7 @@
 
 // func GemmW4AMXx2(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
-TEXT ·GemmW4AMXx2(SB), NOSPLIT, $656-8
+TEXT ·GemmW4AMXx2(SB), NOSPLIT, $664-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -103,29 +103,29 @@ TEXT ·GemmW4AMXx2(SB), NOSPLIT, $656-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 592(SP)
+	MOVQ R9, 600(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
-	MOVQ R10, 608(SP)
-	ADDQ R10, R10
-	MOVQ R10, 632(SP)
-	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
+	MOVQ 224(SP), R10
+	MOVQ R10, 624(SP)
+	ADDQ R10, R10
+	MOVQ R10, 648(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
 	JNE  rows_together
 	MOVQ 216(SP), R10
-	MOVQ R10, 632(SP)
-	ADDQ R10, R10
-	MOVQ R10, 608(SP)
-	MOVQ 224(SP), R10
 	MOVQ R10, 640(SP)
 	ADDQ R10, R10
 	MOVQ R10, 616(SP)
+	MOVQ 224(SP), R10
+	MOVQ R10, 648(SP)
+	ADDQ R10, R10
+	MOVQ R10, 624(SP)
 
 last_rows:
 	ADDQ    R8, DX
@@ -150,7 +150,7 @@ clear_row:
 	JMP       clear_row
 
 rows_together:
-	MOVQ R11, 600(SP)
+	MOVQ R11, 608(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -222,19 +222,19 @@ constant_zero:
 	MOVQ         160(BX), R8
 	MOVQ         R8, 304(SP)
 	MOVQ         8(BX), R8
-	MOVQ         R8, 576(SP)
-	MOVQ         592(SP), R8
 	MOVQ         R8, 584(SP)
+	MOVQ         600(SP), R8
+	MOVQ         R8, 592(SP)
 	MOVQ         200(BX), R8
 	SHLQ         $0x03, R8
 	ADDQ         192(BX), R8
 	MOVQ         R8, 288(SP)
-	MOVQ         BP, 568(SP)
+	MOVQ         BP, 576(SP)
 	MOVQ         $+0, 272(SP)
 	MOVQ         c+0(FP), BX
 	MOVQ         136(BX), R9
 	SUBQ         296(SP), R9
-	MOVQ         576(SP), BX
+	MOVQ         584(SP), BX
 	ADDQ         BX, BX
 	CMPQ         304(SP), $0x02
 	CMOVQNE      BX, R9
@@ -250,7 +250,7 @@ constant_zero:
 	ADDQ         296(SP), AX
 	MOVQ         312(SP), R9
 	MOVQ         272(SP), BX
-	ADDQ         568(SP), BX
+	ADDQ         576(SP), BX
 	TESTB        $0x0c, (SP)
 	JNE          unpack_first0_zeros
 	PREFETCHT1   (AX)(R9*1)
@@ -323,11 +323,11 @@ unpack_first0_done:
 	MOVL       4(BX), R8
 	ADDQ       296(SP), R8
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
-	ADDQ       576(SP), R8
+	ADDQ       584(SP), AX
+	ADDQ       584(SP), R8
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        unpack_first1_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -457,7 +457,7 @@ widen_scales:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    592(SP), R8
+	MOVQ    600(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -466,40 +466,40 @@ chosen:
 	MOVQ    16(BX), R8
 	MOVQ    R8, 144(SP)
 	MOVQ    72(BX), R8
-	MOVQ    R8, 520(SP)
-	MOVQ    72(BX), R8
 	MOVQ    R8, 528(SP)
+	MOVQ    72(BX), R8
+	MOVQ    R8, 536(SP)
 	MOVQ    136(BX), R8
 	MOVQ    R8, 248(SP)
 	MOVQ    136(BX), R8
-	MOVQ    R8, 544(SP)
+	MOVQ    R8, 552(SP)
 	MOVQ    144(BX), R8
 	MOVQ    R8, 256(SP)
 	LEAQ    16448(BP), R8
-	MOVQ    R8, 536(SP)
+	MOVQ    R8, 544(SP)
 	MOVQ    96(SP), R8
 	SHLQ    $0x07, R8
-	MOVQ    R8, 424(SP)
+	MOVQ    R8, 432(SP)
 	LEAQ    4096(BP), R15
 	XORL    R12, R12
-	MOVQ    R12, 464(SP)
+	MOVQ    R12, 472(SP)
 	MOVL    $0x00000040, DI
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 
 turn:
 	// TILESTORED TMM0, (R15)(SI*1)
@@ -529,7 +529,7 @@ turn:
 	ADDQ       296(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        first_unpack0_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -596,7 +596,7 @@ first_unpack0_done:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADDT1 (DX)(SI*1), TMM4
 	BYTE $0xc4
@@ -630,7 +630,7 @@ scale0:
 	JEQ         scaled0
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     (BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -688,11 +688,11 @@ scaled0:
 	MOVL       4(BX), R8
 	ADDQ       296(SP), R8
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
-	ADDQ       576(SP), R8
+	ADDQ       584(SP), AX
+	ADDQ       584(SP), R8
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        first_unpack1_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -766,7 +766,7 @@ first_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -792,7 +792,7 @@ scale1:
 	JEQ         scaled1
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     512(BP), Z4
@@ -835,7 +835,7 @@ scaled1:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale2
-	CMPQ  456(SP), $0x03
+	CMPQ  464(SP), $0x03
 	JEQ   scale2
 
 	// TILEZERO TMM2
@@ -864,10 +864,10 @@ scaled1:
 scale2:
 	TESTQ       R12, R12
 	JEQ         scaled2
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     1024(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -909,7 +909,7 @@ scaled2:
 	BYTE  $0x00
 	TESTQ R14, R14
 	JEQ   scale3
-	CMPQ  456(SP), $0x03
+	CMPQ  464(SP), $0x03
 	JEQ   scale3
 
 	// TILEZERO TMM3
@@ -929,10 +929,10 @@ scaled2:
 scale3:
 	TESTQ       R12, R12
 	JEQ         scaled3
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     1536(BP), Z4
@@ -982,7 +982,7 @@ scaled3:
 	ADDQ       296(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        second_unpack0_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -1049,7 +1049,7 @@ second_unpack0_done:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADDT1 (DX)(SI*1), TMM4
 	BYTE $0xc4
@@ -1079,12 +1079,12 @@ second_unpack0_done:
 	BYTE        $0xc4
 	TESTQ       R12, R12
 	JEQ         scaled4
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled4
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1099,7 +1099,7 @@ second_unpack0_done:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end4
 	VMOVUPS     2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
@@ -1125,11 +1125,11 @@ scaled4:
 	MOVL       4(BX), R8
 	ADDQ       296(SP), R8
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
-	ADDQ       576(SP), R8
+	ADDQ       584(SP), AX
+	ADDQ       584(SP), R8
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        second_unpack1_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -1203,7 +1203,7 @@ second_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1225,12 +1225,12 @@ second_unpack1_on:
 	BYTE        $0xcc
 	TESTQ       R12, R12
 	JEQ         scaled5
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled5
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
@@ -1260,7 +1260,7 @@ second_unpack1_on:
 	VMOVUPS     Z11, (BX)(R9*1)
 
 scaled5:
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  scale6
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
@@ -1282,13 +1282,13 @@ scaled5:
 scale6:
 	TESTQ       R12, R12
 	JEQ         scaled6
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled6
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1303,7 +1303,7 @@ scale6:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end6
 	VMOVUPS     3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
@@ -1320,7 +1320,7 @@ scale6:
 
 end6:
 scaled6:
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  scale7
 
 	// TDPBF16PS TMM7, TMM5, TMM3
@@ -1333,13 +1333,13 @@ scaled6:
 scale7:
 	TESTQ       R12, R12
 	JEQ         scaled7
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled7
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -1386,7 +1386,7 @@ tiles:
 	ADDQ       296(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        others_unpack0_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -1453,7 +1453,7 @@ others_unpack0_done:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADDT1 (DX)(SI*1), TMM4
 	BYTE $0xc4
@@ -1490,11 +1490,11 @@ others_unpack0_done:
 	MOVL       4(BX), R8
 	ADDQ       296(SP), R8
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
-	ADDQ       576(SP), R8
+	ADDQ       584(SP), AX
+	ADDQ       584(SP), R8
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        others_unpack1_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -1568,7 +1568,7 @@ others_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1588,7 +1588,7 @@ others_unpack1_on:
 	BYTE $0x42
 	BYTE $0x5c
 	BYTE $0xcc
-	CMPQ 456(SP), $0x03
+	CMPQ 464(SP), $0x03
 	JEQ  next
 
 	// TILELOADDT1 (R13)(SI*1), TMM5
@@ -1620,22 +1620,22 @@ next:
 	JMP  tiles
 
 multiplied:
-	MOVQ 464(SP), R12
-	MOVQ 480(SP), R8
-	MOVQ R8, 504(SP)
+	MOVQ 472(SP), R12
 	MOVQ 488(SP), R8
 	MOVQ R8, 512(SP)
+	MOVQ 496(SP), R8
+	MOVQ R8, 520(SP)
 	MOVQ BP, R8
 	MOVQ R15, BP
 	MOVQ R8, R15
-	MOVQ 432(SP), R8
-	MOVQ R8, 464(SP)
-	MOVQ 448(SP), R8
-	MOVQ R8, 480(SP)
+	MOVQ 440(SP), R8
+	MOVQ R8, 472(SP)
 	MOVQ 456(SP), R8
 	MOVQ R8, 488(SP)
-	ADDQ $+128, 432(SP)
-	DECQ 560(SP)
+	MOVQ 464(SP), R8
+	MOVQ R8, 496(SP)
+	ADDQ $+128, 440(SP)
+	DECQ 568(SP)
 	JEQ  block
 	JMP  turn
 
@@ -1811,11 +1811,11 @@ unpack_first1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x20, 584(SP)
+	SUBQ $0x20, 592(SP)
 	JGT  unpack_first1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -1829,7 +1829,7 @@ unpack_first1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -2019,11 +2019,11 @@ first_unpack1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x20, 584(SP)
+	SUBQ $0x20, 592(SP)
 	JGT  first_unpack1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -2037,7 +2037,7 @@ first_unpack1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -2206,11 +2206,11 @@ second_unpack1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x20, 584(SP)
+	SUBQ $0x20, 592(SP)
 	JGT  second_unpack1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -2224,7 +2224,7 @@ second_unpack1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -2393,11 +2393,11 @@ others_unpack1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x20, 584(SP)
+	SUBQ $0x20, 592(SP)
 	JGT  others_unpack1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -2411,7 +2411,7 @@ others_unpack1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -2421,12 +2421,12 @@ others_unpack1_fetch:
 scale_only:
 	TESTQ       R12, R12
 	JEQ         scaled8
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled8
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -2441,7 +2441,7 @@ scale_only:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end8
 	VMOVUPS     2304(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
@@ -2460,12 +2460,12 @@ end8:
 scaled8:
 	TESTQ       R12, R12
 	JEQ         scaled9
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled9
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
@@ -2497,13 +2497,13 @@ scaled8:
 scaled9:
 	TESTQ       R12, R12
 	JEQ         scaled10
-	CMPQ        512(SP), $0x03
+	CMPQ        520(SP), $0x03
 	JEQ         scaled10
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -2518,7 +2518,7 @@ scaled9:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end10
 	VMOVUPS     3328(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
@@ -2537,13 +2537,13 @@ end10:
 scaled10:
 	TESTQ       R12, R12
 	JEQ         scaled11
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled11
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -2582,35 +2582,35 @@ block:
 	DECQ    8(SP)
 	JEQ     unit
 	MOVBLZX 4(R14), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	JMP     turn
 
 unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x20, 136(SP)
 	JLE  unit_tiles
-	MOVQ 632(SP), R8
-	ADDQ R8, 144(SP)
 	MOVQ 640(SP), R8
-	ADDQ R8, 520(SP)
+	ADDQ R8, 144(SP)
+	MOVQ 648(SP), R8
+	ADDQ R8, 528(SP)
 
 unit_begin:
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	JMP     turn
 
 unit_tiles:
@@ -2620,33 +2620,33 @@ unit_tiles:
 	MOVQ 8(BX), R8
 	ADDQ R8, R8
 	ADDQ R8, 120(SP)
-	MOVQ 424(SP), R8
-	ADDQ R8, R8
-	ADDQ R8, 536(SP)
-	MOVQ 256(SP), R8
+	MOVQ 432(SP), R8
 	ADDQ R8, R8
 	ADDQ R8, 544(SP)
-	ADDQ $0x00000080, 528(SP)
-	MOVQ 592(SP), R8
+	MOVQ 256(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 552(SP)
+	ADDQ $0x00000080, 536(SP)
+	MOVQ 600(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
-	MOVQ 528(SP), R8
-	MOVQ R8, 520(SP)
-	MOVQ 544(SP), R8
+	MOVQ 536(SP), R8
+	MOVQ R8, 528(SP)
+	MOVQ 552(SP), R8
 	MOVQ R8, 248(SP)
 	JMP  unit_begin
 
 drained:
-	MOVQ  464(SP), R12
-	MOVQ  480(SP), R8
-	MOVQ  R8, 504(SP)
+	MOVQ  472(SP), R12
 	MOVQ  488(SP), R8
 	MOVQ  R8, 512(SP)
+	MOVQ  496(SP), R8
+	MOVQ  R8, 520(SP)
 	MOVQ  BP, R8
 	MOVQ  R15, BP
 	MOVQ  R8, R15
-	MOVQ  $+0, 464(SP)
+	MOVQ  $+0, 472(SP)
 	TESTQ R12, R12
 	JNE   turn
 	JMP   done

@@ -56,7 +56,7 @@
 
 // func GemmW4AMXx3(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
-TEXT ·GemmW4AMXx3(SB), NOSPLIT, $656-8
+TEXT ·GemmW4AMXx3(SB), NOSPLIT, $664-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -100,17 +100,17 @@ TEXT ·GemmW4AMXx3(SB), NOSPLIT, $656-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 592(SP)
+	MOVQ R9, 600(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
-	MOVQ R10, 608(SP)
-	ADDQ R10, R10
-	MOVQ R10, 632(SP)
-	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
+	MOVQ 224(SP), R10
+	MOVQ R10, 624(SP)
+	ADDQ R10, R10
+	MOVQ R10, 648(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
@@ -126,7 +126,7 @@ last_rows:
 	CMOVQLS R10, R11
 
 rows_together:
-	MOVQ R11, 600(SP)
+	MOVQ R11, 608(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -198,19 +198,19 @@ constant_zero:
 	MOVQ         160(BX), R8
 	MOVQ         R8, 304(SP)
 	MOVQ         8(BX), R8
-	MOVQ         R8, 576(SP)
-	MOVQ         592(SP), R8
 	MOVQ         R8, 584(SP)
+	MOVQ         600(SP), R8
+	MOVQ         R8, 592(SP)
 	MOVQ         200(BX), R8
 	SHLQ         $0x03, R8
 	ADDQ         192(BX), R8
 	MOVQ         R8, 288(SP)
-	MOVQ         BP, 568(SP)
+	MOVQ         BP, 576(SP)
 	MOVQ         $+0, 272(SP)
 	MOVQ         c+0(FP), BX
 	MOVQ         136(BX), R9
 	SUBQ         296(SP), R9
-	MOVQ         576(SP), BX
+	MOVQ         584(SP), BX
 	ADDQ         BX, BX
 	CMPQ         304(SP), $0x02
 	CMOVQNE      BX, R9
@@ -226,7 +226,7 @@ constant_zero:
 	ADDQ         296(SP), AX
 	MOVQ         312(SP), R9
 	MOVQ         272(SP), BX
-	ADDQ         568(SP), BX
+	ADDQ         576(SP), BX
 	TESTB        $0x0c, (SP)
 	JNE          unpack_first0_zeros
 	PREFETCHT1   (AX)(R9*1)
@@ -299,11 +299,11 @@ unpack_first0_done:
 	MOVL       4(BX), R8
 	ADDQ       296(SP), R8
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
-	ADDQ       576(SP), R8
+	ADDQ       584(SP), AX
+	ADDQ       584(SP), R8
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        unpack_first1_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -433,7 +433,7 @@ widen_scales:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    592(SP), R8
+	MOVQ    600(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -442,40 +442,40 @@ chosen:
 	MOVQ    16(BX), R8
 	MOVQ    R8, 144(SP)
 	MOVQ    72(BX), R8
-	MOVQ    R8, 520(SP)
-	MOVQ    72(BX), R8
 	MOVQ    R8, 528(SP)
+	MOVQ    72(BX), R8
+	MOVQ    R8, 536(SP)
 	MOVQ    136(BX), R8
 	MOVQ    R8, 248(SP)
 	MOVQ    136(BX), R8
-	MOVQ    R8, 544(SP)
+	MOVQ    R8, 552(SP)
 	MOVQ    144(BX), R8
 	MOVQ    R8, 256(SP)
 	LEAQ    16448(BP), R8
-	MOVQ    R8, 536(SP)
+	MOVQ    R8, 544(SP)
 	MOVQ    96(SP), R8
 	SHLQ    $0x07, R8
-	MOVQ    R8, 424(SP)
+	MOVQ    R8, 432(SP)
 	LEAQ    6144(BP), R15
 	XORL    R12, R12
-	MOVQ    R12, 464(SP)
+	MOVQ    R12, 472(SP)
 	MOVL    $0x00000040, DI
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 
 turn:
 	// TILESTORED TMM0, (R15)(SI*1)
@@ -505,7 +505,7 @@ turn:
 	ADDQ       296(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        first_unpack0_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -572,7 +572,7 @@ first_unpack0_done:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADDT1 (DX)(SI*1), TMM6
 	BYTE $0xc4
@@ -606,7 +606,7 @@ scale0:
 	JEQ         scaled0
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     (BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -664,11 +664,11 @@ scaled0:
 	MOVL       4(BX), R8
 	ADDQ       296(SP), R8
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
-	ADDQ       576(SP), R8
+	ADDQ       584(SP), AX
+	ADDQ       584(SP), R8
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        first_unpack1_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -742,7 +742,7 @@ first_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -768,7 +768,7 @@ scale1:
 	JEQ         scaled1
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     512(BP), Z4
@@ -838,10 +838,10 @@ scaled1:
 scale2:
 	TESTQ       R12, R12
 	JEQ         scaled2
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     1024(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -893,7 +893,7 @@ scaled2:
 	MOVQ 272(SP), BX
 	ADDQ $+0, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -917,10 +917,10 @@ scaled2:
 scale3:
 	TESTQ       R12, R12
 	JEQ         scaled3
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
+	MOVQ        512(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     1536(BP), Z4
@@ -993,8 +993,8 @@ scale4:
 	JEQ         scaled4
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1046,7 +1046,7 @@ scaled4:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1072,8 +1072,8 @@ scale5:
 	JEQ         scaled5
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
@@ -1123,7 +1123,7 @@ scaled5:
 	ADDQ       296(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        second_unpack0_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -1190,7 +1190,7 @@ second_unpack0_done:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADDT1 (DX)(SI*1), TMM6
 	BYTE $0xc4
@@ -1220,11 +1220,11 @@ second_unpack0_done:
 	BYTE        $0xc6
 	TESTQ       R12, R12
 	JEQ         scaled6
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1262,11 +1262,11 @@ scaled6:
 	MOVL       4(BX), R8
 	ADDQ       296(SP), R8
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
-	ADDQ       576(SP), R8
+	ADDQ       584(SP), AX
+	ADDQ       584(SP), R8
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        second_unpack1_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -1340,7 +1340,7 @@ second_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1362,11 +1362,11 @@ second_unpack1_on:
 	BYTE        $0xce
 	TESTQ       R12, R12
 	JEQ         scaled7
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -1415,9 +1415,9 @@ scaled7:
 	JEQ         scaled8
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     4096(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1432,7 +1432,7 @@ scaled7:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end8
 	VMOVUPS     4352(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
@@ -1452,7 +1452,7 @@ scaled8:
 	MOVQ 272(SP), BX
 	ADDQ $+0, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1474,13 +1474,13 @@ scaled8:
 	BYTE        $0xd6
 	TESTQ       R12, R12
 	JEQ         scaled9
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled9
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     4608(BP), Z4
@@ -1529,12 +1529,12 @@ scaled9:
 	BYTE        $0xe6
 	TESTQ       R12, R12
 	JEQ         scaled10
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     5120(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1549,7 +1549,7 @@ scaled9:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end10
 	VMOVUPS     5376(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
@@ -1569,7 +1569,7 @@ scaled10:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1591,14 +1591,14 @@ scaled10:
 	BYTE        $0xee
 	TESTQ       R12, R12
 	JEQ         scaled11
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled11
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     5632(BP), Z4
@@ -1645,7 +1645,7 @@ tiles:
 	ADDQ       296(SP), AX
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        others_unpack0_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -1712,7 +1712,7 @@ others_unpack0_done:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADDT1 (DX)(SI*1), TMM6
 	BYTE $0xc4
@@ -1749,11 +1749,11 @@ others_unpack0_done:
 	MOVL       4(BX), R8
 	ADDQ       296(SP), R8
 	ADDQ       296(SP), AX
-	ADDQ       576(SP), AX
-	ADDQ       576(SP), R8
+	ADDQ       584(SP), AX
+	ADDQ       584(SP), R8
 	MOVQ       312(SP), R9
 	MOVQ       272(SP), BX
-	ADDQ       568(SP), BX
+	ADDQ       576(SP), BX
 	TESTB      $0x0c, (SP)
 	JNE        others_unpack1_zeros
 	PREFETCHT1 (AX)(R9*1)
@@ -1827,7 +1827,7 @@ others_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1866,7 +1866,7 @@ others_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+0, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1906,7 +1906,7 @@ others_unpack1_on:
 	MOVQ 272(SP), BX
 	ADDQ $+1024, BX
 	ANDL $0x00000fff, BX
-	ADDQ 568(SP), BX
+	ADDQ 576(SP), BX
 
 	// TILELOADD 12352(BX)(DI*1), TMM7
 	BYTE $0xc4
@@ -1931,22 +1931,22 @@ others_unpack1_on:
 	JMP  tiles
 
 multiplied:
-	MOVQ 464(SP), R12
-	MOVQ 480(SP), R8
-	MOVQ R8, 504(SP)
+	MOVQ 472(SP), R12
 	MOVQ 488(SP), R8
 	MOVQ R8, 512(SP)
+	MOVQ 496(SP), R8
+	MOVQ R8, 520(SP)
 	MOVQ BP, R8
 	MOVQ R15, BP
 	MOVQ R8, R15
-	MOVQ 432(SP), R8
-	MOVQ R8, 464(SP)
-	MOVQ 448(SP), R8
-	MOVQ R8, 480(SP)
+	MOVQ 440(SP), R8
+	MOVQ R8, 472(SP)
 	MOVQ 456(SP), R8
 	MOVQ R8, 488(SP)
-	ADDQ $+128, 432(SP)
-	DECQ 560(SP)
+	MOVQ 464(SP), R8
+	MOVQ R8, 496(SP)
+	ADDQ $+128, 440(SP)
+	DECQ 568(SP)
 	JEQ  block
 	JMP  turn
 
@@ -2122,11 +2122,11 @@ unpack_first1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x30, 584(SP)
+	SUBQ $0x30, 592(SP)
 	JGT  unpack_first1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -2140,7 +2140,7 @@ unpack_first1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -2330,11 +2330,11 @@ first_unpack1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x30, 584(SP)
+	SUBQ $0x30, 592(SP)
 	JGT  first_unpack1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -2348,7 +2348,7 @@ first_unpack1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -2517,11 +2517,11 @@ second_unpack1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x30, 584(SP)
+	SUBQ $0x30, 592(SP)
 	JGT  second_unpack1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -2535,7 +2535,7 @@ second_unpack1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -2704,11 +2704,11 @@ others_unpack1_unit:
 	MOVQ c+0(FP), BX
 	MOVQ 192(BX), R8
 	MOVQ R8, 280(SP)
-	SUBQ $0x30, 584(SP)
+	SUBQ $0x30, 592(SP)
 	JGT  others_unpack1_on
-	MOVQ 592(SP), R8
-	MOVQ R8, 584(SP)
-	MOVQ 576(SP), R9
+	MOVQ 600(SP), R8
+	MOVQ R8, 592(SP)
+	MOVQ 584(SP), R9
 	ADDQ R9, R9
 	ADDQ R9, 296(SP)
 	SUBQ $0x02, 304(SP)
@@ -2722,7 +2722,7 @@ others_unpack1_fetch:
 	MOVQ    c+0(FP), BX
 	MOVQ    136(BX), R9
 	SUBQ    296(SP), R9
-	MOVQ    576(SP), BX
+	MOVQ    584(SP), BX
 	ADDQ    BX, BX
 	CMPQ    304(SP), $0x02
 	CMOVQNE BX, R9
@@ -2732,11 +2732,11 @@ others_unpack1_fetch:
 scale_only:
 	TESTQ       R12, R12
 	JEQ         scaled12
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -2767,11 +2767,11 @@ scale_only:
 scaled12:
 	TESTQ       R12, R12
 	JEQ         scaled13
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -2805,9 +2805,9 @@ scaled13:
 	JEQ         scaled14
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     4096(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -2822,7 +2822,7 @@ scaled13:
 	VFMADD213PS (BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, (BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end14
 	VMOVUPS     4352(BP), Z8
 	VFMADD213PS (BX), Z0, Z8
@@ -2841,13 +2841,13 @@ end14:
 scaled14:
 	TESTQ       R12, R12
 	JEQ         scaled15
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled15
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     4608(BP), Z4
@@ -2879,12 +2879,12 @@ scaled14:
 scaled15:
 	TESTQ       R12, R12
 	JEQ         scaled16
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     5120(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -2899,7 +2899,7 @@ scaled15:
 	VFMADD213PS 64(BX)(R9*1), Z0, Z7
 	VMOVUPS     Z7, 64(BX)(R9*1)
 	LEAQ        (BX)(R8*4), BX
-	CMPQ        512(SP), $0x02
+	CMPQ        520(SP), $0x02
 	JEQ         end16
 	VMOVUPS     5376(BP), Z8
 	VFMADD213PS 64(BX), Z0, Z8
@@ -2918,14 +2918,14 @@ end16:
 scaled16:
 	TESTQ       R12, R12
 	JEQ         scaled17
-	CMPQ        512(SP), $0x00
+	CMPQ        520(SP), $0x00
 	JNE         scaled17
-	MOVQ        424(SP), R8
+	MOVQ        432(SP), R8
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
-	MOVQ        504(SP), BX
-	ADDQ        616(SP), BX
-	ADDQ        616(SP), BX
+	MOVQ        512(SP), BX
+	ADDQ        624(SP), BX
+	ADDQ        624(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     5632(BP), Z4
@@ -2964,35 +2964,35 @@ block:
 	DECQ    8(SP)
 	JEQ     unit
 	MOVBLZX 4(R14), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	JMP     turn
 
 unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x30, 136(SP)
 	JLE  unit_tiles
-	MOVQ 632(SP), R8
-	ADDQ R8, 144(SP)
 	MOVQ 640(SP), R8
-	ADDQ R8, 520(SP)
+	ADDQ R8, 144(SP)
+	MOVQ 648(SP), R8
+	ADDQ R8, 528(SP)
 
 unit_begin:
 	MOVQ    144(SP), DX
-	MOVQ    608(SP), R13
+	MOVQ    616(SP), R13
 	ADDQ    DX, R13
-	MOVQ    536(SP), R8
-	MOVQ    R8, 432(SP)
-	MOVQ    520(SP), R8
-	MOVQ    R8, 448(SP)
+	MOVQ    544(SP), R8
+	MOVQ    R8, 440(SP)
+	MOVQ    528(SP), R8
+	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 600(SP), R8
-	MOVQ    R8, 456(SP)
+	CMOVQNE 608(SP), R8
+	MOVQ    R8, 464(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
 	MOVQ    32(BX), R14
 	MOVQ    104(SP), R8
-	MOVQ    R8, 560(SP)
+	MOVQ    R8, 568(SP)
 	JMP     turn
 
 unit_tiles:
@@ -3002,33 +3002,33 @@ unit_tiles:
 	MOVQ 8(BX), R8
 	ADDQ R8, R8
 	ADDQ R8, 120(SP)
-	MOVQ 424(SP), R8
-	ADDQ R8, R8
-	ADDQ R8, 536(SP)
-	MOVQ 256(SP), R8
+	MOVQ 432(SP), R8
 	ADDQ R8, R8
 	ADDQ R8, 544(SP)
-	ADDQ $0x00000080, 528(SP)
-	MOVQ 592(SP), R8
+	MOVQ 256(SP), R8
+	ADDQ R8, R8
+	ADDQ R8, 552(SP)
+	ADDQ $0x00000080, 536(SP)
+	MOVQ 600(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
-	MOVQ 528(SP), R8
-	MOVQ R8, 520(SP)
-	MOVQ 544(SP), R8
+	MOVQ 536(SP), R8
+	MOVQ R8, 528(SP)
+	MOVQ 552(SP), R8
 	MOVQ R8, 248(SP)
 	JMP  unit_begin
 
 drained:
-	MOVQ  464(SP), R12
-	MOVQ  480(SP), R8
-	MOVQ  R8, 504(SP)
+	MOVQ  472(SP), R12
 	MOVQ  488(SP), R8
 	MOVQ  R8, 512(SP)
+	MOVQ  496(SP), R8
+	MOVQ  R8, 520(SP)
 	MOVQ  BP, R8
 	MOVQ  R15, BP
 	MOVQ  R8, R15
-	MOVQ  $+0, 464(SP)
+	MOVQ  $+0, 472(SP)
 	TESTQ R12, R12
 	JNE   turn
 	JMP   done
