@@ -22,7 +22,7 @@ func init() {
 A row of `+e.what+`, in tiles.
 `+bfloatPartsMaths+`Of every 32 values the upper halves of each part, in some order.
 
-Registers: two of values and one for each part, one of the order, constants and largest magnitudes,
+Registers: two of values and one of both, one of the order, constants and largest magnitudes,
 two masks, pointers to x and to each part's tiles, the tiles that are left.
 `, func(f *file) {
 			name := "RowTiles" + e.name + "AVX512"

@@ -60,7 +60,8 @@ func (d *Device) borrow() *call {
 }
 
 func (d *Device) giveBack(c *call) {
-	clear(c.run) // they point to tensors and weights that may be closed now
+	clear(c.run) // they point to tensors, weights and workspaces that may be closed now
+	clear(c.fronts)
 	*c = call{job: c.job, run: c.run, portions: c.portions[:0], fronts: c.fronts[:0]}
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -403,3 +403,23 @@ func TestEmbedded(t *testing.T) {
 		require.NoError(t, c.Close())
 	}
 }
+
+// What was closed is not kept alive by a call that waits for the next Apply.
+func TestIdleCallKeepsNothing(t *testing.T) {
+	b := open(t, backend.OpenOptions{Threads: 1})
+	b.table = kernels
+	const k, n, most = 1024, 16, 10_000
+	s := shape{n: n, k: k, bits: 4, groups: uniform(t, k, 128), scales: dtype.F16}
+	layer, _ := b.prepareBest(s.linear(t, rand.New(rand.NewPCG(61, 62))), backend.Request{Recipe: &quant.Recipe{}, X: dtype.F32, MaxRows: most})
+	a := b.args(layer, make([]float32, most*k), most)
+	require.NoError(t, layer.Apply(b.st, a.y, a.x, a.ws))
+	b.dev.mu.Lock()
+	defer b.dev.mu.Unlock()
+	require.NotEmpty(t, b.dev.idle)
+	for _, c := range b.dev.idle {
+		for _, f := range c.fronts[:cap(c.fronts)] {
+			require.Zero(t, f)
+		}
+		require.Equal(t, [5]bool{}, [5]bool{c.l != nil, c.x != nil, c.y != nil, c.scratch != nil, c.run[0].Spare != nil})
+	}
+}

@@ -5,7 +5,7 @@ type prepared struct {
 	rows   []byte    // of front.stride bytes
 	first  int       // which row of kernels is the first of them
 	tiles  []byte    // of the values of all rows; empty: there are few
-	scales []float32 // one for each row of x; nil: they are in rows, or there are none
+	scales []float32 // of pairs one for each row of x, if they have any; others have theirs in rows
 }
 
 // room is the bytes of a workspace for so many rows of x: for prepared rows, for scales, and

@@ -3,6 +3,7 @@ package cpu
 import (
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/backend/cpu/internal/rows"
+	"github.com/bitlane/bitlane/dtype"
 )
 
 // tiledRows is rows with those that fill their last tiles.
@@ -23,20 +24,16 @@ func rowOfTiles(tiles []byte, m, bytes, tile int) []byte {
 	return tiles[m/asm.TileRows*asm.TileRows*bytes+m%asm.TileRows*tile:]
 }
 
-// Tiles of bfloat16 take subnormal numbers for 0, and vectors must do as they do. With
-// codes they do without being told, as no subnormal number comes about: in x, and in each of
-// its parts, what is smaller than this counts as 0, so that each product with an integer, and
-// each sum of them, is a multiple of the smallest normal float32, or 0. No float16 is so small.
-const leastInTiles = 0x1p-119
-
-// flushTiles is what exact products on tiles lose (see flushPairs), with codes of rows
-// that are divided by 2¹⁶. What is behind a part that is lost is smaller than that part.
+// flushTiles is what exact products on tiles lose (see flushPairs): of x by codes what is
+// smaller than asm.LeastInTiles, in rows that are divided by 2¹⁶ too, but no float16 is that small.
 func (p *panel) flushTiles() float64 {
-	parts := float64(p.parts)
-	if p.bits > 0 {
-		return min(parts, 2) * leastInTiles / shrink
+	switch {
+	case p.bits == 0:
+		return 2 * float64(p.parts) * flushPairs // sums of both chains of each part, too
+	case p.parts == rows.PartsOf(dtype.F16):
+		return 0
 	}
-	return 2 * parts * flushPairs // sums of both chains, too
+	return asm.LeastInTiles / shrink
 }
 
 // writePairs prepares row m of x: its parts go to tiles of pairs, where there are such, and to
@@ -45,7 +42,7 @@ func (p *panel) flushTiles() float64 {
 func (f *front) writePairs(to *prepared, x, scratch []byte, m int) {
 	first, scale, least := m*f.parts, float32(1), float32(0)
 	if f.scales > 0 {
-		least = leastInTiles
+		least = asm.LeastInTiles
 	}
 	if len(to.tiles) > 0 {
 		var dst rows.Parted

@@ -1,17 +1,14 @@
 package cpu
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/backend"
-	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/dtype"
 	"github.com/bitlane/bitlane/quant"
 )
@@ -289,70 +286,6 @@ func TestPaddingOfTiles(t *testing.T) {
 	}
 }
 
-// TestTameTiles compares with tame: the same scale, and of each row in tiles and of each that is
-// read as it is, together the same values but for those that are dropped.
-func TestTameTiles(t *testing.T) {
-	rng := rand.New(rand.NewPCG(35, 36))
-	const k, rows = 64, 20
-	for _, xt := range []dtype.DType{dtype.BF16, dtype.F16, dtype.F32} {
-		s := backend.Spec{N: 16, K: k, X: xt, Y: dtype.F32, Bits: 8, Scales: dtype.F16, Symmetric: true, MaxRows: rows, Groups: backend.GroupSpec{Count: 1, Longest: k}}
-		p := newPanel(tilePanel, &s)
-		p.tileFeatures = p.canTile()
-		f, err := newFront(nil, new(layout), &s, p, 0)
-		require.NoError(t, err)
-		f.leastTiled = rows*f.parts + 1 // room for all
-		work := make([]byte, f.bytes(rows)+tiledRows(rows*f.parts)*f.tiles)
-		to, _ := f.take(work, rows, 0)
-		to.tiles = work[f.bytes(rows):]
-		scratch := make([]byte, frontScratch(&s, &f.rowShape))
-		tamedRows := 0
-		for i := range 400 {
-			m, b, x := i%rows, make([]byte, k*xt.Size()), make([]float32, k)
-			for j := range x {
-				xt.Put(b, j, math.Float32frombits(rng.Uint32()&0x807fffff|uint32(rng.IntN(240))<<23))
-			}
-			switch at := rng.IntN(k - 1); i % 4 {
-			case 0:
-				xt.Put(b, at, -0x1p112)
-			case 1:
-				xt.Put(b, at, 0x1p127)
-				xt.Put(b, at+1, []float32{float32(math.Inf(-1)), float32nan()}[i/4%2])
-			}
-			dtype.Decode(xt, x, b)
-			f.writePairs(&to, b, scratch, m)
-			if f.scales == 0 {
-				require.Equal(t, dtype.F16, xt)
-			} else {
-				require.Equal(t, tame(x), to.scales[m])
-				if to.scales[m] != 1 {
-					tamedRows++
-				}
-			}
-			for j, v := range x {
-				onTiles, asItIs := 0.0, 0.0
-				for part := range f.parts {
-					row := m*f.parts + part
-					asItIs += float64(f.floats(to.rows[row*f.stride:])[j])
-					order := slices.Index(f.halves[:], uint16(2*(j%asm.TilePairs)+1))
-					onTiles += float64(dtype.BF16ToF32(binary.LittleEndian.Uint16(rowOfTiles(to.tiles, row, f.tiles, asm.TileBytes)[j/asm.TilePairs*asm.TileBytes*asm.TileRows+2*order:])))
-				}
-				if v != v {
-					require.True(t, asItIs != asItIs && onTiles != onTiles)
-					continue
-				}
-				require.Equal(t, onTiles, asItIs)
-				if least := float64(leastInTiles); f.scales > 0 && math.Abs(float64(v)-onTiles) <= 2*least {
-					continue
-				}
-				require.Equal(t, float64(v), onTiles, "%v, row %d, value %d", xt, m, j)
-			}
-		}
-		if xt != dtype.F16 {
-			require.Greater(t, tamedRows, 50)
-		}
-	}
-}
-
 // A kernel says for how many rows it uses tiles.
 func TestUnitOfRows(t *testing.T) {
 	u := modelOfTiles()
@@ -361,7 +294,12 @@ func TestUnitOfRows(t *testing.T) {
 	of := func(act activations, rows int) string {
 		return (&kernel{act: act, least: 2, most: 4, unit: u}).Unit(s, rows)
 	}
+	s.X = dtype.BF16
 	require.Equal(t, []string{"floats", "floats", "model"}, []string{of(exact, 1), of(exact, 2), of(exact, 3)})
+	s.X = dtype.F16
+	require.Equal(t, []string{"floats", "model"}, []string{of(exact, 1), of(exact, 2)})
+	s.X = dtype.F32
+	require.Equal(t, "model", of(exact, 1))
 	s.Recipe.Kind = quant.Int8Token
 	require.Equal(t, []string{"codes", "codes", "model"}, []string{of(int8Codes, 1), of(int8Codes, 7), of(int8Codes, 8)})
 	s.Groups = backend.GroupSpec{Count: 64, Longest: 64}

@@ -115,6 +115,12 @@ const (
 	TileBytes    = 64
 	TilePairs    = TileBytes / 2
 	MostTileRows = 15 * TileRows
+
+	// LeastInTiles is what x by codes counts as 0 below. Tiles of bfloat16 take subnormal numbers for 0,
+	// and vectors must do as they do. With codes they do without being told, as no subnormal number comes
+	// about: each product of x, or of a part of it, with an integer, and each sum of them, is a multiple
+	// of the smallest normal float32, or 0.
+	LeastInTiles = 0x1p-119
 )
 
 // TileSpare is the bytes of Call.Spare for so many tiles of W and segments: twelve tiles

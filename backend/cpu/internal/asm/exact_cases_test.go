@@ -160,7 +160,7 @@ func (p *exactProblem) possible(v float32) float32 {
 	if p.pairs || p.tiled {
 		v = dtype.BF16.Round(v)
 	}
-	if p.tiled && p.lines.bits > 0 && math.Abs(float64(v)) < leastInTiles {
+	if p.tiled && p.lines.bits > 0 && math.Abs(float64(v)) < LeastInTiles {
 		return 0
 	}
 	return v

@@ -7,7 +7,7 @@
 // least magnitude counts as 0, before each part. Of an infinity or a NaN the parts behind x0 are 0.
 // Of every 32 values the upper halves of each part, in some order.
 //
-// Registers: two of values and one for each part, one of the order, constants and largest magnitudes,
+// Registers: two of values and one of both, one of the order, constants and largest magnitudes,
 // two masks, pointers to x and to each part's tiles, the tiles that are left.
 
 #include "textflag.h"

@@ -5,10 +5,6 @@ import (
 	"github.com/bitlane/bitlane/internal/bf16emu"
 )
 
-// leastInTiles is below what x may not be where kernels of AMX multiply it with codes:
-// smaller ones would make subnormal sums, which tiles take for 0.
-const leastInTiles = 0x1p-119
-
 // sumOfTiles is the sum of a segment as TDPBF16PS computes it (package asm, Sums).
 func (l lineKind) sumOfTiles(x, w []float32) (a float32) {
 	order := l.order()
