@@ -81,7 +81,7 @@ func (f *file) zeroed() reg.VecVirtual {
 	return y
 }
 
-// widen loads the 8 elements at m as float32, each exact.
+// widen loads the elements at m as float32, each exact: 8, or 16 to registers of 512 bits.
 func (f *file) widen(e element, m operand.Mem, y reg.VecVirtual) {
 	switch e {
 	case elementF16:

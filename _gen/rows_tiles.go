@@ -64,16 +64,7 @@ func writeRowTiles(f *file, e element, parts int) {
 	low, high, both := f.ZMM(), f.ZMM(), f.ZMM()
 	f.Label("tile")
 	for i, z := range []reg.VecVirtual{low, high} {
-		from := at(x, 16*i*e.size())
-		switch e {
-		case elementF16:
-			f.VCVTPH2PS(from, z)
-		case elementBF16:
-			f.VPMOVZXWD(from, z)
-			f.VPSLLD(operand.U8(16), z, z)
-		default:
-			f.VMOVDQU32(from, z)
-		}
+		f.widen(e, at(x, 16*i*e.size()), z)
 		p.first(z)
 	}
 	for i, to := range dst {

@@ -77,7 +77,7 @@ type TransformSpec struct {
 type Request struct {
 	Recipe  *quant.Recipe // nil: the layer's own. A plain weight knows only Exact
 	X, Y    dtype.DType   // types of input and output; Y Invalid: as X
-	MaxRows int           // bound on M; 0: 1
+	MaxRows int           // bound on M; 0: 1. Which kernel is best can depend on whether it is 1, and so do bits of y then
 }
 
 // NewSpec derives the Spec of a layer for a request. Its errors are those of

@@ -25,22 +25,7 @@ var goldenTiles = map[string][2]uint64{
 
 // TestGoldenBitsOfTiles makes its numbers from integers, as TestGoldenBits does.
 func TestGoldenBitsOfTiles(t *testing.T) {
-	all := []*unit{modelOfTiles()}
-	for _, u := range units {
-		if u.exact.kind == tilePanel {
-			all = append(all, u)
-		}
-	}
-	for _, u := range all {
-		t.Run(u.name, func(t *testing.T) {
-			b := open(t, backend.OpenOptions{})
-			if missing := u.missing(b.dev.Info().Features); missing != nil {
-				t.Skipf("the processor lacks %v", missing)
-			}
-			b.table = tableOf([]*unit{u})
-			b.testGoldenTiles()
-		})
-	}
+	onTiles(t, 2, func(_ *testing.T, b *bench) { b.testGoldenTiles() })
 }
 
 func (b *bench) testGoldenTiles() {

@@ -328,3 +328,23 @@ var int8Recipes = []quant.Recipe{
 
 func float32nan() float32 { return float32(math.NaN()) }
 func float32inf() float32 { return float32(math.Inf(-1)) }
+
+// onTiles runs a test with the model of tiles and with the processor's.
+func onTiles(t *testing.T, threads int, run func(t *testing.T, b *bench)) {
+	all := []*unit{modelOfTiles()}
+	for _, u := range units {
+		if u.exact.kind == tilePanel {
+			all = append(all, u)
+		}
+	}
+	for _, u := range all {
+		t.Run(u.name, func(t *testing.T) {
+			b := open(t, backend.OpenOptions{Threads: threads})
+			if missing := u.missing(b.dev.Info().Features); missing != nil {
+				t.Skipf("the processor lacks %v", missing)
+			}
+			b.table = tableOf([]*unit{u})
+			run(t, b)
+		})
+	}
+}

@@ -107,34 +107,21 @@ func TestInUnits(t *testing.T) {
 func TestFewWithOpenSegments(t *testing.T) {
 	rng := rand.New(rand.NewPCG(39, 40))
 	const k, most = 1088, 67
-	all := []*unit{modelOfTiles()}
-	for _, u := range units {
-		if u.tiles {
-			all = append(all, u)
+	onTiles(t, 1, func(t *testing.T, b *bench) {
+		for _, s := range []shape{{n: 70, bits: 4, groups: quant.OneGroup(k), zeros: true}, {n: 33, bits: 4, groups: uniform(t, k, 192), zeros: true}} {
+			s.k, s.scales = k, dtype.F16
+			l, x := s.linear(t, rng), input(rng, dtype.F32, most, k)
+			layer, kernel := b.prepare(l, backend.Request{Recipe: &quant.Recipe{Kind: quant.Int8Token}, X: dtype.F32, MaxRows: most})
+			spec := layer.Spec()
+			p := kernel.panel(&spec)
+			require.False(t, p.allEnd(run{0, len(p.blocks)}))
+			want := b.apply(layer, x, most)
+			b.accepted(layer, kernel, l, x, want, most)
+			for _, m := range []int{1, 7, 8, 16, 17, 31, 32, 33, 48, 64, 65} {
+				require.Equal(t, bitsOf(want[:m*s.n]), bitsOf(b.apply(layer, x[:m*k], m)), "%s: %d rows", s, m)
+			}
 		}
-	}
-	for _, u := range all {
-		t.Run(u.name, func(t *testing.T) {
-			b := open(t, backend.OpenOptions{Threads: 1})
-			if missing := u.missing(b.dev.Info().Features); missing != nil {
-				t.Skipf("the processor lacks %v", missing)
-			}
-			b.table = tableOf([]*unit{u})
-			for _, s := range []shape{{n: 70, bits: 4, groups: quant.OneGroup(k), zeros: true}, {n: 33, bits: 4, groups: uniform(t, k, 192), zeros: true}} {
-				s.k, s.scales = k, dtype.F16
-				l, x := s.linear(t, rng), input(rng, dtype.F32, most, k)
-				layer, kernel := b.prepare(l, backend.Request{Recipe: &quant.Recipe{Kind: quant.Int8Token}, X: dtype.F32, MaxRows: most})
-				spec := layer.Spec()
-				p := kernel.panel(&spec)
-				require.False(t, p.allEnd(run{0, len(p.blocks)}))
-				want := b.apply(layer, x, most)
-				b.accepted(layer, kernel, l, x, want, most)
-				for _, m := range []int{1, 7, 8, 16, 17, 31, 32, 33, 48, 64, 65} {
-					require.Equal(t, bitsOf(want[:m*s.n]), bitsOf(b.apply(layer, x[:m*k], m)), "%s: %d rows", s, m)
-				}
-			}
-		})
-	}
+	})
 }
 
 func TestFewOnTiles(t *testing.T) {

@@ -82,7 +82,7 @@ func TestTameTiles(t *testing.T) {
 // Hard numbers by plain weights on tiles, by hand: infinite weights make infinite outputs although
 // parts of x are 0, and what is small but normal is not dropped.
 func TestHardPartsByHand(t *testing.T) {
-	onTiles(t, func(t *testing.T, b *bench) {
+	onTiles(t, 3, func(t *testing.T, b *bench) {
 		const k, most = 32, 20
 		inf, nan := float32(math.Inf(1)), math.Float32frombits(0x7f800001)
 		weights := []float32{1, inf, -1, -inf, 0x1p10}
@@ -116,26 +116,6 @@ func TestHardPartsByHand(t *testing.T) {
 			}
 		}
 	})
-}
-
-// onTiles runs a test with the model of tiles and with the processor's.
-func onTiles(t *testing.T, run func(t *testing.T, b *bench)) {
-	all := []*unit{modelOfTiles()}
-	for _, u := range units {
-		if u.exact.kind == tilePanel {
-			all = append(all, u)
-		}
-	}
-	for _, u := range all {
-		t.Run(u.name, func(t *testing.T) {
-			b := open(t, backend.OpenOptions{Threads: 3})
-			if missing := u.missing(b.dev.Info().Features); missing != nil {
-				t.Skipf("the processor lacks %v", missing)
-			}
-			b.table = tableOf([]*unit{u})
-			run(t, b)
-		})
-	}
 }
 
 // What a kernel says of its errors counts parts, and it refuses one row that is faster without tiles.
@@ -174,7 +154,7 @@ func TestNumericsOfParts(t *testing.T) {
 // Layers of a group that share prepared rows divide them each in its own way: which rows of float32
 // there are is what all of them read together.
 func TestGroupOfManyRowsOnTiles(t *testing.T) {
-	onTiles(t, func(t *testing.T, b *bench) {
+	onTiles(t, 3, func(t *testing.T, b *bench) {
 		rng := rand.New(rand.NewPCG(41, 42))
 		const k, most = 32, 280
 		for _, xt := range []dtype.DType{dtype.BF16, dtype.F16, dtype.F32} {

@@ -28,12 +28,12 @@ TEXT ·RowTilesWidenedAVX512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), BX
 
 tile:
-	VMOVDQU32   (CX), Z4
+	VMOVUPS     (CX), Z4
 	VPANDD      Z4, Z1, Z5
 	VPMAXUD     Z5, Z2, Z2
 	VPCMPUD     $0x05, Z0, Z5, K1
 	VMOVDQU32.Z Z4, K1, Z4
-	VMOVDQU32   64(CX), Z5
+	VMOVUPS     64(CX), Z5
 	VPANDD      Z5, Z1, Z6
 	VPMAXUD     Z6, Z2, Z2
 	VPCMPUD     $0x05, Z0, Z6, K1
