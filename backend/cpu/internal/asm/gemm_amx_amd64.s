@@ -24,6 +24,10 @@
 //
 // What scales follows what multiplies three turns behind, through the same units.
 //
+// Tiles of x and of sums take time by their rows: in a call of fewer than 16 they have as
+// many as there are. What Call.Spare has of the others is 0, and of the sums four or eight
+// rows are scaled where there are no more.
+//
 // The call may name some segments of one block, each of which ends a sum: those that
 // with x of 16 rows stay in the first cache.
 //
