@@ -238,7 +238,7 @@ func modelOnTheWay(c *asm.Call) {
 	if len(places) != len(lines) {
 		panic(fmt.Sprintf("%d places for %d tiles", len(places), len(lines)))
 	}
-	w := make([]byte, int(c.Tiles)*size)
+	w := make([]byte, int(c.Tiles)*size+lineBytes) // a reader goes on behind the last block
 	for t := range int(c.Tiles) {
 		from, to := unsafe.Slice((*byte)(unsafe.Add(c.W, t*int(c.WStep))), size), w[t*size:]
 		copy(to, from)
@@ -305,7 +305,10 @@ func at[T any](p unsafe.Pointer, i int) T {
 func modelIntegers(c *asm.Call, kind panelKind, bits, rows int) {
 	features := 32 / bits
 	for m := range rows {
-		x, side, scales := unsafe.Add(c.X, uintptr(m)*c.XStep), unsafe.Add(c.Side, uintptr(m)*c.SStep), unsafe.Add(c.Scales, uintptr(m)*c.SStep)
+		x, side, scales := unsafe.Add(c.X, uintptr(m)*c.XStep), unsafe.Add(c.Side, uintptr(m)*c.SStep), c.Scales
+		if scales != nil {
+			scales = unsafe.Add(scales, uintptr(m)*c.SStep)
+		}
 		y := unsafe.Slice((*float32)(unsafe.Add(unsafe.Pointer(c.Y), uintptr(m)*c.YStep)), tileColumns)
 		var sum [tileColumns]int32
 		r := reader{c: c}

@@ -157,6 +157,7 @@ func TestGroupOfManyRowsOnTiles(t *testing.T) {
 	onTiles(t, 3, func(t *testing.T, b *bench) {
 		rng := rand.New(rand.NewPCG(41, 42))
 		const k, most = 32, 280
+		differ := 0
 		for _, xt := range []dtype.DType{dtype.BF16, dtype.F16, dtype.F32} {
 			var layers []backend.Layer
 			for _, n := range []int{16, 200, 40} {
@@ -167,8 +168,11 @@ func TestGroupOfManyRowsOnTiles(t *testing.T) {
 			g, err := b.dev.Group(layers...)
 			require.NoError(t, err)
 			x, n := input(rng, xt, most, k), g.Spec().N
-			differ := 0
-			for m := 1; m <= most; m += 1 + m/8 {
+			all := []int{1, 2, 3, 5, 17, 40, 95, 129, 130, 131, 193, 257, 258, most}
+			if testing.Short() {
+				all = []int{1, 40, 97, 129}
+			}
+			for _, m := range all {
 				from := map[int]bool{}
 				for _, l := range layers {
 					from[l.(interface{ whole() *layer }).whole().readsFrom(0, m)] = true
@@ -185,8 +189,8 @@ func TestGroupOfManyRowsOnTiles(t *testing.T) {
 					at += width
 				}
 			}
-			require.NotZero(t, differ, "%v", xt)
 			require.NoError(t, g.Close())
 		}
+		require.NotZero(t, differ)
 	})
 }
