@@ -148,7 +148,7 @@ func Choose(dev backend.Device, s backend.Spec, o ChooseOptions) (backend.Kernel
 // NewLinear makes the Spec of l for the request, chooses a kernel of dev and
 // prepares l with it. It keeps no reference to l. Its errors are those of
 // backend.NewSpec, Choose and Kernel.Prepare; the report is there as soon as
-// there was something to choose from.
+// there was something to choose from. Which kernel is best can depend on r.MaxRows: see there.
 func NewLinear(ctx context.Context, dev backend.Device, l *quant.Linear, r backend.Request, o ChooseOptions) (backend.Layer, *Report, error) {
 	if l == nil {
 		return nil, nil, quant.Errorf(backend.ErrShape, "layer", "", "one", "none")

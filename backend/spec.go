@@ -75,9 +75,11 @@ type TransformSpec struct {
 
 // Request is what a caller wants of a layer, beyond what its checkpoint says.
 type Request struct {
-	Recipe  *quant.Recipe // nil: the layer's own. A plain weight knows only Exact
-	X, Y    dtype.DType   // types of input and output; Y Invalid: as X
-	MaxRows int           // bound on M; 0: 1. Which kernel is best can depend on whether it is 1, and so do bits of y then
+	Recipe *quant.Recipe // nil: the layer's own. A plain weight knows only Exact
+	X, Y   dtype.DType   // types of input and output; Y Invalid: as X
+	// MaxRows bounds M; 0: 1. Which kernel is best can depend on it, and with the kernel the bits of
+	// y: in one layer those of a row do not depend on M, in two of the same weights they can differ.
+	MaxRows int
 }
 
 // NewSpec derives the Spec of a layer for a request. Its errors are those of

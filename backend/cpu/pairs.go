@@ -26,7 +26,7 @@ func (k *kernel) forPairs(r *backend.Refusal, s *backend.Spec) *backend.Refusal 
 	case k.unit.exact.kind != tilePanel:
 		r = r.Add(k.name, "x type", s.X.String(), "bfloat16", "")
 	case s.MaxRows < 2:
-		r = r.Add(k.name, "MaxRows", fmt.Sprintf("%d, of %v", s.MaxRows, s.X), "at least 2", "ask for more rows: one alone is faster without tiles, whose rows are of bfloat16")
+		r = r.Add(k.name, "MaxRows", fmt.Sprintf("%d, of %v", s.MaxRows, s.X), "at least 2", "one row alone is faster on vectors; a layer for two or more gets this kernel, and other bits")
 	}
 	if k.plain && s.Plain.Valid() && s.Plain != dtype.BF16 {
 		r = r.Add(k.name, "weights", "plain "+s.Plain.String(), "plain bfloat16", "")

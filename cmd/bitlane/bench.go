@@ -32,7 +32,7 @@ type benchFlags struct {
 func (f *benchFlags) register() {
 	lists := func(l *list, name, usage string) { f.Var(l, name, usage) }
 	lists(&f.shapes, "shapes", "layers: llama-8b, qwen-7b (all of a block's), or sizes KxN (default 4096x4096,llama-8b,qwen-7b; with --device 4096x4096,4096x14336,8192x8192,8192x28672)")
-	lists(&f.rows, "m", "numbers of rows of x (default 1,2,4,8,16,32,64,128,256,512; for --groups 1, for --callers 1,16; with --device up to 4096)")
+	lists(&f.rows, "m", "numbers of rows of x; a layer is made for the largest (default 1,2,4,8,16,32,64,128,256,512; for --groups 1, for --callers 1,16; with --device up to 4096)")
 	lists(&f.kernels, "kernels", "kernels by name, or all that can run a layer (default: the best)")
 	lists(&f.activations, "activations", "how activations enter: exact, int8-token, int8-token-asym, int8-group[/SIZE], ... (default exact,int8-group; with --device exact)")
 	lists(&f.bits, "bits", "bits of a weight: 2 to 8, 16 for plain weights (default 4)")

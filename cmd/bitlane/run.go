@@ -208,7 +208,7 @@ func runRun(ctx context.Context, e *env, args []string) error {
 	f.Var(&f.tune, "tune", tuneUsage)
 	f.Var(&f.layer, "layer", "glob over layer names; * crosses dots")
 	f.BoolVar(&f.fused, "fused", false, "run modules that read one input (q/k/v, gate/up) as one layer, where their numbers allow it: see bitlane inspect")
-	f.StringVar(&f.tokens, "tokens", "1,16", "numbers of rows of x, separated by commas")
+	f.StringVar(&f.tokens, "tokens", "1,16", "numbers of rows of x, separated by commas; a layer is made for the largest")
 	f.Uint64Var(&f.seed, "seed", 1, "seed of the random x")
 	f.StringVar(&f.input, "input", "", "safetensors file with the tensor x [M,K], instead of random x; needs --layer to name one layer")
 	f.StringVar(&f.output, "output", "", "safetensors file to write the tensor y [M,N] to; needs --layer to name one layer")
