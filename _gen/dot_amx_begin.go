@@ -36,8 +36,8 @@ func (k *amx) begin(frame int) {
 }
 
 // rowsOfTiles finds the rows that tiles of x and of sums have: where the call has fewer than 16, as
-// many. Sums in Call.Spare of rows that they lack are 0, as some are scaled: what is left there
-// might be subnormal, which takes long.
+// many. Sums in Call.Spare of rows that they lack are 0 before they are corrected, as some are scaled: what is
+// left there might be subnormal, which takes long.
 func (k *amx) rowsOfTiles(c, rows reg.GPPhysical) {
 	all, row := reg.R9, reg.R8
 	k.MOVQ(at(c, callRows), rows)

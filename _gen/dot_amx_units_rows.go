@@ -67,7 +67,8 @@ func (k *amxUnits) unitSteps(r reg.Register, lastFirst bool) {
 }
 
 // clearRows clears the sums in Call.Spare of the rows that tiles of the other 16 lack, as some
-// of them are scaled: what is left there might be subnormal, which takes long. It uses R8.
+// of them are scaled: what is left there might be subnormal, which takes long. It uses R8 and Z0, and goes to
+// rows_together.
 func (k *amxUnits) clearRows(last reg.GPPhysical) {
 	row := reg.R8
 	k.VPXORD(zmm[0], zmm[0], zmm[0])

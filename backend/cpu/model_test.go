@@ -110,8 +110,12 @@ func modelPairsOnTheWay(c *asm.Call) {
 	modelPairsOnTiles(c, weight4)
 }
 
+// rowsTold hears of the rows of each call of the model's kernels of tiles.
+var rowsTold = func(int) {}
+
 // modelPairsOnTiles multiplies rows of pairs that are in tiles.
 func modelPairsOnTiles(c *asm.Call, kind weightKind) {
+	rowsTold(int(c.Rows))
 	order := pairsOf(kind)
 	for m := range int(c.Rows) {
 		x := unsafe.Add(c.X, m/asm.TileRows*asm.TileRows*int(c.XStep)+m%asm.TileRows*asm.TileBytes)
@@ -182,6 +186,7 @@ func (r *reader) pairOf(kind weightKind, line, k, s, col int) float32 {
 // modelTiles multiplies rows that are in tiles, a copy of which it makes. Segments that
 // the call does not name it multiplies by 0.
 func modelTiles(c *asm.Call, bits int) {
+	rowsTold(int(c.Rows))
 	features, segments, before, tile := 0, 0, 0, int(c.TileBytes)
 	for _, b := range unsafe.Slice(c.Blocks, c.Count) {
 		features += int(b.Segments) * int(b.Features)

@@ -9,7 +9,7 @@ type prepared struct {
 }
 
 // room is the bytes of a workspace for so many rows of x: for prepared rows, for scales, and
-// for tiles. What tiles have beyond the last row is multiplied, whatever it is, and the
+// for tiles. What these have beyond the last row can be multiplied, whatever it is, and the
 // sums are dropped. Of rows for pairs at most those that are too few for tiles are read
 // as they are.
 func (r *rowShape) room(x int) (prepared, scales, tiles int) {
@@ -40,8 +40,21 @@ func (f *front) take(work []byte, x, from int) (p prepared, rest []byte) {
 	}
 	if f.tileFeatures > 0 && x*f.parts >= f.leastTiled {
 		p.tiles = work[scales:][:tiles]
+		f.clearBeyond(p.rows, x)
 	}
 	return p, work[scales+tiles:]
+}
+
+// clearBeyond clears the corrections and scales behind those of so many rows, as far as
+// kernels of tiles scale sums by them: numbers that are left there might be subnormal, with which a
+// product takes twice as long.
+func (f *front) clearBeyond(rows []byte, n int) {
+	if f.sideAt == 0 {
+		return
+	}
+	for m := n; m < tiledRows(n); m++ {
+		clear(rows[m*f.stride:][f.sideAt:f.row])
+	}
 }
 
 // write prepares row m of x.

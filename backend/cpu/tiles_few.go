@@ -81,7 +81,14 @@ func (w *product) fewUnits(rows int) func(*asm.Call) {
 
 // tail is how many of some rows are multiplied as fewer rows are, after the others.
 func (w *product) tail(rows int) int {
-	if tail := rows % rowsOfUnit; w.bits == 4 && !w.kind.exact() && rows > mostTall && tail <= mostTail && w.fewOnTiles(rows-tail) {
+	if w.bits != 4 || w.kind.exact() {
+		return 0
+	}
+	together := mostTall
+	if !w.allEnd(run{0, len(w.blocks)}) { // in no units
+		together = rowsOfUnit
+	}
+	if tail := rows % rowsOfUnit; rows > together && tail <= mostTail && w.fewOnTiles(rows-tail) {
 		return tail
 	}
 	return 0

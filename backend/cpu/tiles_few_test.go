@@ -144,6 +144,10 @@ func TestTail(t *testing.T) {
 		require.Equal(t, want, w.tail(rows), "%d rows", rows)
 	}
 	require.Zero(t, fewOf(4, backend.GroupSpec{Count: 128, Longest: 32}).tail(17))
+	s := backend.Spec{N: 64, K: 1024, Bits: 4, Scales: dtype.F16, ZeroMax: 15, Groups: backend.GroupSpec{Count: 1, Longest: 1024}, Recipe: quant.Recipe{Kind: quant.Int8Token}}
+	open := &product{panel: newPanel(bytePanel, &s), f: w.f}
+	open.tileFeatures = open.canTile()
+	require.Equal(t, []int{1, 3, 0}, []int{open.tail(33), open.tail(35), open.tail(36)}, "segments that end no sum are in no units")
 	require.Zero(t, fewOf(8, backend.GroupSpec{Count: 32, Longest: 128}).tail(17))
 }
 
@@ -177,5 +181,33 @@ func TestGridOfFew(t *testing.T) {
 		{16, 2, grid{16, 4, 1, 64}},
 	} {
 		require.Equal(t, c.want, w.grid(c.rows, c.threads), "%d rows, %d threads", c.rows, c.threads)
+	}
+}
+
+// Kernels are told how many rows there are, where tiles can have as few.
+func TestRowsOfCalls(t *testing.T) {
+	told := map[int]bool{}
+	rowsTold = func(rows int) { told[rows] = true }
+	defer func() { rowsTold = func(int) {} }()
+	b := open(t, backend.OpenOptions{Threads: 1})
+	b.table = tableOf([]*unit{modelOfTiles()})
+	rng := rand.New(rand.NewPCG(43, 44))
+	const k, most = 256, 80
+	for _, s := range []shape{{bits: 4, groups: uniform(t, k, 128)}, {bits: 8, groups: uniform(t, k, 128)}, {plain: dtype.BF16}} {
+		for _, kind := range []quant.RecipeKind{quant.Int8Token, quant.Exact} {
+			if s.n, s.k, s.scales = 64, k, dtype.F16; s.plain.Valid() && kind != quant.Exact {
+				continue
+			}
+			layer, _ := b.prepare(s.linear(t, rng), backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: dtype.BF16, MaxRows: most})
+			for _, m := range []int{13, 16, 17, 31, 33, 40, 77} {
+				clear(told)
+				b.apply(layer, input(rng, dtype.BF16, m, k), m)
+				want := map[int]bool{m: true}
+				if s.plain.Valid() && 16 < m && m <= 32 { // of one tile of rows each
+					want = map[int]bool{32: true}
+				}
+				require.Equal(t, want, told, "%s, %v, %d rows", s, kind, m)
+			}
+		}
 	}
 }

@@ -35,7 +35,7 @@
 // widened before.
 //
 // All segments end sums. Lines of x come from the second cache each time, and TILELOADDT1
-// leaves room in the first. Of the last 16 rows those are scaled that there are, in fours or eights.
+// leaves room in the first. In calls of up to 48 rows those of the last 16 are scaled that there are, in fours or eights.
 //
 // 	Call.Spare = sums of two turns [2][4 or 6 tiles][16 rows][16 columns] of 4 bytes
 // 	             of 4 tiles, unused, [4 tiles]
