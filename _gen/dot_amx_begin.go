@@ -36,14 +36,9 @@ func (k *amx) begin(frame int) {
 }
 
 // rowsOfTiles finds the rows that tiles of x and of sums have: where the call has fewer than 16, as
-// many. Sums in Call.Spare of rows that they lack are 0 before they are corrected, as some are scaled: what is
-// left there might be subnormal, which takes long.
+// many.
 func (k *amx) rowsOfTiles(c, rows reg.GPPhysical) {
-	all, row := reg.R9, reg.R8
-	k.MOVQ(at(c, callRows), rows)
-	k.LEAQ(at(rows, 15), all)
-	k.ANDQ(operand.I32(-16), all)
-	k.MOVQ(all, k.scalar(amxRows))
+	k.wholeRows(c, rows, reg.R9)
 	k.CMPQ(rows, operand.Imm(16))
 	k.JGE(operand.LabelRef("rows_whole"))
 	k.CMPQ(rows, operand.Imm(8))
@@ -53,20 +48,36 @@ func (k *amx) rowsOfTiles(c, rows reg.GPPhysical) {
 	k.JHI(operand.LabelRef("rows_clear"))
 	k.ORL(operand.U32(amxFour), k.scalar(vnniForm))
 	k.Label("rows_clear")
-	k.VPXORD(zmm[0], zmm[0], zmm[0])
-	k.MOVQ(rows, row)
-	k.SHLQ(operand.Imm(6), row)
-	k.Label("rows_row")
-	for tile := range amxSlots {
-		k.VMOVDQA64(zmm[0], indexed(reg.RBP, row, 1, tile*amxTile))
-	}
-	k.ADDQ(operand.Imm(64), row)
-	k.CMPQ(row, operand.I32(amxTile))
-	k.JNE(operand.LabelRef("rows_row"))
-	k.JMP(operand.LabelRef("rows_found"))
+	k.clearRows(rows, "rows_found", 0, 1, 2, 3)
 	k.Label("rows_whole")
 	k.MOVL(operand.U32(16), rows.As32())
 	k.Label("rows_found")
+}
+
+// wholeRows loads the rows of the call, and finds all with those that fill the last 16.
+func (k *amx) wholeRows(c, rows, all reg.GPPhysical) {
+	k.MOVQ(at(c, callRows), rows)
+	k.LEAQ(at(rows, 15), all)
+	k.ANDQ(operand.I32(-16), all)
+	k.MOVQ(all, k.scalar(amxRows))
+}
+
+// clearRows clears the sums in Call.Spare of the rows that some tiles with so many lack, before they are corrected,
+// as some of them are scaled: what is left there might be subnormal, which takes long. It uses R8 and Z0,
+// and goes to done.
+func (k *amx) clearRows(rows reg.GPPhysical, done string, tiles ...int) {
+	row := reg.R8
+	k.VPXORD(zmm[0], zmm[0], zmm[0])
+	k.MOVQ(rows, row)
+	k.SHLQ(operand.Imm(6), row)
+	k.Label("clear_row")
+	k.CMPQ(row, operand.I32(amxTile))
+	k.JEQ(operand.LabelRef(done))
+	for _, tile := range tiles {
+		k.VMOVDQA64(zmm[0], indexed(reg.RBP, row, 1, tile*amxTile))
+	}
+	k.ADDQ(operand.Imm(64), row)
+	k.JMP(operand.LabelRef("clear_row"))
 }
 
 // configure configures the tiles, of which each has a letter: s of sums, x and w, and S and X where

@@ -86,7 +86,6 @@ const (
 	unitSpare    // Call.Spare
 	unitWStep    // to the other tile of columns
 	unitBaseRows // left of what is unpacked, its own too
-	unitRows     // of the call, with those that fill the last 16
 	unitLast     // unitShort of those with rows
 	unitOtherX   // from the first 16 rows of a unit to the others
 	unitOtherY
@@ -174,7 +173,7 @@ func (k *amxUnits) write() {
 // beginWalk goes to the first unit.
 func (k *amxUnits) beginWalk() {
 	c, r := reg.RBX, reg.R8
-	k.move(k.scalar(unitRows), amxLeft)
+	k.move(k.scalar(amxRows), amxLeft)
 	k.moves(c, callW, amxW, callTiles, amxTiles, callX, amxRowX, callY, unitRowY, callY, unitTileY,
 		callSoon, amxSoon, callSoon, unitTileSoon, callSoonStep, amxSoonStep)
 	if !k.pairs {
@@ -419,7 +418,7 @@ func (k *amxUnits) nextUnit() {
 	twice(unitApart, unitTileEntry)
 	twice(amxSoonStep, unitTileSoon)
 	k.ADDQ(operand.U32(128), k.scalar(unitTileY))
-	k.move(k.scalar(unitRows), amxLeft)
+	k.move(k.scalar(amxRows), amxLeft)
 	k.moves(c, callX, amxRowX)
 	if !k.pairs {
 		k.moves(c, callSide, amxRowSide)

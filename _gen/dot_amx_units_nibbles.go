@@ -10,7 +10,7 @@ import (
 // firstPlace begins with what is unpacked, and does so as far as it is ahead.
 func (k *amxUnits) firstPlace(c reg.Register) {
 	k.moves(c, callPlaces, amxPlace, callW, amxBase, callTiles, amxBaseTiles, callWStep, unitWStep)
-	k.move(k.scalar(unitRows), unitBaseRows)
+	k.move(k.scalar(amxRows), unitBaseRows)
 	k.endOfPlaces(c)
 	k.MOVQ(reg.RBP, k.scalar(unitSpare))
 	k.MOVQ(operand.I32(0), k.scalar(amxRingAt))
@@ -94,7 +94,7 @@ func (k *amxUnits) nextPlaces(label string) {
 	k.moves(c, callPlaces, amxPlace)
 	k.SUBQ(operand.Imm(k.rows()), k.scalar(unitBaseRows))
 	k.JGT(operand.LabelRef(label + "_on"))
-	k.move(k.scalar(unitRows), unitBaseRows)
+	k.move(k.scalar(amxRows), unitBaseRows)
 	k.MOVQ(k.scalar(unitWStep), r)
 	k.ADDQ(r, r)
 	k.ADDQ(r, k.scalar(amxBase))

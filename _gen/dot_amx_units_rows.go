@@ -17,10 +17,7 @@ const (
 func (k *amxUnits) lastRows(c, last reg.GPPhysical) {
 	rows, all, r, short := reg.R8, reg.R9, reg.R10, reg.R11
 	k.Comment("Rows, with those that fill the last 16, and which of these there are.")
-	k.MOVQ(at(c, callRows), rows)
-	k.LEAQ(at(rows, 15), all)
-	k.ANDQ(operand.I32(-16), all)
-	k.MOVQ(all, k.scalar(unitRows))
+	k.wholeRows(c, rows, all)
 	k.XORL(short.As32(), short.As32())
 	k.MOVL(operand.U32(16), last.As32())
 	k.unitSteps(r, false)
@@ -40,7 +37,7 @@ func (k *amxUnits) lastRows(c, last reg.GPPhysical) {
 	k.CMPQ(last, operand.Imm(4))
 	k.CMOVQLS(r, short)
 	if k.high == 2 {
-		k.clearRows(last)
+		k.clearRows(last, "rows_together", 2, 3, k.tiles()+2, k.tiles()+3)
 	}
 	k.Label("rows_together")
 	k.MOVQ(short, k.scalar(unitLast))
@@ -64,24 +61,6 @@ func (k *amxUnits) unitSteps(r reg.Register, lastFirst bool) {
 		k.ADDQ(r, r)
 		k.MOVQ(r, k.scalar(twice))
 	}
-}
-
-// clearRows clears the sums in Call.Spare of the rows that tiles of the other 16 lack, as some
-// of them are scaled: what is left there might be subnormal, which takes long. It uses R8 and Z0, and goes to
-// rows_together.
-func (k *amxUnits) clearRows(last reg.GPPhysical) {
-	row := reg.R8
-	k.VPXORD(zmm[0], zmm[0], zmm[0])
-	k.MOVQ(last, row)
-	k.SHLQ(operand.Imm(6), row)
-	k.Label("clear_row")
-	k.CMPQ(row, operand.I32(amxTile))
-	k.JEQ(operand.LabelRef("rows_together"))
-	for _, tile := range []int{2, 3, k.tiles() + 2, k.tiles() + 3} {
-		k.VMOVDQA64(zmm[0], indexed(reg.RBP, row, 1, tile*amxTile))
-	}
-	k.ADDQ(operand.Imm(64), row)
-	k.JMP(operand.LabelRef("clear_row"))
 }
 
 // order is the tile of sums that a step multiplies i-th. Those of three by two go to and fro, so that each

@@ -102,7 +102,7 @@ func (c *call) Do(worker, chunk int) {
 // row is the prepared row m for a part.
 func (c *call) row(p *part, m int) []byte {
 	of := &c.fronts[p.front]
-	return of.rows[(m-of.first)*c.l.fronts[p.front].stride:]
+	return of.rows[(m-of.first)*c.l.fronts[p.front].stride():]
 }
 
 // tilesOf is the tiles for a part from row m, the first of a tile, and so many bytes of

@@ -34,7 +34,6 @@ type rowShape struct {
 	scales       int  // how many: none, one, or one for each segment
 	perRow       bool // there is one, which the sums of the row are multiplied with
 	row          int  // of all
-	stride       int  // from a row to the next
 	parts        int  // rows of kernels that a row of x is
 	leastTiled   int  // rows of kernels from which the values stand in tiles, of so many features
 	tileFeatures int  // 0: never
@@ -46,7 +45,6 @@ type rowShape struct {
 // shapeOfRow is the rowShape for a Spec and a panel, or nil for the kernels in
 // plain Go.
 func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
-	defer func() { r.stride = rowStride(r.row) }()
 	r.parts = 1
 	if p != nil {
 		r.parts = p.parts
@@ -87,6 +85,9 @@ func shapeOfRow(s *backend.Spec, p *panel) (r rowShape) {
 	r.row += align(r.scales * 4)
 	return r
 }
+
+// stride is the bytes from a prepared row to the next.
+func (r *rowShape) stride() int { return rowStride(r.row) }
 
 func valuesOf(s *backend.Spec, p *panel) rows.Values {
 	switch {

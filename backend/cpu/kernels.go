@@ -150,7 +150,7 @@ func (k *kernel) Supports(i backend.DeviceInfo, s backend.Spec) (r *backend.Refu
 	if r = k.forUnit(r, &s); r != nil {
 		return r
 	}
-	if n := needsOf(&s, k.panel(&s), k.unit); n.parts*(n.stride+n.tiles) > (math.MaxInt>>1)/(s.MaxRows+asm.TileRows) {
+	if n := needsOf(&s, k.panel(&s), k.unit); n.parts*(n.stride()+n.tiles) > (math.MaxInt>>1)/(s.MaxRows+asm.TileRows) {
 		r = r.Add(k.name, "MaxRows", fmt.Sprint(s.MaxRows), "a workspace that can be addressed", "ask for fewer rows")
 	}
 	return r

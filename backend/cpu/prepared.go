@@ -18,9 +18,9 @@ func (r *rowShape) room(x int) (prepared, scales, tiles int) {
 		n = tiledRows(n)
 	}
 	if !r.pairs {
-		return n * r.stride, 0, n * r.tiles
+		return n * r.stride(), 0, n * r.tiles
 	}
-	return min(x*r.parts, r.leastTiled-1) * r.stride, align(x * r.scales * 4), n * r.tiles
+	return min(x*r.parts, r.leastTiled-1) * r.stride(), align(x * r.scales * 4), n * r.tiles
 }
 
 // bytes is the sum of room.
@@ -53,7 +53,7 @@ func (f *front) clearBeyond(rows []byte, n int) {
 		return
 	}
 	for m := n; m < tiledRows(n); m++ {
-		clear(rows[m*f.stride:][f.sideAt:f.row])
+		clear(rows[m*f.stride():][f.sideAt:f.row])
 	}
 }
 
@@ -63,7 +63,7 @@ func (f *front) write(to *prepared, x, scratch []byte, m int) {
 		f.writePairs(to, x, scratch, m)
 		return
 	}
-	row := to.rows[m*f.stride:]
+	row := to.rows[m*f.stride():]
 	f.prepare(row, x, scratch)
 	if len(to.tiles) > 0 {
 		toTiles(to.tiles, row[:f.width], m, f.tileFeatures)
@@ -75,5 +75,5 @@ func (f *front) scaleOf(p *prepared, m int) (scale *float32, step int) {
 	if f.pairs {
 		return &p.scales[m], 4
 	}
-	return &f.rowScales(p.rows[m*f.stride:])[0], f.stride
+	return &f.rowScales(p.rows[m*f.stride():])[0], f.stride()
 }

@@ -188,7 +188,7 @@ func (w *product) multiply(c *call, p *part, worker, portion int) {
 
 // compute multiplies the rows of the block with its tiles.
 func (b *block) compute() {
-	stride := uintptr(b.front().stride)
+	stride := uintptr(b.front().stride())
 	*b.call = asm.Call{XStep: stride, SStep: stride, Form: b.form, Zero: uint64(b.zero), Ahead: b.ahead}
 	switch {
 	case b.rows < b.from():
@@ -400,7 +400,7 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 		s, rows, times := pick(steps, b.rows-m)
 		c.Rows = uintptr(rows)
 		for range times {
-			at := m * f.stride
+			at := m * f.stride()
 			c.X = unsafe.Pointer(&prepared[at+x])
 			if f.sideAt > 0 {
 				c.Side = unsafe.Pointer(&prepared[at+side])

@@ -81,17 +81,14 @@ func (w *product) fewUnits(rows int) func(*asm.Call) {
 
 // tail is how many of some rows are multiplied as fewer rows are, after the others.
 func (w *product) tail(rows int) int {
-	if w.bits != 4 || w.kind.exact() {
+	tail := rows % rowsOfUnit
+	if w.bits != 4 || w.kind.exact() || rows < rowsOfUnit || tail > mostTail || !w.fewOnTiles(rows-tail) {
 		return 0
 	}
-	together := mostTall
-	if !w.allEnd(run{0, len(w.blocks)}) { // in no units
-		together = rowsOfUnit
+	if rows <= mostTall && w.allEnd(run{0, len(w.blocks)}) { // all are one unit
+		return 0
 	}
-	if tail := rows % rowsOfUnit; rows > together && tail <= mostTail && w.fewOnTiles(rows-tail) {
-		return tail
-	}
-	return 0
+	return tail
 }
 
 // placesOf is where the tiles of packed weights of each run begin, in bytes, for codes of

@@ -58,13 +58,13 @@ func (f *front) writePairs(to *prepared, x, scratch []byte, m int) {
 		}
 	}
 	if first >= to.first {
-		row := to.rows[(first-to.first)*f.stride:]
-		parts := view[float32](row, (f.parts-1)*f.stride/4+f.width)
+		row := to.rows[(first-to.first)*f.stride():]
+		parts := view[float32](row, (f.parts-1)*f.stride()/4+f.width)
 		f.plan.Row(rows.Dst{Values: row[:f.row]}, x, scratch)
-		if top := f.plan.Parts(parts, f.stride/4, least); f.scales > 0 && tooLarge(top) {
+		if top := f.plan.Parts(parts, f.stride()/4, least); f.scales > 0 && tooLarge(top) {
 			f.plan.Row(rows.Dst{Values: row[:f.row]}, x, scratch)
 			shrinkRow(parts[:f.width])
-			f.plan.Parts(parts, f.stride/4, least)
+			f.plan.Parts(parts, f.stride()/4, least)
 			scale = 1 / shrink
 		}
 	}

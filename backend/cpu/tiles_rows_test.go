@@ -58,7 +58,7 @@ func TestTameTiles(t *testing.T) {
 				onTiles, asItIs := 0.0, 0.0
 				for part := range f.parts {
 					row := m*f.parts + part
-					asItIs += float64(f.floats(to.rows[row*f.stride:])[j])
+					asItIs += float64(f.floats(to.rows[row*f.stride():])[j])
 					order := slices.Index(f.halves[:], uint16(2*(j%asm.TilePairs)+1))
 					onTiles += float64(dtype.BF16ToF32(binary.LittleEndian.Uint16(rowOfTiles(to.tiles, row, f.tiles, asm.TileBytes)[j/asm.TilePairs*asm.TileBytes*asm.TileRows+2*order:])))
 				}

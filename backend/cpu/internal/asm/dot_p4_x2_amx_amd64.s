@@ -48,7 +48,7 @@
 
 // func DotP4AMXx2(c *Call)
 // Requires: AVX, AVX512F, AVX512VNNI, CMOV, MMX+
-TEXT ·DotP4AMXx2(SB), NOSPLIT, $664-8
+TEXT ·DotP4AMXx2(SB), NOSPLIT, $656-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -104,37 +104,37 @@ TEXT ·DotP4AMXx2(SB), NOSPLIT, $664-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 600(SP)
+	MOVQ R9, 320(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
+	MOVQ R10, 608(SP)
+	ADDQ R10, R10
+	MOVQ R10, 632(SP)
+	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
-	MOVQ 224(SP), R10
+	MOVQ 232(SP), R10
 	MOVQ R10, 624(SP)
 	ADDQ R10, R10
 	MOVQ R10, 648(SP)
-	MOVQ 232(SP), R10
-	MOVQ R10, 632(SP)
-	ADDQ R10, R10
-	MOVQ R10, 656(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
 	JNE  rows_together
 	MOVQ 216(SP), R10
+	MOVQ R10, 632(SP)
+	ADDQ R10, R10
+	MOVQ R10, 608(SP)
+	MOVQ 224(SP), R10
 	MOVQ R10, 640(SP)
 	ADDQ R10, R10
 	MOVQ R10, 616(SP)
-	MOVQ 224(SP), R10
+	MOVQ 232(SP), R10
 	MOVQ R10, 648(SP)
 	ADDQ R10, R10
 	MOVQ R10, 624(SP)
-	MOVQ 232(SP), R10
-	MOVQ R10, 656(SP)
-	ADDQ R10, R10
-	MOVQ R10, 632(SP)
 
 last_rows:
 	ADDQ    R8, DX
@@ -159,7 +159,7 @@ clear_row:
 	JMP       clear_row
 
 rows_together:
-	MOVQ R11, 608(SP)
+	MOVQ R11, 600(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -262,7 +262,7 @@ widened:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    600(SP), R8
+	MOVQ    320(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -298,7 +298,7 @@ chosen:
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
-	MOVQ    616(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    544(SP), R8
 	MOVQ    R8, 440(SP)
@@ -306,7 +306,7 @@ chosen:
 	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 608(SP), R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
 	MOVQ    R8, 448(SP)
@@ -697,7 +697,7 @@ fetch_second0_done:
 	JNE         other4
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -767,7 +767,7 @@ fetch_second1_done:
 	JNE         other5
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -827,7 +827,7 @@ scale6:
 	JNE         other6
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -880,7 +880,7 @@ scale7:
 	JNE         other7
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -1913,11 +1913,11 @@ other4:
 	JNE              zeros4
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -1981,11 +1981,11 @@ zeros4:
 	JNE           zeros_scaled4
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -2047,11 +2047,11 @@ end_zeros4:
 zeros_scaled4:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2132,12 +2132,12 @@ other5:
 	JNE              zeros5
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -2198,12 +2198,12 @@ zeros5:
 	JNE           zeros_scaled5
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -2262,12 +2262,12 @@ zeros5:
 zeros_scaled5:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -2345,11 +2345,11 @@ other6:
 	JNE              zeros6
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -2413,11 +2413,11 @@ zeros6:
 	JNE           zeros_scaled6
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -2479,11 +2479,11 @@ end_zeros6:
 zeros_scaled6:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2564,12 +2564,12 @@ other7:
 	JNE              zeros7
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -2630,12 +2630,12 @@ zeros7:
 	JNE           zeros_scaled7
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -2694,12 +2694,12 @@ zeros7:
 zeros_scaled7:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -2781,7 +2781,7 @@ scale_only:
 	JNE         other8
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -2822,7 +2822,7 @@ scaled8:
 	JNE         other9
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -2862,7 +2862,7 @@ scaled9:
 	JNE         other10
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -2904,7 +2904,7 @@ scaled10:
 	JNE         other11
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -2953,11 +2953,11 @@ unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x20, 136(SP)
 	JLE  unit_tiles
-	MOVQ 640(SP), R8
+	MOVQ 632(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 648(SP), R8
+	MOVQ 640(SP), R8
 	ADDQ R8, 528(SP)
-	MOVQ 656(SP), R8
+	MOVQ 648(SP), R8
 	ADDQ R8, 160(SP)
 
 unit_begin:
@@ -2966,7 +2966,7 @@ unit_begin:
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
-	MOVQ    616(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    544(SP), R8
 	MOVQ    R8, 440(SP)
@@ -2974,7 +2974,7 @@ unit_begin:
 	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 608(SP), R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
 	MOVQ    R8, 448(SP)
@@ -2999,7 +2999,7 @@ unit_tiles:
 	ADDQ R8, R8
 	ADDQ R8, 552(SP)
 	ADDQ $0x00000080, 536(SP)
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
@@ -3033,11 +3033,11 @@ other8:
 	JNE              zeros8
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -3101,11 +3101,11 @@ zeros8:
 	JNE           zeros_scaled8
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -3167,11 +3167,11 @@ end_zeros8:
 zeros_scaled8:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3252,12 +3252,12 @@ other9:
 	JNE              zeros9
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -3318,12 +3318,12 @@ zeros9:
 	JNE           zeros_scaled9
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -3382,12 +3382,12 @@ zeros9:
 zeros_scaled9:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -3465,11 +3465,11 @@ other10:
 	JNE              zeros10
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -3533,11 +3533,11 @@ zeros10:
 	JNE           zeros_scaled10
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -3599,11 +3599,11 @@ end_zeros10:
 zeros_scaled10:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3684,12 +3684,12 @@ other11:
 	JNE              zeros11
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -3750,12 +3750,12 @@ zeros11:
 	JNE           zeros_scaled11
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -3814,12 +3814,12 @@ zeros11:
 zeros_scaled11:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4

@@ -59,7 +59,7 @@
 
 // func DotW4AMXx2(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VBMI, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4AMXx2(SB), NOSPLIT, $664-8
+TEXT ·DotW4AMXx2(SB), NOSPLIT, $656-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -109,37 +109,37 @@ TEXT ·DotW4AMXx2(SB), NOSPLIT, $664-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 600(SP)
+	MOVQ R9, 320(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
+	MOVQ R10, 608(SP)
+	ADDQ R10, R10
+	MOVQ R10, 632(SP)
+	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
-	MOVQ 224(SP), R10
+	MOVQ 232(SP), R10
 	MOVQ R10, 624(SP)
 	ADDQ R10, R10
 	MOVQ R10, 648(SP)
-	MOVQ 232(SP), R10
-	MOVQ R10, 632(SP)
-	ADDQ R10, R10
-	MOVQ R10, 656(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
 	JNE  rows_together
 	MOVQ 216(SP), R10
+	MOVQ R10, 632(SP)
+	ADDQ R10, R10
+	MOVQ R10, 608(SP)
+	MOVQ 224(SP), R10
 	MOVQ R10, 640(SP)
 	ADDQ R10, R10
 	MOVQ R10, 616(SP)
-	MOVQ 224(SP), R10
+	MOVQ 232(SP), R10
 	MOVQ R10, 648(SP)
 	ADDQ R10, R10
 	MOVQ R10, 624(SP)
-	MOVQ 232(SP), R10
-	MOVQ R10, 656(SP)
-	ADDQ R10, R10
-	MOVQ R10, 632(SP)
 
 last_rows:
 	ADDQ    R8, DX
@@ -164,7 +164,7 @@ clear_row:
 	JMP       clear_row
 
 rows_together:
-	MOVQ R11, 608(SP)
+	MOVQ R11, 600(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -222,7 +222,7 @@ rows_together:
 	MOVQ         R8, 304(SP)
 	MOVQ         8(BX), R8
 	MOVQ         R8, 584(SP)
-	MOVQ         600(SP), R8
+	MOVQ         320(SP), R8
 	MOVQ         R8, 592(SP)
 	MOVQ         200(BX), R8
 	SHLQ         $0x02, R8
@@ -453,7 +453,7 @@ widened:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    600(SP), R8
+	MOVQ    320(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -485,7 +485,7 @@ chosen:
 	MOVQ    R12, 472(SP)
 	MOVL    $0x00000040, DI
 	MOVQ    144(SP), DX
-	MOVQ    616(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    544(SP), R8
 	MOVQ    R8, 440(SP)
@@ -493,7 +493,7 @@ chosen:
 	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 608(SP), R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
 	MOVQ    R8, 448(SP)
@@ -1080,7 +1080,7 @@ second_unpack0_done:
 	JNE         other4
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1222,7 +1222,7 @@ second_unpack1_on:
 	JNE         other5
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -1282,7 +1282,7 @@ scale6:
 	JNE         other6
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1335,7 +1335,7 @@ scale7:
 	JNE         other7
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -1645,7 +1645,7 @@ unpack_first1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x20, 592(SP)
 	JGT  unpack_first1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -1912,7 +1912,7 @@ first_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x20, 592(SP)
 	JGT  first_unpack1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -2556,11 +2556,11 @@ other4:
 	JNE              zeros4
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -2624,11 +2624,11 @@ zeros4:
 	JNE           zeros_scaled4
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -2690,11 +2690,11 @@ end_zeros4:
 zeros_scaled4:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -2775,7 +2775,7 @@ second_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x20, 592(SP)
 	JGT  second_unpack1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -2804,12 +2804,12 @@ other5:
 	JNE              zeros5
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -2870,12 +2870,12 @@ zeros5:
 	JNE           zeros_scaled5
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -2934,12 +2934,12 @@ zeros5:
 zeros_scaled5:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -3017,11 +3017,11 @@ other6:
 	JNE              zeros6
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -3085,11 +3085,11 @@ zeros6:
 	JNE           zeros_scaled6
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -3151,11 +3151,11 @@ end_zeros6:
 zeros_scaled6:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3236,12 +3236,12 @@ other7:
 	JNE              zeros7
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -3302,12 +3302,12 @@ zeros7:
 	JNE           zeros_scaled7
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -3366,12 +3366,12 @@ zeros7:
 zeros_scaled7:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -3449,7 +3449,7 @@ others_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x20, 592(SP)
 	JGT  others_unpack1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -3482,7 +3482,7 @@ scale_only:
 	JNE         other8
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -3523,7 +3523,7 @@ scaled8:
 	JNE         other9
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -3563,7 +3563,7 @@ scaled9:
 	JNE         other10
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -3605,7 +3605,7 @@ scaled10:
 	JNE         other11
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -3651,16 +3651,16 @@ unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x20, 136(SP)
 	JLE  unit_tiles
-	MOVQ 640(SP), R8
+	MOVQ 632(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 648(SP), R8
+	MOVQ 640(SP), R8
 	ADDQ R8, 528(SP)
-	MOVQ 656(SP), R8
+	MOVQ 648(SP), R8
 	ADDQ R8, 160(SP)
 
 unit_begin:
 	MOVQ    144(SP), DX
-	MOVQ    616(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    544(SP), R8
 	MOVQ    R8, 440(SP)
@@ -3668,7 +3668,7 @@ unit_begin:
 	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 608(SP), R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
 	MOVQ    R8, 448(SP)
@@ -3693,7 +3693,7 @@ unit_tiles:
 	ADDQ R8, R8
 	ADDQ R8, 552(SP)
 	ADDQ $0x00000080, 536(SP)
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
@@ -3727,11 +3727,11 @@ other8:
 	JNE              zeros8
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -3795,11 +3795,11 @@ zeros8:
 	JNE           zeros_scaled8
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -3861,11 +3861,11 @@ end_zeros8:
 zeros_scaled8:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3946,12 +3946,12 @@ other9:
 	JNE              zeros9
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -4012,12 +4012,12 @@ zeros9:
 	JNE           zeros_scaled9
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -4076,12 +4076,12 @@ zeros9:
 zeros_scaled9:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -4159,11 +4159,11 @@ other10:
 	JNE              zeros10
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -4227,11 +4227,11 @@ zeros10:
 	JNE           zeros_scaled10
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -4293,11 +4293,11 @@ end_zeros10:
 zeros_scaled10:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -4378,12 +4378,12 @@ other11:
 	JNE              zeros11
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -4444,12 +4444,12 @@ zeros11:
 	JNE           zeros_scaled11
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -4508,12 +4508,12 @@ zeros11:
 zeros_scaled11:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4

@@ -56,7 +56,7 @@
 
 // func DotW4AMXx3(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, AVX512VBMI, AVX512VNNI, CMOV, MMX+
-TEXT ·DotW4AMXx3(SB), NOSPLIT, $664-8
+TEXT ·DotW4AMXx3(SB), NOSPLIT, $656-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -106,21 +106,21 @@ TEXT ·DotW4AMXx3(SB), NOSPLIT, $664-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 600(SP)
+	MOVQ R9, 320(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
+	MOVQ R10, 608(SP)
+	ADDQ R10, R10
+	MOVQ R10, 632(SP)
+	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
-	MOVQ 224(SP), R10
+	MOVQ 232(SP), R10
 	MOVQ R10, 624(SP)
 	ADDQ R10, R10
 	MOVQ R10, 648(SP)
-	MOVQ 232(SP), R10
-	MOVQ R10, 632(SP)
-	ADDQ R10, R10
-	MOVQ R10, 656(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
@@ -136,7 +136,7 @@ last_rows:
 	CMOVQLS R10, R11
 
 rows_together:
-	MOVQ R11, 608(SP)
+	MOVQ R11, 600(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -194,7 +194,7 @@ rows_together:
 	MOVQ         R8, 304(SP)
 	MOVQ         8(BX), R8
 	MOVQ         R8, 584(SP)
-	MOVQ         600(SP), R8
+	MOVQ         320(SP), R8
 	MOVQ         R8, 592(SP)
 	MOVQ         200(BX), R8
 	SHLQ         $0x02, R8
@@ -425,7 +425,7 @@ widened:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    600(SP), R8
+	MOVQ    320(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -457,7 +457,7 @@ chosen:
 	MOVQ    R12, 472(SP)
 	MOVL    $0x00000040, DI
 	MOVQ    144(SP), DX
-	MOVQ    616(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    544(SP), R8
 	MOVQ    R8, 440(SP)
@@ -465,7 +465,7 @@ chosen:
 	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 608(SP), R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
 	MOVQ    R8, 448(SP)
@@ -991,7 +991,7 @@ scale4:
 	JNE         other4
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1072,7 +1072,7 @@ scale5:
 	JNE         other5
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   2560(BP), Z4
@@ -1220,7 +1220,7 @@ second_unpack0_done:
 	JNE         other6
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1358,7 +1358,7 @@ second_unpack1_on:
 	JNE         other7
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -1410,8 +1410,8 @@ scaled7:
 	JNE         other8
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   4096(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1475,8 +1475,8 @@ scaled8:
 	JNE         other9
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   4608(BP), Z4
@@ -1531,8 +1531,8 @@ scaled9:
 	JNE         other10
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   5120(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1597,8 +1597,8 @@ scaled10:
 	JNE         other11
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   5632(BP), Z4
@@ -1960,7 +1960,7 @@ unpack_first1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x30, 592(SP)
 	JGT  unpack_first1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -2227,7 +2227,7 @@ first_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x30, 592(SP)
 	JGT  first_unpack1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -2871,11 +2871,11 @@ other4:
 	JNE              zeros4
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2048(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -2935,11 +2935,11 @@ zeros4:
 	JNE           zeros_scaled4
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2048(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -2997,11 +2997,11 @@ zeros4:
 zeros_scaled4:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2048(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3078,12 +3078,12 @@ other5:
 	JNE              zeros5
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        2560(BP), Z4
@@ -3144,12 +3144,12 @@ zeros5:
 	JNE           zeros_scaled5
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     2560(BP), Z4
@@ -3208,12 +3208,12 @@ zeros5:
 zeros_scaled5:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        2560(BP), Z4
@@ -3291,11 +3291,11 @@ other6:
 	JNE              zeros6
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -3355,11 +3355,11 @@ zeros6:
 	JNE           zeros_scaled6
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -3417,11 +3417,11 @@ zeros6:
 zeros_scaled6:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3498,7 +3498,7 @@ second_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x30, 592(SP)
 	JGT  second_unpack1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -3527,12 +3527,12 @@ other7:
 	JNE              zeros7
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -3593,12 +3593,12 @@ zeros7:
 	JNE           zeros_scaled7
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -3657,12 +3657,12 @@ zeros7:
 zeros_scaled7:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -3740,13 +3740,13 @@ other8:
 	JNE              zeros8
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        4096(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -3810,13 +3810,13 @@ zeros8:
 	JNE           zeros_scaled8
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     4096(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -3878,13 +3878,13 @@ end_zeros8:
 zeros_scaled8:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        4096(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -3965,14 +3965,14 @@ other9:
 	JNE              zeros9
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        4608(BP), Z4
@@ -4033,14 +4033,14 @@ zeros9:
 	JNE           zeros_scaled9
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     4608(BP), Z4
@@ -4099,14 +4099,14 @@ zeros9:
 zeros_scaled9:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        4608(BP), Z4
@@ -4184,13 +4184,13 @@ other10:
 	JNE              zeros10
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        5120(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -4254,13 +4254,13 @@ zeros10:
 	JNE           zeros_scaled10
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     5120(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -4322,13 +4322,13 @@ end_zeros10:
 zeros_scaled10:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        5120(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -4409,14 +4409,14 @@ other11:
 	JNE              zeros11
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        5632(BP), Z4
@@ -4477,14 +4477,14 @@ zeros11:
 	JNE           zeros_scaled11
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     5632(BP), Z4
@@ -4543,14 +4543,14 @@ zeros11:
 zeros_scaled11:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        5632(BP), Z4
@@ -4628,7 +4628,7 @@ others_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x30, 592(SP)
 	JGT  others_unpack1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -4660,7 +4660,7 @@ scale_only:
 	JNE         other12
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -4697,7 +4697,7 @@ scaled12:
 	JNE         other13
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   3584(BP), Z4
@@ -4734,8 +4734,8 @@ scaled13:
 	JNE         other14
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   4096(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -4776,8 +4776,8 @@ scaled14:
 	JNE         other15
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   4608(BP), Z4
@@ -4815,8 +4815,8 @@ scaled15:
 	JNE         other16
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   5120(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -4858,8 +4858,8 @@ scaled16:
 	JNE         other17
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VCVTDQ2PS   5632(BP), Z4
@@ -4905,16 +4905,16 @@ unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x30, 136(SP)
 	JLE  unit_tiles
-	MOVQ 640(SP), R8
+	MOVQ 632(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 648(SP), R8
+	MOVQ 640(SP), R8
 	ADDQ R8, 528(SP)
-	MOVQ 656(SP), R8
+	MOVQ 648(SP), R8
 	ADDQ R8, 160(SP)
 
 unit_begin:
 	MOVQ    144(SP), DX
-	MOVQ    616(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    544(SP), R8
 	MOVQ    R8, 440(SP)
@@ -4922,7 +4922,7 @@ unit_begin:
 	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 608(SP), R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 464(SP)
 	MOVQ    160(SP), R8
 	MOVQ    R8, 448(SP)
@@ -4947,7 +4947,7 @@ unit_tiles:
 	ADDQ R8, R8
 	ADDQ R8, 552(SP)
 	ADDQ $0x00000080, 536(SP)
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)
@@ -4981,11 +4981,11 @@ other12:
 	JNE              zeros12
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3072(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -5045,11 +5045,11 @@ zeros12:
 	JNE           zeros_scaled12
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3072(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -5107,11 +5107,11 @@ zeros12:
 zeros_scaled12:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3072(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -5188,12 +5188,12 @@ other13:
 	JNE              zeros13
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        3584(BP), Z4
@@ -5254,12 +5254,12 @@ zeros13:
 	JNE           zeros_scaled13
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     3584(BP), Z4
@@ -5318,12 +5318,12 @@ zeros13:
 zeros_scaled13:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        3584(BP), Z4
@@ -5401,13 +5401,13 @@ other14:
 	JNE              zeros14
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        4096(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -5471,13 +5471,13 @@ zeros14:
 	JNE           zeros_scaled14
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     4096(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -5539,13 +5539,13 @@ end_zeros14:
 zeros_scaled14:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        4096(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -5626,14 +5626,14 @@ other15:
 	JNE              zeros15
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        4608(BP), Z4
@@ -5694,14 +5694,14 @@ zeros15:
 	JNE           zeros_scaled15
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     4608(BP), Z4
@@ -5760,14 +5760,14 @@ zeros15:
 zeros_scaled15:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        4608(BP), Z4
@@ -5845,13 +5845,13 @@ other16:
 	JNE              zeros16
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        5120(BP), Z4
 	VMULPS           Z0, Z4, Z4
@@ -5915,13 +5915,13 @@ zeros16:
 	JNE           zeros_scaled16
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
+	ADDQ          624(SP), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     5120(BP), Z4
 	VPDPWSSD.BCST (SI), Z1, Z4
@@ -5983,13 +5983,13 @@ end_zeros16:
 zeros_scaled16:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        5120(BP), Z4
 	VPDPWSSD.BCST    (SI), Z1, Z4
@@ -6070,14 +6070,14 @@ other17:
 	JNE              zeros17
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VCVTDQ2PS        5632(BP), Z4
@@ -6138,14 +6138,14 @@ zeros17:
 	JNE           zeros_scaled17
 	MOVQ          560(SP), DI
 	MOVQ          504(SP), SI
-	ADDQ          632(SP), SI
-	ADDQ          632(SP), SI
+	ADDQ          624(SP), SI
+	ADDQ          624(SP), SI
 	LEAQ          (SI)(DI*8), SI
 	MOVQ          240(SP), DI
 	MOVQ          72(SP), R8
 	MOVQ          512(SP), BX
-	ADDQ          624(SP), BX
-	ADDQ          624(SP), BX
+	ADDQ          616(SP), BX
+	ADDQ          616(SP), BX
 	LEAQ          (BX)(R8*8), BX
 	LEAQ          (R8)(R8*2), R9
 	VMOVDQA64     5632(BP), Z4
@@ -6204,14 +6204,14 @@ zeros17:
 zeros_scaled17:
 	MOVQ             560(SP), DI
 	MOVQ             504(SP), SI
-	ADDQ             632(SP), SI
-	ADDQ             632(SP), SI
+	ADDQ             624(SP), SI
+	ADDQ             624(SP), SI
 	LEAQ             (SI)(DI*8), SI
 	MOVQ             240(SP), DI
 	MOVQ             72(SP), R8
 	MOVQ             512(SP), BX
-	ADDQ             624(SP), BX
-	ADDQ             624(SP), BX
+	ADDQ             616(SP), BX
+	ADDQ             616(SP), BX
 	LEAQ             (BX)(R8*8), BX
 	LEAQ             (R8)(R8*2), R9
 	VMOVDQA64        5632(BP), Z4

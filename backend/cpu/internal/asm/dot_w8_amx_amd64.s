@@ -124,15 +124,15 @@ rows_clear:
 	MOVQ   DX, R8
 	SHLQ   $0x06, R8
 
-rows_row:
+clear_row:
+	CMPQ      R8, $+1024
+	JEQ       rows_found
 	VMOVDQA64 Z0, (BP)(R8*1)
 	VMOVDQA64 Z0, 1024(BP)(R8*1)
 	VMOVDQA64 Z0, 2048(BP)(R8*1)
 	VMOVDQA64 Z0, 3072(BP)(R8*1)
 	ADDQ      $0x40, R8
-	CMPQ      R8, $+1024
-	JNE       rows_row
-	JMP       rows_found
+	JMP       clear_row
 
 rows_whole:
 	MOVL $0x00000010, DX

@@ -59,7 +59,7 @@
 
 // func GemmW4AMXx2(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
-TEXT ·GemmW4AMXx2(SB), NOSPLIT, $664-8
+TEXT ·GemmW4AMXx2(SB), NOSPLIT, $656-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -103,29 +103,29 @@ TEXT ·GemmW4AMXx2(SB), NOSPLIT, $664-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 600(SP)
+	MOVQ R9, 320(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
+	MOVQ R10, 608(SP)
+	ADDQ R10, R10
+	MOVQ R10, 632(SP)
+	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
-	MOVQ 224(SP), R10
-	MOVQ R10, 624(SP)
-	ADDQ R10, R10
-	MOVQ R10, 648(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
 	JNE  rows_together
 	MOVQ 216(SP), R10
+	MOVQ R10, 632(SP)
+	ADDQ R10, R10
+	MOVQ R10, 608(SP)
+	MOVQ 224(SP), R10
 	MOVQ R10, 640(SP)
 	ADDQ R10, R10
 	MOVQ R10, 616(SP)
-	MOVQ 224(SP), R10
-	MOVQ R10, 648(SP)
-	ADDQ R10, R10
-	MOVQ R10, 624(SP)
 
 last_rows:
 	ADDQ    R8, DX
@@ -150,7 +150,7 @@ clear_row:
 	JMP       clear_row
 
 rows_together:
-	MOVQ R11, 608(SP)
+	MOVQ R11, 600(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -223,7 +223,7 @@ constant_zero:
 	MOVQ         R8, 304(SP)
 	MOVQ         8(BX), R8
 	MOVQ         R8, 584(SP)
-	MOVQ         600(SP), R8
+	MOVQ         320(SP), R8
 	MOVQ         R8, 592(SP)
 	MOVQ         200(BX), R8
 	SHLQ         $0x03, R8
@@ -457,7 +457,7 @@ widen_scales:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    600(SP), R8
+	MOVQ    320(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -485,7 +485,7 @@ chosen:
 	MOVQ    R12, 472(SP)
 	MOVL    $0x00000040, DI
 	MOVQ    144(SP), DX
-	MOVQ    616(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    544(SP), R8
 	MOVQ    R8, 440(SP)
@@ -493,7 +493,7 @@ chosen:
 	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 608(SP), R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 464(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
@@ -1084,7 +1084,7 @@ second_unpack0_done:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1230,7 +1230,7 @@ second_unpack1_on:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
@@ -1288,7 +1288,7 @@ scale6:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1339,7 +1339,7 @@ scale7:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -1813,7 +1813,7 @@ unpack_first1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x20, 592(SP)
 	JGT  unpack_first1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -2021,7 +2021,7 @@ first_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x20, 592(SP)
 	JGT  first_unpack1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -2208,7 +2208,7 @@ second_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x20, 592(SP)
 	JGT  second_unpack1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -2395,7 +2395,7 @@ others_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x20, 592(SP)
 	JGT  others_unpack1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -2426,7 +2426,7 @@ scale_only:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -2465,7 +2465,7 @@ scaled8:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
@@ -2503,7 +2503,7 @@ scaled9:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -2543,7 +2543,7 @@ scaled10:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -2589,14 +2589,14 @@ unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x20, 136(SP)
 	JLE  unit_tiles
-	MOVQ 640(SP), R8
+	MOVQ 632(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 648(SP), R8
+	MOVQ 640(SP), R8
 	ADDQ R8, 528(SP)
 
 unit_begin:
 	MOVQ    144(SP), DX
-	MOVQ    616(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    544(SP), R8
 	MOVQ    R8, 440(SP)
@@ -2604,7 +2604,7 @@ unit_begin:
 	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 608(SP), R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 464(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
@@ -2627,7 +2627,7 @@ unit_tiles:
 	ADDQ R8, R8
 	ADDQ R8, 552(SP)
 	ADDQ $0x00000080, 536(SP)
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)

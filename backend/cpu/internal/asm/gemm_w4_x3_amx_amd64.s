@@ -56,7 +56,7 @@
 
 // func GemmW4AMXx3(c *Call)
 // Requires: AVX, AVX512BW, AVX512F, CMOV, MMX+
-TEXT ·GemmW4AMXx3(SB), NOSPLIT, $664-8
+TEXT ·GemmW4AMXx3(SB), NOSPLIT, $656-8
 	MOVQ c+0(FP), BX
 	MOVL 88(BX), R8
 
@@ -100,17 +100,17 @@ TEXT ·GemmW4AMXx3(SB), NOSPLIT, $664-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 600(SP)
+	MOVQ R9, 320(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
+	MOVQ R10, 608(SP)
+	ADDQ R10, R10
+	MOVQ R10, 632(SP)
+	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
-	MOVQ 224(SP), R10
-	MOVQ R10, 624(SP)
-	ADDQ R10, R10
-	MOVQ R10, 648(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
@@ -126,7 +126,7 @@ last_rows:
 	CMOVQLS R10, R11
 
 rows_together:
-	MOVQ R11, 608(SP)
+	MOVQ R11, 600(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -199,7 +199,7 @@ constant_zero:
 	MOVQ         R8, 304(SP)
 	MOVQ         8(BX), R8
 	MOVQ         R8, 584(SP)
-	MOVQ         600(SP), R8
+	MOVQ         320(SP), R8
 	MOVQ         R8, 592(SP)
 	MOVQ         200(BX), R8
 	SHLQ         $0x03, R8
@@ -433,7 +433,7 @@ widen_scales:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    600(SP), R8
+	MOVQ    320(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -461,7 +461,7 @@ chosen:
 	MOVQ    R12, 472(SP)
 	MOVL    $0x00000040, DI
 	MOVQ    144(SP), DX
-	MOVQ    616(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    544(SP), R8
 	MOVQ    R8, 440(SP)
@@ -469,7 +469,7 @@ chosen:
 	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 608(SP), R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 464(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
@@ -994,7 +994,7 @@ scale4:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1073,7 +1073,7 @@ scale5:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
@@ -1224,7 +1224,7 @@ second_unpack0_done:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1366,7 +1366,7 @@ second_unpack1_on:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -1416,8 +1416,8 @@ scaled7:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     4096(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1479,8 +1479,8 @@ scaled8:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     4608(BP), Z4
@@ -1533,8 +1533,8 @@ scaled9:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     5120(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1597,8 +1597,8 @@ scaled10:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     5632(BP), Z4
@@ -2124,7 +2124,7 @@ unpack_first1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x30, 592(SP)
 	JGT  unpack_first1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -2332,7 +2332,7 @@ first_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x30, 592(SP)
 	JGT  first_unpack1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -2519,7 +2519,7 @@ second_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x30, 592(SP)
 	JGT  second_unpack1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -2706,7 +2706,7 @@ others_unpack1_unit:
 	MOVQ R8, 280(SP)
 	SUBQ $0x30, 592(SP)
 	JGT  others_unpack1_on
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 592(SP)
 	MOVQ 584(SP), R9
 	ADDQ R9, R9
@@ -2736,7 +2736,7 @@ scale_only:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -2771,7 +2771,7 @@ scaled12:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -2806,8 +2806,8 @@ scaled13:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     4096(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -2846,8 +2846,8 @@ scaled14:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     4608(BP), Z4
@@ -2883,8 +2883,8 @@ scaled15:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     5120(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -2924,8 +2924,8 @@ scaled16:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     5632(BP), Z4
@@ -2971,14 +2971,14 @@ unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x30, 136(SP)
 	JLE  unit_tiles
-	MOVQ 640(SP), R8
+	MOVQ 632(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 648(SP), R8
+	MOVQ 640(SP), R8
 	ADDQ R8, 528(SP)
 
 unit_begin:
 	MOVQ    144(SP), DX
-	MOVQ    616(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    544(SP), R8
 	MOVQ    R8, 440(SP)
@@ -2986,7 +2986,7 @@ unit_begin:
 	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 608(SP), R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 464(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
@@ -3009,7 +3009,7 @@ unit_tiles:
 	ADDQ R8, R8
 	ADDQ R8, 552(SP)
 	ADDQ $0x00000080, 536(SP)
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)

@@ -47,7 +47,7 @@
 
 // func GemmAMXx2(c *Call)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·GemmAMXx2(SB), NOSPLIT, $664-8
+TEXT ·GemmAMXx2(SB), NOSPLIT, $656-8
 	MOVQ c+0(FP), BX
 	MOVQ $+0, (SP)
 	MOVQ $+0, 40(SP)
@@ -73,29 +73,29 @@ TEXT ·GemmAMXx2(SB), NOSPLIT, $664-8
 	MOVQ 120(BX), R8
 	LEAQ 15(R8), R9
 	ANDQ $-16, R9
-	MOVQ R9, 600(SP)
+	MOVQ R9, 320(SP)
 	XORL R11, R11
 	MOVL $0x00000010, DX
 	MOVQ 216(SP), R10
+	MOVQ R10, 608(SP)
+	ADDQ R10, R10
+	MOVQ R10, 632(SP)
+	MOVQ 224(SP), R10
 	MOVQ R10, 616(SP)
 	ADDQ R10, R10
 	MOVQ R10, 640(SP)
-	MOVQ 224(SP), R10
-	MOVQ R10, 624(SP)
-	ADDQ R10, R10
-	MOVQ R10, 648(SP)
 	CMPQ R9, $0x20
 	JEQ  last_rows
 	CMPQ R9, $0x30
 	JNE  rows_together
 	MOVQ 216(SP), R10
+	MOVQ R10, 632(SP)
+	ADDQ R10, R10
+	MOVQ R10, 608(SP)
+	MOVQ 224(SP), R10
 	MOVQ R10, 640(SP)
 	ADDQ R10, R10
 	MOVQ R10, 616(SP)
-	MOVQ 224(SP), R10
-	MOVQ R10, 648(SP)
-	ADDQ R10, R10
-	MOVQ R10, 624(SP)
 
 last_rows:
 	ADDQ    R8, DX
@@ -120,7 +120,7 @@ clear_row:
 	JMP       clear_row
 
 rows_together:
-	MOVQ R11, 608(SP)
+	MOVQ R11, 600(SP)
 
 	// Palette 1. Tiles of weights have a line for four bytes of a row of x.
 	MOVQ      168(BX), SI
@@ -215,7 +215,7 @@ widen_scales:
 
 chosen:
 	MOVQ    R9, 104(SP)
-	MOVQ    600(SP), R8
+	MOVQ    320(SP), R8
 	MOVQ    R8, 136(SP)
 	MOVQ    (BX), R8
 	MOVQ    R8, 120(SP)
@@ -247,7 +247,7 @@ chosen:
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
-	MOVQ    616(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    544(SP), R8
 	MOVQ    R8, 440(SP)
@@ -255,7 +255,7 @@ chosen:
 	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 608(SP), R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 464(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
@@ -634,7 +634,7 @@ fetch_second0_done:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -702,7 +702,7 @@ fetch_second1_done:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
@@ -760,7 +760,7 @@ scale6:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -811,7 +811,7 @@ scale7:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -1009,7 +1009,7 @@ scale_only:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2048(BP), Z4
 	VFMADD213PS (BX), Z0, Z4
@@ -1048,7 +1048,7 @@ scaled8:
 	VMOVUPS     (R12), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     2560(BP), Z4
@@ -1086,7 +1086,7 @@ scaled9:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3072(BP), Z4
 	VFMADD213PS 64(BX), Z0, Z4
@@ -1126,7 +1126,7 @@ scaled10:
 	VMOVUPS     (R12)(R8*1), Z0
 	MOVQ        72(SP), R8
 	MOVQ        512(SP), BX
-	ADDQ        624(SP), BX
+	ADDQ        616(SP), BX
 	LEAQ        (BX)(R8*8), BX
 	LEAQ        (R8)(R8*2), R9
 	VMOVUPS     3584(BP), Z4
@@ -1175,9 +1175,9 @@ unit:
 	MOVQ c+0(FP), BX
 	SUBQ $0x20, 136(SP)
 	JLE  unit_tiles
-	MOVQ 640(SP), R8
+	MOVQ 632(SP), R8
 	ADDQ R8, 144(SP)
-	MOVQ 648(SP), R8
+	MOVQ 640(SP), R8
 	ADDQ R8, 528(SP)
 
 unit_begin:
@@ -1186,7 +1186,7 @@ unit_begin:
 	MOVQ    8(BX), R11
 	ADDQ    AX, R11
 	MOVQ    144(SP), DX
-	MOVQ    616(SP), R13
+	MOVQ    608(SP), R13
 	ADDQ    DX, R13
 	MOVQ    544(SP), R8
 	MOVQ    R8, 440(SP)
@@ -1194,7 +1194,7 @@ unit_begin:
 	MOVQ    R8, 456(SP)
 	MOVL    $0x00000003, R8
 	CMPQ    136(SP), $0x10
-	CMOVQNE 608(SP), R8
+	CMOVQNE 600(SP), R8
 	MOVQ    R8, 464(SP)
 	MOVQ    40(BX), R8
 	MOVQ    R8, 8(SP)
@@ -1217,7 +1217,7 @@ unit_tiles:
 	ADDQ R8, R8
 	ADDQ R8, 552(SP)
 	ADDQ $0x00000080, 536(SP)
-	MOVQ 600(SP), R8
+	MOVQ 320(SP), R8
 	MOVQ R8, 136(SP)
 	MOVQ 16(BX), R8
 	MOVQ R8, 144(SP)

@@ -42,7 +42,7 @@ type Parted [mostParts][]byte
 // of the largest magnitude, as float32. scratch is as for Row.
 func (p *Plan) Tiles(dst *Parted, x, scratch []byte, order *Halves, least float32) (top uint32) {
 	f := &p.form
-	if p.fast && p.wide && hasAVX512() {
+	if p.wide && hasAVX512() {
 		return p.fastTiles(dst, x, scratch, order, least)
 	}
 	b, scratch := cut(scratch, f.Width*4)
@@ -54,7 +54,7 @@ func (p *Plan) Tiles(dst *Parted, x, scratch []byte, order *Halves, least float3
 // for float16, whose values are never so large that they must be.
 func (p *Plan) TilesOfRow(dst *Parted, x []float32, order *Halves, least float32) (top uint32) {
 	parts := PartsOf(p.form.X)
-	if p.fast && p.wide && p.form.X != dtype.F16 && hasAVX512() {
+	if p.wide && p.form.X != dtype.F16 && hasAVX512() {
 		return tilesAVX512(dst, unsafe.Pointer(&x[0]), dtype.F32, parts, len(x)/asm.TilePairs, order, least)
 	}
 	return goTiles(dst, x, parts, order, least)
@@ -64,7 +64,7 @@ func (p *Plan) TilesOfRow(dst *Parted, x []float32, order *Halves, least float32
 // the others behind, stride values from one to the next. Values are as for Tiles.
 func (p *Plan) Parts(x []float32, stride int, least float32) (top uint32) {
 	parts, width := PartsOf(p.form.X), p.form.Width
-	if p.fast && p.wide && hasAVX512() {
+	if p.wide && hasAVX512() {
 		return partsAVX512(x[:(parts-1)*stride+width], width, parts, stride, least)
 	}
 	for i, v := range x[:width] {
