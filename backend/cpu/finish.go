@@ -9,20 +9,22 @@ import (
 
 // finish turns the sums of some tiles from one on into outputs: those of the parts of a row
 // of x together, times the row's scale, plus the bias, and rounded once to the type of y. A few
-// rows of all of them come before the next, as the outputs of two tiles share a line.
+// rows of all of them come before the next, as the outputs of two tiles share a line and the
+// sums of parts are read twice.
 func (b *block) finish(tile, tiles, together int, sums []float32) {
-	all := b.rows / b.parts
-	for row := 0; row < all; row += rowsFinished {
-		rows := min(rowsFinished, all-row)
+	all, most := b.rows/b.parts, rowsFinished
+	if together > 1 && b.parts == 1 {
+		most = rowsOfPairs
+	}
+	for row := 0; row < all; row += most {
+		rows := min(most, all-row)
 		for t := 0; t < tiles; t += together {
 			n := min(together, tiles-t)
 			of := sums[(b.height*t+row*b.parts*n)*tileColumns:]
 			if b.parts > 1 {
 				b.addParts(of[:rows*b.parts*n*tileColumns], rows)
 			}
-			for i := range n {
-				b.finishTile(tile+t+i, row, rows, of[i*tileColumns:], n*b.parts)
-			}
+			b.finishTiles(tile+t, n, row, rows, of)
 		}
 	}
 }
@@ -48,21 +50,24 @@ func (b *block) addParts(sums []float32, rows int) {
 	}
 }
 
-// finishTile does so for some rows of x and a tile, whose sums are so many tiles apart.
-func (b *block) finishTile(tile, row, rows int, sums []float32, tiles int) {
-	first := tile * tileColumns
-	if run := b.f.finish[b.c.yType]; run != nil && first+tileColumns <= b.n {
-		b.finishWhole(run, first, row, rows, sums, tiles)
-		return
+// finishTiles does so for some rows of x and tiles that go together.
+func (b *block) finishTiles(tile, tiles, row, rows int, sums []float32) {
+	first, whole := tile*tileColumns, 0
+	if run := b.f.finish[b.c.yType]; run != nil {
+		whole = min(tiles, b.n/tileColumns-tile)
 	}
+	if whole > 0 {
+		b.finishWhole(first, whole, row, rows, sums, tiles)
+	}
+	step := b.parts * tiles * tileColumns
 	for m := range rows {
 		scale, _ := b.rowScale(row + m)
-		for n := first; n < min(first+tileColumns, b.n); n++ {
-			v := sums[m*tiles*tileColumns+n-first]
+		for i := whole * tileColumns; i < min(tiles*tileColumns, b.n-first); i++ {
+			v := sums[m*step+i]
 			if scale != nil {
 				v = float32(v * *scale)
 			}
-			b.c.put(b.p, b.bias, b.firstRow()+row+m, n, v)
+			b.c.put(b.p, b.bias, b.firstRow()+row+m, first+i, v)
 		}
 	}
 }
@@ -80,18 +85,19 @@ func (b *block) rowScale(m int) (scale *float32, step int) {
 	return f.scaleOf(&b.c.fronts[b.p.front], b.firstRow()+m)
 }
 
-func (b *block) finishWhole(run func(*asm.Output), first, row, rows int, sums []float32, tiles int) {
+// finishWhole does so for the first of the tiles, which have all their columns.
+func (b *block) finishWhole(first, whole, row, rows int, sums []float32, tiles int) {
 	c := b.c
 	scale, step := b.rowScale(row)
 	*b.out = asm.Output{
-		Y: &sums[0], YStep: uintptr(tiles * tileColumns * 4),
+		Y: &sums[0], YStep: uintptr(b.parts * tiles * tileColumns * 4),
 		Dst: b.y(row, first), DstStep: uintptr(c.yStep),
-		Scales: scale, ScalesStep: uintptr(step), Rows: uintptr(rows),
+		Scales: scale, ScalesStep: uintptr(step), Rows: uintptr(rows), Tiles: uintptr(whole),
 	}
 	if b.bias != nil {
 		b.out.Bias = &b.bias[first]
 	}
-	run(b.out)
+	b.f.finish[c.yType](b.out)
 }
 
 // y is where the output of a row of x of the block and a column is.

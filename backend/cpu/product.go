@@ -17,6 +17,7 @@ const (
 
 	exactRowsTogether = 128 // exact rows on tiles
 	rowsFinished      = 8   // of a portion at a time: their outputs stay in the first cache, even where they share a set
+	rowsOfPairs       = 32  // likewise where two tiles or more go together, whose outputs are whole lines
 	tilesStream       = 16  // of a portion straight from packed weights: one long stream
 	runFeatures       = 512 // about so many features are unpacked at a time
 )

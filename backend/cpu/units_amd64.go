@@ -40,6 +40,15 @@ func withRest(f functions) functions {
 	return f
 }
 
+// withRest512 adds it to those of 512 bits.
+//
+//asmcheck:needs AVX2,FMA3,F16C,AVX512F,AVX512BW,AVX512DQ,AVX512VL
+func withRest512(f functions) functions {
+	f = withRest(f)
+	f.finish = [4]func(*asm.Output){dtype.F32: asm.FinishF32AVX512, dtype.F16: asm.FinishF16AVX512, dtype.BF16: asm.FinishBF16AVX512}
+	return f
+}
+
 // vnniCodes4 are the kernels of 4-bit codes for vpdpbusd.
 //
 //asmcheck:needs AVX2,FMA3,F16C,AVX512F,AVX512BW,AVX512DQ,AVX512VL,AVX512VNNI
@@ -125,7 +134,7 @@ var units = []*unit{
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
 		exact: offer{true, tilePanel},
-		functions: withRest(functions{
+		functions: withRest512(functions{
 			codes4:   amxCodes4(),
 			codes8:   amxCodes8(),
 			addParts: asm.AddPartsAVX512,
@@ -154,7 +163,7 @@ var units = []*unit{
 		rows:  rows.AVX512,
 		four:  offer{true, bytePanel},
 		eight: offer{true, bytePanel},
-		functions: withRest(functions{
+		functions: withRest512(functions{
 			codes4: vnniCodes4(),
 			codes8: vnniCodes8(),
 		}),
@@ -231,7 +240,7 @@ var units = []*unit{
 		},
 		rows:  rows.AVX512,
 		exact: offer{true, pairPanel},
-		functions: withRest(functions{
+		functions: withRest512(functions{
 			exact: exactKernels{
 				direct: [weightKinds][]step{
 					weight4: {
@@ -273,7 +282,7 @@ var units = []*unit{
 		},
 		rows:  rows.AVX512,
 		exact: offer{true, floatPanel},
-		functions: withRest(functions{
+		functions: withRest512(functions{
 			exact: exactKernels{
 				direct: [weightKinds][]step{
 					weight4: {

@@ -21,6 +21,13 @@ func TestFinishAVX2(t *testing.T) {
 	testFinish(t, map[dtype.DType]func(*Output){dtype.F32: FinishF32AVX2, dtype.F16: FinishF16AVX2, dtype.BF16: FinishBF16AVX2})
 }
 
+func TestFinishAVX512(t *testing.T) {
+	if !cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {
+		t.Skip("the processor lacks AVX-512")
+	}
+	testFinish(t, map[dtype.DType]func(*Output){dtype.F32: FinishF32AVX512, dtype.F16: FinishF16AVX512, dtype.BF16: FinishBF16AVX512})
+}
+
 // The sums of parts are those that Maths says, in its order, and others stay as they are.
 func TestAddParts(t *testing.T) {
 	if !cpuid.CPU.Supports(cpuid.AVX512F, cpuid.AVX512BW, cpuid.AVX512DQ, cpuid.AVX512VL) {

@@ -17,6 +17,7 @@ func TestOutputOffsets(t *testing.T) {
 	for i, at := range []uintptr{
 		unsafe.Offsetof(o.Y), unsafe.Offsetof(o.YStep), unsafe.Offsetof(o.Dst), unsafe.Offsetof(o.DstStep),
 		unsafe.Offsetof(o.Scales), unsafe.Offsetof(o.ScalesStep), unsafe.Offsetof(o.Bias), unsafe.Offsetof(o.Rows),
+		unsafe.Offsetof(o.Tiles),
 	} {
 		require.Equal(t, uintptr(8*i), at)
 	}
@@ -40,68 +41,70 @@ func hardFloats(rng *rand.Rand) float32 {
 }
 
 // testFinish runs functions by the type of their outputs. None may write
-// beyond them, or read more than rows of 16 sums.
+// beyond them, or read more than rows of whole tiles of sums.
 func testFinish(t *testing.T, run map[dtype.DType]func(*Output)) {
 	rng, rounds := rand.New(rand.NewPCG(1, 3)), 2000
 	if testing.Short() {
 		rounds = 300
 	}
 	for kind, f := range run {
-		const rows = 7
-		size := kind.Size()
-		y := guardpage.End(t, rows*64)
-		dst := guardpage.End(t, ((rows-1)*17+16)*size) // a row step of 17 elements
-		scales, bias := guardpage.End(t, rows*4), guardpage.End(t, 64)
-		for round := range rounds {
-			for i := range rows * 16 {
-				dtype.F32.Put(y, i, hardFloats(rng))
+		for tiles := 1; tiles <= 5; tiles++ {
+			for round := range rounds / 5 {
+				testFinished(t, rng, kind, f, tiles, round)
 			}
-			o := Output{Y: (*float32)(unsafe.Pointer(&y[0])), YStep: 64, Dst: unsafe.Pointer(&dst[0]), DstStep: uintptr(17 * size), Rows: 1 + uintptr(round%rows)}
-			scaled, biased := round&1 == 1, round&2 == 2
+		}
+	}
+}
+
+func testFinished(t *testing.T, rng *rand.Rand, kind dtype.DType, f func(*Output), tiles, round int) {
+	const most = 7
+	rows, size, columns := 1+round%most, kind.Size(), 16*tiles
+	step := columns + 1 // of rows of outputs
+	floats := func(n int) []byte {
+		mem := guardpage.End(t, n*4)
+		for i := range n {
+			dtype.F32.Put(mem, i, hardFloats(rng))
+		}
+		return mem
+	}
+	y, scales, bias := floats(rows*columns), floats(rows), floats(columns)
+	dst := guardpage.End(t, (rows*step-1)*size)
+	for i := range dst {
+		dst[i] = 0xa5
+	}
+	o := Output{
+		Y: (*float32)(unsafe.Pointer(&y[0])), YStep: uintptr(4 * columns), Dst: unsafe.Pointer(&dst[0]), DstStep: uintptr(step * size),
+		Rows: uintptr(rows), Tiles: uintptr(tiles),
+	}
+	scaled, biased := round&1 == 1, round&2 == 2
+	if scaled {
+		o.Scales, o.ScalesStep = (*float32)(unsafe.Pointer(&scales[0])), 4
+	}
+	if biased {
+		o.Bias = (*float32)(unsafe.Pointer(&bias[0]))
+	}
+	f(&o)
+	want := make([]byte, size)
+	for r := range rows {
+		if r+1 < rows {
+			for _, b := range dst[(r*step+columns)*size:][:size] {
+				require.Equal(t, byte(0xa5), b, "written beyond the outputs")
+			}
+		}
+		for c := range columns {
+			got, v := dst[(r*step+c)*size:][:size], dtype.F32.At(y, r*columns+c)
 			if scaled {
-				o.Scales, o.ScalesStep = (*float32)(unsafe.Pointer(&scales[0])), 4
-				for i := range rows {
-					dtype.F32.Put(scales, i, hardFloats(rng))
-				}
+				v = float32(v * dtype.F32.At(scales, r))
 			}
 			if biased {
-				o.Bias = (*float32)(unsafe.Pointer(&bias[0]))
-				for i := range 16 {
-					dtype.F32.Put(bias, i, hardFloats(rng))
-				}
+				v += dtype.F32.At(bias, c)
 			}
-			for i := range dst {
-				dst[i] = 0xa5
+			if v != v && (scaled || biased) { // which NaN an operation makes is not defined
+				require.NotEqual(t, kind.At(got, 0), kind.At(got, 0))
+				continue
 			}
-			f(&o)
-			want := make([]byte, size)
-			for r := range rows {
-				for c := range 17 {
-					if r == rows-1 && c == 16 {
-						continue
-					}
-					got := dst[(r*17+c)*size:][:size]
-					if c == 16 || r >= int(o.Rows) {
-						for _, b := range got {
-							require.Equal(t, byte(0xa5), b, "written beyond the outputs")
-						}
-						continue
-					}
-					v := dtype.F32.At(y, r*16+c)
-					if scaled {
-						v = float32(v * dtype.F32.At(scales, r))
-					}
-					if biased {
-						v += dtype.F32.At(bias, c)
-					}
-					if v != v && (scaled || biased) { // which NaN an operation makes is not defined
-						require.NotEqual(t, kind.At(got, 0), kind.At(got, 0))
-						continue
-					}
-					kind.Put(want, 0, v)
-					require.Equal(t, want, got, "%v of %x", kind, math.Float32bits(v))
-				}
-			}
+			kind.Put(want, 0, v)
+			require.Equal(t, want, got, "%v of %x", kind, math.Float32bits(v))
 		}
 	}
 }
