@@ -7,10 +7,10 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// mostTileRows is the most rows of a call, amxTile the bytes of a tile, amxSlots
-// how many tiles of sums there are: of those that are scaled, stored and made, and
-// amxRingTiles how many of weights that are unpacked on the way.
-const mostTileRows, amxTile, amxSlots, amxRingTiles = 240, 1024, 4, 4
+// amxTile is the bytes of a tile, amxSlots how many tiles of sums there are: of those that
+// are scaled, stored and made, and amxRingTiles how many of weights that are unpacked on the
+// way.
+const amxTile, amxSlots, amxRingTiles = 1024, 4, 4
 
 // Offsets in Call.Spare, in which a configuration has the bytes of a row and the
 // rows of each tile.

@@ -33,7 +33,7 @@ func TestGridCoversEverything(t *testing.T) {
 		w.f.codes4.wideFrom = from
 		for _, wider := range [][]step{nil, {{rows: 1}}} {
 			w.f.codes4.wider = wider
-			for _, rows := range []int{1, 2, 11, 12, 13, 16, 23, 48, 100, 239, 240, 241, 480, 481, 2000} {
+			for _, rows := range []int{1, 2, 11, 12, 13, 16, 23, 48, 100, 255, 256, 257, 512, 513, 2000} {
 				for _, threads := range []int{1, 2, 7, 64, 128} {
 					g := w.grid(rows, threads)
 					what := fmt.Sprintf("%d x %d for %d threads: %+v", rows, n, threads, g)
@@ -118,7 +118,7 @@ func TestGridOfALayer(t *testing.T) {
 		{8, 2, grid{8, 8, 1, 32}}, {16, 2, grid{16, 4, 1, 64}}, {16, 8, grid{16, 1, 1, 256}},
 		{64, 1, grid{64, 4, 1, 64}}, {64, 2, grid{64, 4, 1, 64}}, {64, 8, grid{64, 2, 1, 128}},
 		{64, 64, grid{64, 2, 1, 128}}, {64, 128, grid{64, 1, 1, 256}}, {64, 256, grid{32, 1, 2, 256}},
-		{512, 8, grid{171, 2, 3, 128}},
+		{512, 8, grid{256, 2, 2, 128}}, {513, 8, grid{171, 2, 3, 128}},
 	} {
 		require.Equal(t, c.want, w.grid(c.rows, c.threads), "%d rows, %d threads", c.rows, c.threads)
 	}

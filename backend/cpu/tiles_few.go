@@ -43,7 +43,7 @@ func (p *panel) mostFew() int {
 	case p.tileFeatures == 0, !p.kind.exact() && p.tileFeatures < asm.TileBytes:
 		return 0
 	case p.bits == 4 && p.kind.exact():
-		return exactRowsTogether
+		return rowsOnTheWay
 	case p.bits == 4:
 		return mostFew4
 	case p.kind.exact():

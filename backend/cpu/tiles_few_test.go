@@ -84,7 +84,7 @@ func TestInUnits(t *testing.T) {
 		return b.inUnits(w.runs[0], tiles)
 	}
 	of := func(w *product) (rows []bool) {
-		for _, m := range []int{16, 17, 32, 33, 240} {
+		for _, m := range []int{16, 17, 32, 33, 256} {
 			rows = append(rows, in(w, m, tilesOfAMX))
 		}
 		return rows
@@ -126,7 +126,7 @@ func TestFewWithOpenSegments(t *testing.T) {
 
 func TestFewOnTiles(t *testing.T) {
 	w := fewOf(4, backend.GroupSpec{Count: 32, Longest: 128})
-	for rows, want := range map[int]bool{8: true, 16: true, 32: true, 64: true, 65: false, 240: false} {
+	for rows, want := range map[int]bool{8: true, 16: true, 32: true, 64: true, 65: false, 256: false} {
 		require.Equal(t, want, w.fewOnTiles(rows), "%d rows", rows)
 	}
 	require.False(t, fewOf(4, backend.GroupSpec{Count: 128, Longest: 32}).fewOnTiles(16), "half of a tile")

@@ -14,7 +14,7 @@ import (
 )
 
 func TestToTiles(t *testing.T) {
-	for rows, tiled := range map[int]int{0: 0, 1: 16, 16: 16, 17: 32, 240: 240} {
+	for rows, tiled := range map[int]int{0: 0, 1: 16, 16: 16, 17: 32, 256: 256} {
 		require.Equal(t, tiled, tiledRows(rows))
 	}
 	type cell struct{ m, k, at int }
@@ -174,9 +174,9 @@ func testTilesEqualVectors(t *testing.T, threads int) {
 						want = b.apply(layer, x, most)
 						continue
 					}
-					rows := upTo(49, 64, 65, 68, 240, 241, most)
+					rows := upTo(49, 64, 65, 68, rowsTogether, rowsTogether+1, most)
 					if testing.Short() {
-						rows = []int{1, 8, 17, 33, 48, 65, 241}
+						rows = []int{1, 8, 17, 33, 48, 65, 257}
 					}
 					for _, m := range rows {
 						require.Equal(t, bitsOf(want[:m*s.n]), bitsOf(b.apply(layer, x[:m*k], m)), "%d rows", m)
@@ -191,13 +191,17 @@ func testTilesEqualVectors(t *testing.T, threads int) {
 // weights, unpacked or whole, nor on the threads; the processor's are the model's.
 func TestExactTiles(t *testing.T) {
 	rng := rand.New(rand.NewPCG(33, 34))
-	const k, most = 288, 131
+	const k = 288
 	for i, s := range []shape{
 		{n: 37, bits: 4, groups: uniform(t, k, 32)}, {n: 64, bits: 4, groups: uniform(t, k, 96), zeros: true},
 		{n: 16, bits: 8, groups: quant.OneGroup(k)}, {n: 150, bits: 6, groups: uniform(t, k, 64), zeros: true},
 		{n: 33, bits: 3, groups: actOrder(t, rng, k, 4)}, {n: 49, plain: dtype.BF16},
 	} {
 		s.k, s.scales = k, dtype.F16
+		most := rowsTogether + 3 // some in another portion
+		if s.bits == 3 || s.bits == 4 {
+			most = rowsOnTheWay + 3
+		}
 		for j, xt := range []dtype.DType{dtype.BF16, dtype.F16, dtype.F32} {
 			if testing.Short() && i%3 != j {
 				continue
@@ -234,12 +238,12 @@ func testExactTiles(t *testing.T, l *quant.Linear, x []float32, n, most int, xt 
 			want = b.apply(layer, x, most)
 			b.accepted(layer, kernel, l, x, want, most)
 		}
-		rows := upTo(49, 64, 65, 127, 128, 129, most)
+		rows := upTo(49, 64, 65, 127, most-4, most-3, most-2, most)
 		switch {
 		case testing.Short():
-			rows = []int{1, 3, 17, 43, 129}
+			rows = []int{1, 3, 17, 43, most - 2}
 		case u.name == "model":
-			rows = []int{1, 2, 3, 4, 5, 15, 16, 17, 31, 33, 43, 48, 64, 65, 127, 128, 129, most}
+			rows = []int{1, 2, 3, 4, 5, 15, 16, 17, 31, 33, 43, 48, 64, 65, most - 3, most - 2, most}
 		}
 		for _, m := range rows {
 			require.Equal(t, bitsOf(want[:m*n]), bitsOf(b.apply(layer, x[:m*k], m)), "%d rows, %d threads, %s", m, threads, u.name)

@@ -114,7 +114,7 @@ const (
 	TileRows     = 16
 	TileBytes    = 64
 	TilePairs    = TileBytes / 2
-	MostTileRows = 15 * TileRows
+	MostTileRows = 16 * TileRows
 
 	// LeastInTiles is what x by codes counts as 0 below. Tiles of bfloat16 take subnormal numbers for 0,
 	// and vectors must do as they do. With codes they do without being told, as no subnormal number comes
