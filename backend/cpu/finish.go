@@ -59,10 +59,13 @@ func (b *block) finishTiles(tile, tiles, row, rows int, sums []float32) {
 	if whole > 0 {
 		b.finishWhole(first, whole, row, rows, sums, tiles)
 	}
-	step := b.parts * tiles * tileColumns
+	from, to, step := whole*tileColumns, min(tiles*tileColumns, b.n-first), b.parts*tiles*tileColumns
+	if from == to {
+		return
+	}
 	for m := range rows {
 		scale, _ := b.rowScale(row + m)
-		for i := whole * tileColumns; i < min(tiles*tileColumns, b.n-first); i++ {
+		for i := from; i < to; i++ {
 			v := sums[m*step+i]
 			if scale != nil {
 				v = float32(v * *scale)
