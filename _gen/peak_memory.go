@@ -93,7 +93,7 @@ func peakReadLoop(name, symbol string, regs []reg.VecPhysical, size, ahead int, 
 		f.Label("turn")
 		for i := range peakRead / size {
 			if ahead > 0 {
-				f.PREFETCHT0(at(reg.RSI, i*size+ahead))
+				f.PREFETCHT1(at(reg.RSI, i*size+ahead))
 			}
 			load(f, at(reg.RSI, i*size), regs[i%8])
 		}
