@@ -24,9 +24,9 @@ const (
 // Registers of the kernels for amd64, beside AX y of the row, BX its step, CX dst of the row,
 // DX its step, SI scale, DI its step, R8 bias and R9 rows left.
 var (
-	outAt    = reg.R10 // bytes of the row's y and of bias, to the next tile
-	outTo    = reg.R11 // dst of the next tile
-	outBytes = reg.R12 // bytes of y of a row
+	outAt   = reg.R10 // bytes of the row's y and of bias, to the next tile
+	outTo   = reg.R11 // dst of the next tile
+	outEach = reg.R12 // tiles of a row, or the bytes of their y
 )
 
 const outputMaths = `
@@ -74,6 +74,7 @@ y; Y0 and Y1 the row, Y2 the scale, Y3 to Y8 rounding to bfloat16
 func finish(f *file, kind string, store func(*file)) {
 	f.function("Finish"+kind+"AVX2", "o *Output", "Finish"+kind+"AVX2 turns sums into outputs of the type in its name: see Output.")
 	f.output()
+	f.SHLQ(operand.Imm(6), outEach)
 	if kind == "BF16" {
 		f.Comment("1, 0x7fff and 0x40 in every dword.")
 		f.VPCMPEQD(reg.Y6, reg.Y6, reg.Y6)
@@ -87,7 +88,7 @@ func finish(f *file, kind string, store func(*file)) {
 		store(f)
 		f.ADDQ(operand.Imm(64), outAt)
 		f.ADDQ(operand.U32(outputBytes(kind)), outTo)
-		f.CMPQ(outAt, outBytes)
+		f.CMPQ(outAt, outEach)
 		f.JNE(operand.LabelRef("tile"))
 	})
 }
@@ -107,10 +108,9 @@ func (f *file) output() {
 	for _, l := range []struct {
 		at int
 		to reg.Register
-	}{{outY, reg.RAX}, {outYStep, reg.RBX}, {outDst, reg.RCX}, {outDstStep, reg.RDX}, {outScales, reg.RSI}, {outScalesStep, reg.RDI}, {outBias, reg.R8}, {outRows, reg.R9}, {outTiles, outBytes}} {
+	}{{outY, reg.RAX}, {outYStep, reg.RBX}, {outDst, reg.RCX}, {outDstStep, reg.RDX}, {outScales, reg.RSI}, {outScalesStep, reg.RDI}, {outBias, reg.R8}, {outRows, reg.R9}, {outTiles, outEach}} {
 		f.MOVQ(at(o, l.at), l.to)
 	}
-	f.SHLQ(operand.Imm(6), outBytes)
 }
 
 // outputRows runs tiles for each row, with its scale, and returns.

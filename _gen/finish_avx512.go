@@ -10,8 +10,8 @@ func init() {
 Two tiles go together, whose outputs of 16 bits are a vector.
 
 Registers: AX y, BX its step, CX dst, DX its step, SI scale, DI its step, R8
-bias, R9 rows left, R10 bytes of y of the tiles before, R11 dst of the tile, R12 bytes of
-y, R13 tiles left but two; Z0 and Z1 the row, Z2 the scale, Z4 to Z8 rounding to
+bias, R9 rows left, R10 bytes of y of the tiles before, R11 dst of the tile, R12
+tiles, R13 those left but two; Z0 and Z1 the row, Z2 the scale, Z4 to Z8 rounding to
 bfloat16, Z9 the order of quadwords behind packing
 `, func(f *file) {
 		finish512(f, "F32", func(y ...reg.VecPhysical) {
@@ -60,8 +60,7 @@ func finish512(f *file, kind string, store func(y ...reg.VecPhysical)) {
 	tile := outputBytes(kind)
 	f.outputRows(reg.Z2, func() {
 		left := reg.R13
-		f.MOVQ(outBytes, left)
-		f.SHRQ(operand.Imm(6), left)
+		f.MOVQ(outEach, left)
 		f.SUBQ(operand.Imm(2), left)
 		f.JCS(operand.LabelRef("last"))
 		f.Label("two")

@@ -11,7 +11,7 @@ import (
 
 // Blocking of the products, in rows of x and in tiles of W.
 const (
-	rowsTogether  = 256 // of a portion: the sums of two tiles fit the first cache, or nearly; those behind read all weights again
+	rowsTogether  = 256 // of a portion: the sums of two tiles fit the first cache, or nearly. Another portion of rows reads all weights again
 	rowsLeast     = 12  // of a portion where rows are divided among threads
 	tilesTogether = 4   // of a portion with unpacked weights
 
@@ -31,9 +31,15 @@ const portionsLeast, portionsMost, portionsByRow = 8, 32, 2
 func (p *panel) runFeatures() int { return runFeatures / p.tileValue() }
 
 // portion is the most rows and tiles of a portion with unpacked weights. Measured on Granite Rapids,
-// 4096x4096, W4 g128, at 256 and 512 rows (medians): exact ones on tiles in portions of 128 rows by 8 tiles
-// 7.2 and 14.5 ms, of 256 by 8 7.4 and 15.4, but of 8 bits 8.6, 17.3 and 8.1, 16.7, plain bfloat16 10.0, 19.1
-// and 8.5, 17.2; int8 ones in portions of 256, 384 and 512 rows by 4 tiles 4.7, 9.5, 5.0, 9.8 and 4.9, 11.2.
+// 4096x4096, g128, medians in ms:
+//
+//	rows                       256                   512
+//	portions of            128   256         256   384   512
+//	int8, 4 bits           5.5   5.0         9.5   9.8  11.2
+//	int8, 8 bits           6.4   5.5        11.5  11.9  13.2
+//	exact, 4 bits, tiles   7.2   7.4
+//	exact, 8 bits, tiles   8.6   8.1
+//	bfloat16, tiles       10.0   8.5
 func (p *panel) portion() (rows, tiles int) {
 	switch {
 	case p.kind == tilePanel && p.bits == 4:

@@ -19,15 +19,13 @@ func TestGridCoversEverything(t *testing.T) {
 	const from = 16
 	for _, n := range []int{1, 16, 17, 100, 1024, 5000} {
 		s := backend.Spec{N: n, K: 64, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
-		tiled := &product{panel: newPanel(tilePanel, &s)}
-		tiled.tileFeatures = tiled.canTile()
-		for _, rows := range []int{5, 16, 127, 128, 129, 500, 2000} {
-			for _, threads := range []int{1, 2, 64} {
-				g := tiled.grid(rows, threads)
-				require.GreaterOrEqual(t, g.rows*g.rowGroups, rows)
-				require.LessOrEqual(t, tiledRows(g.rows), asm.MostTileRows)
-				require.LessOrEqual(t, tiledRows(g.rows)*g.tiles*tileColumns*4, tiled.sumsBytes(), "%d rows, %d threads: %+v", rows, threads, g)
+		testGridOnTiles(t, bytePanel, s)
+		for _, x := range []dtype.DType{dtype.BF16, dtype.F16, dtype.F32} {
+			s := s
+			for s.X, s.Bits = x, 4; s.Bits <= 8; s.Bits += 4 {
+				testGridOnTiles(t, tilePanel, s)
 			}
+			testGridOnTiles(t, tilePanel, backend.Spec{N: n, K: 64, X: x, Plain: dtype.BF16})
 		}
 		w := &product{panel: newPanel(bytePanel, &s)}
 		w.f.codes4.wideFrom = from
@@ -55,6 +53,27 @@ func TestGridCoversEverything(t *testing.T) {
 						require.GreaterOrEqual(t, g.rows, from, what)
 					}
 				}
+			}
+		}
+	}
+}
+
+// testGridOnTiles holds portions on tiles to what a call of their kernels can have, and to whole
+// rows of x.
+func testGridOnTiles(t *testing.T, kind panelKind, s backend.Spec) {
+	w := &product{panel: newPanel(kind, &s)}
+	w.tileFeatures = w.canTile()
+	require.Positive(t, w.tileFeatures)
+	for _, x := range []int{5, 16, 80, 86, 127, 128, 129, 255, 256, 257, 500, 768, 2000} {
+		for _, threads := range []int{1, 2, 64} {
+			rows := x * w.parts
+			g := w.grid(rows, threads)
+			what := fmt.Sprintf("%d bits, %d rows of %d parts, %d threads: %+v", s.Bits, x, w.parts, threads, g)
+			require.GreaterOrEqual(t, g.rows*g.rowGroups, rows, what)
+			require.LessOrEqual(t, tiledRows(g.rows), asm.MostTileRows, what)
+			require.LessOrEqual(t, tiledRows(g.rows)*g.tiles*tileColumns*4, w.sumsBytes(), what)
+			if g.rowGroups > 1 {
+				require.Zero(t, g.rows%w.parts, what)
 			}
 		}
 	}

@@ -10,8 +10,8 @@
 // Two tiles go together, whose outputs of 16 bits are a vector.
 //
 // Registers: AX y, BX its step, CX dst, DX its step, SI scale, DI its step, R8
-// bias, R9 rows left, R10 bytes of y of the tiles before, R11 dst of the tile, R12 bytes of
-// y, R13 tiles left but two; Z0 and Z1 the row, Z2 the scale, Z4 to Z8 rounding to
+// bias, R9 rows left, R10 bytes of y of the tiles before, R11 dst of the tile, R12
+// tiles, R13 those left but two; Z0 and Z1 the row, Z2 the scale, Z4 to Z8 rounding to
 // bfloat16, Z9 the order of quadwords behind packing
 
 #include "textflag.h"
@@ -29,7 +29,6 @@ TEXT ·FinishF32AVX512(SB), NOSPLIT, $0-8
 	MOVQ 48(R10), R8
 	MOVQ 56(R10), R9
 	MOVQ 64(R10), R12
-	SHLQ $0x06, R12
 
 row:
 	XORL         R10, R10
@@ -41,7 +40,6 @@ row:
 
 unscaled:
 	MOVQ R12, R13
-	SHRQ $0x06, R13
 	SUBQ $0x02, R13
 	JCS  last
 
@@ -104,7 +102,6 @@ TEXT ·FinishF16AVX512(SB), NOSPLIT, $0-8
 	MOVQ 48(R10), R8
 	MOVQ 56(R10), R9
 	MOVQ 64(R10), R12
-	SHLQ $0x06, R12
 
 row:
 	XORL         R10, R10
@@ -116,7 +113,6 @@ row:
 
 unscaled:
 	MOVQ R12, R13
-	SHRQ $0x06, R13
 	SUBQ $0x02, R13
 	JCS  last
 
@@ -187,7 +183,6 @@ TEXT ·FinishBF16AVX512(SB), NOSPLIT, $0-8
 	MOVQ       48(R10), R8
 	MOVQ       56(R10), R9
 	MOVQ       64(R10), R12
-	SHLQ       $0x06, R12
 
 row:
 	XORL         R10, R10
@@ -199,7 +194,6 @@ row:
 
 unscaled:
 	MOVQ R12, R13
-	SHRQ $0x06, R13
 	SUBQ $0x02, R13
 	JCS  last
 
