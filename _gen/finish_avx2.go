@@ -26,7 +26,8 @@ const (
 var (
 	outAt   = reg.R10 // bytes of the row's y and of bias, to the next tile
 	outTo   = reg.R11 // dst of the next tile
-	outEach = reg.R12 // tiles of a row, or the bytes of their y
+	outEach = reg.R12 // tiles of a row
+	outLeft = reg.R13 // of them
 )
 
 const outputMaths = `
@@ -41,8 +42,8 @@ of 16 columns.
 func init() {
 	register(asmDir, "finish_avx2", outputMaths+`
 Registers: AX y, BX its step, CX dst, DX its step, SI scale, DI its step, R8
-bias, R9 rows left, R10 bytes of y of the tiles before, R11 dst of the tile, R12 bytes of
-y; Y0 and Y1 the row, Y2 the scale, Y3 to Y8 rounding to bfloat16
+bias, R9 rows left, R10 bytes of y of the tiles before, R11 dst of the tile, R12 tiles,
+R13 those left; Y0 and Y1 the row, Y2 the scale, Y3 to Y8 rounding to bfloat16
 `, func(f *file) {
 		finish(f, "F32", func(f *file) {
 			f.VMOVUPS(reg.Y0, at(outTo, 0))
@@ -74,7 +75,6 @@ y; Y0 and Y1 the row, Y2 the scale, Y3 to Y8 rounding to bfloat16
 func finish(f *file, kind string, store func(*file)) {
 	f.function("Finish"+kind+"AVX2", "o *Output", "Finish"+kind+"AVX2 turns sums into outputs of the type in its name: see Output.")
 	f.output()
-	f.SHLQ(operand.Imm(6), outEach)
 	if kind == "BF16" {
 		f.Comment("1, 0x7fff and 0x40 in every dword.")
 		f.VPCMPEQD(reg.Y6, reg.Y6, reg.Y6)
@@ -88,7 +88,7 @@ func finish(f *file, kind string, store func(*file)) {
 		store(f)
 		f.ADDQ(operand.Imm(64), outAt)
 		f.ADDQ(operand.U32(outputBytes(kind)), outTo)
-		f.CMPQ(outAt, outEach)
+		f.DECQ(outLeft)
 		f.JNE(operand.LabelRef("tile"))
 	})
 }
@@ -118,6 +118,7 @@ func (f *file) outputRows(scale reg.VecPhysical, tiles func()) {
 	f.Label("row")
 	f.XORL(outAt.As32(), outAt.As32())
 	f.MOVQ(reg.RCX, outTo)
+	f.MOVQ(outEach, outLeft)
 	f.TESTQ(reg.RSI, reg.RSI)
 	f.JZ(operand.LabelRef("unscaled"))
 	f.VBROADCASTSS(at(reg.RSI, 0), scale)

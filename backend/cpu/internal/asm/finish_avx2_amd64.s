@@ -8,8 +8,8 @@
 // of 16 columns.
 //
 // Registers: AX y, BX its step, CX dst, DX its step, SI scale, DI its step, R8
-// bias, R9 rows left, R10 bytes of y of the tiles before, R11 dst of the tile, R12 bytes of
-// y; Y0 and Y1 the row, Y2 the scale, Y3 to Y8 rounding to bfloat16
+// bias, R9 rows left, R10 bytes of y of the tiles before, R11 dst of the tile, R12 tiles,
+// R13 those left; Y0 and Y1 the row, Y2 the scale, Y3 to Y8 rounding to bfloat16
 
 #include "textflag.h"
 
@@ -26,11 +26,11 @@ TEXT ·FinishF32AVX2(SB), NOSPLIT, $0-8
 	MOVQ 48(R10), R8
 	MOVQ 56(R10), R9
 	MOVQ 64(R10), R12
-	SHLQ $0x06, R12
 
 row:
 	XORL         R10, R10
 	MOVQ         CX, R11
+	MOVQ         R12, R13
 	TESTQ        SI, SI
 	JZ           unscaled
 	VBROADCASTSS (SI), Y2
@@ -56,7 +56,7 @@ store2:
 	VMOVUPS Y1, 32(R11)
 	ADDQ    $0x40, R10
 	ADDQ    $0x00000040, R11
-	CMPQ    R10, R12
+	DECQ    R13
 	JNE     tile
 	ADDQ    BX, AX
 	ADDQ    DX, CX
@@ -78,11 +78,11 @@ TEXT ·FinishF16AVX2(SB), NOSPLIT, $0-8
 	MOVQ 48(R10), R8
 	MOVQ 56(R10), R9
 	MOVQ 64(R10), R12
-	SHLQ $0x06, R12
 
 row:
 	XORL         R10, R10
 	MOVQ         CX, R11
+	MOVQ         R12, R13
 	TESTQ        SI, SI
 	JZ           unscaled
 	VBROADCASTSS (SI), Y2
@@ -108,7 +108,7 @@ store2:
 	VCVTPS2PH $0x00, Y1, 16(R11)
 	ADDQ      $0x40, R10
 	ADDQ      $0x00000020, R11
-	CMPQ      R10, R12
+	DECQ      R13
 	JNE       tile
 	ADDQ      BX, AX
 	ADDQ      DX, CX
@@ -130,7 +130,6 @@ TEXT ·FinishBF16AVX2(SB), NOSPLIT, $0-8
 	MOVQ 48(R10), R8
 	MOVQ 56(R10), R9
 	MOVQ 64(R10), R12
-	SHLQ $0x06, R12
 
 	// 1, 0x7fff and 0x40 in every dword.
 	VPCMPEQD Y6, Y6, Y6
@@ -141,6 +140,7 @@ TEXT ·FinishBF16AVX2(SB), NOSPLIT, $0-8
 row:
 	XORL         R10, R10
 	MOVQ         CX, R11
+	MOVQ         R12, R13
 	TESTQ        SI, SI
 	JZ           unscaled
 	VBROADCASTSS (SI), Y2
@@ -186,7 +186,7 @@ store2:
 	VMOVDQU   Y0, (R11)
 	ADDQ      $0x40, R10
 	ADDQ      $0x00000020, R11
-	CMPQ      R10, R12
+	DECQ      R13
 	JNE       tile
 	ADDQ      BX, AX
 	ADDQ      DX, CX

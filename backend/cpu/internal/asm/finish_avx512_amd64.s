@@ -33,13 +33,13 @@ TEXT ·FinishF32AVX512(SB), NOSPLIT, $0-8
 row:
 	XORL         R10, R10
 	MOVQ         CX, R11
+	MOVQ         R12, R13
 	TESTQ        SI, SI
 	JZ           unscaled
 	VBROADCASTSS (SI), Z2
 	ADDQ         DI, SI
 
 unscaled:
-	MOVQ R12, R13
 	SUBQ $0x02, R13
 	JCS  last
 
@@ -106,13 +106,13 @@ TEXT ·FinishF16AVX512(SB), NOSPLIT, $0-8
 row:
 	XORL         R10, R10
 	MOVQ         CX, R11
+	MOVQ         R12, R13
 	TESTQ        SI, SI
 	JZ           unscaled
 	VBROADCASTSS (SI), Z2
 	ADDQ         DI, SI
 
 unscaled:
-	MOVQ R12, R13
 	SUBQ $0x02, R13
 	JCS  last
 
@@ -187,13 +187,13 @@ TEXT ·FinishBF16AVX512(SB), NOSPLIT, $0-8
 row:
 	XORL         R10, R10
 	MOVQ         CX, R11
+	MOVQ         R12, R13
 	TESTQ        SI, SI
 	JZ           unscaled
 	VBROADCASTSS (SI), Z2
 	ADDQ         DI, SI
 
 unscaled:
-	MOVQ R12, R13
 	SUBQ $0x02, R13
 	JCS  last
 
