@@ -14,7 +14,7 @@ import (
 func (b *block) finish(tile, tiles, together int, sums []float32) {
 	all, most := b.rows/b.parts, rowsFinished
 	if together > 1 && b.parts == 1 {
-		most = rowsOfPairs
+		most = rowsWhole
 	}
 	for row := 0; row < all; row += most {
 		rows := min(most, all-row)

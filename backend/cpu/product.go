@@ -14,10 +14,11 @@ const (
 	rowsTogether  = 256 // of a portion: the sums of two tiles fit the first cache, or nearly. Another portion of rows reads all weights again
 	rowsLeast     = 12  // of a portion where rows are divided among threads
 	tilesTogether = 4   // of a portion with unpacked weights
+	tilesExact    = 8   // of a portion of exact rows on tiles
 
 	rowsOnTheWay = 128 // of a portion of exact rows, where weights are unpacked on the way to tiles
 	rowsFinished = 8   // of a portion at a time: their outputs stay in the first cache, even where they share a set
-	rowsOfPairs  = 32  // likewise where two tiles or more go together, whose outputs are whole lines
+	rowsWhole    = 32  // likewise where two tiles or more go together, whose outputs are whole lines
 	tilesStream  = 16  // of a portion straight from packed weights: one long stream
 	runFeatures  = 512 // about so many features are unpacked at a time
 )
@@ -41,13 +42,14 @@ func (p *panel) runFeatures() int { return runFeatures / p.tileValue() }
 //	exact, 8 bits, tiles   8.6   8.1
 //	bfloat16, tiles       10.0   8.5
 func (p *panel) portion() (rows, tiles int) {
-	switch {
-	case p.kind == tilePanel && p.bits == 4:
-		return rowsOnTheWay / p.rowUnit() * p.rowUnit(), tilesFew
-	case p.kind == tilePanel:
-		return rowsTogether / p.rowUnit() * p.rowUnit(), tilesFew
+	rows, tiles = rowsTogether, tilesTogether
+	if p.kind == tilePanel {
+		tiles = tilesExact
+		if p.bits == 4 {
+			rows = rowsOnTheWay
+		}
 	}
-	return rowsTogether, tilesTogether
+	return rows / p.rowUnit() * p.rowUnit(), tiles
 }
 
 // sumsBytes is the sums of a portion.
