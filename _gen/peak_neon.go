@@ -76,6 +76,9 @@ func peakNeon(name, head string, functions ...peakNeonFunction) {
 	}})
 }
 
+// peakChains is the independent sums of a loop.
+const peakChains = 12
+
 func peakNeonLoop(name, doc string, op func(sum int) string) peakNeonFunction {
 	var b strings.Builder
 	b.WriteString("MOVD n+0(FP), R0\n")
@@ -83,10 +86,8 @@ func peakNeonLoop(name, doc string, op func(sum int) string) peakNeonFunction {
 		fmt.Fprintf(&b, "VEOR V%d.B16, V%d.B16, V%d.B16\n", i, i, i)
 	}
 	b.WriteString("turn:\n")
-	for range peakRounds {
-		for i := range peakChains {
-			b.WriteString(op(i) + "\n")
-		}
+	for i := range peakTurn {
+		b.WriteString(op(i%peakChains) + "\n")
 	}
 	b.WriteString("SUB $1, R0\nCBNZ R0, turn\nRET\n")
 	return peakNeonFunction{name, "n uintptr", "does " + doc + ".", b.String()}

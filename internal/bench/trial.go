@@ -23,8 +23,10 @@ type standing struct {
 // 100 MHz.
 var standings = [2]standing{{tolerance, 2 * tolerance, 1 + tolerance}, {0.15, 0.05, 1.3}} // by wide
 
-// The best of a trial is the least number of cycles that so many of its probes share:
-// fewer are those whose chain was interrupted, which makes cycles seem few.
+// The best of a trial is the least number of cycles that so many of its probes share,
+// within the tolerance, and of these the middle: fewer are those whose chain was
+// interrupted, which makes cycles seem few, and the first of what is shared is as far
+// from what a quiet core takes as the tolerance allows.
 const (
 	bestLeast = 3
 	bestPart  = 0.1
@@ -161,9 +163,11 @@ func (t *trial) busy() float64 {
 	slices.Sort(cycles)
 	share := min(len(cycles), max(bestLeast, int(bestPart*float64(len(cycles)))))
 	for i, c := range cycles[:len(cycles)-share+1] {
-		if cycles[i+share-1] <= c*(1+tolerance) {
-			return c
+		if cycles[i+share-1] > c*(1+tolerance) {
+			continue
 		}
+		end, _ := slices.BinarySearch(cycles, c*(1+tolerance))
+		return cycles[i+(end-i)/2]
 	}
 	return cycles[len(cycles)/2]
 }

@@ -92,6 +92,21 @@ func TestReduceFindsTheBest(t *testing.T) {
 	require.Len(t, o.works[0].seconds, 2)
 }
 
+// A few chains that were interrupted a little do not make the other probes seem slow.
+func TestReduceTakesTheMiddleOfTheBest(t *testing.T) {
+	tr := &trial{works: make([]work, 1), cycles: quietCycles}
+	for i := range 100 {
+		p := slowed(1+0.001*float64(i%10), 1)
+		if i%20 == 0 {
+			p = slowed(1, 1.027)
+		}
+		tr.rounds = append(tr.rounds, roundOf([]probing{p, p}, sample{amount: 1, seconds: 100e-6}))
+	}
+	o := tr.reduce()
+	require.InDelta(t, 6000, o.busy, 30)
+	require.Len(t, o.works[0].seconds, 100)
+}
+
 // An Apply that lost its CPU to another program between quiet probes does not
 // count.
 func TestReduceDropsWhatWaited(t *testing.T) {
