@@ -31,6 +31,9 @@ func (f *file) dotBF16(x operand.Op, w, sum reg.VecPhysical) {
 	m := x.(operand.Mem)
 	base, reads := number(m.Base), []reg.Register{m.Base, w, sum}
 	rm, sib, index := byte(base&7), []byte(nil), 0
+	if rm == 4 { // SP and R12 are named by a SIB byte alone
+		sib = []byte{4<<3 | 4}
+	}
 	if m.Index != nil {
 		index = number(m.Index)
 		rm, sib = 4, []byte{byte(log2(int(m.Scale)))<<6 | byte(index&7<<3|base&7)}

@@ -5,16 +5,17 @@ import (
 	"strings"
 )
 
-// dotTogether is the segments that go together, so that there are six sums: as
-// many as Zen 4 needs to begin a vdpbf16ps in every cycle.
-func dotTogether(rows int) int {
-	switch {
-	case rows == 2:
-		return 4
-	case rows <= rows512Pairs:
-		return 2
+// together is the segments that go together, so that there are about twelve sums or
+// more: a sum takes six cycles, in which Zen 4 begins six vdpbf16ps and Zen 5 twelve.
+func (l dotLines) together(rows int) int {
+	most := 4
+	if l.name == "w8" {
+		most = 3 // what is taken from codes of four segments leaves twelve registers
 	}
-	return 1
+	if rows <= most {
+		return 4
+	}
+	return 2
 }
 
 func init() {
@@ -25,11 +26,10 @@ func init() {
 		}
 		register(asmDir, "rows_"+l.name+"_dpbf16", `
 Two to eight rows of bfloat16 times `+l.what+`.
-`+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("DI three steps of x, "+others+"; of two rows and four segments that go together "+
-			"DX is the bytes of a segment of x, DI three times that, and R9 or BP x of row 1; Z0 codes, Z3 scales, "+
-			l.vectors+", Z20 to Z31 sums."), func(f *file) {
+`+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("DI three steps of x, "+others+rowsSpilled+"; Z0 codes, Z3 scales, "+
+			l.vectors+", sums to Z31, at least from Z20 and at most from Z16 on."), func(f *file) {
 			for rows := 2; rows <= rows512Most; rows++ {
-				k := rowsKernel(f, zmm, rows, dotTogether(rows), l.pairs, l.scaled)
+				k := rowsKernel(f, zmm, rows, l.together(rows), l.pairs, l.scaled)
 				k.with(l.weights(k.exactFMA, k.together))
 				name := fmt.Sprintf("Rows%sDPBF16x%d", strings.ToUpper(l.name), rows)
 				k.write(name, name+" multiplies so many rows with "+l.what+".")

@@ -23,8 +23,9 @@ type rowsFMA struct {
 
 	// With AVX2, x2 is x of row 3, or of the second of two segments. With
 	// AVX-512 it is x of row 4, or of the second of two segments, and three is
-	// three steps of x. Where two rows have four segments together it is x of
-	// row 1, exAny is the bytes of a segment of x, and three is three times that.
+	// three steps of x. Where four segments go together it is x of row 1, those of
+	// rows 2 and 3 are in rowsOfLines, exAny is the bytes of a segment of x, and
+	// three is three times that.
 	x2, three reg.GPPhysical
 
 	once    func()                       // constants; exAny points at the Call
@@ -34,14 +35,28 @@ type rowsFMA struct {
 	end     func()                       // before the kernel returns
 
 	slots operand.Mem // where scaled kernels keep what they have no register for
+	kept  operand.Mem // and all what they count blocks and segments with, while lines are added
 }
+
+// rowsOfLines are free while lines are added, for more rows of segments that go together:
+// five and seven steps of x, or x of rows 2 and 3 of four segments.
+var rowsOfLines = [2]reg.GPPhysical{exCount, exLeft}
+
+const (
+	rowsSpilledOfTwo = ", CX and R12 while lines of two segments and more than five rows are added five and seven steps of x"
+	rowsSpilled      = rowsSpilledOfTwo + "; where four segments go together DX is the bytes of a segment of x, DI three times " +
+		"that, and R9 or BP, CX and R12 are x of rows 1 to 3"
+)
+
+// spills says whether rows of n segments that go together need rowsOfLines.
+func (k *rowsFMA) spills(n int) bool { return n == 2 && k.rows > 5 || n == 4 && k.rows > 2 }
 
 // rowsKernel is a kernel with what all have.
 func rowsKernel(f *file, vectors []reg.VecPhysical, rows, together, perLine int, scaled bool) *rowsFMA {
 	k := &rowsFMA{exactFMA: exactFMA{f, vectors}, rows: rows, together: max(1, together), perLine: perLine, turn: 1, scaled: scaled}
 	k.fix, k.once, k.end = func(reg.VecPhysical) {}, func() {}, func() {}
 	if k.wide() {
-		k.sums, k.scale, k.three = vectors[20:], vectors[3:4], exFrame
+		k.sums, k.scale, k.three = vectors[32-max(12, rows*together):], vectors[3:4], exFrame
 	} else {
 		k.sums, k.scale = vectors, vectors[12:14]
 	}
@@ -81,7 +96,7 @@ func (k *rowsFMA) x(n, s, r, i int) operand.Mem {
 		base, r = k.x2, r-4
 	}
 	if n == 4 {
-		base := []reg.GPPhysical{exX, k.x2}[r]
+		base := []reg.GPPhysical{exX, k.x2, rowsOfLines[0], rowsOfLines[1]}[r]
 		switch s {
 		case 0:
 			return at(base, 4*i)
@@ -93,8 +108,12 @@ func (k *rowsFMA) x(n, s, r, i int) operand.Mem {
 	switch r {
 	case 0:
 		return at(base, 4*i)
-	case 3:
-		return indexed(base, k.three, 1, 4*i)
+	case 3, 6:
+		return indexed(base, k.three, r/3, 4*i)
+	case 5:
+		return indexed(base, rowsOfLines[0], 1, 4*i)
+	case 7:
+		return indexed(base, rowsOfLines[1], 1, 4*i)
 	}
 	return indexed(base, rowsXStep, r, 4*i)
 }
@@ -157,6 +176,9 @@ func (k *rowsFMA) write(name string, doc ...string) {
 		}
 		k.MOVQ(exForm, k.slots.Offset(rowsForm))
 		k.MOVQ(exHead, k.slots.Offset(rowsHead))
+	}
+	if k.spills(k.together) {
+		k.kept = k.AllocLocal(8 * len(rowsOfLines))
 	}
 	if k.wide() && k.rows > 3 {
 		k.LEAQ(indexed(rowsXStep, rowsXStep, 2, 0), k.three)
@@ -230,10 +252,27 @@ func (k *rowsFMA) group(label string, n int) {
 	x2 := k.x2
 	k.MOVQ(rowsFirst, exW)
 	k.MOVL(at(exBlock, blockLines), exLines.As32())
+	if k.spills(n) {
+		for i, r := range rowsOfLines {
+			k.MOVQ(r, k.kept.Offset(8*i))
+		}
+	}
 	switch {
 	case n == 4:
 		k.LEAQ(indexed(exX, rowsXStep, 1, 0), x2)
+		if k.rows > 2 {
+			k.LEAQ(indexed(exX, rowsXStep, 2, 0), rowsOfLines[0])
+		}
+		if k.rows > 3 {
+			k.LEAQ(indexed(exX, k.three, 1, 0), rowsOfLines[1])
+		}
 	case n == 2:
+		if k.rows > 5 {
+			k.LEAQ(indexed(rowsXStep, rowsXStep, 4, 0), rowsOfLines[0])
+		}
+		if k.rows > 7 {
+			k.LEAQ(indexed(rowsXStep, k.three, 2, 0), rowsOfLines[1])
+		}
 		k.MOVQ(exLines, x2)
 		k.SHLQ(operand.Imm(log2(4*k.perLine)), x2)
 		k.ADDQ(exX, x2)
@@ -288,6 +327,11 @@ func (k *rowsFMA) group(label string, n int) {
 	if n > 1 || k.rows > k.near() {
 		k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), x2)
 	}
+	if n == 4 {
+		for r := 2; r < k.rows; r++ {
+			k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), rowsOfLines[r-2])
+		}
+	}
 	k.lessLines(k.turn)
 	k.JNE(operand.LabelRef(label + "_line"))
 	switch n {
@@ -295,6 +339,14 @@ func (k *rowsFMA) group(label string, n int) {
 		k.MOVQ(x2, exX)
 	case 4:
 		k.ADDQ(k.three, exX)
+		if k.rows > 3 {
+			k.LEAQ(indexed(rowsXStep, rowsXStep, 2, 0), k.three)
+		}
+	}
+	if k.spills(n) {
+		for i, r := range rowsOfLines {
+			k.MOVQ(k.kept.Offset(8*i), r)
+		}
 	}
 
 	for s := range n {

@@ -9,9 +9,11 @@
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
 // left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
-// DI three steps of x, R9 x of row 4 or of the second of two segments, R15 step of Y; of
-// two rows and four segments that go together DX is the bytes of a segment of x, DI three
-// times that, and R9 or BP x of row 1; Z0 codes, Z3 scales, Z2 weights, Z20 to Z31 sums.
+// DI three steps of x, R9 x of row 4 or of the second of two segments, R15 step of Y, CX
+// and R12 while lines of two segments and more than five rows are added five and seven
+// steps of x; where four segments go together DX is the bytes of a segment of x, DI three
+// times that, and R9 or BP, CX and R12 are x of rows 1 to 3; Z0 codes, Z3 scales, Z2
+// weights, sums to Z31, at least from Z20 and at most from Z16 on.
 
 #include "textflag.h"
 
@@ -313,7 +315,7 @@ next:
 
 // func RowsBF16DPBF16x3(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16DPBF16x3(SB), NOSPLIT, $0-8
+TEXT ·RowsBF16DPBF16x3(SB), NOSPLIT, $16-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -338,6 +340,195 @@ here:
 block:
 	MOVBQZX 4(SI), R12
 	MOVQ    AX, R11
+	CMPQ    R12, $0x04
+	JNE     pair
+	MOVQ    R11, AX
+	MOVL    (SI), R8
+	MOVQ    CX, (SP)
+	MOVQ    R12, 8(SP)
+	LEAQ    (BX)(R10*1), R9
+	LEAQ    (BX)(R10*2), CX
+	MOVQ    R8, DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), DI
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+	VXORPS  Z25, Z25, Z25
+	VXORPS  Z26, Z26, Z26
+	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
+
+four_line:
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	PREFETCHT1 128(R13)
+	PREFETCHT1 192(R13)
+	VMOVDQU32  (AX), Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x23
+
+	// VDPBF16PS.BCST (R9), Z2, Z21
+	BYTE $0x62
+	BYTE $0xc2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x29
+
+	// VDPBF16PS.BCST (CX), Z2, Z22
+	BYTE      $0x62
+	BYTE      $0xe2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x31
+	VMOVDQU32 64(AX), Z2
+
+	// VDPBF16PS.BCST (BX)(DX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x3c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (R9)(DX*1), Z2, Z24
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x04
+	BYTE $0x11
+
+	// VDPBF16PS.BCST (CX)(DX*1), Z2, Z25
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x0c
+	BYTE      $0x11
+	VMOVDQU32 128(AX), Z2
+
+	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (R9)(DX*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x51
+
+	// VDPBF16PS.BCST (CX)(DX*2), Z2, Z28
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x24
+	BYTE      $0x51
+	VMOVDQU32 192(AX), Z2
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x39
+
+	// VDPBF16PS.BCST (CX)(DI*1), Z2, Z31
+	BYTE    $0x62
+	BYTE    $0x62
+	BYTE    $0x6e
+	BYTE    $0x58
+	BYTE    $0x52
+	BYTE    $0x3c
+	BYTE    $0x39
+	ADDQ    $+256, R13
+	ADDQ    $+256, AX
+	ADDQ    $0x04, BX
+	ADDQ    $0x04, R9
+	ADDQ    $0x04, CX
+	DECQ    R8
+	JNE     four_line
+	ADDQ    DI, BX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), R12
+	MOVQ    R14, DX
+	VADDPS  (DX), Z20, Z20
+	VMOVUPS Z20, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z21, Z21
+	VMOVUPS Z21, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z22, Z22
+	VMOVUPS Z22, (DX)
+	MOVQ    R14, DX
+	VADDPS  (DX), Z23, Z23
+	VMOVUPS Z23, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z24, Z24
+	VMOVUPS Z24, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z25, Z25
+	VMOVUPS Z25, (DX)
+	MOVQ    R14, DX
+	VADDPS  (DX), Z26, Z26
+	VMOVUPS Z26, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z27, Z27
+	VMOVUPS Z27, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z28, Z28
+	VMOVUPS Z28, (DX)
+	MOVQ    R14, DX
+	VADDPS  (DX), Z29, Z29
+	VMOVUPS Z29, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z30, Z30
+	VMOVUPS Z30, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z31, Z31
+	VMOVUPS Z31, (DX)
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	ADDQ    $+256, R11
+	SUBQ    $0x04, R12
+	JMP     next
 
 pair:
 	CMPQ    R12, $0x02
@@ -516,7 +707,7 @@ next:
 
 // func RowsBF16DPBF16x4(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16DPBF16x4(SB), NOSPLIT, $0-8
+TEXT ·RowsBF16DPBF16x4(SB), NOSPLIT, $16-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -542,17 +733,22 @@ here:
 block:
 	MOVBQZX 4(SI), R12
 	MOVQ    AX, R11
-
-pair:
-	CMPQ    R12, $0x02
-	JCS     single
+	CMPQ    R12, $0x04
+	JNE     pair
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    R8, R9
-	SHLQ    $0x02, R9
-	ADDQ    BX, R9
-	MOVBQZX 4(SI), DX
-	SHLQ    $0x06, DX
+	MOVQ    CX, (SP)
+	MOVQ    R12, 8(SP)
+	LEAQ    (BX)(R10*1), R9
+	LEAQ    (BX)(R10*2), CX
+	LEAQ    (BX)(DI*1), R12
+	MOVQ    R8, DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), DI
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -561,89 +757,185 @@ pair:
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
 	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
 
-pair_line:
+four_line:
 	PREFETCHT1 (R13)
 	PREFETCHT1 64(R13)
+	PREFETCHT1 128(R13)
+	PREFETCHT1 192(R13)
 	VMOVDQU32  (AX), Z2
 
-	// VDPBF16PS.BCST (BX), Z2, Z20
+	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x23
+	BYTE $0x03
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST (R9), Z2, Z17
 	BYTE $0x62
-	BYTE $0xa2
+	BYTE $0xc2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x09
+
+	// VDPBF16PS.BCST (CX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x11
+
+	// VDPBF16PS.BCST (R12), Z2, Z19
+	BYTE      $0x62
+	BYTE      $0xc2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x1c
+	BYTE      $0x24
+	VMOVDQU32 64(AX), Z2
+
+	// VDPBF16PS.BCST (BX)(DX*1), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (R9)(DX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xc2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x2c
-	BYTE $0x13
+	BYTE $0x11
 
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST (CX)(DX*1), Z2, Z22
 	BYTE $0x62
-	BYTE $0xa2
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x34
-	BYTE $0x53
+	BYTE $0x11
 
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST (R12)(DX*1), Z2, Z23
 	BYTE      $0x62
-	BYTE      $0xe2
+	BYTE      $0xc2
 	BYTE      $0x6e
 	BYTE      $0x58
 	BYTE      $0x52
 	BYTE      $0x3c
-	BYTE      $0x3b
-	VMOVDQU32 64(AX), Z2
+	BYTE      $0x14
+	VMOVDQU32 128(AX), Z2
 
-	// VDPBF16PS.BCST (R9), Z2, Z24
+	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x04
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (R9)(DX*2), Z2, Z25
 	BYTE $0x62
 	BYTE $0x42
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x01
-
-	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x02
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
 	BYTE $0x0c
-	BYTE $0x11
+	BYTE $0x51
 
-	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST (CX)(DX*2), Z2, Z26
 	BYTE $0x62
-	BYTE $0x02
+	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x14
 	BYTE $0x51
 
-	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z27
+	// VDPBF16PS.BCST (R12)(DX*2), Z2, Z27
+	BYTE      $0x62
+	BYTE      $0x42
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x1c
+	BYTE      $0x54
+	VMOVDQU32 192(AX), Z2
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x39
+
+	// VDPBF16PS.BCST (CX)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x39
+
+	// VDPBF16PS.BCST (R12)(DI*1), Z2, Z31
 	BYTE    $0x62
 	BYTE    $0x42
 	BYTE    $0x6e
 	BYTE    $0x58
 	BYTE    $0x52
-	BYTE    $0x1c
-	BYTE    $0x39
-	ADDQ    $+128, R13
-	ADDQ    DX, AX
+	BYTE    $0x3c
+	BYTE    $0x3c
+	ADDQ    $+256, R13
+	ADDQ    $+256, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
+	ADDQ    $0x04, CX
+	ADDQ    $0x04, R12
 	DECQ    R8
-	JNE     pair_line
-	MOVQ    R9, BX
+	JNE     four_line
+	ADDQ    DI, BX
+	LEAQ    (R10)(R10*2), DI
+	MOVQ    (SP), CX
+	MOVQ    8(SP), R12
+	MOVQ    R14, DX
+	VADDPS  (DX), Z16, Z16
+	VMOVUPS Z16, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z17, Z17
+	VMOVUPS Z17, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z18, Z18
+	VMOVUPS Z18, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z19, Z19
+	VMOVUPS Z19, (DX)
 	MOVQ    R14, DX
 	VADDPS  (DX), Z20, Z20
 	VMOVUPS Z20, (DX)
@@ -668,66 +960,137 @@ pair_line:
 	ADDQ    R15, DX
 	VADDPS  (DX), Z27, Z27
 	VMOVUPS Z27, (DX)
+	MOVQ    R14, DX
+	VADDPS  (DX), Z28, Z28
+	VMOVUPS Z28, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z29, Z29
+	VMOVUPS Z29, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z30, Z30
+	VMOVUPS Z30, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z31, Z31
+	VMOVUPS Z31, (DX)
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	ADDQ    $+128, R11
-	SUBQ    $0x02, R12
-	JNE     pair
+	ADDQ    $+256, R11
+	SUBQ    $0x04, R12
 	JMP     next
 
-single:
+pair:
+	CMPQ    R12, $0x02
+	JCS     single
 	MOVQ    R11, AX
 	MOVL    (SI), R8
+	MOVQ    R8, R9
+	SHLQ    $0x02, R9
+	ADDQ    BX, R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 
-single_line:
+pair_line:
 	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	VMOVDQU32  (AX), Z2
 
-	// VDPBF16PS.BCST (BX), Z2, Z20
+	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x23
+	BYTE $0x03
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x0c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
+	BYTE      $0x62
+	BYTE      $0xe2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x1c
+	BYTE      $0x3b
+	VMOVDQU32 64(AX), Z2
+
+	// VDPBF16PS.BCST (R9), Z2, Z20
+	BYTE $0x62
+	BYTE $0xc2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x21
+
+	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0x82
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x2c
-	BYTE $0x13
+	BYTE $0x11
 
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z22
 	BYTE $0x62
-	BYTE $0xa2
+	BYTE $0x82
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x34
-	BYTE $0x53
+	BYTE $0x51
 
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z23
 	BYTE    $0x62
-	BYTE    $0xe2
+	BYTE    $0xc2
 	BYTE    $0x6e
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x3c
-	BYTE    $0x3b
-	ADDQ    $+64, R13
+	BYTE    $0x39
+	ADDQ    $+128, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
+	ADDQ    $0x04, R9
 	DECQ    R8
-	JNE     single_line
+	JNE     pair_line
+	MOVQ    R9, BX
+	MOVQ    R14, DX
+	VADDPS  (DX), Z16, Z16
+	VMOVUPS Z16, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z17, Z17
+	VMOVUPS Z17, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z18, Z18
+	VMOVUPS Z18, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z19, Z19
+	VMOVUPS Z19, (DX)
 	MOVQ    R14, DX
 	VADDPS  (DX), Z20, Z20
 	VMOVUPS Z20, (DX)
@@ -740,6 +1103,78 @@ single_line:
 	ADDQ    R15, DX
 	VADDPS  (DX), Z23, Z23
 	VMOVUPS Z23, (DX)
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	ADDQ    $+128, R11
+	SUBQ    $0x02, R12
+	JNE     pair
+	JMP     next
+
+single:
+	MOVQ    R11, AX
+	MOVL    (SI), R8
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+
+single_line:
+	PREFETCHT1 (R13)
+	VMOVDQU32  (AX), Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x03
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x0c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
+	BYTE    $0x62
+	BYTE    $0xe2
+	BYTE    $0x6e
+	BYTE    $0x58
+	BYTE    $0x52
+	BYTE    $0x1c
+	BYTE    $0x3b
+	ADDQ    $+64, R13
+	ADDQ    DX, AX
+	ADDQ    $0x04, BX
+	DECQ    R8
+	JNE     single_line
+	MOVQ    R14, DX
+	VADDPS  (DX), Z16, Z16
+	VMOVUPS Z16, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z17, Z17
+	VMOVUPS Z17, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z18, Z18
+	VMOVUPS Z18, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z19, Z19
+	VMOVUPS Z19, (DX)
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
 	ADDQ    $+64, R11
@@ -1042,7 +1477,7 @@ next:
 
 // func RowsBF16DPBF16x6(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16DPBF16x6(SB), NOSPLIT, $0-8
+TEXT ·RowsBF16DPBF16x6(SB), NOSPLIT, $16-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -1068,6 +1503,195 @@ here:
 block:
 	MOVBQZX 4(SI), R12
 	MOVQ    AX, R11
+
+pair:
+	CMPQ    R12, $0x02
+	JCS     single
+	MOVQ    R11, AX
+	MOVL    (SI), R8
+	MOVQ    CX, (SP)
+	MOVQ    R12, 8(SP)
+	LEAQ    (R10)(R10*4), CX
+	MOVQ    R8, R9
+	SHLQ    $0x02, R9
+	ADDQ    BX, R9
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+	VXORPS  Z25, Z25, Z25
+	VXORPS  Z26, Z26, Z26
+	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
+
+pair_line:
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	VMOVDQU32  (AX), Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x23
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x3c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x04
+	BYTE $0x93
+
+	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z25
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x0c
+	BYTE      $0x0b
+	VMOVDQU32 64(AX), Z2
+
+	// VDPBF16PS.BCST (R9), Z2, Z26
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x11
+
+	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x11
+
+	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z28
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x51
+
+	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x39
+
+	// VDPBF16PS.BCST (R9)(R10*4), Z2, Z30
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x91
+
+	// VDPBF16PS.BCST (R9)(CX*1), Z2, Z31
+	BYTE    $0x62
+	BYTE    $0x42
+	BYTE    $0x6e
+	BYTE    $0x58
+	BYTE    $0x52
+	BYTE    $0x3c
+	BYTE    $0x09
+	ADDQ    $+128, R13
+	ADDQ    DX, AX
+	ADDQ    $0x04, BX
+	ADDQ    $0x04, R9
+	DECQ    R8
+	JNE     pair_line
+	MOVQ    R9, BX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), R12
+	MOVQ    R14, DX
+	VADDPS  (DX), Z20, Z20
+	VMOVUPS Z20, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z21, Z21
+	VMOVUPS Z21, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z22, Z22
+	VMOVUPS Z22, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z23, Z23
+	VMOVUPS Z23, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z24, Z24
+	VMOVUPS Z24, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z25, Z25
+	VMOVUPS Z25, (DX)
+	MOVQ    R14, DX
+	VADDPS  (DX), Z26, Z26
+	VMOVUPS Z26, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z27, Z27
+	VMOVUPS Z27, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z28, Z28
+	VMOVUPS Z28, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z29, Z29
+	VMOVUPS Z29, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z30, Z30
+	VMOVUPS Z30, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z31, Z31
+	VMOVUPS Z31, (DX)
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	ADDQ    $+128, R11
+	SUBQ    $0x02, R12
+	JNE     pair
+	JMP     next
 
 single:
 	MOVQ    R11, AX
@@ -1166,19 +1790,21 @@ single_line:
 	ADDQ    $+64, R11
 	SUBQ    $0x01, R12
 	JNE     single
-	MOVL    (SI), R8
-	IMULQ   DX, R8
-	SUBQ    DX, R11
-	LEAQ    (R11)(R8*1), AX
-	ADDQ    $0x08, SI
-	DECQ    CX
-	JNE     block
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
 	VZEROUPPER
 	RET
 
 // func RowsBF16DPBF16x7(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16DPBF16x7(SB), NOSPLIT, $0-8
+TEXT ·RowsBF16DPBF16x7(SB), NOSPLIT, $16-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -1205,12 +1831,21 @@ block:
 	MOVBQZX 4(SI), R12
 	MOVQ    AX, R11
 
-single:
+pair:
+	CMPQ    R12, $0x02
+	JCS     single
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	LEAQ    (BX)(R10*4), R9
+	MOVQ    CX, (SP)
+	MOVQ    R12, 8(SP)
+	LEAQ    (R10)(R10*4), CX
+	MOVQ    R8, R9
+	SHLQ    $0x02, R9
+	ADDQ    BX, R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -1218,78 +1853,157 @@ single:
 	VXORPS  Z24, Z24, Z24
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
+	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
 
-single_line:
+pair_line:
 	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	VMOVDQU32  (AX), Z2
 
-	// VDPBF16PS.BCST (BX), Z2, Z20
+	// VDPBF16PS.BCST (BX), Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x23
+	BYTE $0x13
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z19
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x2c
+	BYTE $0x1c
 	BYTE $0x13
 
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z22
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x34
-	BYTE $0x53
+	BYTE $0x93
 
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z23
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x3c
-	BYTE $0x3b
+	BYTE $0x0b
 
-	// VDPBF16PS.BCST (R9), Z2, Z24
+	// VDPBF16PS.BCST (BX)(DI*2), Z2, Z24
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x04
+	BYTE      $0x7b
+	VMOVDQU32 64(AX), Z2
+
+	// VDPBF16PS.BCST (R9), Z2, Z25
 	BYTE $0x62
 	BYTE $0x42
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x01
+	BYTE $0x09
 
-	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z25
+	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z26
 	BYTE $0x62
 	BYTE $0x02
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x0c
+	BYTE $0x14
 	BYTE $0x11
 
-	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x51
+
+	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x39
+
+	// VDPBF16PS.BCST (R9)(R10*4), Z2, Z29
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x91
+
+	// VDPBF16PS.BCST (R9)(CX*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x09
+
+	// VDPBF16PS.BCST (R9)(DI*2), Z2, Z31
 	BYTE    $0x62
-	BYTE    $0x02
+	BYTE    $0x42
 	BYTE    $0x6e
 	BYTE    $0x58
 	BYTE    $0x52
-	BYTE    $0x14
-	BYTE    $0x51
-	ADDQ    $+64, R13
+	BYTE    $0x3c
+	BYTE    $0x79
+	ADDQ    $+128, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
 	DECQ    R8
-	JNE     single_line
+	JNE     pair_line
+	MOVQ    R9, BX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), R12
 	MOVQ    R14, DX
+	VADDPS  (DX), Z18, Z18
+	VMOVUPS Z18, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z19, Z19
+	VMOVUPS Z19, (DX)
+	ADDQ    R15, DX
 	VADDPS  (DX), Z20, Z20
 	VMOVUPS Z20, (DX)
 	ADDQ    R15, DX
@@ -1304,30 +2018,159 @@ single_line:
 	ADDQ    R15, DX
 	VADDPS  (DX), Z24, Z24
 	VMOVUPS Z24, (DX)
-	ADDQ    R15, DX
+	MOVQ    R14, DX
 	VADDPS  (DX), Z25, Z25
 	VMOVUPS Z25, (DX)
 	ADDQ    R15, DX
 	VADDPS  (DX), Z26, Z26
 	VMOVUPS Z26, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z27, Z27
+	VMOVUPS Z27, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z28, Z28
+	VMOVUPS Z28, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z29, Z29
+	VMOVUPS Z29, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z30, Z30
+	VMOVUPS Z30, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z31, Z31
+	VMOVUPS Z31, (DX)
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	ADDQ    $+128, R11
+	SUBQ    $0x02, R12
+	JNE     pair
+	JMP     next
+
+single:
+	MOVQ    R11, AX
+	MOVL    (SI), R8
+	LEAQ    (BX)(R10*4), R9
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+
+single_line:
+	PREFETCHT1 (R13)
+	VMOVDQU32  (AX), Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (R9), Z2, Z22
+	BYTE $0x62
+	BYTE $0xc2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x31
+
+	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x3c
+	BYTE $0x11
+
+	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z24
+	BYTE    $0x62
+	BYTE    $0x02
+	BYTE    $0x6e
+	BYTE    $0x58
+	BYTE    $0x52
+	BYTE    $0x04
+	BYTE    $0x51
+	ADDQ    $+64, R13
+	ADDQ    DX, AX
+	ADDQ    $0x04, BX
+	ADDQ    $0x04, R9
+	DECQ    R8
+	JNE     single_line
+	MOVQ    R14, DX
+	VADDPS  (DX), Z18, Z18
+	VMOVUPS Z18, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z19, Z19
+	VMOVUPS Z19, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z20, Z20
+	VMOVUPS Z20, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z21, Z21
+	VMOVUPS Z21, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z22, Z22
+	VMOVUPS Z22, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z23, Z23
+	VMOVUPS Z23, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z24, Z24
+	VMOVUPS Z24, (DX)
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
 	ADDQ    $+64, R11
 	SUBQ    $0x01, R12
 	JNE     single
-	MOVL    (SI), R8
-	IMULQ   DX, R8
-	SUBQ    DX, R11
-	LEAQ    (R11)(R8*1), AX
-	ADDQ    $0x08, SI
-	DECQ    CX
-	JNE     block
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
 	VZEROUPPER
 	RET
 
 // func RowsBF16DPBF16x8(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16DPBF16x8(SB), NOSPLIT, $0-8
+TEXT ·RowsBF16DPBF16x8(SB), NOSPLIT, $16-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -1354,12 +2197,24 @@ block:
 	MOVBQZX 4(SI), R12
 	MOVQ    AX, R11
 
-single:
+pair:
+	CMPQ    R12, $0x02
+	JCS     single
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	LEAQ    (BX)(R10*4), R9
+	MOVQ    CX, (SP)
+	MOVQ    R12, 8(SP)
+	LEAQ    (R10)(R10*4), CX
+	LEAQ    (R10)(DI*2), R12
+	MOVQ    R8, R9
+	SHLQ    $0x02, R9
+	ADDQ    BX, R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -1368,45 +2223,87 @@ single:
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
 	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
 
-single_line:
+pair_line:
 	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	VMOVDQU32  (AX), Z2
 
-	// VDPBF16PS.BCST (BX), Z2, Z20
+	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x23
+	BYTE $0x03
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x0c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x93
+
+	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x2c
-	BYTE $0x13
+	BYTE $0x0b
 
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x34
-	BYTE $0x53
-
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST (BX)(DI*2), Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x3c
-	BYTE $0x3b
+	BYTE $0x34
+	BYTE $0x7b
+
+	// VDPBF16PS.BCST (BX)(R12*1), Z2, Z23
+	BYTE      $0x62
+	BYTE      $0xa2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x3c
+	BYTE      $0x23
+	VMOVDQU32 64(AX), Z2
 
 	// VDPBF16PS.BCST (R9), Z2, Z24
 	BYTE $0x62
@@ -1435,20 +2332,71 @@ single_line:
 	BYTE $0x51
 
 	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x39
+
+	// VDPBF16PS.BCST (R9)(R10*4), Z2, Z28
+	BYTE $0x62
+	BYTE $0x02
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x91
+
+	// VDPBF16PS.BCST (R9)(CX*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x09
+
+	// VDPBF16PS.BCST (R9)(DI*2), Z2, Z30
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x79
+
+	// VDPBF16PS.BCST (R9)(R12*1), Z2, Z31
 	BYTE    $0x62
-	BYTE    $0x42
+	BYTE    $0x02
 	BYTE    $0x6e
 	BYTE    $0x58
 	BYTE    $0x52
-	BYTE    $0x1c
-	BYTE    $0x39
-	ADDQ    $+64, R13
+	BYTE    $0x3c
+	BYTE    $0x21
+	ADDQ    $+128, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
 	DECQ    R8
-	JNE     single_line
+	JNE     pair_line
+	MOVQ    R9, BX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), R12
 	MOVQ    R14, DX
+	VADDPS  (DX), Z16, Z16
+	VMOVUPS Z16, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z17, Z17
+	VMOVUPS Z17, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z18, Z18
+	VMOVUPS Z18, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z19, Z19
+	VMOVUPS Z19, (DX)
+	ADDQ    R15, DX
 	VADDPS  (DX), Z20, Z20
 	VMOVUPS Z20, (DX)
 	ADDQ    R15, DX
@@ -1460,7 +2408,7 @@ single_line:
 	ADDQ    R15, DX
 	VADDPS  (DX), Z23, Z23
 	VMOVUPS Z23, (DX)
-	ADDQ    R15, DX
+	MOVQ    R14, DX
 	VADDPS  (DX), Z24, Z24
 	VMOVUPS Z24, (DX)
 	ADDQ    R15, DX
@@ -1472,17 +2420,156 @@ single_line:
 	ADDQ    R15, DX
 	VADDPS  (DX), Z27, Z27
 	VMOVUPS Z27, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z28, Z28
+	VMOVUPS Z28, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z29, Z29
+	VMOVUPS Z29, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z30, Z30
+	VMOVUPS Z30, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z31, Z31
+	VMOVUPS Z31, (DX)
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	ADDQ    $+128, R11
+	SUBQ    $0x02, R12
+	JNE     pair
+	JMP     next
+
+single:
+	MOVQ    R11, AX
+	MOVL    (SI), R8
+	LEAQ    (BX)(R10*4), R9
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+
+single_line:
+	PREFETCHT1 (R13)
+	VMOVDQU32  (AX), Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x03
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x0c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (R9), Z2, Z20
+	BYTE $0x62
+	BYTE $0xc2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x21
+
+	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x11
+
+	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0x82
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x51
+
+	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z23
+	BYTE    $0x62
+	BYTE    $0xc2
+	BYTE    $0x6e
+	BYTE    $0x58
+	BYTE    $0x52
+	BYTE    $0x3c
+	BYTE    $0x39
+	ADDQ    $+64, R13
+	ADDQ    DX, AX
+	ADDQ    $0x04, BX
+	ADDQ    $0x04, R9
+	DECQ    R8
+	JNE     single_line
+	MOVQ    R14, DX
+	VADDPS  (DX), Z16, Z16
+	VMOVUPS Z16, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z17, Z17
+	VMOVUPS Z17, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z18, Z18
+	VMOVUPS Z18, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z19, Z19
+	VMOVUPS Z19, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z20, Z20
+	VMOVUPS Z20, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z21, Z21
+	VMOVUPS Z21, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z22, Z22
+	VMOVUPS Z22, (DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z23, Z23
+	VMOVUPS Z23, (DX)
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
 	ADDQ    $+64, R11
 	SUBQ    $0x01, R12
 	JNE     single
-	MOVL    (SI), R8
-	IMULQ   DX, R8
-	SUBQ    DX, R11
-	LEAQ    (R11)(R8*1), AX
-	ADDQ    $0x08, SI
-	DECQ    CX
-	JNE     block
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
 	VZEROUPPER
 	RET

@@ -13,11 +13,12 @@
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
 // left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
-// DI three steps of x, BP x of row 4 or of the second of two segments, R15 zero points; of
-// two rows and four segments that go together DX is the bytes of a segment of x, DI three
-// times that, and R9 or BP x of row 1; Z0 codes, Z3 scales, Z1 and Z2 indices and weights,
-// Z4 the table, Z5 to Z7 powers of two, Z8 a mask of codes, Z12 to Z15 zero points of
-// segments, Z20 to Z31 sums.
+// DI three steps of x, BP x of row 4 or of the second of two segments, R15 zero points, CX
+// and R12 while lines of two segments and more than five rows are added five and seven
+// steps of x; where four segments go together DX is the bytes of a segment of x, DI three
+// times that, and R9 or BP, CX and R12 are x of rows 1 to 3; Z0 codes, Z3 scales, Z1 and
+// Z2 indices and weights, Z4 the table, Z5 to Z7 powers of two, Z8 a mask of codes, Z12 to
+// Z15 zero points of segments, sums to Z31, at least from Z20 and at most from Z16 on.
 
 #include "textflag.h"
 
@@ -1682,7 +1683,7 @@ next:
 
 // func RowsW4DPBF16x3(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x3(SB), NOSPLIT, $32-8
+TEXT ·RowsW4DPBF16x3(SB), NOSPLIT, $48-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1758,11 +1759,1218 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX   4(SI), R12
+	MOVQ      AX, R9
+	ADDQ      8(SP), AX
+	LEAQ      -64(AX), R15
+	MOVQ      AX, R11
+	CMPQ      R12, $0x04
+	JNE       pair
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	LEAQ      (BX)(R10*1), BP
+	LEAQ      (BX)(R10*2), CX
+	TESTQ     $+4, (SP)
+	JEQ       four_zeros0
+	VPMOVZXBD (R15), Z12
+	VPSLLD    $0x08, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	VPSLLD    $0x10, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	ADDQ      $0x10, R15
+
+four_zeros0:
+	TESTQ     $+4, (SP)
+	JEQ       four_zeros1
+	VPMOVZXBD (R15), Z13
+	VPSLLD    $0x08, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	VPSLLD    $0x10, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	ADDQ      $0x10, R15
+
+four_zeros1:
+	TESTQ     $+4, (SP)
+	JEQ       four_zeros2
+	VPMOVZXBD (R15), Z14
+	VPSLLD    $0x08, Z14, Z3
+	VPORD     Z3, Z14, Z14
+	VPSLLD    $0x10, Z14, Z3
+	VPORD     Z3, Z14, Z14
+	ADDQ      $0x10, R15
+
+four_zeros2:
+	TESTQ     $+4, (SP)
+	JEQ       four_zeros3
+	VPMOVZXBD (R15), Z15
+	VPSLLD    $0x08, Z15, Z3
+	VPORD     Z3, Z15, Z15
+	VPSLLD    $0x10, Z15, Z3
+	VPORD     Z3, Z15, Z15
+	ADDQ      $0x10, R15
+
+four_zeros3:
+	MOVQ   R8, DX
+	SHLQ   $0x04, DX
+	LEAQ   (DX)(DX*2), DI
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	VXORPS Z24, Z24, Z24
+	VXORPS Z25, Z25, Z25
+	VXORPS Z26, Z26, Z26
+	VXORPS Z27, Z27, Z27
+	VXORPS Z28, Z28, Z28
+	VXORPS Z29, Z29, Z29
+	VXORPS Z30, Z30, Z30
+	VXORPS Z31, Z31, Z31
+
+four_line:
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	PREFETCHT1 128(R13)
+	PREFETCHT1 192(R13)
+	TESTQ      $+4, (SP)
+	JNE        lines4_bytes
+	VMOVDQU32  (AX), Z0
+	VPERMW     Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x23
+
+	// VDPBF16PS.BCST (BP), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX), Z2, Z22
+	BYTE     $0x62
+	BYTE     $0xe2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x31
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX), Z2, Z22
+	BYTE     $0x62
+	BYTE     $0xe2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x71
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX), Z2, Z22
+	BYTE     $0x62
+	BYTE     $0xe2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x71
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX), Z2, Z22
+	BYTE      $0x62
+	BYTE      $0xe2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x71
+	BYTE      $0x03
+	VMOVDQU32 64(AX), Z0
+	VPERMW    Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX)(DX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x3c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BP)(DX*1), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DX*1), Z2, Z25
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x0c
+	BYTE     $0x11
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DX*1), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DX*1), Z2, Z25
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x4c
+	BYTE     $0x11
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX)(DX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DX*1), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX)(DX*1), Z2, Z25
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x4c
+	BYTE     $0x11
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX)(DX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DX*1), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX)(DX*1), Z2, Z25
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x4c
+	BYTE      $0x11
+	BYTE      $0x03
+	VMOVDQU32 128(AX), Z0
+	VPERMW    Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BP)(DX*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DX*2), Z2, Z28
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x24
+	BYTE     $0x51
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DX*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DX*2), Z2, Z28
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x64
+	BYTE     $0x51
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DX*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX)(DX*2), Z2, Z28
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x64
+	BYTE     $0x51
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DX*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX)(DX*2), Z2, Z28
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x64
+	BYTE      $0x51
+	BYTE      $0x03
+	VMOVDQU32 192(AX), Z0
+	VPERMW    Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DI*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x3c
+	BYTE     $0x39
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DI*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x39
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x3d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX)(DI*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x39
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x3d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX)(DI*1), Z2, Z31
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x39
+	BYTE $0x03
+	JMP  lines4_done
+
+lines4_bytes:
+	VMOVDQU32 (AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z12, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x23
+
+	// VDPBF16PS.BCST (BP), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX), Z2, Z22
+	BYTE     $0x62
+	BYTE     $0xe2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x31
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX), Z2, Z22
+	BYTE     $0x62
+	BYTE     $0xe2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x71
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z12, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX), Z2, Z22
+	BYTE     $0x62
+	BYTE     $0xe2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x71
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX), Z2, Z22
+	BYTE      $0x62
+	BYTE      $0xe2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x71
+	BYTE      $0x03
+	VMOVDQU32 64(AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z13, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX)(DX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x3c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BP)(DX*1), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DX*1), Z2, Z25
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x0c
+	BYTE     $0x11
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DX*1), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DX*1), Z2, Z25
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x4c
+	BYTE     $0x11
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z13, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX)(DX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DX*1), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX)(DX*1), Z2, Z25
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x4c
+	BYTE     $0x11
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX)(DX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DX*1), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX)(DX*1), Z2, Z25
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x4c
+	BYTE      $0x11
+	BYTE      $0x03
+	VMOVDQU32 128(AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z14, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BP)(DX*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DX*2), Z2, Z28
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x24
+	BYTE     $0x51
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DX*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DX*2), Z2, Z28
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x64
+	BYTE     $0x51
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z14, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DX*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX)(DX*2), Z2, Z28
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x64
+	BYTE     $0x51
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DX*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX)(DX*2), Z2, Z28
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x64
+	BYTE      $0x51
+	BYTE      $0x03
+	VMOVDQU32 192(AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z15, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DI*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x3c
+	BYTE     $0x39
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DI*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x39
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z15, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x3d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX)(DI*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x39
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x3d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX)(DI*1), Z2, Z31
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x39
+	BYTE $0x03
+
+lines4_done:
+	ADDQ      $+256, R13
+	ADDQ      $+256, AX
+	ADDQ      $0x10, BX
+	ADDQ      $0x10, BP
+	ADDQ      $0x10, CX
+	DECQ      R8
+	JNE       four_line
+	ADDQ      DI, BX
+	MOVQ      32(SP), CX
+	MOVQ      40(SP), R12
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       four0_f32
+	CMPQ      DX, $0x01
+	JNE       four0_bf16
+	VCVTPH2PS (R9), Z3
+	ADDQ      $0x20, R9
+	JMP       four0_scaled
+
+four0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       four0_scaled
+
+four0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+four0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         four1_f32
+	CMPQ        DX, $0x01
+	JNE         four1_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         four1_scaled
+
+four1_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       four1_scaled
+
+four1_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+four1_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z25
+	VMOVUPS     Z25, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         four2_f32
+	CMPQ        DX, $0x01
+	JNE         four2_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         four2_scaled
+
+four2_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       four2_scaled
+
+four2_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+four2_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z26
+	VMOVUPS     Z26, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z27
+	VMOVUPS     Z27, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z28
+	VMOVUPS     Z28, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         four3_f32
+	CMPQ        DX, $0x01
+	JNE         four3_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         four3_scaled
+
+four3_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       four3_scaled
+
+four3_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+four3_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z29
+	VMOVUPS     Z29, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z30
+	VMOVUPS     Z30, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z31
+	VMOVUPS     Z31, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+256, R11
+	SUBQ        $0x04, R12
+	JMP         next
 
 pair:
 	CMPQ      R12, $0x02
@@ -2708,7 +3916,7 @@ next:
 
 // func RowsW4DPBF16x4(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x4(SB), NOSPLIT, $32-8
+TEXT ·RowsW4DPBF16x4(SB), NOSPLIT, $48-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -2785,11 +3993,1549 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX   4(SI), R12
+	MOVQ      AX, R9
+	ADDQ      8(SP), AX
+	LEAQ      -64(AX), R15
+	MOVQ      AX, R11
+	CMPQ      R12, $0x04
+	JNE       pair
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	LEAQ      (BX)(R10*1), BP
+	LEAQ      (BX)(R10*2), CX
+	LEAQ      (BX)(DI*1), R12
+	TESTQ     $+4, (SP)
+	JEQ       four_zeros0
+	VPMOVZXBD (R15), Z12
+	VPSLLD    $0x08, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	VPSLLD    $0x10, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	ADDQ      $0x10, R15
+
+four_zeros0:
+	TESTQ     $+4, (SP)
+	JEQ       four_zeros1
+	VPMOVZXBD (R15), Z13
+	VPSLLD    $0x08, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	VPSLLD    $0x10, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	ADDQ      $0x10, R15
+
+four_zeros1:
+	TESTQ     $+4, (SP)
+	JEQ       four_zeros2
+	VPMOVZXBD (R15), Z14
+	VPSLLD    $0x08, Z14, Z3
+	VPORD     Z3, Z14, Z14
+	VPSLLD    $0x10, Z14, Z3
+	VPORD     Z3, Z14, Z14
+	ADDQ      $0x10, R15
+
+four_zeros2:
+	TESTQ     $+4, (SP)
+	JEQ       four_zeros3
+	VPMOVZXBD (R15), Z15
+	VPSLLD    $0x08, Z15, Z3
+	VPORD     Z3, Z15, Z15
+	VPSLLD    $0x10, Z15, Z3
+	VPORD     Z3, Z15, Z15
+	ADDQ      $0x10, R15
+
+four_zeros3:
+	MOVQ   R8, DX
+	SHLQ   $0x04, DX
+	LEAQ   (DX)(DX*2), DI
+	VXORPS Z16, Z16, Z16
+	VXORPS Z17, Z17, Z17
+	VXORPS Z18, Z18, Z18
+	VXORPS Z19, Z19, Z19
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	VXORPS Z24, Z24, Z24
+	VXORPS Z25, Z25, Z25
+	VXORPS Z26, Z26, Z26
+	VXORPS Z27, Z27, Z27
+	VXORPS Z28, Z28, Z28
+	VXORPS Z29, Z29, Z29
+	VXORPS Z30, Z30, Z30
+	VXORPS Z31, Z31, Z31
+
+four_line:
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	PREFETCHT1 128(R13)
+	PREFETCHT1 192(R13)
+	TESTQ      $+4, (SP)
+	JNE        lines4_bytes
+	VMOVDQU32  (AX), Z0
+	VPERMW     Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x03
+
+	// VDPBF16PS.BCST (BP), Z2, Z17
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x11
+
+	// VDPBF16PS.BCST (R12), Z2, Z19
+	BYTE     $0x62
+	BYTE     $0xc2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x1c
+	BYTE     $0x24
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z17
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x51
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(R12), Z2, Z19
+	BYTE     $0x62
+	BYTE     $0xc2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x5c
+	BYTE     $0x24
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z17
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x51
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(R12), Z2, Z19
+	BYTE     $0x62
+	BYTE     $0xc2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x5c
+	BYTE     $0x24
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z17
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x51
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(R12), Z2, Z19
+	BYTE      $0x62
+	BYTE      $0xc2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x5c
+	BYTE      $0x24
+	BYTE      $0x03
+	VMOVDQU32 64(AX), Z0
+	VPERMW    Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX)(DX*1), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BP)(DX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DX*1), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x11
+
+	// VDPBF16PS.BCST (R12)(DX*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xc2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x3c
+	BYTE     $0x14
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DX*1), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DX*1), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x11
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(R12)(DX*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xc2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x14
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX)(DX*1), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX)(DX*1), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x11
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(R12)(DX*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xc2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x14
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX)(DX*1), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX)(DX*1), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x11
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(R12)(DX*1), Z2, Z23
+	BYTE      $0x62
+	BYTE      $0xc2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x7c
+	BYTE      $0x14
+	BYTE      $0x03
+	VMOVDQU32 128(AX), Z0
+	VPERMW    Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x04
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BP)(DX*2), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x51
+
+	// VDPBF16PS.BCST (R12)(DX*2), Z2, Z27
+	BYTE     $0x62
+	BYTE     $0x42
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x1c
+	BYTE     $0x54
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DX*2), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DX*2), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x51
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(R12)(DX*2), Z2, Z27
+	BYTE     $0x62
+	BYTE     $0x42
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x5c
+	BYTE     $0x54
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX)(DX*2), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DX*2), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x51
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(R12)(DX*2), Z2, Z27
+	BYTE     $0x62
+	BYTE     $0x42
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x5c
+	BYTE     $0x54
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX)(DX*2), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DX*2), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x51
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(R12)(DX*2), Z2, Z27
+	BYTE      $0x62
+	BYTE      $0x42
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x5c
+	BYTE      $0x54
+	BYTE      $0x03
+	VMOVDQU32 192(AX), Z0
+	VPERMW    Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x39
+
+	// VDPBF16PS.BCST (R12)(DI*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x42
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x3c
+	BYTE     $0x3c
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x39
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(R12)(DI*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x42
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x3c
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x39
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(R12)(DI*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x42
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x3c
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x39
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(R12)(DI*1), Z2, Z31
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x3c
+	BYTE $0x03
+	JMP  lines4_done
+
+lines4_bytes:
+	VMOVDQU32 (AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z12, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x03
+
+	// VDPBF16PS.BCST (BP), Z2, Z17
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x11
+
+	// VDPBF16PS.BCST (R12), Z2, Z19
+	BYTE     $0x62
+	BYTE     $0xc2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x1c
+	BYTE     $0x24
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z17
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x51
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(R12), Z2, Z19
+	BYTE     $0x62
+	BYTE     $0xc2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x5c
+	BYTE     $0x24
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z12, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z17
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x51
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(R12), Z2, Z19
+	BYTE     $0x62
+	BYTE     $0xc2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x5c
+	BYTE     $0x24
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z17
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x51
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(R12), Z2, Z19
+	BYTE      $0x62
+	BYTE      $0xc2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x5c
+	BYTE      $0x24
+	BYTE      $0x03
+	VMOVDQU32 64(AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z13, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX)(DX*1), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BP)(DX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DX*1), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x11
+
+	// VDPBF16PS.BCST (R12)(DX*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xc2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x3c
+	BYTE     $0x14
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DX*1), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DX*1), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x11
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(R12)(DX*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xc2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x14
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z13, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX)(DX*1), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX)(DX*1), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x11
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(R12)(DX*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xc2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x14
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX)(DX*1), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX)(DX*1), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x11
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(R12)(DX*1), Z2, Z23
+	BYTE      $0x62
+	BYTE      $0xc2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x7c
+	BYTE      $0x14
+	BYTE      $0x03
+	VMOVDQU32 128(AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z14, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x04
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BP)(DX*2), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x51
+
+	// VDPBF16PS.BCST (R12)(DX*2), Z2, Z27
+	BYTE     $0x62
+	BYTE     $0x42
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x1c
+	BYTE     $0x54
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DX*2), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DX*2), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x51
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(R12)(DX*2), Z2, Z27
+	BYTE     $0x62
+	BYTE     $0x42
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x5c
+	BYTE     $0x54
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z14, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX)(DX*2), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DX*2), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x51
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(R12)(DX*2), Z2, Z27
+	BYTE     $0x62
+	BYTE     $0x42
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x5c
+	BYTE     $0x54
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX)(DX*2), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DX*2), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x51
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(R12)(DX*2), Z2, Z27
+	BYTE      $0x62
+	BYTE      $0x42
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x5c
+	BYTE      $0x54
+	BYTE      $0x03
+	VMOVDQU32 192(AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z15, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x39
+
+	// VDPBF16PS.BCST (R12)(DI*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x42
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x3c
+	BYTE     $0x3c
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x39
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(R12)(DI*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x42
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x3c
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z15, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(CX)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x39
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(R12)(DI*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x42
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x3c
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(CX)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x39
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(R12)(DI*1), Z2, Z31
+	BYTE $0x62
+	BYTE $0x42
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x3c
+	BYTE $0x03
+
+lines4_done:
+	ADDQ      $+256, R13
+	ADDQ      $+256, AX
+	ADDQ      $0x10, BX
+	ADDQ      $0x10, BP
+	ADDQ      $0x10, CX
+	ADDQ      $0x10, R12
+	DECQ      R8
+	JNE       four_line
+	ADDQ      DI, BX
+	LEAQ      (R10)(R10*2), DI
+	MOVQ      32(SP), CX
+	MOVQ      40(SP), R12
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       four0_f32
+	CMPQ      DX, $0x01
+	JNE       four0_bf16
+	VCVTPH2PS (R9), Z3
+	ADDQ      $0x20, R9
+	JMP       four0_scaled
+
+four0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       four0_scaled
+
+four0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+four0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z16
+	VMOVUPS     Z16, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z17
+	VMOVUPS     Z17, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         four1_f32
+	CMPQ        DX, $0x01
+	JNE         four1_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         four1_scaled
+
+four1_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       four1_scaled
+
+four1_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+four1_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         four2_f32
+	CMPQ        DX, $0x01
+	JNE         four2_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         four2_scaled
+
+four2_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       four2_scaled
+
+four2_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+four2_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z25
+	VMOVUPS     Z25, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z26
+	VMOVUPS     Z26, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z27
+	VMOVUPS     Z27, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         four3_f32
+	CMPQ        DX, $0x01
+	JNE         four3_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         four3_scaled
+
+four3_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       four3_scaled
+
+four3_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+four3_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z28
+	VMOVUPS     Z28, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z29
+	VMOVUPS     Z29, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z30
+	VMOVUPS     Z30, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z31
+	VMOVUPS     Z31, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+256, R11
+	SUBQ        $0x04, R12
+	JMP         next
 
 pair:
 	CMPQ      R12, $0x02
@@ -2821,14 +5567,14 @@ pair_zeros0:
 pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
-	VXORPS  Z24, Z24, Z24
-	VXORPS  Z25, Z25, Z25
-	VXORPS  Z26, Z26, Z26
-	VXORPS  Z27, Z27, Z27
 
 pair_line:
 	PREFETCHT1 (R13)
@@ -2838,325 +5584,325 @@ pair_line:
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
-	// VDPBF16PS.BCST (BX), Z2, Z20
+	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x23
+	BYTE $0x03
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x2c
+	BYTE $0x0c
 	BYTE $0x13
 
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x34
+	BYTE $0x14
 	BYTE $0x53
 
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
 	BYTE     $0x62
 	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x3c
+	BYTE     $0x1c
 	BYTE     $0x3b
 	VPMULHUW Z6, Z0, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 4(BX), Z2, Z20
+	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x43
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x6c
+	BYTE $0x4c
 	BYTE $0x13
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x74
+	BYTE $0x54
 	BYTE $0x53
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
 	BYTE     $0x62
 	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x7c
+	BYTE     $0x5c
 	BYTE     $0x3b
 	BYTE     $0x01
 	VPMULHUW Z5, Z0, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 8(BX), Z2, Z20
+	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x43
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x6c
+	BYTE $0x4c
 	BYTE $0x13
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x74
+	BYTE $0x54
 	BYTE $0x53
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z19
 	BYTE     $0x62
 	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x7c
+	BYTE     $0x5c
 	BYTE     $0x3b
 	BYTE     $0x02
 	VPMULHUW Z7, Z0, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 12(BX), Z2, Z20
+	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x43
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x6c
+	BYTE $0x4c
 	BYTE $0x13
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x74
+	BYTE $0x54
 	BYTE $0x53
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z19
 	BYTE      $0x62
 	BYTE      $0xe2
 	BYTE      $0x6e
 	BYTE      $0x58
 	BYTE      $0x52
-	BYTE      $0x7c
+	BYTE      $0x5c
 	BYTE      $0x3b
 	BYTE      $0x03
 	VMOVDQU32 64(AX), Z0
 	VPERMW    Z4, Z0, Z2
 
-	// VDPBF16PS.BCST (BP), Z2, Z24
+	// VDPBF16PS.BCST (BP), Z2, Z20
 	BYTE $0x62
-	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x45
+	BYTE $0x65
 	BYTE $0x00
 
-	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z21
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x4c
+	BYTE $0x6c
 	BYTE $0x15
 	BYTE $0x00
 
-	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z22
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x54
+	BYTE $0x74
 	BYTE $0x55
 	BYTE $0x00
 
-	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z27
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z23
 	BYTE     $0x62
-	BYTE     $0x62
+	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x5c
+	BYTE     $0x7c
 	BYTE     $0x3d
 	BYTE     $0x00
 	VPMULHUW Z6, Z0, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 4(BP), Z2, Z24
+	// VDPBF16PS.BCST 4(BP), Z2, Z20
 	BYTE $0x62
-	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x45
+	BYTE $0x65
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z21
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x4c
+	BYTE $0x6c
 	BYTE $0x15
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z22
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x54
+	BYTE $0x74
 	BYTE $0x55
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z27
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z23
 	BYTE     $0x62
-	BYTE     $0x62
+	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x5c
+	BYTE     $0x7c
 	BYTE     $0x3d
 	BYTE     $0x01
 	VPMULHUW Z5, Z0, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 8(BP), Z2, Z24
+	// VDPBF16PS.BCST 8(BP), Z2, Z20
 	BYTE $0x62
-	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x45
+	BYTE $0x65
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z25
+	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z21
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x4c
+	BYTE $0x6c
 	BYTE $0x15
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z22
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x54
+	BYTE $0x74
 	BYTE $0x55
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z27
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z23
 	BYTE     $0x62
-	BYTE     $0x62
+	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x5c
+	BYTE     $0x7c
 	BYTE     $0x3d
 	BYTE     $0x02
 	VPMULHUW Z7, Z0, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 12(BP), Z2, Z24
+	// VDPBF16PS.BCST 12(BP), Z2, Z20
 	BYTE $0x62
-	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x45
+	BYTE $0x65
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z25
+	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z21
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x4c
+	BYTE $0x6c
 	BYTE $0x15
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z22
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x54
+	BYTE $0x74
 	BYTE $0x55
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z27
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z23
 	BYTE $0x62
-	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x5c
+	BYTE $0x7c
 	BYTE $0x3d
 	BYTE $0x03
 	JMP  lines2_done
@@ -3167,79 +5913,79 @@ lines2_bytes:
 	VPSUBB    Z12, Z1, Z1
 	VPERMW    Z4, Z1, Z2
 
-	// VDPBF16PS.BCST (BX), Z2, Z20
+	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x23
+	BYTE $0x03
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x2c
+	BYTE $0x0c
 	BYTE $0x13
 
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x34
+	BYTE $0x14
 	BYTE $0x53
 
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
 	BYTE     $0x62
 	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x3c
+	BYTE     $0x1c
 	BYTE     $0x3b
 	VPMULHUW Z6, Z1, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 4(BX), Z2, Z20
+	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x43
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x6c
+	BYTE $0x4c
 	BYTE $0x13
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x74
+	BYTE $0x54
 	BYTE $0x53
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
 	BYTE     $0x62
 	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x7c
+	BYTE     $0x5c
 	BYTE     $0x3b
 	BYTE     $0x01
 	VPMULHUW Z5, Z0, Z1
@@ -3247,83 +5993,83 @@ lines2_bytes:
 	VPSUBB   Z12, Z1, Z1
 	VPERMW   Z4, Z1, Z2
 
-	// VDPBF16PS.BCST 8(BX), Z2, Z20
+	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x43
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x6c
+	BYTE $0x4c
 	BYTE $0x13
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x74
+	BYTE $0x54
 	BYTE $0x53
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z19
 	BYTE     $0x62
 	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x7c
+	BYTE     $0x5c
 	BYTE     $0x3b
 	BYTE     $0x02
 	VPMULHUW Z6, Z1, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 12(BX), Z2, Z20
+	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x43
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x6c
+	BYTE $0x4c
 	BYTE $0x13
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x74
+	BYTE $0x54
 	BYTE $0x53
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z19
 	BYTE      $0x62
 	BYTE      $0xe2
 	BYTE      $0x6e
 	BYTE      $0x58
 	BYTE      $0x52
-	BYTE      $0x7c
+	BYTE      $0x5c
 	BYTE      $0x3b
 	BYTE      $0x03
 	VMOVDQU32 64(AX), Z0
@@ -3331,83 +6077,83 @@ lines2_bytes:
 	VPSUBB    Z13, Z1, Z1
 	VPERMW    Z4, Z1, Z2
 
-	// VDPBF16PS.BCST (BP), Z2, Z24
+	// VDPBF16PS.BCST (BP), Z2, Z20
 	BYTE $0x62
-	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x45
+	BYTE $0x65
 	BYTE $0x00
 
-	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z21
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x4c
+	BYTE $0x6c
 	BYTE $0x15
 	BYTE $0x00
 
-	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z22
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x54
+	BYTE $0x74
 	BYTE $0x55
 	BYTE $0x00
 
-	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z27
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z23
 	BYTE     $0x62
-	BYTE     $0x62
+	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x5c
+	BYTE     $0x7c
 	BYTE     $0x3d
 	BYTE     $0x00
 	VPMULHUW Z6, Z1, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 4(BP), Z2, Z24
+	// VDPBF16PS.BCST 4(BP), Z2, Z20
 	BYTE $0x62
-	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x45
+	BYTE $0x65
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z21
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x4c
+	BYTE $0x6c
 	BYTE $0x15
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z22
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x54
+	BYTE $0x74
 	BYTE $0x55
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z27
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z23
 	BYTE     $0x62
-	BYTE     $0x62
+	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x5c
+	BYTE     $0x7c
 	BYTE     $0x3d
 	BYTE     $0x01
 	VPMULHUW Z5, Z0, Z1
@@ -3415,83 +6161,83 @@ lines2_bytes:
 	VPSUBB   Z13, Z1, Z1
 	VPERMW   Z4, Z1, Z2
 
-	// VDPBF16PS.BCST 8(BP), Z2, Z24
+	// VDPBF16PS.BCST 8(BP), Z2, Z20
 	BYTE $0x62
-	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x45
+	BYTE $0x65
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z25
+	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z21
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x4c
+	BYTE $0x6c
 	BYTE $0x15
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z22
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x54
+	BYTE $0x74
 	BYTE $0x55
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z27
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z23
 	BYTE     $0x62
-	BYTE     $0x62
+	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x5c
+	BYTE     $0x7c
 	BYTE     $0x3d
 	BYTE     $0x02
 	VPMULHUW Z6, Z1, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 12(BP), Z2, Z24
+	// VDPBF16PS.BCST 12(BP), Z2, Z20
 	BYTE $0x62
-	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x45
+	BYTE $0x65
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z25
+	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z21
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x4c
+	BYTE $0x6c
 	BYTE $0x15
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z22
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x54
+	BYTE $0x74
 	BYTE $0x55
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z27
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z23
 	BYTE $0x62
-	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x5c
+	BYTE $0x7c
 	BYTE $0x3d
 	BYTE $0x03
 
@@ -3524,17 +6270,17 @@ pair0_f32:
 
 pair0_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
+	VFMADD213PS (DX), Z3, Z16
+	VMOVUPS     Z16, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
+	VFMADD213PS (DX), Z3, Z17
+	VMOVUPS     Z17, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -3556,17 +6302,17 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -3589,10 +6335,10 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	VXORPS  Z20, Z20, Z20
-	VXORPS  Z21, Z21, Z21
-	VXORPS  Z22, Z22, Z22
-	VXORPS  Z23, Z23, Z23
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
 
 single_line:
 	PREFETCHT1 (R13)
@@ -3601,161 +6347,161 @@ single_line:
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
-	// VDPBF16PS.BCST (BX), Z2, Z20
+	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x23
+	BYTE $0x03
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x2c
+	BYTE $0x0c
 	BYTE $0x13
 
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x34
+	BYTE $0x14
 	BYTE $0x53
 
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
 	BYTE     $0x62
 	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x3c
+	BYTE     $0x1c
 	BYTE     $0x3b
 	VPMULHUW Z6, Z0, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 4(BX), Z2, Z20
+	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x43
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x6c
+	BYTE $0x4c
 	BYTE $0x13
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x74
+	BYTE $0x54
 	BYTE $0x53
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
 	BYTE     $0x62
 	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x7c
+	BYTE     $0x5c
 	BYTE     $0x3b
 	BYTE     $0x01
 	VPMULHUW Z5, Z0, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 8(BX), Z2, Z20
+	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x43
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x6c
+	BYTE $0x4c
 	BYTE $0x13
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x74
+	BYTE $0x54
 	BYTE $0x53
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z19
 	BYTE     $0x62
 	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x7c
+	BYTE     $0x5c
 	BYTE     $0x3b
 	BYTE     $0x02
 	VPMULHUW Z7, Z0, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 12(BX), Z2, Z20
+	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x43
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x6c
+	BYTE $0x4c
 	BYTE $0x13
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x74
+	BYTE $0x54
 	BYTE $0x53
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z19
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x7c
+	BYTE $0x5c
 	BYTE $0x3b
 	BYTE $0x03
 	JMP  lines1_done
@@ -3766,79 +6512,79 @@ lines1_bytes:
 	VPSUBB    Z12, Z1, Z1
 	VPERMW    Z4, Z1, Z2
 
-	// VDPBF16PS.BCST (BX), Z2, Z20
+	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x23
+	BYTE $0x03
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x2c
+	BYTE $0x0c
 	BYTE $0x13
 
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x34
+	BYTE $0x14
 	BYTE $0x53
 
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
 	BYTE     $0x62
 	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x3c
+	BYTE     $0x1c
 	BYTE     $0x3b
 	VPMULHUW Z6, Z1, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 4(BX), Z2, Z20
+	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x43
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x6c
+	BYTE $0x4c
 	BYTE $0x13
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x74
+	BYTE $0x54
 	BYTE $0x53
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
 	BYTE     $0x62
 	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x7c
+	BYTE     $0x5c
 	BYTE     $0x3b
 	BYTE     $0x01
 	VPMULHUW Z5, Z0, Z1
@@ -3846,83 +6592,83 @@ lines1_bytes:
 	VPSUBB   Z12, Z1, Z1
 	VPERMW   Z4, Z1, Z2
 
-	// VDPBF16PS.BCST 8(BX), Z2, Z20
+	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x43
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x6c
+	BYTE $0x4c
 	BYTE $0x13
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x74
+	BYTE $0x54
 	BYTE $0x53
 	BYTE $0x02
 
-	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z19
 	BYTE     $0x62
 	BYTE     $0xe2
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x7c
+	BYTE     $0x5c
 	BYTE     $0x3b
 	BYTE     $0x02
 	VPMULHUW Z6, Z1, Z2
 	VPERMW   Z4, Z2, Z2
 
-	// VDPBF16PS.BCST 12(BX), Z2, Z20
+	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x43
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x6c
+	BYTE $0x4c
 	BYTE $0x13
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z18
 	BYTE $0x62
 	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x74
+	BYTE $0x54
 	BYTE $0x53
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z19
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x7c
+	BYTE $0x5c
 	BYTE $0x3b
 	BYTE $0x03
 
@@ -3953,17 +6699,17 @@ single0_f32:
 
 single0_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
+	VFMADD213PS (DX), Z3, Z16
+	VMOVUPS     Z16, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
+	VFMADD213PS (DX), Z3, Z17
+	VMOVUPS     Z17, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+64, R11
@@ -5502,7 +8248,7 @@ next:
 
 // func RowsW4DPBF16x6(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x6(SB), NOSPLIT, $32-8
+TEXT ·RowsW4DPBF16x6(SB), NOSPLIT, $48-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -5585,12 +8331,19 @@ block:
 	LEAQ    -64(AX), R15
 	MOVQ    AX, R11
 
-single:
+pair:
+	CMPQ      R12, $0x02
+	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	LEAQ      (BX)(R10*4), BP
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	LEAQ      (R10)(R10*4), CX
+	MOVQ      R8, BP
+	SHLQ      $0x04, BP
+	ADDQ      BX, BP
 	TESTQ     $+4, (SP)
-	JEQ       single_zeros0
+	JEQ       pair_zeros0
 	VPMOVZXBD (R15), Z12
 	VPSLLD    $0x08, Z12, Z3
 	VPORD     Z3, Z12, Z12
@@ -5598,1395 +8351,17 @@ single:
 	VPORD     Z3, Z12, Z12
 	ADDQ      $0x10, R15
 
-single_zeros0:
-	MOVBQZX 4(SI), DX
-	SHLQ    $0x06, DX
-	VXORPS  Z20, Z20, Z20
-	VXORPS  Z21, Z21, Z21
-	VXORPS  Z22, Z22, Z22
-	VXORPS  Z23, Z23, Z23
-	VXORPS  Z24, Z24, Z24
-	VXORPS  Z25, Z25, Z25
-
-single_line:
-	PREFETCHT1 (R13)
-	TESTQ      $+4, (SP)
-	JNE        lines1_bytes
-	VMOVDQU32  (AX), Z0
-	VPERMW     Z4, Z0, Z2
-
-	// VDPBF16PS.BCST (BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x23
-
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x2c
-	BYTE $0x13
-
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x34
-	BYTE $0x53
-
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x3c
-	BYTE $0x3b
-
-	// VDPBF16PS.BCST (BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x00
-
-	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x15
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
-
-	// VDPBF16PS.BCST 4(BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x15
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
-
-	// VDPBF16PS.BCST 8(BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x15
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
-
-	// VDPBF16PS.BCST 12(BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x03
-	JMP  lines1_done
-
-lines1_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
-
-	// VDPBF16PS.BCST (BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x23
-
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x2c
-	BYTE $0x13
-
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x34
-	BYTE $0x53
-
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x3c
-	BYTE $0x3b
-
-	// VDPBF16PS.BCST (BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x00
-
-	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x15
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
-
-	// VDPBF16PS.BCST 4(BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x15
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
-
-	// VDPBF16PS.BCST 8(BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x15
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
-
-	// VDPBF16PS.BCST 12(BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x03
-
-lines1_done:
-	ADDQ      $+64, R13
-	ADDQ      DX, AX
-	ADDQ      $0x10, BX
-	ADDQ      $0x10, BP
-	DECQ      R8
-	JNE       single_line
-	MOVQ      (SP), DX
-	ANDQ      $0x03, DX
-	JEQ       single0_f32
-	CMPQ      DX, $0x01
-	JNE       single0_bf16
-	VCVTPH2PS (R9), Z3
-	ADDQ      $0x20, R9
-	JMP       single0_scaled
-
-single0_bf16:
-	VPMOVZXWD (R9), Z3
-	VPSLLD    $0x10, Z3, Z3
-	ADDQ      $0x20, R9
-	JMP       single0_scaled
-
-single0_f32:
-	VMOVUPS (R9), Z3
-	ADDQ    $0x40, R9
-
-single0_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
-	MOVBQZX     4(SI), DX
-	SHLQ        $0x06, DX
-	ADDQ        $+64, R11
-	SUBQ        $0x01, R12
-	JNE         single
-	MOVL        (SI), R8
-	IMULQ       DX, R8
-	SUBQ        DX, R11
-	LEAQ        (R11)(R8*1), AX
-	ADDQ        $0x08, SI
-	DECQ        CX
-	JNE         block
-	VZEROUPPER
-	RET
-
-// func RowsW4DPBF16x7(c *Call)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x7(SB), NOSPLIT, $32-8
-	MOVQ  c+0(FP), DX
-	MOVQ  (DX), AX
-	MOVQ  16(DX), BX
-	MOVQ  24(DX), R10
-	MOVQ  32(DX), SI
-	MOVQ  40(DX), CX
-	MOVQ  72(DX), R14
-	MOVQ  88(DX), R13
-	MOVL  $0x00000080, R15
-	TESTQ $+3, R13
-	JNE   narrow
-	MOVL  $0x00000100, R15
-
-narrow:
-	TESTQ $+4, R13
-	JEQ   headed
-	ADDQ  $0x40, R15
-
-headed:
-	MOVQ         DX, R12
-	VXORPS       X0, X0, X0
-	VCVTSI2SSQ   96(DX), X0, X0
-	VBROADCASTSS X0, Z0
-	MOVL         $0x10001000, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x01000100, DX
-	VMOVD        DX, X6
-	VPBROADCASTD X6, Z6
-	MOVL         $0x00100010, DX
-	VMOVD        DX, X7
-	VPBROADCASTD X7, Z7
-	MOVL         $0x0f0f0f0f, DX
-	VMOVD        DX, X8
-	VPBROADCASTD X8, Z8
-	VMOVAPS      Z0, Z1
-	TESTQ        $+4, R13
-	JEQ          table
-	VXORPS       Z0, Z0, Z0
-	MOVL         $0x41800000, DX
-	VMOVD        DX, X1
-	VPBROADCASTD X1, Z1
-
-table:
-	MOVQ         $0x0706050403020100, DX
-	VMOVQ        DX, X2
-	MOVQ         $0x0f0e0d0c0b0a0908, DX
-	VPINSRQ      $0x01, DX, X2, X2
-	VPMOVZXBD    X2, Z2
-	VCVTDQ2PS    Z2, Z2
-	VSUBPS       Z0, Z2, Z0
-	VPSRLD       $0x10, Z0, Z0
-	VPMOVDW      Z0, Y0
-	VSUBPS       Z1, Z2, Z1
-	VPSRLD       $0x10, Z1, Z1
-	VPMOVDW      Z1, Y1
-	VINSERTI64X4 $0x01, Y1, Z0, Z4
-	MOVQ         R12, DX
-	MOVQ         R13, (SP)
-	MOVQ         R15, 8(SP)
-	LEAQ         (R10)(R10*2), DI
-	MOVQ         104(DX), R13
-	TESTQ        R13, R13
-	JEQ          here
-	MOVBQZX      4(SI), R11
-	MOVL         (SI), R8
-	IMULQ        R8, R11
-	SHLQ         $0x06, R11
-	ADDQ         R11, R13
-
-here:
-	ADDQ AX, R13
-	MOVQ 80(DX), R12
-	MOVQ R12, 16(SP)
-
-block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
-
-single:
-	MOVQ      R11, AX
-	MOVL      (SI), R8
-	LEAQ      (BX)(R10*4), BP
+pair_zeros0:
 	TESTQ     $+4, (SP)
-	JEQ       single_zeros0
-	VPMOVZXBD (R15), Z12
-	VPSLLD    $0x08, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	VPSLLD    $0x10, Z12, Z3
-	VPORD     Z3, Z12, Z12
+	JEQ       pair_zeros1
+	VPMOVZXBD (R15), Z13
+	VPSLLD    $0x08, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	VPSLLD    $0x10, Z13, Z3
+	VPORD     Z3, Z13, Z13
 	ADDQ      $0x10, R15
 
-single_zeros0:
-	MOVBQZX 4(SI), DX
-	SHLQ    $0x06, DX
-	VXORPS  Z20, Z20, Z20
-	VXORPS  Z21, Z21, Z21
-	VXORPS  Z22, Z22, Z22
-	VXORPS  Z23, Z23, Z23
-	VXORPS  Z24, Z24, Z24
-	VXORPS  Z25, Z25, Z25
-	VXORPS  Z26, Z26, Z26
-
-single_line:
-	PREFETCHT1 (R13)
-	TESTQ      $+4, (SP)
-	JNE        lines1_bytes
-	VMOVDQU32  (AX), Z0
-	VPERMW     Z4, Z0, Z2
-
-	// VDPBF16PS.BCST (BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x23
-
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x2c
-	BYTE $0x13
-
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x34
-	BYTE $0x53
-
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x3c
-	BYTE $0x3b
-
-	// VDPBF16PS.BCST (BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x00
-
-	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x00
-
-	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z26
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x54
-	BYTE     $0x55
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
-
-	// VDPBF16PS.BCST 4(BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z26
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x54
-	BYTE     $0x55
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
-
-	// VDPBF16PS.BCST 8(BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z26
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x54
-	BYTE     $0x55
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
-
-	// VDPBF16PS.BCST 12(BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z26
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x54
-	BYTE $0x55
-	BYTE $0x03
-	JMP  lines1_done
-
-lines1_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
-
-	// VDPBF16PS.BCST (BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x23
-
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x2c
-	BYTE $0x13
-
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x34
-	BYTE $0x53
-
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x3c
-	BYTE $0x3b
-
-	// VDPBF16PS.BCST (BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x00
-
-	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x00
-
-	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z26
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x54
-	BYTE     $0x55
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
-
-	// VDPBF16PS.BCST 4(BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z26
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x54
-	BYTE     $0x55
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
-
-	// VDPBF16PS.BCST 8(BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z26
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x54
-	BYTE     $0x55
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
-
-	// VDPBF16PS.BCST 12(BX), Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z21
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z26
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x54
-	BYTE $0x55
-	BYTE $0x03
-
-lines1_done:
-	ADDQ      $+64, R13
-	ADDQ      DX, AX
-	ADDQ      $0x10, BX
-	ADDQ      $0x10, BP
-	DECQ      R8
-	JNE       single_line
-	MOVQ      (SP), DX
-	ANDQ      $0x03, DX
-	JEQ       single0_f32
-	CMPQ      DX, $0x01
-	JNE       single0_bf16
-	VCVTPH2PS (R9), Z3
-	ADDQ      $0x20, R9
-	JMP       single0_scaled
-
-single0_bf16:
-	VPMOVZXWD (R9), Z3
-	VPSLLD    $0x10, Z3, Z3
-	ADDQ      $0x20, R9
-	JMP       single0_scaled
-
-single0_f32:
-	VMOVUPS (R9), Z3
-	ADDQ    $0x40, R9
-
-single0_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
-	MOVBQZX     4(SI), DX
-	SHLQ        $0x06, DX
-	ADDQ        $+64, R11
-	SUBQ        $0x01, R12
-	JNE         single
-	MOVL        (SI), R8
-	IMULQ       DX, R8
-	SUBQ        DX, R11
-	LEAQ        (R11)(R8*1), AX
-	ADDQ        $0x08, SI
-	DECQ        CX
-	JNE         block
-	VZEROUPPER
-	RET
-
-// func RowsW4DPBF16x8(c *Call)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x8(SB), NOSPLIT, $32-8
-	MOVQ  c+0(FP), DX
-	MOVQ  (DX), AX
-	MOVQ  16(DX), BX
-	MOVQ  24(DX), R10
-	MOVQ  32(DX), SI
-	MOVQ  40(DX), CX
-	MOVQ  72(DX), R14
-	MOVQ  88(DX), R13
-	MOVL  $0x00000080, R15
-	TESTQ $+3, R13
-	JNE   narrow
-	MOVL  $0x00000100, R15
-
-narrow:
-	TESTQ $+4, R13
-	JEQ   headed
-	ADDQ  $0x40, R15
-
-headed:
-	MOVQ         DX, R12
-	VXORPS       X0, X0, X0
-	VCVTSI2SSQ   96(DX), X0, X0
-	VBROADCASTSS X0, Z0
-	MOVL         $0x10001000, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x01000100, DX
-	VMOVD        DX, X6
-	VPBROADCASTD X6, Z6
-	MOVL         $0x00100010, DX
-	VMOVD        DX, X7
-	VPBROADCASTD X7, Z7
-	MOVL         $0x0f0f0f0f, DX
-	VMOVD        DX, X8
-	VPBROADCASTD X8, Z8
-	VMOVAPS      Z0, Z1
-	TESTQ        $+4, R13
-	JEQ          table
-	VXORPS       Z0, Z0, Z0
-	MOVL         $0x41800000, DX
-	VMOVD        DX, X1
-	VPBROADCASTD X1, Z1
-
-table:
-	MOVQ         $0x0706050403020100, DX
-	VMOVQ        DX, X2
-	MOVQ         $0x0f0e0d0c0b0a0908, DX
-	VPINSRQ      $0x01, DX, X2, X2
-	VPMOVZXBD    X2, Z2
-	VCVTDQ2PS    Z2, Z2
-	VSUBPS       Z0, Z2, Z0
-	VPSRLD       $0x10, Z0, Z0
-	VPMOVDW      Z0, Y0
-	VSUBPS       Z1, Z2, Z1
-	VPSRLD       $0x10, Z1, Z1
-	VPMOVDW      Z1, Y1
-	VINSERTI64X4 $0x01, Y1, Z0, Z4
-	MOVQ         R12, DX
-	MOVQ         R13, (SP)
-	MOVQ         R15, 8(SP)
-	LEAQ         (R10)(R10*2), DI
-	MOVQ         104(DX), R13
-	TESTQ        R13, R13
-	JEQ          here
-	MOVBQZX      4(SI), R11
-	MOVL         (SI), R8
-	IMULQ        R8, R11
-	SHLQ         $0x06, R11
-	ADDQ         R11, R13
-
-here:
-	ADDQ AX, R13
-	MOVQ 80(DX), R12
-	MOVQ R12, 16(SP)
-
-block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
-
-single:
-	MOVQ      R11, AX
-	MOVL      (SI), R8
-	LEAQ      (BX)(R10*4), BP
-	TESTQ     $+4, (SP)
-	JEQ       single_zeros0
-	VPMOVZXBD (R15), Z12
-	VPSLLD    $0x08, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	VPSLLD    $0x10, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	ADDQ      $0x10, R15
-
-single_zeros0:
+pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
 	VXORPS  Z20, Z20, Z20
@@ -6997,6 +8372,1107 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
 	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
+
+pair_line:
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	TESTQ      $+4, (SP)
+	JNE        lines2_bytes
+	VMOVDQU32  (AX), Z0
+	VPERMW     Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x23
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x3c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x04
+	BYTE $0x93
+
+	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z25
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x0c
+	BYTE     $0x0b
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*4), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x93
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(CX*1), Z2, Z25
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x4c
+	BYTE     $0x0b
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*4), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x93
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(CX*1), Z2, Z25
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x4c
+	BYTE     $0x0b
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*4), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x93
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(CX*1), Z2, Z25
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x4c
+	BYTE      $0x0b
+	BYTE      $0x03
+	VMOVDQU32 64(AX), Z0
+	VPERMW    Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BP), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*4), Z2, Z30
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x95
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(CX*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x0d
+	BYTE     $0x00
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*4), Z2, Z30
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x95
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(CX*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x0d
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*4), Z2, Z30
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x95
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(CX*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x0d
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*4), Z2, Z30
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x95
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(CX*1), Z2, Z31
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x0d
+	BYTE $0x03
+	JMP  lines2_done
+
+lines2_bytes:
+	VMOVDQU32 (AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z12, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x23
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x3c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x04
+	BYTE $0x93
+
+	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z25
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x0c
+	BYTE     $0x0b
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*4), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x93
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(CX*1), Z2, Z25
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x4c
+	BYTE     $0x0b
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z12, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*4), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x93
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(CX*1), Z2, Z25
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x4c
+	BYTE     $0x0b
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*4), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x93
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(CX*1), Z2, Z25
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x4c
+	BYTE      $0x0b
+	BYTE      $0x03
+	VMOVDQU32 64(AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z13, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BP), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*4), Z2, Z30
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x95
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(CX*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x0d
+	BYTE     $0x00
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*4), Z2, Z30
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x95
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(CX*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x0d
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z13, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*4), Z2, Z30
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x95
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(CX*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x0d
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*4), Z2, Z30
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x95
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(CX*1), Z2, Z31
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x0d
+	BYTE $0x03
+
+lines2_done:
+	ADDQ      $+128, R13
+	ADDQ      DX, AX
+	ADDQ      $0x10, BX
+	ADDQ      $0x10, BP
+	DECQ      R8
+	JNE       pair_line
+	MOVQ      BP, BX
+	MOVQ      32(SP), CX
+	MOVQ      40(SP), R12
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       pair0_f32
+	CMPQ      DX, $0x01
+	JNE       pair0_bf16
+	VCVTPH2PS (R9), Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z25
+	VMOVUPS     Z25, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         pair1_f32
+	CMPQ        DX, $0x01
+	JNE         pair1_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         pair1_scaled
+
+pair1_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair1_scaled
+
+pair1_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair1_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z26
+	VMOVUPS     Z26, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z27
+	VMOVUPS     Z27, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z28
+	VMOVUPS     Z28, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z29
+	VMOVUPS     Z29, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z30
+	VMOVUPS     Z30, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z31
+	VMOVUPS     Z31, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+128, R11
+	SUBQ        $0x02, R12
+	JNE         pair
+	JMP         next
+
+single:
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	LEAQ      (BX)(R10*4), BP
+	TESTQ     $+4, (SP)
+	JEQ       single_zeros0
+	VPMOVZXBD (R15), Z12
+	VPSLLD    $0x08, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	VPSLLD    $0x10, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	ADDQ      $0x10, R15
+
+single_zeros0:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+	VXORPS  Z25, Z25, Z25
 
 single_line:
 	PREFETCHT1 (R13)
@@ -7050,33 +9526,13 @@ single_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x00
-
-	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z26
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x54
-	BYTE $0x55
-	BYTE $0x00
-
-	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z27
 	BYTE     $0x62
-	BYTE     $0x62
+	BYTE     $0x22
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3d
+	BYTE     $0x4c
+	BYTE     $0x15
 	BYTE     $0x00
 	VPMULHUW Z6, Z0, Z2
 	VPERMW   Z4, Z2, Z2
@@ -7130,33 +9586,13 @@ single_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z26
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x54
-	BYTE $0x55
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z27
 	BYTE     $0x62
-	BYTE     $0x62
+	BYTE     $0x22
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3d
+	BYTE     $0x4c
+	BYTE     $0x15
 	BYTE     $0x01
 	VPMULHUW Z5, Z0, Z2
 	VPERMW   Z4, Z2, Z2
@@ -7210,33 +9646,13 @@ single_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z26
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x54
-	BYTE $0x55
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z27
 	BYTE     $0x62
-	BYTE     $0x62
+	BYTE     $0x22
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3d
+	BYTE     $0x4c
+	BYTE     $0x15
 	BYTE     $0x02
 	VPMULHUW Z7, Z0, Z2
 	VPERMW   Z4, Z2, Z2
@@ -7298,26 +9714,6 @@ single_line:
 	BYTE $0x4c
 	BYTE $0x15
 	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z26
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x54
-	BYTE $0x55
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z27
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x5c
-	BYTE $0x3d
-	BYTE $0x03
 	JMP  lines1_done
 
 lines1_bytes:
@@ -7371,33 +9767,13 @@ lines1_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x00
-
-	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z26
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x54
-	BYTE $0x55
-	BYTE $0x00
-
-	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z27
 	BYTE     $0x62
-	BYTE     $0x62
+	BYTE     $0x22
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3d
+	BYTE     $0x4c
+	BYTE     $0x15
 	BYTE     $0x00
 	VPMULHUW Z6, Z1, Z2
 	VPERMW   Z4, Z2, Z2
@@ -7451,33 +9827,13 @@ lines1_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z26
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x54
-	BYTE $0x55
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z27
 	BYTE     $0x62
-	BYTE     $0x62
+	BYTE     $0x22
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3d
+	BYTE     $0x4c
+	BYTE     $0x15
 	BYTE     $0x01
 	VPMULHUW Z5, Z0, Z1
 	VPANDD   Z1, Z8, Z1
@@ -7533,33 +9889,13 @@ lines1_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
-	BYTE $0x15
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z26
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x54
-	BYTE $0x55
-	BYTE $0x02
-
-	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z27
 	BYTE     $0x62
-	BYTE     $0x62
+	BYTE     $0x22
 	BYTE     $0x6e
 	BYTE     $0x58
 	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3d
+	BYTE     $0x4c
+	BYTE     $0x15
 	BYTE     $0x02
 	VPMULHUW Z6, Z1, Z2
 	VPERMW   Z4, Z2, Z2
@@ -7622,26 +9958,6 @@ lines1_bytes:
 	BYTE $0x15
 	BYTE $0x03
 
-	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z26
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x54
-	BYTE $0x55
-	BYTE $0x03
-
-	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z27
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x5c
-	BYTE $0x3d
-	BYTE $0x03
-
 lines1_done:
 	ADDQ      $+64, R13
 	ADDQ      DX, AX
@@ -7682,6 +9998,3560 @@ single0_scaled:
 	VFMADD213PS (DX), Z3, Z23
 	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z25
+	VMOVUPS     Z25, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+64, R11
+	SUBQ        $0x01, R12
+	JNE         single
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
+	VZEROUPPER
+	RET
+
+// func RowsW4DPBF16x7(c *Call)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·RowsW4DPBF16x7(SB), NOSPLIT, $48-8
+	MOVQ  c+0(FP), DX
+	MOVQ  (DX), AX
+	MOVQ  16(DX), BX
+	MOVQ  24(DX), R10
+	MOVQ  32(DX), SI
+	MOVQ  40(DX), CX
+	MOVQ  72(DX), R14
+	MOVQ  88(DX), R13
+	MOVL  $0x00000080, R15
+	TESTQ $+3, R13
+	JNE   narrow
+	MOVL  $0x00000100, R15
+
+narrow:
+	TESTQ $+4, R13
+	JEQ   headed
+	ADDQ  $0x40, R15
+
+headed:
+	MOVQ         DX, R12
+	VXORPS       X0, X0, X0
+	VCVTSI2SSQ   96(DX), X0, X0
+	VBROADCASTSS X0, Z0
+	MOVL         $0x10001000, DX
+	VMOVD        DX, X5
+	VPBROADCASTD X5, Z5
+	MOVL         $0x01000100, DX
+	VMOVD        DX, X6
+	VPBROADCASTD X6, Z6
+	MOVL         $0x00100010, DX
+	VMOVD        DX, X7
+	VPBROADCASTD X7, Z7
+	MOVL         $0x0f0f0f0f, DX
+	VMOVD        DX, X8
+	VPBROADCASTD X8, Z8
+	VMOVAPS      Z0, Z1
+	TESTQ        $+4, R13
+	JEQ          table
+	VXORPS       Z0, Z0, Z0
+	MOVL         $0x41800000, DX
+	VMOVD        DX, X1
+	VPBROADCASTD X1, Z1
+
+table:
+	MOVQ         $0x0706050403020100, DX
+	VMOVQ        DX, X2
+	MOVQ         $0x0f0e0d0c0b0a0908, DX
+	VPINSRQ      $0x01, DX, X2, X2
+	VPMOVZXBD    X2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VSUBPS       Z0, Z2, Z0
+	VPSRLD       $0x10, Z0, Z0
+	VPMOVDW      Z0, Y0
+	VSUBPS       Z1, Z2, Z1
+	VPSRLD       $0x10, Z1, Z1
+	VPMOVDW      Z1, Y1
+	VINSERTI64X4 $0x01, Y1, Z0, Z4
+	MOVQ         R12, DX
+	MOVQ         R13, (SP)
+	MOVQ         R15, 8(SP)
+	LEAQ         (R10)(R10*2), DI
+	MOVQ         104(DX), R13
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
+
+block:
+	MOVBQZX 4(SI), R12
+	MOVQ    AX, R9
+	ADDQ    8(SP), AX
+	LEAQ    -64(AX), R15
+	MOVQ    AX, R11
+
+pair:
+	CMPQ      R12, $0x02
+	JCS       single
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	LEAQ      (R10)(R10*4), CX
+	MOVQ      R8, BP
+	SHLQ      $0x04, BP
+	ADDQ      BX, BP
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros0
+	VPMOVZXBD (R15), Z12
+	VPSLLD    $0x08, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	VPSLLD    $0x10, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	ADDQ      $0x10, R15
+
+pair_zeros0:
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros1
+	VPMOVZXBD (R15), Z13
+	VPSLLD    $0x08, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	VPSLLD    $0x10, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	ADDQ      $0x10, R15
+
+pair_zeros1:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+	VXORPS  Z25, Z25, Z25
+	VXORPS  Z26, Z26, Z26
+	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
+
+pair_line:
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	TESTQ      $+4, (SP)
+	JNE        lines2_bytes
+	VMOVDQU32  (AX), Z0
+	VPERMW     Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x93
+
+	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x3c
+	BYTE $0x0b
+
+	// VDPBF16PS.BCST (BX)(DI*2), Z2, Z24
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x04
+	BYTE     $0x7b
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*4), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x93
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(CX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x0b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*2), Z2, Z24
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x44
+	BYTE     $0x7b
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*4), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x93
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(CX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x0b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*2), Z2, Z24
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x44
+	BYTE     $0x7b
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*4), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x93
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(CX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x0b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*2), Z2, Z24
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x44
+	BYTE      $0x7b
+	BYTE      $0x03
+	VMOVDQU32 64(AX), Z0
+	VPERMW    Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BP), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*4), Z2, Z29
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x95
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(CX*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x0d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*2), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x7d
+	BYTE     $0x00
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*4), Z2, Z29
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x95
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(CX*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x0d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*2), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x7d
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*4), Z2, Z29
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x95
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(CX*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x0d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*2), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x7d
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*4), Z2, Z29
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x95
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(CX*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x0d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*2), Z2, Z31
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x7d
+	BYTE $0x03
+	JMP  lines2_done
+
+lines2_bytes:
+	VMOVDQU32 (AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z12, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x93
+
+	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x3c
+	BYTE $0x0b
+
+	// VDPBF16PS.BCST (BX)(DI*2), Z2, Z24
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x04
+	BYTE     $0x7b
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*4), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x93
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(CX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x0b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*2), Z2, Z24
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x44
+	BYTE     $0x7b
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z12, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*4), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x93
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(CX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x0b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*2), Z2, Z24
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x44
+	BYTE     $0x7b
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*4), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x93
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(CX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x0b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*2), Z2, Z24
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x44
+	BYTE      $0x7b
+	BYTE      $0x03
+	VMOVDQU32 64(AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z13, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BP), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*4), Z2, Z29
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x95
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(CX*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x0d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*2), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x7d
+	BYTE     $0x00
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*4), Z2, Z29
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x95
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(CX*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x0d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*2), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x7d
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z13, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*4), Z2, Z29
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x95
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(CX*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x0d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*2), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x62
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x7d
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*4), Z2, Z29
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x95
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(CX*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x0d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*2), Z2, Z31
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x7d
+	BYTE $0x03
+
+lines2_done:
+	ADDQ      $+128, R13
+	ADDQ      DX, AX
+	ADDQ      $0x10, BX
+	ADDQ      $0x10, BP
+	DECQ      R8
+	JNE       pair_line
+	MOVQ      BP, BX
+	MOVQ      32(SP), CX
+	MOVQ      40(SP), R12
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       pair0_f32
+	CMPQ      DX, $0x01
+	JNE       pair0_bf16
+	VCVTPH2PS (R9), Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         pair1_f32
+	CMPQ        DX, $0x01
+	JNE         pair1_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         pair1_scaled
+
+pair1_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair1_scaled
+
+pair1_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair1_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z25
+	VMOVUPS     Z25, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z26
+	VMOVUPS     Z26, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z27
+	VMOVUPS     Z27, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z28
+	VMOVUPS     Z28, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z29
+	VMOVUPS     Z29, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z30
+	VMOVUPS     Z30, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z31
+	VMOVUPS     Z31, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+128, R11
+	SUBQ        $0x02, R12
+	JNE         pair
+	JMP         next
+
+single:
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	LEAQ      (BX)(R10*4), BP
+	TESTQ     $+4, (SP)
+	JEQ       single_zeros0
+	VPMOVZXBD (R15), Z12
+	VPSLLD    $0x08, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	VPSLLD    $0x10, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	ADDQ      $0x10, R15
+
+single_zeros0:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+
+single_line:
+	PREFETCHT1 (R13)
+	TESTQ      $+4, (SP)
+	JNE        lines1_bytes
+	VMOVDQU32  (AX), Z0
+	VPERMW     Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BP), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x75
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z24
+	BYTE     $0x62
+	BYTE     $0x22
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x44
+	BYTE     $0x55
+	BYTE     $0x00
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x75
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z24
+	BYTE     $0x62
+	BYTE     $0x22
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x44
+	BYTE     $0x55
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x75
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z24
+	BYTE     $0x62
+	BYTE     $0x22
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x44
+	BYTE     $0x55
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x75
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x55
+	BYTE $0x03
+	JMP  lines1_done
+
+lines1_bytes:
+	VMOVDQU32 (AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z12, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BP), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x75
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z24
+	BYTE     $0x62
+	BYTE     $0x22
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x44
+	BYTE     $0x55
+	BYTE     $0x00
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x75
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z24
+	BYTE     $0x62
+	BYTE     $0x22
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x44
+	BYTE     $0x55
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z12, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x75
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z24
+	BYTE     $0x62
+	BYTE     $0x22
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x44
+	BYTE     $0x55
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x75
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x55
+	BYTE $0x03
+
+lines1_done:
+	ADDQ      $+64, R13
+	ADDQ      DX, AX
+	ADDQ      $0x10, BX
+	ADDQ      $0x10, BP
+	DECQ      R8
+	JNE       single_line
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       single0_f32
+	CMPQ      DX, $0x01
+	JNE       single0_bf16
+	VCVTPH2PS (R9), Z3
+	ADDQ      $0x20, R9
+	JMP       single0_scaled
+
+single0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       single0_scaled
+
+single0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+single0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+64, R11
+	SUBQ        $0x01, R12
+	JNE         single
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
+	VZEROUPPER
+	RET
+
+// func RowsW4DPBF16x8(c *Call)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·RowsW4DPBF16x8(SB), NOSPLIT, $48-8
+	MOVQ  c+0(FP), DX
+	MOVQ  (DX), AX
+	MOVQ  16(DX), BX
+	MOVQ  24(DX), R10
+	MOVQ  32(DX), SI
+	MOVQ  40(DX), CX
+	MOVQ  72(DX), R14
+	MOVQ  88(DX), R13
+	MOVL  $0x00000080, R15
+	TESTQ $+3, R13
+	JNE   narrow
+	MOVL  $0x00000100, R15
+
+narrow:
+	TESTQ $+4, R13
+	JEQ   headed
+	ADDQ  $0x40, R15
+
+headed:
+	MOVQ         DX, R12
+	VXORPS       X0, X0, X0
+	VCVTSI2SSQ   96(DX), X0, X0
+	VBROADCASTSS X0, Z0
+	MOVL         $0x10001000, DX
+	VMOVD        DX, X5
+	VPBROADCASTD X5, Z5
+	MOVL         $0x01000100, DX
+	VMOVD        DX, X6
+	VPBROADCASTD X6, Z6
+	MOVL         $0x00100010, DX
+	VMOVD        DX, X7
+	VPBROADCASTD X7, Z7
+	MOVL         $0x0f0f0f0f, DX
+	VMOVD        DX, X8
+	VPBROADCASTD X8, Z8
+	VMOVAPS      Z0, Z1
+	TESTQ        $+4, R13
+	JEQ          table
+	VXORPS       Z0, Z0, Z0
+	MOVL         $0x41800000, DX
+	VMOVD        DX, X1
+	VPBROADCASTD X1, Z1
+
+table:
+	MOVQ         $0x0706050403020100, DX
+	VMOVQ        DX, X2
+	MOVQ         $0x0f0e0d0c0b0a0908, DX
+	VPINSRQ      $0x01, DX, X2, X2
+	VPMOVZXBD    X2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VSUBPS       Z0, Z2, Z0
+	VPSRLD       $0x10, Z0, Z0
+	VPMOVDW      Z0, Y0
+	VSUBPS       Z1, Z2, Z1
+	VPSRLD       $0x10, Z1, Z1
+	VPMOVDW      Z1, Y1
+	VINSERTI64X4 $0x01, Y1, Z0, Z4
+	MOVQ         R12, DX
+	MOVQ         R13, (SP)
+	MOVQ         R15, 8(SP)
+	LEAQ         (R10)(R10*2), DI
+	MOVQ         104(DX), R13
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
+
+block:
+	MOVBQZX 4(SI), R12
+	MOVQ    AX, R9
+	ADDQ    8(SP), AX
+	LEAQ    -64(AX), R15
+	MOVQ    AX, R11
+
+pair:
+	CMPQ      R12, $0x02
+	JCS       single
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	LEAQ      (R10)(R10*4), CX
+	LEAQ      (R10)(DI*2), R12
+	MOVQ      R8, BP
+	SHLQ      $0x04, BP
+	ADDQ      BX, BP
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros0
+	VPMOVZXBD (R15), Z12
+	VPSLLD    $0x08, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	VPSLLD    $0x10, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	ADDQ      $0x10, R15
+
+pair_zeros0:
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros1
+	VPMOVZXBD (R15), Z13
+	VPSLLD    $0x08, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	VPSLLD    $0x10, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	ADDQ      $0x10, R15
+
+pair_zeros1:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+	VXORPS  Z25, Z25, Z25
+	VXORPS  Z26, Z26, Z26
+	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
+
+pair_line:
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	TESTQ      $+4, (SP)
+	JNE        lines2_bytes
+	VMOVDQU32  (AX), Z0
+	VPERMW     Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x03
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x0c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x93
+
+	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x0b
+
+	// VDPBF16PS.BCST (BX)(DI*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x7b
+
+	// VDPBF16PS.BCST (BX)(R12*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xa2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x3c
+	BYTE     $0x23
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*4), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x93
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(CX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R12*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xa2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x23
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*4), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x93
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(CX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R12*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xa2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x23
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*4), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x93
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(CX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R12*1), Z2, Z23
+	BYTE      $0x62
+	BYTE      $0xa2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x7c
+	BYTE      $0x23
+	BYTE      $0x03
+	VMOVDQU32 64(AX), Z0
+	VPERMW    Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BP), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x45
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*4), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x95
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(CX*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*2), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R12*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x22
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x25
+	BYTE     $0x00
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x45
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*4), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x95
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(CX*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*2), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R12*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x22
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x25
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x45
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z25
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*4), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x95
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(CX*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*2), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R12*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x22
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x25
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x45
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z25
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*4), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x95
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(CX*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*2), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R12*1), Z2, Z31
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x25
+	BYTE $0x03
+	JMP  lines2_done
+
+lines2_bytes:
+	VMOVDQU32 (AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z12, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x03
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x0c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x93
+
+	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x0b
+
+	// VDPBF16PS.BCST (BX)(DI*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x7b
+
+	// VDPBF16PS.BCST (BX)(R12*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xa2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x3c
+	BYTE     $0x23
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*4), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x93
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(CX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R12*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xa2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x23
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z12, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*4), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x93
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(CX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R12*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xa2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x23
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*4), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x93
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(CX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R12*1), Z2, Z23
+	BYTE      $0x62
+	BYTE      $0xa2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x7c
+	BYTE      $0x23
+	BYTE      $0x03
+	VMOVDQU32 64(AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z13, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BP), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x45
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*4), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x95
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(CX*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*2), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R12*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x22
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x25
+	BYTE     $0x00
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x45
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*4), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x95
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(CX*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*2), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R12*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x22
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x25
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z13, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x45
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z25
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*4), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x95
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(CX*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*2), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7d
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R12*1), Z2, Z31
+	BYTE     $0x62
+	BYTE     $0x22
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x25
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x45
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z25
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*4), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x95
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(CX*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*2), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7d
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R12*1), Z2, Z31
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x25
+	BYTE $0x03
+
+lines2_done:
+	ADDQ      $+128, R13
+	ADDQ      DX, AX
+	ADDQ      $0x10, BX
+	ADDQ      $0x10, BP
+	DECQ      R8
+	JNE       pair_line
+	MOVQ      BP, BX
+	MOVQ      32(SP), CX
+	MOVQ      40(SP), R12
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       pair0_f32
+	CMPQ      DX, $0x01
+	JNE       pair0_bf16
+	VCVTPH2PS (R9), Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z16
+	VMOVUPS     Z16, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z17
+	VMOVUPS     Z17, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         pair1_f32
+	CMPQ        DX, $0x01
+	JNE         pair1_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         pair1_scaled
+
+pair1_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair1_scaled
+
+pair1_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair1_scaled:
+	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z24
 	VMOVUPS     Z24, (DX)
 	ADDQ        16(SP), DX
@@ -7693,17 +13563,758 @@ single0_scaled:
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z27
 	VMOVUPS     Z27, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z28
+	VMOVUPS     Z28, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z29
+	VMOVUPS     Z29, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z30
+	VMOVUPS     Z30, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z31
+	VMOVUPS     Z31, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+128, R11
+	SUBQ        $0x02, R12
+	JNE         pair
+	JMP         next
+
+single:
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	LEAQ      (BX)(R10*4), BP
+	TESTQ     $+4, (SP)
+	JEQ       single_zeros0
+	VPMOVZXBD (R15), Z12
+	VPSLLD    $0x08, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	VPSLLD    $0x10, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	ADDQ      $0x10, R15
+
+single_zeros0:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+
+single_line:
+	PREFETCHT1 (R13)
+	TESTQ      $+4, (SP)
+	JNE        lines1_bytes
+	VMOVDQU32  (AX), Z0
+	VPERMW     Z4, Z0, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x03
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x0c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BP), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x65
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xe2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x3d
+	BYTE     $0x00
+	VPMULHUW Z6, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x65
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xe2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x3d
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x65
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xe2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x3d
+	BYTE     $0x02
+	VPMULHUW Z7, Z0, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x65
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x3d
+	BYTE $0x03
+	JMP  lines1_done
+
+lines1_bytes:
+	VMOVDQU32 (AX), Z0
+	VPANDD    Z0, Z8, Z1
+	VPSUBB    Z12, Z1, Z1
+	VPERMW    Z4, Z1, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x03
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x0c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BP), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x65
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xe2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x3d
+	BYTE     $0x00
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x65
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xe2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x3d
+	BYTE     $0x01
+	VPMULHUW Z5, Z0, Z1
+	VPANDD   Z1, Z8, Z1
+	VPSUBB   Z12, Z1, Z1
+	VPERMW   Z4, Z1, Z2
+
+	// VDPBF16PS.BCST 8(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x65
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x55
+	BYTE $0x02
+
+	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z23
+	BYTE     $0x62
+	BYTE     $0xe2
+	BYTE     $0x6e
+	BYTE     $0x58
+	BYTE     $0x52
+	BYTE     $0x7c
+	BYTE     $0x3d
+	BYTE     $0x02
+	VPMULHUW Z6, Z1, Z2
+	VPERMW   Z4, Z2, Z2
+
+	// VDPBF16PS.BCST 12(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x65
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x55
+	BYTE $0x03
+
+	// VDPBF16PS.BCST 12(BP)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x3d
+	BYTE $0x03
+
+lines1_done:
+	ADDQ      $+64, R13
+	ADDQ      DX, AX
+	ADDQ      $0x10, BX
+	ADDQ      $0x10, BP
+	DECQ      R8
+	JNE       single_line
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       single0_f32
+	CMPQ      DX, $0x01
+	JNE       single0_bf16
+	VCVTPH2PS (R9), Z3
+	ADDQ      $0x20, R9
+	JMP       single0_scaled
+
+single0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       single0_scaled
+
+single0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+single0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z16
+	VMOVUPS     Z16, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z17
+	VMOVUPS     Z17, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+64, R11
 	SUBQ        $0x01, R12
 	JNE         single
-	MOVL        (SI), R8
-	IMULQ       DX, R8
-	SUBQ        DX, R11
-	LEAQ        (R11)(R8*1), AX
-	ADDQ        $0x08, SI
-	DECQ        CX
-	JNE         block
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
 	VZEROUPPER
 	RET

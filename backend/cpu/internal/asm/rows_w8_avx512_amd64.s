@@ -9,10 +9,11 @@
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
 // left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
-// DI three steps of x, BP x of row 4 or of the second of
-// two segments, R15 zero points; Z0 and Z1 codes, Z2 weights, Z3 zero points, then
-// scales, Z4 to Z7 masks, Z8 to Z11 powers of two, Z12 to Z19 what is taken from codes
-// of two segments, Z20 to Z31 sums.
+// DI three steps of x, BP x of row 4 or of the second of two segments, R15 zero points, CX
+// and R12 while lines of two segments and more than five rows are added five and seven
+// steps of x; Z0 and Z1 codes, Z2 weights, Z3 zero points, then scales, Z4 to Z7 masks, Z8
+// to Z11 powers of two, Z12 to Z15 what is taken from codes of two segments, Z16 to Z31
+// sums.
 
 #include "textflag.h"
 
@@ -1374,7 +1375,7 @@ next:
 
 // func RowsW8AVX512x6(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x6(SB), NOSPLIT, $32-8
+TEXT ·RowsW8AVX512x6(SB), NOSPLIT, $48-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1440,405 +1441,35 @@ block:
 	LEAQ    -64(AX), R15
 	MOVQ    AX, R11
 
-single:
+pair:
+	CMPQ      R12, $0x02
+	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	LEAQ      (BX)(R10*4), BP
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	LEAQ      (R10)(R10*4), CX
+	MOVQ      R8, BP
+	SHLQ      $0x04, BP
+	ADDQ      BX, BP
 	TESTQ     $+4, (SP)
-	JEQ       single_zeros0
+	JEQ       pair_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z8, Z3, Z12
 	VADDPS    Z9, Z3, Z13
 	ADDQ      $0x10, R15
 
-single_zeros0:
-	MOVBQZX 4(SI), DX
-	SHLQ    $0x06, DX
-	VXORPS  Z20, Z20, Z20
-	VXORPS  Z21, Z21, Z21
-	VXORPS  Z22, Z22, Z22
-	VXORPS  Z23, Z23, Z23
-	VXORPS  Z24, Z24, Z24
-	VXORPS  Z25, Z25, Z25
-
-single_line:
-	PREFETCHT1       (R13)
-	VMOVDQU32        (AX), Z0
-	VPSRLD           $0x10, Z0, Z1
-	VMOVDQA32        Z0, Z2
-	VPTERNLOGD       $0xea, Z8, Z4, Z2
-	VSUBPS           Z12, Z2, Z2
-	VFMADD231PS.BCST (BX), Z2, Z20
-	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
-	VFMADD231PS.BCST (BX)(R10*2), Z2, Z22
-	VFMADD231PS.BCST (BX)(DI*1), Z2, Z23
-	VFMADD231PS.BCST (BP), Z2, Z24
-	VFMADD231PS.BCST (BP)(R10*1), Z2, Z25
-	VMOVDQA32        Z0, Z2
-	VPTERNLOGD       $0xea, Z9, Z5, Z2
-	VSUBPS           Z13, Z2, Z2
-	VFMADD231PS.BCST 4(BX), Z2, Z20
-	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
-	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
-	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
-	VFMADD231PS.BCST 4(BP), Z2, Z24
-	VFMADD231PS.BCST 4(BP)(R10*1), Z2, Z25
-	VMOVDQA32        Z1, Z2
-	VPTERNLOGD       $0xea, Z8, Z4, Z2
-	VSUBPS           Z12, Z2, Z2
-	VFMADD231PS.BCST 8(BX), Z2, Z20
-	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z21
-	VFMADD231PS.BCST 8(BX)(R10*2), Z2, Z22
-	VFMADD231PS.BCST 8(BX)(DI*1), Z2, Z23
-	VFMADD231PS.BCST 8(BP), Z2, Z24
-	VFMADD231PS.BCST 8(BP)(R10*1), Z2, Z25
-	VMOVDQA32        Z1, Z2
-	VPTERNLOGD       $0xea, Z9, Z5, Z2
-	VSUBPS           Z13, Z2, Z2
-	VFMADD231PS.BCST 12(BX), Z2, Z20
-	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z21
-	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z22
-	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
-	VFMADD231PS.BCST 12(BP), Z2, Z24
-	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z25
-	ADDQ             $+64, R13
-	ADDQ             DX, AX
-	ADDQ             $0x10, BX
-	ADDQ             $0x10, BP
-	DECQ             R8
-	JNE              single_line
-	MOVQ             (SP), DX
-	ANDQ             $0x03, DX
-	JEQ              single0_f32
-	CMPQ             DX, $0x01
-	JNE              single0_bf16
-	VCVTPH2PS        (R9), Z3
-	ADDQ             $0x20, R9
-	JMP              single0_scaled
-
-single0_bf16:
-	VPMOVZXWD (R9), Z3
-	VPSLLD    $0x10, Z3, Z3
-	ADDQ      $0x20, R9
-	JMP       single0_scaled
-
-single0_f32:
-	VMOVUPS (R9), Z3
-	ADDQ    $0x40, R9
-
-single0_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
-	MOVBQZX     4(SI), DX
-	SHLQ        $0x06, DX
-	ADDQ        $+64, R11
-	SUBQ        $0x01, R12
-	JNE         single
-	MOVL        (SI), R8
-	IMULQ       DX, R8
-	SUBQ        DX, R11
-	LEAQ        (R11)(R8*1), AX
-	ADDQ        $0x08, SI
-	DECQ        CX
-	JNE         block
-	VZEROUPPER
-	RET
-
-// func RowsW8AVX512x7(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x7(SB), NOSPLIT, $32-8
-	MOVQ  c+0(FP), DX
-	MOVQ  (DX), AX
-	MOVQ  16(DX), BX
-	MOVQ  24(DX), R10
-	MOVQ  32(DX), SI
-	MOVQ  40(DX), CX
-	MOVQ  72(DX), R14
-	MOVQ  88(DX), R13
-	MOVL  $0x00000080, R15
-	TESTQ $+3, R13
-	JNE   narrow
-	MOVL  $0x00000100, R15
-
-narrow:
-	TESTQ $+4, R13
-	JEQ   headed
-	ADDQ  $0x40, R15
-
-headed:
-	MOVQ         DX, R12
-	VXORPS       X0, X0, X0
-	VCVTSI2SSQ   96(DX), X0, X0
-	VBROADCASTSS X0, Z0
-	VMOVAPS      Z0, Z3
-	MOVL         $0x4b000000, DX
-	VMOVD        DX, X8
-	VPBROADCASTD X8, Z8
-	MOVL         $0x000000ff, DX
-	VMOVD        DX, X4
-	VPBROADCASTD X4, Z4
-	MOVL         $0x47000000, DX
-	VMOVD        DX, X9
-	VPBROADCASTD X9, Z9
-	MOVL         $0x0000ff00, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	VADDPS       Z8, Z3, Z12
-	VADDPS       Z9, Z3, Z13
-	VADDPS       Z8, Z3, Z14
-	VADDPS       Z9, Z3, Z15
-	MOVQ         R12, DX
-	MOVQ         R13, (SP)
-	MOVQ         R15, 8(SP)
-	LEAQ         (R10)(R10*2), DI
-	MOVQ         104(DX), R13
-	TESTQ        R13, R13
-	JEQ          here
-	MOVBQZX      4(SI), R11
-	MOVL         (SI), R8
-	IMULQ        R8, R11
-	SHLQ         $0x06, R11
-	ADDQ         R11, R13
-
-here:
-	ADDQ AX, R13
-	MOVQ 80(DX), R12
-	MOVQ R12, 16(SP)
-
-block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
-
-single:
-	MOVQ      R11, AX
-	MOVL      (SI), R8
-	LEAQ      (BX)(R10*4), BP
+pair_zeros0:
 	TESTQ     $+4, (SP)
-	JEQ       single_zeros0
+	JEQ       pair_zeros1
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
-	VADDPS    Z8, Z3, Z12
-	VADDPS    Z9, Z3, Z13
+	VADDPS    Z8, Z3, Z14
+	VADDPS    Z9, Z3, Z15
 	ADDQ      $0x10, R15
 
-single_zeros0:
-	MOVBQZX 4(SI), DX
-	SHLQ    $0x06, DX
-	VXORPS  Z20, Z20, Z20
-	VXORPS  Z21, Z21, Z21
-	VXORPS  Z22, Z22, Z22
-	VXORPS  Z23, Z23, Z23
-	VXORPS  Z24, Z24, Z24
-	VXORPS  Z25, Z25, Z25
-	VXORPS  Z26, Z26, Z26
-
-single_line:
-	PREFETCHT1       (R13)
-	VMOVDQU32        (AX), Z0
-	VPSRLD           $0x10, Z0, Z1
-	VMOVDQA32        Z0, Z2
-	VPTERNLOGD       $0xea, Z8, Z4, Z2
-	VSUBPS           Z12, Z2, Z2
-	VFMADD231PS.BCST (BX), Z2, Z20
-	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
-	VFMADD231PS.BCST (BX)(R10*2), Z2, Z22
-	VFMADD231PS.BCST (BX)(DI*1), Z2, Z23
-	VFMADD231PS.BCST (BP), Z2, Z24
-	VFMADD231PS.BCST (BP)(R10*1), Z2, Z25
-	VFMADD231PS.BCST (BP)(R10*2), Z2, Z26
-	VMOVDQA32        Z0, Z2
-	VPTERNLOGD       $0xea, Z9, Z5, Z2
-	VSUBPS           Z13, Z2, Z2
-	VFMADD231PS.BCST 4(BX), Z2, Z20
-	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
-	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
-	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
-	VFMADD231PS.BCST 4(BP), Z2, Z24
-	VFMADD231PS.BCST 4(BP)(R10*1), Z2, Z25
-	VFMADD231PS.BCST 4(BP)(R10*2), Z2, Z26
-	VMOVDQA32        Z1, Z2
-	VPTERNLOGD       $0xea, Z8, Z4, Z2
-	VSUBPS           Z12, Z2, Z2
-	VFMADD231PS.BCST 8(BX), Z2, Z20
-	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z21
-	VFMADD231PS.BCST 8(BX)(R10*2), Z2, Z22
-	VFMADD231PS.BCST 8(BX)(DI*1), Z2, Z23
-	VFMADD231PS.BCST 8(BP), Z2, Z24
-	VFMADD231PS.BCST 8(BP)(R10*1), Z2, Z25
-	VFMADD231PS.BCST 8(BP)(R10*2), Z2, Z26
-	VMOVDQA32        Z1, Z2
-	VPTERNLOGD       $0xea, Z9, Z5, Z2
-	VSUBPS           Z13, Z2, Z2
-	VFMADD231PS.BCST 12(BX), Z2, Z20
-	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z21
-	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z22
-	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
-	VFMADD231PS.BCST 12(BP), Z2, Z24
-	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z25
-	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z26
-	ADDQ             $+64, R13
-	ADDQ             DX, AX
-	ADDQ             $0x10, BX
-	ADDQ             $0x10, BP
-	DECQ             R8
-	JNE              single_line
-	MOVQ             (SP), DX
-	ANDQ             $0x03, DX
-	JEQ              single0_f32
-	CMPQ             DX, $0x01
-	JNE              single0_bf16
-	VCVTPH2PS        (R9), Z3
-	ADDQ             $0x20, R9
-	JMP              single0_scaled
-
-single0_bf16:
-	VPMOVZXWD (R9), Z3
-	VPSLLD    $0x10, Z3, Z3
-	ADDQ      $0x20, R9
-	JMP       single0_scaled
-
-single0_f32:
-	VMOVUPS (R9), Z3
-	ADDQ    $0x40, R9
-
-single0_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
-	MOVBQZX     4(SI), DX
-	SHLQ        $0x06, DX
-	ADDQ        $+64, R11
-	SUBQ        $0x01, R12
-	JNE         single
-	MOVL        (SI), R8
-	IMULQ       DX, R8
-	SUBQ        DX, R11
-	LEAQ        (R11)(R8*1), AX
-	ADDQ        $0x08, SI
-	DECQ        CX
-	JNE         block
-	VZEROUPPER
-	RET
-
-// func RowsW8AVX512x8(c *Call)
-// Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x8(SB), NOSPLIT, $32-8
-	MOVQ  c+0(FP), DX
-	MOVQ  (DX), AX
-	MOVQ  16(DX), BX
-	MOVQ  24(DX), R10
-	MOVQ  32(DX), SI
-	MOVQ  40(DX), CX
-	MOVQ  72(DX), R14
-	MOVQ  88(DX), R13
-	MOVL  $0x00000080, R15
-	TESTQ $+3, R13
-	JNE   narrow
-	MOVL  $0x00000100, R15
-
-narrow:
-	TESTQ $+4, R13
-	JEQ   headed
-	ADDQ  $0x40, R15
-
-headed:
-	MOVQ         DX, R12
-	VXORPS       X0, X0, X0
-	VCVTSI2SSQ   96(DX), X0, X0
-	VBROADCASTSS X0, Z0
-	VMOVAPS      Z0, Z3
-	MOVL         $0x4b000000, DX
-	VMOVD        DX, X8
-	VPBROADCASTD X8, Z8
-	MOVL         $0x000000ff, DX
-	VMOVD        DX, X4
-	VPBROADCASTD X4, Z4
-	MOVL         $0x47000000, DX
-	VMOVD        DX, X9
-	VPBROADCASTD X9, Z9
-	MOVL         $0x0000ff00, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	VADDPS       Z8, Z3, Z12
-	VADDPS       Z9, Z3, Z13
-	VADDPS       Z8, Z3, Z14
-	VADDPS       Z9, Z3, Z15
-	MOVQ         R12, DX
-	MOVQ         R13, (SP)
-	MOVQ         R15, 8(SP)
-	LEAQ         (R10)(R10*2), DI
-	MOVQ         104(DX), R13
-	TESTQ        R13, R13
-	JEQ          here
-	MOVBQZX      4(SI), R11
-	MOVL         (SI), R8
-	IMULQ        R8, R11
-	SHLQ         $0x06, R11
-	ADDQ         R11, R13
-
-here:
-	ADDQ AX, R13
-	MOVQ 80(DX), R12
-	MOVQ R12, 16(SP)
-
-block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
-
-single:
-	MOVQ      R11, AX
-	MOVL      (SI), R8
-	LEAQ      (BX)(R10*4), BP
-	TESTQ     $+4, (SP)
-	JEQ       single_zeros0
-	VPMOVZXBD (R15), Z3
-	VCVTDQ2PS Z3, Z3
-	VADDPS    Z8, Z3, Z12
-	VADDPS    Z9, Z3, Z13
-	ADDQ      $0x10, R15
-
-single_zeros0:
+pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
 	VXORPS  Z20, Z20, Z20
@@ -1849,6 +1480,203 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
 	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
+
+pair_line:
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
+	VMOVDQU32        (AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z12, Z2, Z2
+	VFMADD231PS.BCST (BX), Z2, Z20
+	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
+	VFMADD231PS.BCST (BX)(R10*2), Z2, Z22
+	VFMADD231PS.BCST (BX)(DI*1), Z2, Z23
+	VFMADD231PS.BCST (BX)(R10*4), Z2, Z24
+	VFMADD231PS.BCST (BX)(CX*1), Z2, Z25
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 4(BX), Z2, Z20
+	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
+	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
+	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
+	VFMADD231PS.BCST 4(BX)(R10*4), Z2, Z24
+	VFMADD231PS.BCST 4(BX)(CX*1), Z2, Z25
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z12, Z2, Z2
+	VFMADD231PS.BCST 8(BX), Z2, Z20
+	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z21
+	VFMADD231PS.BCST 8(BX)(R10*2), Z2, Z22
+	VFMADD231PS.BCST 8(BX)(DI*1), Z2, Z23
+	VFMADD231PS.BCST 8(BX)(R10*4), Z2, Z24
+	VFMADD231PS.BCST 8(BX)(CX*1), Z2, Z25
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 12(BX), Z2, Z20
+	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z21
+	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z22
+	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
+	VFMADD231PS.BCST 12(BX)(R10*4), Z2, Z24
+	VFMADD231PS.BCST 12(BX)(CX*1), Z2, Z25
+	VMOVDQU32        64(AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z14, Z2, Z2
+	VFMADD231PS.BCST (BP), Z2, Z26
+	VFMADD231PS.BCST (BP)(R10*1), Z2, Z27
+	VFMADD231PS.BCST (BP)(R10*2), Z2, Z28
+	VFMADD231PS.BCST (BP)(DI*1), Z2, Z29
+	VFMADD231PS.BCST (BP)(R10*4), Z2, Z30
+	VFMADD231PS.BCST (BP)(CX*1), Z2, Z31
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 4(BP), Z2, Z26
+	VFMADD231PS.BCST 4(BP)(R10*1), Z2, Z27
+	VFMADD231PS.BCST 4(BP)(R10*2), Z2, Z28
+	VFMADD231PS.BCST 4(BP)(DI*1), Z2, Z29
+	VFMADD231PS.BCST 4(BP)(R10*4), Z2, Z30
+	VFMADD231PS.BCST 4(BP)(CX*1), Z2, Z31
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z14, Z2, Z2
+	VFMADD231PS.BCST 8(BP), Z2, Z26
+	VFMADD231PS.BCST 8(BP)(R10*1), Z2, Z27
+	VFMADD231PS.BCST 8(BP)(R10*2), Z2, Z28
+	VFMADD231PS.BCST 8(BP)(DI*1), Z2, Z29
+	VFMADD231PS.BCST 8(BP)(R10*4), Z2, Z30
+	VFMADD231PS.BCST 8(BP)(CX*1), Z2, Z31
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 12(BP), Z2, Z26
+	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z27
+	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z28
+	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z29
+	VFMADD231PS.BCST 12(BP)(R10*4), Z2, Z30
+	VFMADD231PS.BCST 12(BP)(CX*1), Z2, Z31
+	ADDQ             $+128, R13
+	ADDQ             DX, AX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, BP
+	DECQ             R8
+	JNE              pair_line
+	MOVQ             BP, BX
+	MOVQ             32(SP), CX
+	MOVQ             40(SP), R12
+	MOVQ             (SP), DX
+	ANDQ             $0x03, DX
+	JEQ              pair0_f32
+	CMPQ             DX, $0x01
+	JNE              pair0_bf16
+	VCVTPH2PS        (R9), Z3
+	ADDQ             $0x20, R9
+	JMP              pair0_scaled
+
+pair0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z25
+	VMOVUPS     Z25, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         pair1_f32
+	CMPQ        DX, $0x01
+	JNE         pair1_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         pair1_scaled
+
+pair1_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair1_scaled
+
+pair1_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair1_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z26
+	VMOVUPS     Z26, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z27
+	VMOVUPS     Z27, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z28
+	VMOVUPS     Z28, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z29
+	VMOVUPS     Z29, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z30
+	VMOVUPS     Z30, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z31
+	VMOVUPS     Z31, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+128, R11
+	SUBQ        $0x02, R12
+	JNE         pair
+	JMP         next
+
+single:
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	LEAQ      (BX)(R10*4), BP
+	TESTQ     $+4, (SP)
+	JEQ       single_zeros0
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z12
+	VADDPS    Z9, Z3, Z13
+	ADDQ      $0x10, R15
+
+single_zeros0:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+	VXORPS  Z25, Z25, Z25
 
 single_line:
 	PREFETCHT1       (R13)
@@ -1863,8 +1691,6 @@ single_line:
 	VFMADD231PS.BCST (BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST (BP), Z2, Z24
 	VFMADD231PS.BCST (BP)(R10*1), Z2, Z25
-	VFMADD231PS.BCST (BP)(R10*2), Z2, Z26
-	VFMADD231PS.BCST (BP)(DI*1), Z2, Z27
 	VMOVDQA32        Z0, Z2
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z13, Z2, Z2
@@ -1874,8 +1700,6 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 4(BP), Z2, Z24
 	VFMADD231PS.BCST 4(BP)(R10*1), Z2, Z25
-	VFMADD231PS.BCST 4(BP)(R10*2), Z2, Z26
-	VFMADD231PS.BCST 4(BP)(DI*1), Z2, Z27
 	VMOVDQA32        Z1, Z2
 	VPTERNLOGD       $0xea, Z8, Z4, Z2
 	VSUBPS           Z12, Z2, Z2
@@ -1885,8 +1709,6 @@ single_line:
 	VFMADD231PS.BCST 8(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 8(BP), Z2, Z24
 	VFMADD231PS.BCST 8(BP)(R10*1), Z2, Z25
-	VFMADD231PS.BCST 8(BP)(R10*2), Z2, Z26
-	VFMADD231PS.BCST 8(BP)(DI*1), Z2, Z27
 	VMOVDQA32        Z1, Z2
 	VPTERNLOGD       $0xea, Z9, Z5, Z2
 	VSUBPS           Z13, Z2, Z2
@@ -1896,8 +1718,6 @@ single_line:
 	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 12(BP), Z2, Z24
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z25
-	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z26
-	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z27
 	ADDQ             $+64, R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
@@ -1937,6 +1757,744 @@ single0_scaled:
 	VFMADD213PS (DX), Z3, Z23
 	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z25
+	VMOVUPS     Z25, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+64, R11
+	SUBQ        $0x01, R12
+	JNE         single
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
+	VZEROUPPER
+	RET
+
+// func RowsW8AVX512x7(c *Call)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·RowsW8AVX512x7(SB), NOSPLIT, $48-8
+	MOVQ  c+0(FP), DX
+	MOVQ  (DX), AX
+	MOVQ  16(DX), BX
+	MOVQ  24(DX), R10
+	MOVQ  32(DX), SI
+	MOVQ  40(DX), CX
+	MOVQ  72(DX), R14
+	MOVQ  88(DX), R13
+	MOVL  $0x00000080, R15
+	TESTQ $+3, R13
+	JNE   narrow
+	MOVL  $0x00000100, R15
+
+narrow:
+	TESTQ $+4, R13
+	JEQ   headed
+	ADDQ  $0x40, R15
+
+headed:
+	MOVQ         DX, R12
+	VXORPS       X0, X0, X0
+	VCVTSI2SSQ   96(DX), X0, X0
+	VBROADCASTSS X0, Z0
+	VMOVAPS      Z0, Z3
+	MOVL         $0x4b000000, DX
+	VMOVD        DX, X8
+	VPBROADCASTD X8, Z8
+	MOVL         $0x000000ff, DX
+	VMOVD        DX, X4
+	VPBROADCASTD X4, Z4
+	MOVL         $0x47000000, DX
+	VMOVD        DX, X9
+	VPBROADCASTD X9, Z9
+	MOVL         $0x0000ff00, DX
+	VMOVD        DX, X5
+	VPBROADCASTD X5, Z5
+	VADDPS       Z8, Z3, Z12
+	VADDPS       Z9, Z3, Z13
+	VADDPS       Z8, Z3, Z14
+	VADDPS       Z9, Z3, Z15
+	MOVQ         R12, DX
+	MOVQ         R13, (SP)
+	MOVQ         R15, 8(SP)
+	LEAQ         (R10)(R10*2), DI
+	MOVQ         104(DX), R13
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
+
+block:
+	MOVBQZX 4(SI), R12
+	MOVQ    AX, R9
+	ADDQ    8(SP), AX
+	LEAQ    -64(AX), R15
+	MOVQ    AX, R11
+
+pair:
+	CMPQ      R12, $0x02
+	JCS       single
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	LEAQ      (R10)(R10*4), CX
+	MOVQ      R8, BP
+	SHLQ      $0x04, BP
+	ADDQ      BX, BP
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros0
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z12
+	VADDPS    Z9, Z3, Z13
+	ADDQ      $0x10, R15
+
+pair_zeros0:
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros1
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z14
+	VADDPS    Z9, Z3, Z15
+	ADDQ      $0x10, R15
+
+pair_zeros1:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+	VXORPS  Z25, Z25, Z25
+	VXORPS  Z26, Z26, Z26
+	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
+
+pair_line:
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
+	VMOVDQU32        (AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z12, Z2, Z2
+	VFMADD231PS.BCST (BX), Z2, Z18
+	VFMADD231PS.BCST (BX)(R10*1), Z2, Z19
+	VFMADD231PS.BCST (BX)(R10*2), Z2, Z20
+	VFMADD231PS.BCST (BX)(DI*1), Z2, Z21
+	VFMADD231PS.BCST (BX)(R10*4), Z2, Z22
+	VFMADD231PS.BCST (BX)(CX*1), Z2, Z23
+	VFMADD231PS.BCST (BX)(DI*2), Z2, Z24
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 4(BX), Z2, Z18
+	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z19
+	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z20
+	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z21
+	VFMADD231PS.BCST 4(BX)(R10*4), Z2, Z22
+	VFMADD231PS.BCST 4(BX)(CX*1), Z2, Z23
+	VFMADD231PS.BCST 4(BX)(DI*2), Z2, Z24
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z12, Z2, Z2
+	VFMADD231PS.BCST 8(BX), Z2, Z18
+	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z19
+	VFMADD231PS.BCST 8(BX)(R10*2), Z2, Z20
+	VFMADD231PS.BCST 8(BX)(DI*1), Z2, Z21
+	VFMADD231PS.BCST 8(BX)(R10*4), Z2, Z22
+	VFMADD231PS.BCST 8(BX)(CX*1), Z2, Z23
+	VFMADD231PS.BCST 8(BX)(DI*2), Z2, Z24
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 12(BX), Z2, Z18
+	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z19
+	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z20
+	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z21
+	VFMADD231PS.BCST 12(BX)(R10*4), Z2, Z22
+	VFMADD231PS.BCST 12(BX)(CX*1), Z2, Z23
+	VFMADD231PS.BCST 12(BX)(DI*2), Z2, Z24
+	VMOVDQU32        64(AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z14, Z2, Z2
+	VFMADD231PS.BCST (BP), Z2, Z25
+	VFMADD231PS.BCST (BP)(R10*1), Z2, Z26
+	VFMADD231PS.BCST (BP)(R10*2), Z2, Z27
+	VFMADD231PS.BCST (BP)(DI*1), Z2, Z28
+	VFMADD231PS.BCST (BP)(R10*4), Z2, Z29
+	VFMADD231PS.BCST (BP)(CX*1), Z2, Z30
+	VFMADD231PS.BCST (BP)(DI*2), Z2, Z31
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 4(BP), Z2, Z25
+	VFMADD231PS.BCST 4(BP)(R10*1), Z2, Z26
+	VFMADD231PS.BCST 4(BP)(R10*2), Z2, Z27
+	VFMADD231PS.BCST 4(BP)(DI*1), Z2, Z28
+	VFMADD231PS.BCST 4(BP)(R10*4), Z2, Z29
+	VFMADD231PS.BCST 4(BP)(CX*1), Z2, Z30
+	VFMADD231PS.BCST 4(BP)(DI*2), Z2, Z31
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z14, Z2, Z2
+	VFMADD231PS.BCST 8(BP), Z2, Z25
+	VFMADD231PS.BCST 8(BP)(R10*1), Z2, Z26
+	VFMADD231PS.BCST 8(BP)(R10*2), Z2, Z27
+	VFMADD231PS.BCST 8(BP)(DI*1), Z2, Z28
+	VFMADD231PS.BCST 8(BP)(R10*4), Z2, Z29
+	VFMADD231PS.BCST 8(BP)(CX*1), Z2, Z30
+	VFMADD231PS.BCST 8(BP)(DI*2), Z2, Z31
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 12(BP), Z2, Z25
+	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z26
+	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z27
+	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z28
+	VFMADD231PS.BCST 12(BP)(R10*4), Z2, Z29
+	VFMADD231PS.BCST 12(BP)(CX*1), Z2, Z30
+	VFMADD231PS.BCST 12(BP)(DI*2), Z2, Z31
+	ADDQ             $+128, R13
+	ADDQ             DX, AX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, BP
+	DECQ             R8
+	JNE              pair_line
+	MOVQ             BP, BX
+	MOVQ             32(SP), CX
+	MOVQ             40(SP), R12
+	MOVQ             (SP), DX
+	ANDQ             $0x03, DX
+	JEQ              pair0_f32
+	CMPQ             DX, $0x01
+	JNE              pair0_bf16
+	VCVTPH2PS        (R9), Z3
+	ADDQ             $0x20, R9
+	JMP              pair0_scaled
+
+pair0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         pair1_f32
+	CMPQ        DX, $0x01
+	JNE         pair1_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         pair1_scaled
+
+pair1_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair1_scaled
+
+pair1_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair1_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z25
+	VMOVUPS     Z25, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z26
+	VMOVUPS     Z26, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z27
+	VMOVUPS     Z27, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z28
+	VMOVUPS     Z28, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z29
+	VMOVUPS     Z29, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z30
+	VMOVUPS     Z30, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z31
+	VMOVUPS     Z31, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+128, R11
+	SUBQ        $0x02, R12
+	JNE         pair
+	JMP         next
+
+single:
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	LEAQ      (BX)(R10*4), BP
+	TESTQ     $+4, (SP)
+	JEQ       single_zeros0
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z12
+	VADDPS    Z9, Z3, Z13
+	ADDQ      $0x10, R15
+
+single_zeros0:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+
+single_line:
+	PREFETCHT1       (R13)
+	VMOVDQU32        (AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z12, Z2, Z2
+	VFMADD231PS.BCST (BX), Z2, Z18
+	VFMADD231PS.BCST (BX)(R10*1), Z2, Z19
+	VFMADD231PS.BCST (BX)(R10*2), Z2, Z20
+	VFMADD231PS.BCST (BX)(DI*1), Z2, Z21
+	VFMADD231PS.BCST (BP), Z2, Z22
+	VFMADD231PS.BCST (BP)(R10*1), Z2, Z23
+	VFMADD231PS.BCST (BP)(R10*2), Z2, Z24
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 4(BX), Z2, Z18
+	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z19
+	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z20
+	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z21
+	VFMADD231PS.BCST 4(BP), Z2, Z22
+	VFMADD231PS.BCST 4(BP)(R10*1), Z2, Z23
+	VFMADD231PS.BCST 4(BP)(R10*2), Z2, Z24
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z12, Z2, Z2
+	VFMADD231PS.BCST 8(BX), Z2, Z18
+	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z19
+	VFMADD231PS.BCST 8(BX)(R10*2), Z2, Z20
+	VFMADD231PS.BCST 8(BX)(DI*1), Z2, Z21
+	VFMADD231PS.BCST 8(BP), Z2, Z22
+	VFMADD231PS.BCST 8(BP)(R10*1), Z2, Z23
+	VFMADD231PS.BCST 8(BP)(R10*2), Z2, Z24
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 12(BX), Z2, Z18
+	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z19
+	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z20
+	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z21
+	VFMADD231PS.BCST 12(BP), Z2, Z22
+	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z23
+	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z24
+	ADDQ             $+64, R13
+	ADDQ             DX, AX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, BP
+	DECQ             R8
+	JNE              single_line
+	MOVQ             (SP), DX
+	ANDQ             $0x03, DX
+	JEQ              single0_f32
+	CMPQ             DX, $0x01
+	JNE              single0_bf16
+	VCVTPH2PS        (R9), Z3
+	ADDQ             $0x20, R9
+	JMP              single0_scaled
+
+single0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       single0_scaled
+
+single0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+single0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+64, R11
+	SUBQ        $0x01, R12
+	JNE         single
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
+	VZEROUPPER
+	RET
+
+// func RowsW8AVX512x8(c *Call)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·RowsW8AVX512x8(SB), NOSPLIT, $48-8
+	MOVQ  c+0(FP), DX
+	MOVQ  (DX), AX
+	MOVQ  16(DX), BX
+	MOVQ  24(DX), R10
+	MOVQ  32(DX), SI
+	MOVQ  40(DX), CX
+	MOVQ  72(DX), R14
+	MOVQ  88(DX), R13
+	MOVL  $0x00000080, R15
+	TESTQ $+3, R13
+	JNE   narrow
+	MOVL  $0x00000100, R15
+
+narrow:
+	TESTQ $+4, R13
+	JEQ   headed
+	ADDQ  $0x40, R15
+
+headed:
+	MOVQ         DX, R12
+	VXORPS       X0, X0, X0
+	VCVTSI2SSQ   96(DX), X0, X0
+	VBROADCASTSS X0, Z0
+	VMOVAPS      Z0, Z3
+	MOVL         $0x4b000000, DX
+	VMOVD        DX, X8
+	VPBROADCASTD X8, Z8
+	MOVL         $0x000000ff, DX
+	VMOVD        DX, X4
+	VPBROADCASTD X4, Z4
+	MOVL         $0x47000000, DX
+	VMOVD        DX, X9
+	VPBROADCASTD X9, Z9
+	MOVL         $0x0000ff00, DX
+	VMOVD        DX, X5
+	VPBROADCASTD X5, Z5
+	VADDPS       Z8, Z3, Z12
+	VADDPS       Z9, Z3, Z13
+	VADDPS       Z8, Z3, Z14
+	VADDPS       Z9, Z3, Z15
+	MOVQ         R12, DX
+	MOVQ         R13, (SP)
+	MOVQ         R15, 8(SP)
+	LEAQ         (R10)(R10*2), DI
+	MOVQ         104(DX), R13
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
+
+block:
+	MOVBQZX 4(SI), R12
+	MOVQ    AX, R9
+	ADDQ    8(SP), AX
+	LEAQ    -64(AX), R15
+	MOVQ    AX, R11
+
+pair:
+	CMPQ      R12, $0x02
+	JCS       single
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	LEAQ      (R10)(R10*4), CX
+	LEAQ      (R10)(DI*2), R12
+	MOVQ      R8, BP
+	SHLQ      $0x04, BP
+	ADDQ      BX, BP
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros0
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z12
+	VADDPS    Z9, Z3, Z13
+	ADDQ      $0x10, R15
+
+pair_zeros0:
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros1
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z14
+	VADDPS    Z9, Z3, Z15
+	ADDQ      $0x10, R15
+
+pair_zeros1:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+	VXORPS  Z25, Z25, Z25
+	VXORPS  Z26, Z26, Z26
+	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
+
+pair_line:
+	PREFETCHT1       (R13)
+	PREFETCHT1       64(R13)
+	VMOVDQU32        (AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z12, Z2, Z2
+	VFMADD231PS.BCST (BX), Z2, Z16
+	VFMADD231PS.BCST (BX)(R10*1), Z2, Z17
+	VFMADD231PS.BCST (BX)(R10*2), Z2, Z18
+	VFMADD231PS.BCST (BX)(DI*1), Z2, Z19
+	VFMADD231PS.BCST (BX)(R10*4), Z2, Z20
+	VFMADD231PS.BCST (BX)(CX*1), Z2, Z21
+	VFMADD231PS.BCST (BX)(DI*2), Z2, Z22
+	VFMADD231PS.BCST (BX)(R12*1), Z2, Z23
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 4(BX), Z2, Z16
+	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z17
+	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z18
+	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z19
+	VFMADD231PS.BCST 4(BX)(R10*4), Z2, Z20
+	VFMADD231PS.BCST 4(BX)(CX*1), Z2, Z21
+	VFMADD231PS.BCST 4(BX)(DI*2), Z2, Z22
+	VFMADD231PS.BCST 4(BX)(R12*1), Z2, Z23
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z12, Z2, Z2
+	VFMADD231PS.BCST 8(BX), Z2, Z16
+	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z17
+	VFMADD231PS.BCST 8(BX)(R10*2), Z2, Z18
+	VFMADD231PS.BCST 8(BX)(DI*1), Z2, Z19
+	VFMADD231PS.BCST 8(BX)(R10*4), Z2, Z20
+	VFMADD231PS.BCST 8(BX)(CX*1), Z2, Z21
+	VFMADD231PS.BCST 8(BX)(DI*2), Z2, Z22
+	VFMADD231PS.BCST 8(BX)(R12*1), Z2, Z23
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 12(BX), Z2, Z16
+	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z17
+	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z18
+	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z19
+	VFMADD231PS.BCST 12(BX)(R10*4), Z2, Z20
+	VFMADD231PS.BCST 12(BX)(CX*1), Z2, Z21
+	VFMADD231PS.BCST 12(BX)(DI*2), Z2, Z22
+	VFMADD231PS.BCST 12(BX)(R12*1), Z2, Z23
+	VMOVDQU32        64(AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z14, Z2, Z2
+	VFMADD231PS.BCST (BP), Z2, Z24
+	VFMADD231PS.BCST (BP)(R10*1), Z2, Z25
+	VFMADD231PS.BCST (BP)(R10*2), Z2, Z26
+	VFMADD231PS.BCST (BP)(DI*1), Z2, Z27
+	VFMADD231PS.BCST (BP)(R10*4), Z2, Z28
+	VFMADD231PS.BCST (BP)(CX*1), Z2, Z29
+	VFMADD231PS.BCST (BP)(DI*2), Z2, Z30
+	VFMADD231PS.BCST (BP)(R12*1), Z2, Z31
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 4(BP), Z2, Z24
+	VFMADD231PS.BCST 4(BP)(R10*1), Z2, Z25
+	VFMADD231PS.BCST 4(BP)(R10*2), Z2, Z26
+	VFMADD231PS.BCST 4(BP)(DI*1), Z2, Z27
+	VFMADD231PS.BCST 4(BP)(R10*4), Z2, Z28
+	VFMADD231PS.BCST 4(BP)(CX*1), Z2, Z29
+	VFMADD231PS.BCST 4(BP)(DI*2), Z2, Z30
+	VFMADD231PS.BCST 4(BP)(R12*1), Z2, Z31
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z14, Z2, Z2
+	VFMADD231PS.BCST 8(BP), Z2, Z24
+	VFMADD231PS.BCST 8(BP)(R10*1), Z2, Z25
+	VFMADD231PS.BCST 8(BP)(R10*2), Z2, Z26
+	VFMADD231PS.BCST 8(BP)(DI*1), Z2, Z27
+	VFMADD231PS.BCST 8(BP)(R10*4), Z2, Z28
+	VFMADD231PS.BCST 8(BP)(CX*1), Z2, Z29
+	VFMADD231PS.BCST 8(BP)(DI*2), Z2, Z30
+	VFMADD231PS.BCST 8(BP)(R12*1), Z2, Z31
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z15, Z2, Z2
+	VFMADD231PS.BCST 12(BP), Z2, Z24
+	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z25
+	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z26
+	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z27
+	VFMADD231PS.BCST 12(BP)(R10*4), Z2, Z28
+	VFMADD231PS.BCST 12(BP)(CX*1), Z2, Z29
+	VFMADD231PS.BCST 12(BP)(DI*2), Z2, Z30
+	VFMADD231PS.BCST 12(BP)(R12*1), Z2, Z31
+	ADDQ             $+128, R13
+	ADDQ             DX, AX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, BP
+	DECQ             R8
+	JNE              pair_line
+	MOVQ             BP, BX
+	MOVQ             32(SP), CX
+	MOVQ             40(SP), R12
+	MOVQ             (SP), DX
+	ANDQ             $0x03, DX
+	JEQ              pair0_f32
+	CMPQ             DX, $0x01
+	JNE              pair0_bf16
+	VCVTPH2PS        (R9), Z3
+	ADDQ             $0x20, R9
+	JMP              pair0_scaled
+
+pair0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z16
+	VMOVUPS     Z16, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z17
+	VMOVUPS     Z17, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         pair1_f32
+	CMPQ        DX, $0x01
+	JNE         pair1_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         pair1_scaled
+
+pair1_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair1_scaled
+
+pair1_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair1_scaled:
+	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z24
 	VMOVUPS     Z24, (DX)
 	ADDQ        16(SP), DX
@@ -1948,17 +2506,160 @@ single0_scaled:
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z27
 	VMOVUPS     Z27, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z28
+	VMOVUPS     Z28, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z29
+	VMOVUPS     Z29, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z30
+	VMOVUPS     Z30, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z31
+	VMOVUPS     Z31, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+128, R11
+	SUBQ        $0x02, R12
+	JNE         pair
+	JMP         next
+
+single:
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	LEAQ      (BX)(R10*4), BP
+	TESTQ     $+4, (SP)
+	JEQ       single_zeros0
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z12
+	VADDPS    Z9, Z3, Z13
+	ADDQ      $0x10, R15
+
+single_zeros0:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+
+single_line:
+	PREFETCHT1       (R13)
+	VMOVDQU32        (AX), Z0
+	VPSRLD           $0x10, Z0, Z1
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z12, Z2, Z2
+	VFMADD231PS.BCST (BX), Z2, Z16
+	VFMADD231PS.BCST (BX)(R10*1), Z2, Z17
+	VFMADD231PS.BCST (BX)(R10*2), Z2, Z18
+	VFMADD231PS.BCST (BX)(DI*1), Z2, Z19
+	VFMADD231PS.BCST (BP), Z2, Z20
+	VFMADD231PS.BCST (BP)(R10*1), Z2, Z21
+	VFMADD231PS.BCST (BP)(R10*2), Z2, Z22
+	VFMADD231PS.BCST (BP)(DI*1), Z2, Z23
+	VMOVDQA32        Z0, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 4(BX), Z2, Z16
+	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z17
+	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z18
+	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z19
+	VFMADD231PS.BCST 4(BP), Z2, Z20
+	VFMADD231PS.BCST 4(BP)(R10*1), Z2, Z21
+	VFMADD231PS.BCST 4(BP)(R10*2), Z2, Z22
+	VFMADD231PS.BCST 4(BP)(DI*1), Z2, Z23
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z8, Z4, Z2
+	VSUBPS           Z12, Z2, Z2
+	VFMADD231PS.BCST 8(BX), Z2, Z16
+	VFMADD231PS.BCST 8(BX)(R10*1), Z2, Z17
+	VFMADD231PS.BCST 8(BX)(R10*2), Z2, Z18
+	VFMADD231PS.BCST 8(BX)(DI*1), Z2, Z19
+	VFMADD231PS.BCST 8(BP), Z2, Z20
+	VFMADD231PS.BCST 8(BP)(R10*1), Z2, Z21
+	VFMADD231PS.BCST 8(BP)(R10*2), Z2, Z22
+	VFMADD231PS.BCST 8(BP)(DI*1), Z2, Z23
+	VMOVDQA32        Z1, Z2
+	VPTERNLOGD       $0xea, Z9, Z5, Z2
+	VSUBPS           Z13, Z2, Z2
+	VFMADD231PS.BCST 12(BX), Z2, Z16
+	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z17
+	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z18
+	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z19
+	VFMADD231PS.BCST 12(BP), Z2, Z20
+	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z21
+	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z22
+	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z23
+	ADDQ             $+64, R13
+	ADDQ             DX, AX
+	ADDQ             $0x10, BX
+	ADDQ             $0x10, BP
+	DECQ             R8
+	JNE              single_line
+	MOVQ             (SP), DX
+	ANDQ             $0x03, DX
+	JEQ              single0_f32
+	CMPQ             DX, $0x01
+	JNE              single0_bf16
+	VCVTPH2PS        (R9), Z3
+	ADDQ             $0x20, R9
+	JMP              single0_scaled
+
+single0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       single0_scaled
+
+single0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+single0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z16
+	VMOVUPS     Z16, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z17
+	VMOVUPS     Z17, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+64, R11
 	SUBQ        $0x01, R12
 	JNE         single
-	MOVL        (SI), R8
-	IMULQ       DX, R8
-	SUBQ        DX, R11
-	LEAQ        (R11)(R8*1), AX
-	ADDQ        $0x08, SI
-	DECQ        CX
-	JNE         block
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
 	VZEROUPPER
 	RET

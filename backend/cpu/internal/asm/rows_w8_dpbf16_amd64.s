@@ -11,11 +11,13 @@
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
 // left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
-// DI three steps of x, BP x of row 4 or of the second of two segments, R15 zero points; of
-// two rows and four segments that go together DX is the bytes of a segment of x, DI three
-// times that, and R9 or BP x of row 1; Z0 codes, Z3 scales, Z1 and Z2 codes and weights,
-// Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go,
-// K1 below, Z12 to Z19 what is taken from codes of segments, Z20 to Z31 sums.
+// DI three steps of x, BP x of row 4 or of the second of two segments, R15 zero points, CX
+// and R12 while lines of two segments and more than five rows are added five and seven
+// steps of x; where four segments go together DX is the bytes of a segment of x, DI three
+// times that, and R9 or BP, CX and R12 are x of rows 1 to 3; Z0 codes, Z3 scales, Z1 and
+// Z2 codes and weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11
+// where upper halves go, K1 below, Z12 to Z19 what is taken from codes of segments, sums
+// to Z31, at least from Z20 and at most from Z16 on.
 
 #include "textflag.h"
 
@@ -816,7 +818,7 @@ next:
 
 // func RowsW8DPBF16x3(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8DPBF16x3(SB), NOSPLIT, $32-8
+TEXT ·RowsW8DPBF16x3(SB), NOSPLIT, $48-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -857,6 +859,10 @@ headed:
 	VADDPS       Z9, Z3, Z13
 	VADDPS       Z8, Z3, Z14
 	VADDPS       Z9, Z3, Z15
+	VADDPS       Z8, Z3, Z16
+	VADDPS       Z9, Z3, Z17
+	VADDPS       Z8, Z3, Z18
+	VADDPS       Z9, Z3, Z19
 	MOVQ         $0x0000070600000302, DX
 	VMOVQ        DX, X11
 	MOVQ         $0x00000f0e00000b0a, DX
@@ -882,11 +888,497 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX   4(SI), R12
+	MOVQ      AX, R9
+	ADDQ      8(SP), AX
+	LEAQ      -64(AX), R15
+	MOVQ      AX, R11
+	CMPQ      R12, $0x04
+	JNE       pair
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	LEAQ      (BX)(R10*1), BP
+	LEAQ      (BX)(R10*2), CX
+	TESTQ     $+4, (SP)
+	JEQ       four_zeros0
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z12
+	VADDPS    Z9, Z3, Z13
+	ADDQ      $0x10, R15
+
+four_zeros0:
+	TESTQ     $+4, (SP)
+	JEQ       four_zeros1
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z14
+	VADDPS    Z9, Z3, Z15
+	ADDQ      $0x10, R15
+
+four_zeros1:
+	TESTQ     $+4, (SP)
+	JEQ       four_zeros2
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z16
+	VADDPS    Z9, Z3, Z17
+	ADDQ      $0x10, R15
+
+four_zeros2:
+	TESTQ     $+4, (SP)
+	JEQ       four_zeros3
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z18
+	VADDPS    Z9, Z3, Z19
+	ADDQ      $0x10, R15
+
+four_zeros3:
+	MOVQ   R8, DX
+	SHLQ   $0x03, DX
+	LEAQ   (DX)(DX*2), DI
+	VXORPS Z20, Z20, Z20
+	VXORPS Z21, Z21, Z21
+	VXORPS Z22, Z22, Z22
+	VXORPS Z23, Z23, Z23
+	VXORPS Z24, Z24, Z24
+	VXORPS Z25, Z25, Z25
+	VXORPS Z26, Z26, Z26
+	VXORPS Z27, Z27, Z27
+	VXORPS Z28, Z28, Z28
+	VXORPS Z29, Z29, Z29
+	VXORPS Z30, Z30, Z30
+	VXORPS Z31, Z31, Z31
+
+four_line:
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	PREFETCHT1 128(R13)
+	PREFETCHT1 192(R13)
+	VMOVDQU32  (AX), Z0
+	VPSRLD     $0x10, Z0, Z1
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
+	VMOVDQA32  Z0, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z13, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x23
+
+	// VDPBF16PS.BCST (BP), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX), Z2, Z22
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x31
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z13, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX), Z2, Z22
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x71
+	BYTE       $0x01
+	VMOVDQU32  64(AX), Z0
+	VPSRLD     $0x10, Z0, Z1
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
+	VMOVDQA32  Z0, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z15, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST (BX)(DX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x3c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BP)(DX*1), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DX*1), Z2, Z25
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x0c
+	BYTE       $0x11
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z15, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DX*1), Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DX*1), Z2, Z25
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x4c
+	BYTE       $0x11
+	BYTE       $0x01
+	VMOVDQU32  128(AX), Z0
+	VPSRLD     $0x10, Z0, Z1
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z16, Z10, Z10
+	VMOVDQA32  Z0, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z17, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BP)(DX*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DX*2), Z2, Z28
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x24
+	BYTE       $0x51
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z16, Z10, Z10
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z17, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DX*2), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DX*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DX*2), Z2, Z28
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x64
+	BYTE       $0x51
+	BYTE       $0x01
+	VMOVDQU32  192(AX), Z0
+	VPSRLD     $0x10, Z0, Z1
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z18, Z10, Z10
+	VMOVDQA32  Z0, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z19, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (CX)(DI*1), Z2, Z31
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x3c
+	BYTE       $0x39
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z18, Z10, Z10
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z19, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(CX)(DI*1), Z2, Z31
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x7c
+	BYTE      $0x39
+	BYTE      $0x01
+	ADDQ      $+256, R13
+	ADDQ      $+256, AX
+	ADDQ      $0x08, BX
+	ADDQ      $0x08, BP
+	ADDQ      $0x08, CX
+	DECQ      R8
+	JNE       four_line
+	ADDQ      DI, BX
+	MOVQ      32(SP), CX
+	MOVQ      40(SP), R12
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       four0_f32
+	CMPQ      DX, $0x01
+	JNE       four0_bf16
+	VCVTPH2PS (R9), Z3
+	ADDQ      $0x20, R9
+	JMP       four0_scaled
+
+four0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       four0_scaled
+
+four0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+four0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         four1_f32
+	CMPQ        DX, $0x01
+	JNE         four1_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         four1_scaled
+
+four1_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       four1_scaled
+
+four1_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+four1_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z25
+	VMOVUPS     Z25, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         four2_f32
+	CMPQ        DX, $0x01
+	JNE         four2_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         four2_scaled
+
+four2_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       four2_scaled
+
+four2_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+four2_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z26
+	VMOVUPS     Z26, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z27
+	VMOVUPS     Z27, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z28
+	VMOVUPS     Z28, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         four3_f32
+	CMPQ        DX, $0x01
+	JNE         four3_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         four3_scaled
+
+four3_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       four3_scaled
+
+four3_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+four3_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z29
+	VMOVUPS     Z29, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z30
+	VMOVUPS     Z30, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z31
+	VMOVUPS     Z31, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+256, R11
+	SUBQ        $0x04, R12
+	JMP         next
 
 pair:
 	CMPQ      R12, $0x02
@@ -2442,7 +2934,7 @@ next:
 
 // func RowsW8DPBF16x6(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8DPBF16x6(SB), NOSPLIT, $32-8
+TEXT ·RowsW8DPBF16x6(SB), NOSPLIT, $48-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -2481,6 +2973,8 @@ headed:
 	VPBROADCASTD X5, Z5
 	VADDPS       Z8, Z3, Z12
 	VADDPS       Z9, Z3, Z13
+	VADDPS       Z8, Z3, Z14
+	VADDPS       Z9, Z3, Z15
 	MOVQ         $0x0000070600000302, DX
 	VMOVQ        DX, X11
 	MOVQ         $0x00000f0e00000b0a, DX
@@ -2512,6 +3006,407 @@ block:
 	ADDQ    8(SP), AX
 	LEAQ    -64(AX), R15
 	MOVQ    AX, R11
+
+pair:
+	CMPQ      R12, $0x02
+	JCS       single
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	LEAQ      (R10)(R10*4), CX
+	MOVQ      R8, BP
+	SHLQ      $0x03, BP
+	ADDQ      BX, BP
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros0
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z12
+	VADDPS    Z9, Z3, Z13
+	ADDQ      $0x10, R15
+
+pair_zeros0:
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros1
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z14
+	VADDPS    Z9, Z3, Z15
+	ADDQ      $0x10, R15
+
+pair_zeros1:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+	VXORPS  Z25, Z25, Z25
+	VXORPS  Z26, Z26, Z26
+	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
+
+pair_line:
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	VMOVDQU32  (AX), Z0
+	VPSRLD     $0x10, Z0, Z1
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
+	VMOVDQA32  Z0, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z13, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x23
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x3c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x04
+	BYTE $0x93
+
+	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z25
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x0c
+	BYTE       $0x0b
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z13, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x63
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*4), Z2, Z24
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x44
+	BYTE $0x93
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(CX*1), Z2, Z25
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x4c
+	BYTE       $0x0b
+	BYTE       $0x01
+	VMOVDQU32  64(AX), Z0
+	VPSRLD     $0x10, Z0, Z1
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
+	VMOVDQA32  Z0, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z15, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST (BP), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*4), Z2, Z30
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x95
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(CX*1), Z2, Z31
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x7c
+	BYTE       $0x0d
+	BYTE       $0x00
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z15, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*4), Z2, Z30
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x95
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(CX*1), Z2, Z31
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x7c
+	BYTE      $0x0d
+	BYTE      $0x01
+	ADDQ      $+128, R13
+	ADDQ      DX, AX
+	ADDQ      $0x08, BX
+	ADDQ      $0x08, BP
+	DECQ      R8
+	JNE       pair_line
+	MOVQ      BP, BX
+	MOVQ      32(SP), CX
+	MOVQ      40(SP), R12
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       pair0_f32
+	CMPQ      DX, $0x01
+	JNE       pair0_bf16
+	VCVTPH2PS (R9), Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z25
+	VMOVUPS     Z25, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         pair1_f32
+	CMPQ        DX, $0x01
+	JNE         pair1_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         pair1_scaled
+
+pair1_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair1_scaled
+
+pair1_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair1_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z26
+	VMOVUPS     Z26, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z27
+	VMOVUPS     Z27, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z28
+	VMOVUPS     Z28, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z29
+	VMOVUPS     Z29, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z30
+	VMOVUPS     Z30, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z31
+	VMOVUPS     Z31, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+128, R11
+	SUBQ        $0x02, R12
+	JNE         pair
+	JMP         next
 
 single:
 	MOVQ      R11, AX
@@ -2714,19 +3609,21 @@ single0_scaled:
 	ADDQ        $+64, R11
 	SUBQ        $0x01, R12
 	JNE         single
-	MOVL        (SI), R8
-	IMULQ       DX, R8
-	SUBQ        DX, R11
-	LEAQ        (R11)(R8*1), AX
-	ADDQ        $0x08, SI
-	DECQ        CX
-	JNE         block
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
 	VZEROUPPER
 	RET
 
 // func RowsW8DPBF16x7(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8DPBF16x7(SB), NOSPLIT, $32-8
+TEXT ·RowsW8DPBF16x7(SB), NOSPLIT, $48-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -2765,6 +3662,8 @@ headed:
 	VPBROADCASTD X5, Z5
 	VADDPS       Z8, Z3, Z12
 	VADDPS       Z9, Z3, Z13
+	VADDPS       Z8, Z3, Z14
+	VADDPS       Z9, Z3, Z15
 	MOVQ         $0x0000070600000302, DX
 	VMOVQ        DX, X11
 	MOVQ         $0x00000f0e00000b0a, DX
@@ -2797,6 +3696,454 @@ block:
 	LEAQ    -64(AX), R15
 	MOVQ    AX, R11
 
+pair:
+	CMPQ      R12, $0x02
+	JCS       single
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	LEAQ      (R10)(R10*4), CX
+	MOVQ      R8, BP
+	SHLQ      $0x03, BP
+	ADDQ      BX, BP
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros0
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z12
+	VADDPS    Z9, Z3, Z13
+	ADDQ      $0x10, R15
+
+pair_zeros0:
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros1
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z14
+	VADDPS    Z9, Z3, Z15
+	ADDQ      $0x10, R15
+
+pair_zeros1:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+	VXORPS  Z25, Z25, Z25
+	VXORPS  Z26, Z26, Z26
+	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
+
+pair_line:
+	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
+	VMOVDQU32  (AX), Z0
+	VPSRLD     $0x10, Z0, Z1
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
+	VMOVDQA32  Z0, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z13, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x2c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x34
+	BYTE $0x93
+
+	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x3c
+	BYTE $0x0b
+
+	// VDPBF16PS.BCST (BX)(DI*2), Z2, Z24
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x04
+	BYTE       $0x7b
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z13, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*4), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x93
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(CX*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x7c
+	BYTE $0x0b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*2), Z2, Z24
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x44
+	BYTE       $0x7b
+	BYTE       $0x01
+	VMOVDQU32  64(AX), Z0
+	VPSRLD     $0x10, Z0, Z1
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
+	VMOVDQA32  Z0, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z15, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST (BP), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*4), Z2, Z29
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x95
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(CX*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x0d
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*2), Z2, Z31
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x7c
+	BYTE       $0x7d
+	BYTE       $0x00
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z15, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z25
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z26
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z27
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*4), Z2, Z29
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x95
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(CX*1), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x0d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*2), Z2, Z31
+	BYTE      $0x62
+	BYTE      $0x62
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x7c
+	BYTE      $0x7d
+	BYTE      $0x01
+	ADDQ      $+128, R13
+	ADDQ      DX, AX
+	ADDQ      $0x08, BX
+	ADDQ      $0x08, BP
+	DECQ      R8
+	JNE       pair_line
+	MOVQ      BP, BX
+	MOVQ      32(SP), CX
+	MOVQ      40(SP), R12
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       pair0_f32
+	CMPQ      DX, $0x01
+	JNE       pair0_bf16
+	VCVTPH2PS (R9), Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         pair1_f32
+	CMPQ        DX, $0x01
+	JNE         pair1_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         pair1_scaled
+
+pair1_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair1_scaled
+
+pair1_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair1_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z25
+	VMOVUPS     Z25, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z26
+	VMOVUPS     Z26, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z27
+	VMOVUPS     Z27, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z28
+	VMOVUPS     Z28, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z29
+	VMOVUPS     Z29, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z30
+	VMOVUPS     Z30, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z31
+	VMOVUPS     Z31, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+128, R11
+	SUBQ        $0x02, R12
+	JNE         pair
+	JMP         next
+
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
@@ -2812,13 +4159,13 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
-	VXORPS  Z25, Z25, Z25
-	VXORPS  Z26, Z26, Z26
 
 single_line:
 	PREFETCHT1 (R13)
@@ -2832,67 +4179,67 @@ single_line:
 	VSUBPS     Z13, Z2, Z2
 	VPSHUFB    Z11, Z10, K1, Z2
 
-	// VDPBF16PS.BCST (BX), Z2, Z20
+	// VDPBF16PS.BCST (BX), Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x23
+	BYTE $0x13
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z19
 	BYTE $0x62
 	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x2c
-	BYTE $0x13
+	BYTE $0x3b
 
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x34
-	BYTE $0x53
-
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST (BP), Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x3c
-	BYTE $0x3b
-
-	// VDPBF16PS.BCST (BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
+	BYTE $0x75
 	BYTE $0x00
 
-	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z23
 	BYTE $0x62
-	BYTE $0x22
+	BYTE $0xa2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x4c
+	BYTE $0x7c
 	BYTE $0x15
 	BYTE $0x00
 
-	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z24
 	BYTE       $0x62
 	BYTE       $0x22
 	BYTE       $0x6e
 	BYTE       $0x58
 	BYTE       $0x52
-	BYTE       $0x54
+	BYTE       $0x44
 	BYTE       $0x55
 	BYTE       $0x00
 	VMOVDQA32  Z1, Z10
@@ -2903,71 +4250,71 @@ single_line:
 	VSUBPS     Z13, Z2, Z2
 	VPSHUFB    Z11, Z10, K1, Z2
 
-	// VDPBF16PS.BCST 4(BX), Z2, Z20
+	// VDPBF16PS.BCST 4(BX), Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
+	BYTE $0x53
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z19
 	BYTE $0x62
 	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x6c
-	BYTE $0x13
+	BYTE $0x3b
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST 4(BP), Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
+	BYTE $0x75
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z23
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
 	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP), Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x45
-	BYTE $0x01
-
-	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
-	BYTE $0x62
-	BYTE $0x22
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x4c
 	BYTE $0x15
 	BYTE $0x01
 
-	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z24
 	BYTE      $0x62
 	BYTE      $0x22
 	BYTE      $0x6e
 	BYTE      $0x58
 	BYTE      $0x52
-	BYTE      $0x54
+	BYTE      $0x44
 	BYTE      $0x55
 	BYTE      $0x01
 	ADDQ      $+64, R13
@@ -2997,6 +4344,12 @@ single0_f32:
 
 single0_scaled:
 	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z20
 	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
@@ -3011,30 +4364,26 @@ single0_scaled:
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z24
 	VMOVUPS     Z24, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+64, R11
 	SUBQ        $0x01, R12
 	JNE         single
-	MOVL        (SI), R8
-	IMULQ       DX, R8
-	SUBQ        DX, R11
-	LEAQ        (R11)(R8*1), AX
-	ADDQ        $0x08, SI
-	DECQ        CX
-	JNE         block
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
 	VZEROUPPER
 	RET
 
 // func RowsW8DPBF16x8(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8DPBF16x8(SB), NOSPLIT, $32-8
+TEXT ·RowsW8DPBF16x8(SB), NOSPLIT, $48-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -3073,6 +4422,8 @@ headed:
 	VPBROADCASTD X5, Z5
 	VADDPS       Z8, Z3, Z12
 	VADDPS       Z9, Z3, Z13
+	VADDPS       Z8, Z3, Z14
+	VADDPS       Z9, Z3, Z15
 	MOVQ         $0x0000070600000302, DX
 	VMOVQ        DX, X11
 	MOVQ         $0x00000f0e00000b0a, DX
@@ -3105,21 +4456,42 @@ block:
 	LEAQ    -64(AX), R15
 	MOVQ    AX, R11
 
-single:
+pair:
+	CMPQ      R12, $0x02
+	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	LEAQ      (BX)(R10*4), BP
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	LEAQ      (R10)(R10*4), CX
+	LEAQ      (R10)(DI*2), R12
+	MOVQ      R8, BP
+	SHLQ      $0x03, BP
+	ADDQ      BX, BP
 	TESTQ     $+4, (SP)
-	JEQ       single_zeros0
+	JEQ       pair_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z8, Z3, Z12
 	VADDPS    Z9, Z3, Z13
 	ADDQ      $0x10, R15
 
-single_zeros0:
+pair_zeros0:
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros1
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z14
+	VADDPS    Z9, Z3, Z15
+	ADDQ      $0x10, R15
+
+pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -3128,9 +4500,14 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
 	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
 
-single_line:
+pair_line:
 	PREFETCHT1 (R13)
+	PREFETCHT1 64(R13)
 	VMOVDQU32  (AX), Z0
 	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
@@ -3141,40 +4518,171 @@ single_line:
 	VSUBPS     Z13, Z2, Z2
 	VPSHUFB    Z11, Z10, K1, Z2
 
-	// VDPBF16PS.BCST (BX), Z2, Z20
+	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x23
+	BYTE $0x03
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
 	BYTE $0x62
 	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x0c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x24
+	BYTE $0x93
+
+	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x2c
-	BYTE $0x13
+	BYTE $0x0b
 
-	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
-	BYTE $0x62
-	BYTE $0xa2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x34
-	BYTE $0x53
-
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST (BX)(DI*2), Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x3c
+	BYTE $0x34
+	BYTE $0x7b
+
+	// VDPBF16PS.BCST (BX)(R12*1), Z2, Z23
+	BYTE       $0x62
+	BYTE       $0xa2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x3c
+	BYTE       $0x23
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z13, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
 	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*4), Z2, Z20
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x93
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(CX*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R12*1), Z2, Z23
+	BYTE       $0x62
+	BYTE       $0xa2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x7c
+	BYTE       $0x23
+	BYTE       $0x01
+	VMOVDQU32  64(AX), Z0
+	VPSRLD     $0x10, Z0, Z1
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
+	VMOVDQA32  Z0, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z15, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST (BP), Z2, Z24
 	BYTE $0x62
@@ -3206,60 +4714,61 @@ single_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z27
-	BYTE       $0x62
-	BYTE       $0x62
-	BYTE       $0x6e
-	BYTE       $0x58
-	BYTE       $0x52
-	BYTE       $0x5c
-	BYTE       $0x3d
-	BYTE       $0x00
-	VMOVDQA32  Z1, Z10
-	VPTERNLOGD $0xea, Z8, Z4, Z10
-	VSUBPS     Z12, Z10, Z10
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z9, Z5, Z2
-	VSUBPS     Z13, Z2, Z2
-	VPSHUFB    Z11, Z10, K1, Z2
-
-	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
-	BYTE $0xe2
+	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
-	BYTE $0x63
-	BYTE $0x01
+	BYTE $0x5c
+	BYTE $0x3d
+	BYTE $0x00
 
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST (BP)(R10*4), Z2, Z28
 	BYTE $0x62
-	BYTE $0xa2
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x95
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(CX*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x6c
-	BYTE $0x13
-	BYTE $0x01
+	BYTE $0x0d
+	BYTE $0x00
 
-	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST (BP)(DI*2), Z2, Z30
 	BYTE $0x62
-	BYTE $0xa2
+	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x74
-	BYTE $0x53
-	BYTE $0x01
+	BYTE $0x7d
+	BYTE $0x00
 
-	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z23
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x58
-	BYTE $0x52
-	BYTE $0x7c
-	BYTE $0x3b
-	BYTE $0x01
+	// VDPBF16PS.BCST (BP)(R12*1), Z2, Z31
+	BYTE       $0x62
+	BYTE       $0x22
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x7c
+	BYTE       $0x25
+	BYTE       $0x00
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z14, Z10, Z10
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z15, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z24
 	BYTE $0x62
@@ -3291,12 +4800,350 @@ single_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z27
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*4), Z2, Z28
+	BYTE $0x62
+	BYTE $0x22
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x64
+	BYTE $0x95
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(CX*1), Z2, Z29
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x0d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*2), Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x7d
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R12*1), Z2, Z31
 	BYTE      $0x62
-	BYTE      $0x62
+	BYTE      $0x22
 	BYTE      $0x6e
 	BYTE      $0x58
 	BYTE      $0x52
-	BYTE      $0x5c
+	BYTE      $0x7c
+	BYTE      $0x25
+	BYTE      $0x01
+	ADDQ      $+128, R13
+	ADDQ      DX, AX
+	ADDQ      $0x08, BX
+	ADDQ      $0x08, BP
+	DECQ      R8
+	JNE       pair_line
+	MOVQ      BP, BX
+	MOVQ      32(SP), CX
+	MOVQ      40(SP), R12
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       pair0_f32
+	CMPQ      DX, $0x01
+	JNE       pair0_bf16
+	VCVTPH2PS (R9), Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z16
+	VMOVUPS     Z16, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z17
+	VMOVUPS     Z17, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z20
+	VMOVUPS     Z20, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z21
+	VMOVUPS     Z21, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z22
+	VMOVUPS     Z22, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z23
+	VMOVUPS     Z23, (DX)
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         pair1_f32
+	CMPQ        DX, $0x01
+	JNE         pair1_bf16
+	VCVTPH2PS   (R9), Z3
+	ADDQ        $0x20, R9
+	JMP         pair1_scaled
+
+pair1_bf16:
+	VPMOVZXWD (R9), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair1_scaled
+
+pair1_f32:
+	VMOVUPS (R9), Z3
+	ADDQ    $0x40, R9
+
+pair1_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z24
+	VMOVUPS     Z24, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z25
+	VMOVUPS     Z25, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z26
+	VMOVUPS     Z26, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z27
+	VMOVUPS     Z27, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z28
+	VMOVUPS     Z28, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z29
+	VMOVUPS     Z29, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z30
+	VMOVUPS     Z30, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z31
+	VMOVUPS     Z31, (DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+128, R11
+	SUBQ        $0x02, R12
+	JNE         pair
+	JMP         next
+
+single:
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	LEAQ      (BX)(R10*4), BP
+	TESTQ     $+4, (SP)
+	JEQ       single_zeros0
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z8, Z3, Z12
+	VADDPS    Z9, Z3, Z13
+	ADDQ      $0x10, R15
+
+single_zeros0:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+
+single_line:
+	PREFETCHT1 (R13)
+	VMOVDQU32  (AX), Z0
+	VPSRLD     $0x10, Z0, Z1
+	VMOVDQA32  Z0, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
+	VMOVDQA32  Z0, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z13, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST (BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x03
+
+	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x0c
+	BYTE $0x13
+
+	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x14
+	BYTE $0x53
+
+	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x1c
+	BYTE $0x3b
+
+	// VDPBF16PS.BCST (BP), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x65
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x55
+	BYTE $0x00
+
+	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z23
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x7c
+	BYTE       $0x3d
+	BYTE       $0x00
+	VMOVDQA32  Z1, Z10
+	VPTERNLOGD $0xea, Z8, Z4, Z10
+	VSUBPS     Z12, Z10, Z10
+	VMOVDQA32  Z1, Z2
+	VPTERNLOGD $0xea, Z9, Z5, Z2
+	VSUBPS     Z13, Z2, Z2
+	VPSHUFB    Z11, Z10, K1, Z2
+
+	// VDPBF16PS.BCST 4(BX), Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x43
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z17
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x4c
+	BYTE $0x13
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z18
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x54
+	BYTE $0x53
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x5c
+	BYTE $0x3b
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP), Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x65
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z21
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x6c
+	BYTE $0x15
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z22
+	BYTE $0x62
+	BYTE $0xa2
+	BYTE $0x6e
+	BYTE $0x58
+	BYTE $0x52
+	BYTE $0x74
+	BYTE $0x55
+	BYTE $0x01
+
+	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z23
+	BYTE      $0x62
+	BYTE      $0xe2
+	BYTE      $0x6e
+	BYTE      $0x58
+	BYTE      $0x52
+	BYTE      $0x7c
 	BYTE      $0x3d
 	BYTE      $0x01
 	ADDQ      $+64, R13
@@ -3326,6 +5173,18 @@ single0_f32:
 
 single0_scaled:
 	MOVQ        R14, DX
+	VFMADD213PS (DX), Z3, Z16
+	VMOVUPS     Z16, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z17
+	VMOVUPS     Z17, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z18
+	VMOVUPS     Z18, (DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z3, Z19
+	VMOVUPS     Z19, (DX)
+	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z20
 	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
@@ -3337,29 +5196,19 @@ single0_scaled:
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
 	VMOVUPS     Z23, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+64, R11
 	SUBQ        $0x01, R12
 	JNE         single
-	MOVL        (SI), R8
-	IMULQ       DX, R8
-	SUBQ        DX, R11
-	LEAQ        (R11)(R8*1), AX
-	ADDQ        $0x08, SI
-	DECQ        CX
-	JNE         block
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
 	VZEROUPPER
 	RET
