@@ -8,9 +8,9 @@ import (
 // vnniRegisters is the part of the heads of VNNI's integer kernels that is the
 // same for all.
 const vnniRegisters = `
-Registers: AX next line, CX bytes to the second tile, BX x of row 0, DX x of row 7,
-SI, DI and BP one, three and five steps of x, up to three rows of packed weights DI
-Call.Ahead, R8 lines left in the segment, R9 its scales, R10 what to fetch
+Registers: AX next line, CX bytes to the second tile, or of packed weights
+Call.Ahead, BX x of row 0, DX x of row 7, SI, DI and BP one, three and five steps of
+x, R8 lines left in the segment, R9 its scales, R10 what to fetch
 next, R11 Side of row 0, R12 from there to Scales, R13 the step of
 both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 int32 sums, then as many float sums as rows and tiles need, which stay in memory
@@ -21,18 +21,13 @@ var (
 	vnniW, vnniWStep          = reg.RAX, reg.RCX
 	vnniX, vnniX7             = reg.RBX, reg.RDX
 	vnniXStep, vnniX3, vnniX5 = reg.RSI, reg.RDI, reg.RBP
-	vnniAhead                 = reg.RDI // instead of vnniX3
+	vnniAhead                 = reg.RCX // instead of vnniWStep
 	vnniLines                 = reg.R8  // free between the lines of two segments
 	vnniScale, vnniNext       = reg.R9, reg.R10
 	vnniSide, vnniToScales    = reg.R11, reg.R12
 	vnniSideStep              = reg.R13
 	vnniBlock, vnniEnds       = reg.R14, reg.R15
 )
-
-// aheadVNNI is how far ahead of their reads kernels of four rows and more
-// ask for packed weights; those of fewer rows have
-// Call.Ahead. Zen 4, cold weights, eight rows: a fifth faster than without.
-const aheadVNNI = 4608
 
 var zmm = []reg.VecPhysical{
 	reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7,
@@ -51,7 +46,7 @@ var zmm = []reg.VecPhysical{
 type intVNNI struct {
 	*file
 	rows, tiles, chains int
-	packed              bool // weights come from memory, once or a few times
+	packed              bool // weights of one tile come from memory, once or a few times
 	inMemory            bool // float sums stay in Y, as registers are too few
 
 	// Lines of what comes next that a turn of the lines' loop asks for; 0: none. On
@@ -142,10 +137,7 @@ func (k *intVNNI) nextX(n int) {
 
 // fetch asks for what comes ahead of the line disp bytes behind vnniW.
 func (k *intVNNI) fetch(disp int) {
-	switch {
-	case k.packed && k.rows > 3:
-		k.PREFETCHT0(at(vnniW, disp+aheadVNNI))
-	case k.packed:
+	if k.packed {
 		k.PREFETCHT0(indexed(vnniW, vnniAhead, 1, disp))
 	}
 }
@@ -230,8 +222,6 @@ func (k *intVNNI) begin() {
 	k.MOVQ(at(c, callXStep), vnniXStep)
 	if k.rows > 3 {
 		k.LEAQ(indexed(vnniXStep, vnniXStep, 2, 0), vnniX3)
-	} else if k.packed {
-		k.MOVQ(at(c, callAhead), vnniAhead)
 	}
 	if k.rows > 5 {
 		k.LEAQ(indexed(vnniXStep, vnniXStep, 4, 0), vnniX5)
@@ -249,8 +239,11 @@ func (k *intVNNI) begin() {
 		k.MOVQ(reg.R8, k.scalar(vnniSideThree))
 	}
 	k.MOVQ(at(c, callBlocks), vnniBlock)
-	if k.tiles == 2 {
+	switch {
+	case k.tiles == 2:
 		k.MOVQ(at(c, callWStep), vnniWStep)
+	case k.packed:
+		k.MOVQ(at(c, callAhead), vnniAhead)
 	}
 	if k.constants != nil {
 		k.constants()

@@ -70,10 +70,11 @@ type product struct {
 
 	places [][]uint32 // by run: where tiles of its packed weights begin, in bytes; nil: not for those
 
-	second int     // bytes to the second tile that is unpacked
-	spare  int     // bytes of Call.Spare
-	ahead  uintptr // how far ahead weights are fetched, in bytes
-	short  bool    // integer sums are short: see tuned.shortSum
+	second int  // bytes to the second tile that is unpacked
+	spare  int  // bytes of Call.Spare
+	short  bool // integer sums are short: see tuned.shortSum
+
+	ahead, aheadRows uintptr // how far ahead weights are fetched, in bytes: see tuned
 }
 
 // run is blocks that are unpacked, and their sums finished, together.
@@ -101,11 +102,17 @@ func (w *product) tune(t *tuned) {
 	if w.kind == tilePanel && w.bits == 0 && t.aheadTiles > 0 {
 		w.ahead = t.aheadTiles
 	}
+	w.aheadRows = w.ahead
+	if !w.kind.exact() && w.integers().inRegisters > 0 {
+		if w.aheadRows = t.aheadRows; w.aheadRows == 0 {
+			w.aheadRows = aheadOfRows
+		}
+	}
 	w.short = !w.kind.exact() && w.sumLength() < t.shortSum
 	if k, from := w.integers(), t.wideFrom[w.weights()]; from > 0 && k.inRegisters > 0 {
 		k.wideFrom = from
 	}
-	if e, from := &w.f.exact, t.unpackFrom[w.weights()]; from > 0 && w.kind == floatPanel && e.wider != nil {
+	if e, from := &w.f.exact, t.unpackFrom[w.weights()]; from > 0 && w.kind.exact() && e.wider != nil {
 		e.unpackFrom[w.weights()] = from
 	}
 }
@@ -203,6 +210,9 @@ func (w *product) multiply(c *call, p *part, worker, portion int) {
 func (b *block) compute() {
 	stride := uintptr(b.front().stride())
 	*b.call = asm.Call{XStep: stride, SStep: stride, Form: b.form, Zero: uint64(b.zero), Ahead: b.ahead}
+	if b.rows > 3 {
+		b.call.Ahead = b.aheadRows
+	}
 	switch {
 	case b.rows < b.from():
 		b.straight()

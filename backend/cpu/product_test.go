@@ -217,6 +217,28 @@ func TestWideFrom(t *testing.T) {
 	}
 }
 
+// TestAhead is how far ahead kernels of few and of more rows fetch.
+func TestAhead(t *testing.T) {
+	s := backend.Spec{N: 64, K: 64, Bits: 8, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
+	wide, narrow := functions{codes8: integerKernels{inRegisters: 7}}, functions{}
+	for _, c := range []struct {
+		kind      panelKind
+		f         functions
+		t         tuned
+		few, more uintptr
+	}{
+		{bytePanel, wide, tuned{ahead: every(2048)}, 2048, aheadOfRows},
+		{bytePanel, wide, tuned{}, 0, aheadOfRows},
+		{bytePanel, wide, tuned{ahead: every(2048), aheadRows: 8192}, 2048, 8192},
+		{bytePanel, narrow, tuned{ahead: every(2048), aheadRows: 8192}, 2048, 2048},
+		{floatPanel, wide, tuned{ahead: every(2048), aheadRows: 8192}, 2048, 2048},
+	} {
+		w := &product{panel: newPanel(c.kind, &s), f: c.f}
+		w.tune(&c.t)
+		require.Equal(t, []uintptr{c.few, c.more}, []uintptr{w.ahead, w.aheadRows}, "%+v", c)
+	}
+}
+
 // TestUnpackFrom is the same for exact products.
 func TestUnpackFrom(t *testing.T) {
 	s := backend.Spec{N: 64, K: 64, Bits: 8, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
@@ -232,7 +254,7 @@ func TestUnpackFrom(t *testing.T) {
 		t    tuned
 		want int
 	}{
-		{floatPanel, unit, tuned{}, 34}, {floatPanel, unit, tuning, 24}, {floatPanel, narrow, tuning, 34}, {pairPanel, unit, tuning, 34},
+		{floatPanel, unit, tuned{}, 34}, {floatPanel, unit, tuning, 24}, {floatPanel, narrow, tuning, 34}, {pairPanel, unit, tuning, 24},
 	} {
 		w := &product{panel: newPanel(c.kind, &s)}
 		w.f.exact = c.unit

@@ -68,7 +68,7 @@ type Call struct {
 	YStep  uintptr        // from row to row
 	Form   Form
 	Zero   uint64  // exact kernels but those of unpacked panels, integer kernels of 16-bit x, DotW4AMX and UnpackW4AMX: the zero point of ZeroConstant
-	Ahead  uintptr // kernels of few rows of packed weights: how far ahead of what they read they fetch, whether it is there or not; 0: they do not
+	Ahead  uintptr // kernels of one tile of packed weights: how far ahead of what they read they fetch, whether it is there or not; 0: nothing but that. Those for AVX2 of more than three rows have their own distance
 	Next   uintptr // kernels of 512 bits for two tiles, and of VNNI for 4-bit codes and four rows: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
 
 	// Kernels of tiles alone: DotW4AMX, GemmW4AMX, DotP4AMX, DotW8AMX, GemmAMX and GemmBF16AMX, and of each

@@ -4,9 +4,9 @@
 //
 // Maths: a line is two lines of 8-bit codes, and its sums are theirs.
 //
-// Registers: AX next line, CX bytes to the second tile, BX x of row 0, DX x of row 7,
-// SI, DI and BP one, three and five steps of x, up to three rows of packed weights DI
-// Call.Ahead, R8 lines left in the segment, R9 its scales, R10 what to fetch
+// Registers: AX next line, CX bytes to the second tile, or of packed weights
+// Call.Ahead, BX x of row 0, DX x of row 7, SI, DI and BP one, three and five steps of
+// x, R8 lines left in the segment, R9 its scales, R10 what to fetch
 // next, R11 Side of row 0, R12 from there to Scales, R13 the step of
 // both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 // int32 sums, then as many float sums as rows and tiles need, which stay in memory

@@ -5,9 +5,9 @@
 // Maths: codes are unsigned, x is signed, as vpdpbusd takes them: four products and
 // the sum of before, in int32 without saturation. A line is two of its operands.
 //
-// Registers: AX next line, CX bytes to the second tile, BX x of row 0, DX x of row 7,
-// SI, DI and BP one, three and five steps of x, up to three rows of packed weights DI
-// Call.Ahead, R8 lines left in the segment, R9 its scales, R10 what to fetch
+// Registers: AX next line, CX bytes to the second tile, or of packed weights
+// Call.Ahead, BX x of row 0, DX x of row 7, SI, DI and BP one, three and five steps of
+// x, R8 lines left in the segment, R9 its scales, R10 what to fetch
 // next, R11 Side of row 0, R12 from there to Scales, R13 the step of
 // both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 // int32 sums, then as many float sums as rows and tiles need, which stay in memory
@@ -49,12 +49,12 @@ TEXT ·DotW4VNNIx1(SB), NOSPLIT, $88-8
 	MOVQ         R8, 8(SP)
 	MOVQ         16(AX), BX
 	MOVQ         24(AX), SI
-	MOVQ         104(AX), DI
 	MOVQ         48(AX), R11
 	MOVQ         56(AX), R12
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	MOVQ         32(AX), R14
+	MOVQ         104(AX), CX
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
 	MOVQ         c+0(FP), AX
@@ -88,28 +88,28 @@ lines:
 	JCS  few
 
 many:
-	PREFETCHT0    (AX)(DI*1)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z5
 	VPSRLW        $0x04, Z5, Z6
 	VPANDD        Z31, Z5, Z5
 	VPANDD        Z31, Z6, Z6
 	VPDPBUSD.BCST (BX), Z5, Z0
 	VPDPBUSD.BCST 4(BX), Z6, Z1
-	PREFETCHT0    64(AX)(DI*1)
+	PREFETCHT0    64(AX)(CX*1)
 	VMOVDQA64     64(AX), Z7
 	VPSRLW        $0x04, Z7, Z8
 	VPANDD        Z31, Z7, Z7
 	VPANDD        Z31, Z8, Z8
 	VPDPBUSD.BCST 8(BX), Z7, Z2
 	VPDPBUSD.BCST 12(BX), Z8, Z3
-	PREFETCHT0    128(AX)(DI*1)
+	PREFETCHT0    128(AX)(CX*1)
 	VMOVDQA64     128(AX), Z5
 	VPSRLW        $0x04, Z5, Z6
 	VPANDD        Z31, Z5, Z5
 	VPANDD        Z31, Z6, Z6
 	VPDPBUSD.BCST 16(BX), Z5, Z0
 	VPDPBUSD.BCST 20(BX), Z6, Z1
-	PREFETCHT0    192(AX)(DI*1)
+	PREFETCHT0    192(AX)(CX*1)
 	VMOVDQA64     192(AX), Z7
 	VPSRLW        $0x04, Z7, Z8
 	VPANDD        Z31, Z7, Z7
@@ -208,7 +208,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
-	PREFETCHT0    (AX)(DI*1)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z5
 	VPSRLW        $0x04, Z5, Z6
 	VPANDD        Z31, Z5, Z5
@@ -271,12 +271,12 @@ TEXT ·DotW4VNNIx2(SB), NOSPLIT, $88-8
 	MOVQ         R8, 8(SP)
 	MOVQ         16(AX), BX
 	MOVQ         24(AX), SI
-	MOVQ         104(AX), DI
 	MOVQ         48(AX), R11
 	MOVQ         56(AX), R12
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	MOVQ         32(AX), R14
+	MOVQ         104(AX), CX
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
 	MOVQ         c+0(FP), AX
@@ -312,7 +312,7 @@ lines:
 	JCS  few
 
 many:
-	PREFETCHT0    (AX)(DI*1)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z6
 	VPSRLW        $0x04, Z6, Z7
 	VPANDD        Z31, Z6, Z6
@@ -321,7 +321,7 @@ many:
 	VPDPBUSD.BCST (BX)(SI*1), Z6, Z2
 	VPDPBUSD.BCST 4(BX), Z7, Z1
 	VPDPBUSD.BCST 4(BX)(SI*1), Z7, Z3
-	PREFETCHT0    64(AX)(DI*1)
+	PREFETCHT0    64(AX)(CX*1)
 	VMOVDQA64     64(AX), Z8
 	VPSRLW        $0x04, Z8, Z9
 	VPANDD        Z31, Z8, Z8
@@ -330,7 +330,7 @@ many:
 	VPDPBUSD.BCST 8(BX)(SI*1), Z8, Z2
 	VPDPBUSD.BCST 12(BX), Z9, Z1
 	VPDPBUSD.BCST 12(BX)(SI*1), Z9, Z3
-	PREFETCHT0    128(AX)(DI*1)
+	PREFETCHT0    128(AX)(CX*1)
 	VMOVDQA64     128(AX), Z6
 	VPSRLW        $0x04, Z6, Z7
 	VPANDD        Z31, Z6, Z6
@@ -339,7 +339,7 @@ many:
 	VPDPBUSD.BCST 16(BX)(SI*1), Z6, Z2
 	VPDPBUSD.BCST 20(BX), Z7, Z1
 	VPDPBUSD.BCST 20(BX)(SI*1), Z7, Z3
-	PREFETCHT0    192(AX)(DI*1)
+	PREFETCHT0    192(AX)(CX*1)
 	VMOVDQA64     192(AX), Z8
 	VPSRLW        $0x04, Z8, Z9
 	VPANDD        Z31, Z8, Z8
@@ -445,7 +445,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
-	PREFETCHT0    (AX)(DI*1)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z6
 	VPSRLW        $0x04, Z6, Z7
 	VPANDD        Z31, Z6, Z6
@@ -512,12 +512,12 @@ TEXT ·DotW4VNNIx3(SB), NOSPLIT, $88-8
 	MOVQ         R8, 8(SP)
 	MOVQ         16(AX), BX
 	MOVQ         24(AX), SI
-	MOVQ         104(AX), DI
 	MOVQ         48(AX), R11
 	MOVQ         56(AX), R12
 	SUBQ         R11, R12
 	MOVQ         64(AX), R13
 	MOVQ         32(AX), R14
+	MOVQ         104(AX), CX
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
 	MOVQ         c+0(FP), AX
@@ -556,7 +556,7 @@ lines:
 	JCS  few
 
 many:
-	PREFETCHT0    (AX)(DI*1)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z9
 	VPSRLW        $0x04, Z9, Z10
 	VPANDD        Z31, Z9, Z9
@@ -567,7 +567,7 @@ many:
 	VPDPBUSD.BCST 4(BX), Z10, Z1
 	VPDPBUSD.BCST 4(BX)(SI*1), Z10, Z3
 	VPDPBUSD.BCST 4(BX)(SI*2), Z10, Z5
-	PREFETCHT0    64(AX)(DI*1)
+	PREFETCHT0    64(AX)(CX*1)
 	VMOVDQA64     64(AX), Z11
 	VPSRLW        $0x04, Z11, Z12
 	VPANDD        Z31, Z11, Z11
@@ -578,7 +578,7 @@ many:
 	VPDPBUSD.BCST 12(BX), Z12, Z1
 	VPDPBUSD.BCST 12(BX)(SI*1), Z12, Z3
 	VPDPBUSD.BCST 12(BX)(SI*2), Z12, Z5
-	PREFETCHT0    128(AX)(DI*1)
+	PREFETCHT0    128(AX)(CX*1)
 	VMOVDQA64     128(AX), Z9
 	VPSRLW        $0x04, Z9, Z10
 	VPANDD        Z31, Z9, Z9
@@ -589,7 +589,7 @@ many:
 	VPDPBUSD.BCST 20(BX), Z10, Z1
 	VPDPBUSD.BCST 20(BX)(SI*1), Z10, Z3
 	VPDPBUSD.BCST 20(BX)(SI*2), Z10, Z5
-	PREFETCHT0    192(AX)(DI*1)
+	PREFETCHT0    192(AX)(CX*1)
 	VMOVDQA64     192(AX), Z11
 	VPSRLW        $0x04, Z11, Z12
 	VPANDD        Z31, Z11, Z11
@@ -705,7 +705,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
-	PREFETCHT0    (AX)(DI*1)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z9
 	VPSRLW        $0x04, Z9, Z10
 	VPANDD        Z31, Z9, Z9
@@ -784,6 +784,7 @@ TEXT ·DotW4VNNIx4(SB), NOSPLIT, $88-8
 	LEAQ         (R13)(R13*2), R8
 	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
+	MOVQ         104(AX), CX
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
 	MOVQ         c+0(FP), AX
@@ -829,7 +830,7 @@ lines:
 	JCS  few
 
 many:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z12
 	VPSRLW        $0x04, Z12, Z13
 	VPANDD        Z31, Z12, Z12
@@ -842,7 +843,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(SI*1), Z13, Z3
 	VPDPBUSD.BCST 4(BX)(SI*2), Z13, Z5
 	VPDPBUSD.BCST 4(BX)(DI*1), Z13, Z7
-	PREFETCHT0    4672(AX)
+	PREFETCHT0    64(AX)(CX*1)
 	VMOVDQA64     64(AX), Z14
 	VPSRLW        $0x04, Z14, Z15
 	VPANDD        Z31, Z14, Z14
@@ -976,7 +977,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z12
 	VPSRLW        $0x04, Z12, Z13
 	VPANDD        Z31, Z12, Z12
@@ -1060,6 +1061,7 @@ TEXT ·DotW4VNNIx5(SB), NOSPLIT, $88-8
 	LEAQ         (R13)(R13*2), R8
 	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
+	MOVQ         104(AX), CX
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
 	MOVQ         c+0(FP), AX
@@ -1108,7 +1110,7 @@ lines:
 	JCS  few
 
 many:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z15
 	VPSRLW        $0x04, Z15, Z16
 	VPANDD        Z31, Z15, Z15
@@ -1123,7 +1125,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(SI*2), Z16, Z5
 	VPDPBUSD.BCST 4(BX)(DI*1), Z16, Z7
 	VPDPBUSD.BCST 4(BX)(SI*4), Z16, Z9
-	PREFETCHT0    4672(AX)
+	PREFETCHT0    64(AX)(CX*1)
 	VMOVDQA64     64(AX), Z17
 	VPSRLW        $0x04, Z17, Z18
 	VPANDD        Z31, Z17, Z17
@@ -1267,7 +1269,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z15
 	VPSRLW        $0x04, Z15, Z16
 	VPANDD        Z31, Z15, Z15
@@ -1356,6 +1358,7 @@ TEXT ·DotW4VNNIx6(SB), NOSPLIT, $88-8
 	LEAQ         (R13)(R13*2), R8
 	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
+	MOVQ         104(AX), CX
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
 	MOVQ         c+0(FP), AX
@@ -1407,7 +1410,7 @@ lines:
 	JCS  few
 
 many:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z18
 	VPSRLW        $0x04, Z18, Z19
 	VPANDD        Z31, Z18, Z18
@@ -1424,7 +1427,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(DI*1), Z19, Z7
 	VPDPBUSD.BCST 4(BX)(SI*4), Z19, Z9
 	VPDPBUSD.BCST 4(BX)(BP*1), Z19, Z11
-	PREFETCHT0    4672(AX)
+	PREFETCHT0    64(AX)(CX*1)
 	VMOVDQA64     64(AX), Z20
 	VPSRLW        $0x04, Z20, Z21
 	VPANDD        Z31, Z20, Z20
@@ -1578,7 +1581,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z18
 	VPSRLW        $0x04, Z18, Z19
 	VPANDD        Z31, Z18, Z18
@@ -1671,6 +1674,7 @@ TEXT ·DotW4VNNIx7(SB), NOSPLIT, $88-8
 	LEAQ         (R13)(R13*2), R8
 	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
+	MOVQ         104(AX), CX
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
 	MOVQ         c+0(FP), AX
@@ -1727,7 +1731,7 @@ lines:
 	JCS  few
 
 many:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z21
 	VPSRLW        $0x04, Z21, Z22
 	VPANDD        Z31, Z21, Z21
@@ -1746,7 +1750,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(SI*4), Z22, Z9
 	VPDPBUSD.BCST 4(BX)(BP*1), Z22, Z11
 	VPDPBUSD.BCST 4(BX)(DI*2), Z22, Z13
-	PREFETCHT0    4672(AX)
+	PREFETCHT0    64(AX)(CX*1)
 	VMOVDQA64     64(AX), Z23
 	VPSRLW        $0x04, Z23, Z24
 	VPANDD        Z31, Z23, Z23
@@ -1913,7 +1917,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z21
 	VPSRLW        $0x04, Z21, Z22
 	VPANDD        Z31, Z21, Z21
@@ -2013,6 +2017,7 @@ TEXT ·DotW4VNNIx8(SB), NOSPLIT, $88-8
 	LEAQ         (R13)(R13*2), R8
 	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
+	MOVQ         104(AX), CX
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
 	MOVQ         c+0(FP), AX
@@ -2072,7 +2077,7 @@ lines:
 	JCS  few
 
 many:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z24
 	VPSRLW        $0x04, Z24, Z25
 	VPANDD        Z31, Z24, Z24
@@ -2093,7 +2098,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(BP*1), Z25, Z11
 	VPDPBUSD.BCST 4(BX)(DI*2), Z25, Z13
 	VPDPBUSD.BCST 4(DX), Z25, Z15
-	PREFETCHT0    4672(AX)
+	PREFETCHT0    64(AX)(CX*1)
 	VMOVDQA64     64(AX), Z26
 	VPSRLW        $0x04, Z26, Z27
 	VPANDD        Z31, Z26, Z26
@@ -2271,7 +2276,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z24
 	VPSRLW        $0x04, Z24, Z25
 	VPANDD        Z31, Z24, Z24
@@ -2376,6 +2381,7 @@ TEXT ·DotW4VNNIx9(SB), NOSPLIT, $88-8
 	LEAQ         (R13)(R13*2), R8
 	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
+	MOVQ         104(AX), CX
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
 	MOVQ         c+0(FP), AX
@@ -2438,7 +2444,7 @@ lines:
 	JCS  few
 
 many:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z27
 	VPSRLW        $0x04, Z27, Z28
 	VPANDD        Z31, Z27, Z27
@@ -2461,7 +2467,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(DI*2), Z28, Z13
 	VPDPBUSD.BCST 4(DX), Z28, Z15
 	VPDPBUSD.BCST 4(BX)(SI*8), Z28, Z17
-	PREFETCHT0    4672(AX)
+	PREFETCHT0    64(AX)(CX*1)
 	VMOVDQA64     64(AX), Z29
 	VPSRLW        $0x04, Z29, Z30
 	VPANDD        Z31, Z29, Z29
@@ -2649,7 +2655,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z27
 	VPSRLW        $0x04, Z27, Z28
 	VPANDD        Z31, Z27, Z27
@@ -2758,6 +2764,7 @@ TEXT ·DotW4VNNIx10(SB), NOSPLIT, $88-8
 	LEAQ         (R13)(R13*2), R8
 	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
+	MOVQ         104(AX), CX
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
 	MOVQ         c+0(FP), AX
@@ -2815,7 +2822,7 @@ lines:
 	JCS  few
 
 many:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z20
 	VPSRLW        $0x04, Z20, Z21
 	VPANDD        Z31, Z20, Z20
@@ -2840,7 +2847,7 @@ many:
 	VPDPBUSD.BCST 4(DX), Z21, Z7
 	VPDPBUSD.BCST 4(BX)(SI*8), Z21, Z8
 	VPDPBUSD.BCST 4(DX)(SI*2), Z21, Z9
-	PREFETCHT0    4672(AX)
+	PREFETCHT0    64(AX)(CX*1)
 	VMOVDQA64     64(AX), Z22
 	VPSRLW        $0x04, Z22, Z23
 	VPANDD        Z31, Z22, Z22
@@ -3021,7 +3028,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z20
 	VPSRLW        $0x04, Z20, Z21
 	VPANDD        Z31, Z20, Z20
@@ -3135,6 +3142,7 @@ TEXT ·DotW4VNNIx11(SB), NOSPLIT, $88-8
 	LEAQ         (R13)(R13*2), R8
 	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
+	MOVQ         104(AX), CX
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
 	MOVQ         c+0(FP), AX
@@ -3194,7 +3202,7 @@ lines:
 	JCS  few
 
 many:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z22
 	VPSRLW        $0x04, Z22, Z23
 	VPANDD        Z31, Z22, Z22
@@ -3221,7 +3229,7 @@ many:
 	VPDPBUSD.BCST 4(BX)(SI*8), Z23, Z8
 	VPDPBUSD.BCST 4(DX)(SI*2), Z23, Z9
 	VPDPBUSD.BCST 4(BX)(BP*2), Z23, Z10
-	PREFETCHT0    4672(AX)
+	PREFETCHT0    64(AX)(CX*1)
 	VMOVDQA64     64(AX), Z24
 	VPSRLW        $0x04, Z24, Z25
 	VPANDD        Z31, Z24, Z24
@@ -3410,7 +3418,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z22
 	VPSRLW        $0x04, Z22, Z23
 	VPANDD        Z31, Z22, Z22
@@ -3528,6 +3536,7 @@ TEXT ·DotW4VNNIx12(SB), NOSPLIT, $88-8
 	LEAQ         (R13)(R13*2), R8
 	MOVQ         R8, 56(SP)
 	MOVQ         32(AX), R14
+	MOVQ         104(AX), CX
 	MOVL         $0x0f0f0f0f, R8
 	VPBROADCASTD R8, Z31
 	MOVQ         c+0(FP), AX
@@ -3589,7 +3598,7 @@ lines:
 	JCS  few
 
 many:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z24
 	VPSRLW        $0x04, Z24, Z25
 	VPANDD        Z31, Z24, Z24
@@ -3618,7 +3627,7 @@ many:
 	VPDPBUSD.BCST 4(DX)(SI*2), Z25, Z9
 	VPDPBUSD.BCST 4(BX)(BP*2), Z25, Z10
 	VPDPBUSD.BCST 4(DX)(SI*4), Z25, Z11
-	PREFETCHT0    4672(AX)
+	PREFETCHT0    64(AX)(CX*1)
 	VMOVDQA64     64(AX), Z26
 	VPSRLW        $0x04, Z26, Z27
 	VPANDD        Z31, Z26, Z26
@@ -3815,7 +3824,7 @@ multiply_zeros:
 	JMP           lines
 
 one:
-	PREFETCHT0    4608(AX)
+	PREFETCHT0    (AX)(CX*1)
 	VMOVDQA64     (AX), Z24
 	VPSRLW        $0x04, Z24, Z25
 	VPANDD        Z31, Z24, Z24
