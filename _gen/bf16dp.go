@@ -88,9 +88,7 @@ var dotKinds = []dotLines{
 Words of codes, shifted, have a code in their lowest bits and look up its bfloat16 minus
 zero point in a table, twice the same 16. Where each column has a zero point it is taken
 first, from bytes of one code: the table is of -16 to 15, and so are what it looks up.
-Shifts are products with powers of two, of which the upper half is kept: permutations
-and shifts share two units of Zen 4, products have others.
-`, vectors: "Z1 and Z2 indices and weights, Z4 the table, Z5 to Z7 powers of two, Z8 a mask of codes, Z12 to Z15 zero points of segments"},
+`, vectors: "Z1 and Z2 indices and weights, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points of segments"},
 	{name: "w8", what: "codes of 8 bits", pairs: 2, scaled: true, weights: dotCodes8, maths: `
 An AND and an OR in one instruction leave one code below an exponent, 2^e + u, and taking
 2^e + z from it u−z, both exactly: it has at most 8 bits, so that the upper half of the
@@ -103,16 +101,13 @@ Lines are pairs already.
 
 // dotCodes4 looks codes up.
 func dotCodes4(k exactFMA, segments int) weights512 {
-	table, shifts, mask, zeros := zmm[4], zmm[5:8], zmm[8], zmm[12:12+segments]
-	right := func(bits int, from, to reg.VecPhysical) { k.VPMULHUW(shifts[bits/4-1], from, to) }
+	table, mask, zeros := zmm[4], zmm[8], zmm[12:12+segments]
+	right := func(bits int, from, to reg.VecPhysical) { k.VPSRLW(operand.U8(bits), from, to) }
 	return weights512{
 		times: k.dotBF16,
 		apart: true,
 		once: func() {
 			k.constantZero()
-			for i, p := range []uint32{1 << 12, 1 << 8, 1 << 4} {
-				k.fill(p<<16|p, shifts[i])
-			}
 			k.fill(0x0f0f0f0f, mask)
 			low, high := zmm[0], zmm[1]
 			k.VMOVAPS(low, high)

@@ -110,13 +110,21 @@ func (k exactFMA) byScales(label string, form operand.Op, body func(form int)) {
 // scales makes y the scales of part h of segment s after exScale.
 func (k exactFMA) scales(form, s, h int, y reg.VecPhysical) {
 	i := 16*s + k.part()/4*h
+	if form == formF32 {
+		i *= 2
+	}
+	k.scalesAt(at(exScale, 2*i), form, y)
+}
+
+// scalesAt makes y those at m.
+func (k exactFMA) scalesAt(m operand.Mem, form int, y reg.VecPhysical) {
 	switch form {
 	case formF32:
-		k.VMOVUPS(at(exScale, 4*i), y)
+		k.VMOVUPS(m, y)
 	case formF16:
-		k.VCVTPH2PS(at(exScale, 2*i), y)
+		k.VCVTPH2PS(m, y)
 	case formBF16:
-		k.VPMOVZXWD(at(exScale, 2*i), y)
+		k.VPMOVZXWD(m, y)
 		k.VPSLLD(operand.U8(16), y, y)
 	}
 }

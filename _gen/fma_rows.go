@@ -14,12 +14,13 @@ import (
 type rowsFMA struct {
 	exactFMA
 	rows, together int
+	tiles          int // of 16 columns that share x: one, or with AVX-512 two, then of one segment
 	perLine        int // features
 	turn           int // lines of a segment that line adds
 	scaled         bool
 
-	sums  []reg.VecPhysical // [segments][rows][parts]
-	scale []reg.VecPhysical // [parts]
+	sums  []reg.VecPhysical // [segments][rows][vectors]
+	scale []reg.VecPhysical // [vectors]
 
 	// With AVX2, x2 is x of row 3, or of the second of two segments. With
 	// AVX-512 it is x of row 4, or of the second of two segments, and three is
@@ -36,10 +37,12 @@ type rowsFMA struct {
 
 	slots operand.Mem // where scaled kernels keep what they have no register for
 	kept  operand.Mem // and all what they count blocks and segments with, while lines are added
+	wStep operand.Mem // bytes to the second tile
 }
 
 // rowsOfLines are free while lines are added, for more rows of segments that go together:
-// five and seven steps of x, or x of rows 2 and 3 of four segments.
+// five and seven steps of x, or x of rows 2 and 3 of four segments. Of two tiles the first
+// is the bytes to the second.
 var rowsOfLines = [2]reg.GPPhysical{exCount, exLeft}
 
 const (
@@ -49,14 +52,30 @@ const (
 )
 
 // spills says whether rows of n segments that go together need rowsOfLines.
-func (k *rowsFMA) spills(n int) bool { return n == 2 && k.rows > 5 || n == 4 && k.rows > 2 }
+func (k *rowsFMA) spills(n int) bool { return n == 2 && k.rows > 5 || n == 4 && k.rows > 2 || k.tiles == 2 }
+
+// columns counts the vectors of a row's sums.
+func (k *rowsFMA) columns() []int {
+	if k.tiles == 2 {
+		return []int{0, 1}
+	}
+	return k.parts()
+}
 
 // rowsKernel is a kernel with what all have.
 func rowsKernel(f *file, vectors []reg.VecPhysical, rows, together, perLine int, scaled bool) *rowsFMA {
-	k := &rowsFMA{exactFMA: exactFMA{f, vectors}, rows: rows, together: max(1, together), perLine: perLine, turn: 1, scaled: scaled}
+	return rowsOfTiles(f, vectors, rows, together, 1, perLine, scaled)
+}
+
+// rowsOfTiles is one of so many tiles.
+func rowsOfTiles(f *file, vectors []reg.VecPhysical, rows, together, tiles, perLine int, scaled bool) *rowsFMA {
+	k := &rowsFMA{exactFMA: exactFMA{f, vectors}, rows: rows, together: max(1, together), tiles: tiles, perLine: perLine, turn: 1, scaled: scaled}
 	k.fix, k.once, k.end = func(reg.VecPhysical) {}, func() {}, func() {}
 	if k.wide() {
-		k.sums, k.scale, k.three = vectors[32-max(12, rows*together):], vectors[3:4], exFrame
+		k.sums, k.scale, k.three = vectors[32-max(12, rows*together*tiles):], vectors[3:4], exFrame
+		if tiles == 2 {
+			k.scale = vectors[2:4]
+		}
 	} else {
 		k.sums, k.scale = vectors, vectors[12:14]
 	}
@@ -180,6 +199,11 @@ func (k *rowsFMA) write(name string, doc ...string) {
 	if k.spills(k.together) {
 		k.kept = k.AllocLocal(8 * len(rowsOfLines))
 	}
+	if k.tiles == 2 {
+		k.wStep = k.AllocLocal(8)
+		k.MOVQ(at(exAny, callWStep), exLeft)
+		k.MOVQ(exLeft, k.wStep)
+	}
 	if k.wide() && k.rows > 3 {
 		k.LEAQ(indexed(rowsXStep, rowsXStep, 2, 0), k.three)
 	}
@@ -248,7 +272,7 @@ func (k *rowsFMA) aheadOfBlock() {
 
 // group adds n segments, and leaves the flags of the segments left.
 func (k *rowsFMA) group(label string, n int) {
-	sum := func(s, r, h int) reg.VecPhysical { return k.sums[len(k.parts())*(s*k.rows+r)+h] }
+	sum := func(s, r, h int) reg.VecPhysical { return k.sums[len(k.columns())*(s*k.rows+r)+h] }
 	x2 := k.x2
 	k.MOVQ(rowsFirst, exW)
 	k.MOVL(at(exBlock, blockLines), exLines.As32())
@@ -294,7 +318,10 @@ func (k *rowsFMA) group(label string, n int) {
 	} else {
 		k.stepOfLines()
 	}
-	for _, y := range k.sums[:n*k.rows*len(k.parts())] {
+	if k.tiles == 2 {
+		k.MOVQ(k.wStep, rowsOfLines[0])
+	}
+	for _, y := range k.sums[:n*k.rows*len(k.columns())] {
 		k.VXORPS(y, y, y)
 	}
 
@@ -304,19 +331,26 @@ func (k *rowsFMA) group(label string, n int) {
 		switch {
 		case k.turn > 1: // line does so
 		case k.wide():
-			k.PREFETCHT1(at(rowsAhead, 64*s))
+			for t := range k.tiles {
+				k.PREFETCHT1(at(rowsAhead, 64*(s+t)))
+			}
 		default:
 			k.PREFETCHT0(indexed(exW, rowsAhead, 1, 64*s))
 		}
 		segments = append(segments, rowsSegment{
-			w:   func(h int) operand.Mem { return at(exW, 64*s+k.part()*h) },
+			w: func(h int) operand.Mem {
+				if k.tiles == 2 && h == 1 {
+					return indexed(exW, rowsOfLines[0], 1, 0)
+				}
+				return at(exW, 64*s+k.part()*h)
+			},
 			x:   func(r, i int) operand.Mem { return k.x(n, s, r, i) },
 			sum: func(r, h int) reg.VecPhysical { return sum(s, r, h) },
 		})
 	}
 	k.line(segments)
 	if k.wide() {
-		k.ADDQ(operand.I32(uint64(64*n*k.turn)), rowsAhead)
+		k.ADDQ(operand.I32(uint64(64*n*k.turn*k.tiles)), rowsAhead)
 	}
 	if n == 4 { // all of the block
 		k.ADDQ(operand.I32(4*64), exW)
@@ -351,9 +385,15 @@ func (k *rowsFMA) group(label string, n int) {
 
 	for s := range n {
 		if k.scaled {
+			if k.tiles == 2 {
+				k.MOVQ(k.wStep, exW)
+			}
 			k.byScales(fmt.Sprintf("%s%d", label, s), k.slots.Offset(rowsForm), func(form int) {
 				for _, h := range k.parts() {
 					k.scales(form, 0, h, k.scale[h])
+				}
+				if k.tiles == 2 {
+					k.scalesAt(indexed(exScale, exW, 1, 0), form, k.scale[1])
 				}
 				k.ADDQ(operand.Imm(uint64(scaleBytes(form))), exScale)
 			})
@@ -364,7 +404,7 @@ func (k *rowsFMA) group(label string, n int) {
 			} else {
 				k.ADDQ(k.yStep(), exAny)
 			}
-			for _, h := range k.parts() {
+			for _, h := range k.columns() {
 				y, sum := at(exAny, k.part()*h), sum(s, r, h)
 				k.fix(sum)
 				if k.scaled {

@@ -12,8 +12,11 @@ import (
 type weights512 struct {
 	once   func()                                                    // constants, nil for none; exAny points at the Call
 	take   func(s int, m operand.Mem)                                // the zero points of segment s; it may use Z3
-	weight func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical // weight i of the line at w; weights come in order
+	weight func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical // weight i of the line at w; weights come in order, those of two tiles, s, by turns
 	times  func(x operand.Op, w, sum reg.VecPhysical)                // adds the product with a value of x, or with a pair
+
+	// Registers for x, of kernels of two tiles.
+	x []reg.VecPhysical
 
 	// apart says that lines with a zero point for each column, bytes, take other code
 	// than those with one for all. Where they do not, bytes has no meaning.
@@ -98,8 +101,16 @@ func (k *rowsFMA) with(weights weights512) {
 	k.segment = func(label string, s int) {
 		k.ifBytes(label, k.slots.Offset(rowsForm), func() {
 			weights.take(s, at(rowsZero, 0))
+			if k.tiles == 2 {
+				k.MOVQ(k.wStep, exAny)
+				weights.take(1, indexed(rowsZero, exAny, 1, 0))
+			}
 			k.ADDQ(operand.Imm(16), rowsZero)
 		})
+	}
+	if k.tiles == 2 {
+		k.line = k.tilesLine(weights)
+		return
 	}
 	k.line = func(segments []rowsSegment) {
 		weights.either(k.exactFMA, fmt.Sprintf("lines%d", len(segments)), k.slots.Offset(rowsForm), func(bytes bool) {
@@ -108,6 +119,27 @@ func (k *rowsFMA) with(weights weights512) {
 					w := weights.weight(s, i, l.w(0), bytes)
 					for r := range k.rows {
 						weights.times(l.x(r, i), w, l.sum(r, 0))
+					}
+				}
+			}
+		})
+	}
+}
+
+// tilesLine adds a line of two tiles, whose weights take turns.
+func (k *rowsFMA) tilesLine(weights weights512) func([]rowsSegment) {
+	return func(segments []rowsSegment) {
+		l, x := segments[0], [2]reg.VecPhysical{weights.x[0], weights.x[1]}
+		weights.either(k.exactFMA, "lines", k.slots.Offset(rowsForm), func(bytes bool) {
+			for i := range k.perLine {
+				var w [2]reg.VecPhysical
+				for t := range w {
+					w[t] = weights.weight(t, i, l.w(t), bytes)
+				}
+				for r := range k.rows {
+					k.VPBROADCASTD(l.x(r, i), x[r%2])
+					for t := range w {
+						weights.times(x[r%2], w[t], l.sum(r, t))
 					}
 				}
 			}

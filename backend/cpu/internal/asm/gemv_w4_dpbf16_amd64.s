@@ -7,16 +7,13 @@
 // Words of codes, shifted, have a code in their lowest bits and look up its bfloat16 minus
 // zero point in a table, twice the same 16. Where each column has a zero point it is taken
 // first, from bytes of one code: the table is of -16 to 15, and so are what it looks up.
-// Shifts are products with powers of two, of which the upper half is kept: permutations
-// and shifts share two units of Zen 4, products have others.
 //
 // Registers: AX next line, BX next x, CX blocks left, DX scratch, SI Block, DI how
 // far ahead to fetch, R8 lines left, R9 scales, R10 bytes of a segment of x, then
 // zero points, R11 three times that, R12 segments left, R13 Form, R14 Y, R15 bytes
 // of a header;
-// Z0 codes, then sums of y, Z1 and Z2 indices and weights, Z4 the table, Z5 to Z7 powers
-// of two, Z8 a mask of codes, Z12 to Z15 zero points of segments, Z28 to Z31 sums of four
-// segments.
+// Z0 codes, then sums of y, Z1 and Z2 indices and weights, Z4 the table, Z8 a mask of
+// codes, Z12 to Z15 zero points of segments, Z28 to Z31 sums of four segments.
 
 #include "textflag.h"
 
@@ -45,15 +42,6 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
-	MOVL         $0x10001000, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x01000100, DX
-	VMOVD        DX, X6
-	VPBROADCASTD X6, Z6
-	MOVL         $0x00100010, DX
-	VMOVD        DX, X7
-	VPBROADCASTD X7, Z7
 	MOVL         $0x0f0f0f0f, DX
 	VMOVD        DX, X8
 	VPBROADCASTD X8, Z8
@@ -130,36 +118,36 @@ four:
 	VPERMW     Z4, Z0, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x23
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x23
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x63
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x63
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x63
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x63
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z28
 	BYTE       $0x62
@@ -174,39 +162,39 @@ four:
 	VPERMW     Z4, Z0, Z2
 
 	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z29
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x2c
-	BYTE     $0x13
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x2c
+	BYTE   $0x13
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z29
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x13
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x13
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z29
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x13
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x13
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z29
 	BYTE       $0x62
@@ -222,39 +210,39 @@ four:
 	VPERMW     Z4, Z0, Z2
 
 	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z30
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x34
-	BYTE     $0x53
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x34
+	BYTE   $0x53
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z30
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x74
-	BYTE     $0x53
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x74
+	BYTE   $0x53
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z30
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x74
-	BYTE     $0x53
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x74
+	BYTE   $0x53
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z30
 	BYTE       $0x62
@@ -270,39 +258,39 @@ four:
 	VPERMW     Z4, Z0, Z2
 
 	// VDPBF16PS.BCST (BX)(R11*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x3c
-	BYTE     $0x1b
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x3c
+	BYTE   $0x1b
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(R11*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x1b
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x1b
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX)(R11*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x1b
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x1b
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(R11*1), Z2, Z31
 	BYTE $0x62
@@ -323,38 +311,38 @@ four_line_bytes:
 	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x23
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x23
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x63
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x63
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x63
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x63
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z28
 	BYTE       $0x62
@@ -371,41 +359,41 @@ four_line_bytes:
 	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z29
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x2c
-	BYTE     $0x13
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x2c
+	BYTE   $0x13
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z29
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x13
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z13, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x13
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z13, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z29
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x13
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x13
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z29
 	BYTE       $0x62
@@ -423,41 +411,41 @@ four_line_bytes:
 	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z30
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x34
-	BYTE     $0x53
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x34
+	BYTE   $0x53
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z30
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x74
-	BYTE     $0x53
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z14, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x74
+	BYTE   $0x53
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z14, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z30
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x74
-	BYTE     $0x53
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x74
+	BYTE   $0x53
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z30
 	BYTE       $0x62
@@ -475,41 +463,41 @@ four_line_bytes:
 	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX)(R11*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x3c
-	BYTE     $0x1b
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x3c
+	BYTE   $0x1b
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(R11*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x1b
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z15, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x1b
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z15, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX)(R11*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x1b
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x1b
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(R11*1), Z2, Z31
 	BYTE $0x62
@@ -603,36 +591,36 @@ one:
 	VPERMW    Z4, Z0, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x23
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x23
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x63
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x63
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x63
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x63
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z28
 	BYTE $0x62
@@ -651,38 +639,38 @@ one_line_bytes:
 	VPERMW    Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x23
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x23
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x63
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x63
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x63
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x63
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z28
 	BYTE $0x62

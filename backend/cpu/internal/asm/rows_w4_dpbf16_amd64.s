@@ -7,8 +7,6 @@
 // Words of codes, shifted, have a code in their lowest bits and look up its bfloat16 minus
 // zero point in a table, twice the same 16. Where each column has a zero point it is taken
 // first, from bytes of one code: the table is of -16 to 15, and so are what it looks up.
-// Shifts are products with powers of two, of which the upper half is kept: permutations
-// and shifts share two units of Zen 4, products have others.
 //
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
@@ -17,8 +15,8 @@
 // and R12 while lines of two segments and more than five rows are added five and seven
 // steps of x; where four segments go together DX is the bytes of a segment of x, DI three
 // times that, and R9 or BP, CX and R12 are x of rows 1 to 3; Z0 codes, Z3 scales, Z1 and
-// Z2 indices and weights, Z4 the table, Z5 to Z7 powers of two, Z8 a mask of codes, Z12 to
-// Z15 zero points of segments, sums to Z31, at least from Z20 and at most from Z16 on.
+// Z2 indices and weights, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points of
+// segments, sums to Z31, at least from Z20 and at most from Z16 on.
 
 #include "textflag.h"
 
@@ -48,15 +46,6 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
-	MOVL         $0x10001000, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x01000100, DX
-	VMOVD        DX, X6
-	VPBROADCASTD X6, Z6
-	MOVL         $0x00100010, DX
-	VMOVD        DX, X7
-	VPBROADCASTD X7, Z7
 	MOVL         $0x0f0f0f0f, DX
 	VMOVD        DX, X8
 	VPBROADCASTD X8, Z8
@@ -181,15 +170,15 @@ four_line:
 	BYTE $0x23
 
 	// VDPBF16PS.BCST (BP), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6d
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6d
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -201,15 +190,15 @@ four_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6d
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6d
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -221,15 +210,15 @@ four_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6d
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6d
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -261,16 +250,16 @@ four_line:
 	BYTE $0x13
 
 	// VDPBF16PS.BCST (BP)(DX*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x15
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x15
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*1), Z2, Z22
 	BYTE $0x62
@@ -283,16 +272,16 @@ four_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DX*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x15
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x15
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DX*1), Z2, Z22
 	BYTE $0x62
@@ -305,16 +294,16 @@ four_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(DX*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x15
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x15
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DX*1), Z2, Z22
 	BYTE $0x62
@@ -348,16 +337,16 @@ four_line:
 	BYTE $0x53
 
 	// VDPBF16PS.BCST (BP)(DX*2), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x55
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x55
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -370,16 +359,16 @@ four_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DX*2), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x55
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x55
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -392,16 +381,16 @@ four_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(DX*2), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x55
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x55
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -435,16 +424,16 @@ four_line:
 	BYTE $0x3b
 
 	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z27
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3d
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3d
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z26
 	BYTE $0x62
@@ -457,16 +446,16 @@ four_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z27
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3d
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3d
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z26
 	BYTE $0x62
@@ -479,16 +468,16 @@ four_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z27
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3d
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3d
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z26
 	BYTE $0x62
@@ -526,15 +515,15 @@ lines4_bytes:
 	BYTE $0x23
 
 	// VDPBF16PS.BCST (BP), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6d
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6d
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -546,17 +535,17 @@ lines4_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6d
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6d
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -568,15 +557,15 @@ lines4_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6d
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6d
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -610,16 +599,16 @@ lines4_bytes:
 	BYTE $0x13
 
 	// VDPBF16PS.BCST (BP)(DX*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x15
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x15
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*1), Z2, Z22
 	BYTE $0x62
@@ -632,18 +621,18 @@ lines4_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DX*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x15
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z13, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x15
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z13, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DX*1), Z2, Z22
 	BYTE $0x62
@@ -656,16 +645,16 @@ lines4_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(DX*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x15
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x15
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DX*1), Z2, Z22
 	BYTE $0x62
@@ -701,16 +690,16 @@ lines4_bytes:
 	BYTE $0x53
 
 	// VDPBF16PS.BCST (BP)(DX*2), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x55
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x55
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -723,18 +712,18 @@ lines4_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DX*2), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x55
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z14, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x55
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z14, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -747,16 +736,16 @@ lines4_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(DX*2), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x55
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x55
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -792,16 +781,16 @@ lines4_bytes:
 	BYTE $0x3b
 
 	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z27
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3d
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3d
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z26
 	BYTE $0x62
@@ -814,18 +803,18 @@ lines4_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z27
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3d
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z15, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3d
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z15, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z26
 	BYTE $0x62
@@ -838,16 +827,16 @@ lines4_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z27
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3d
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3d
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z26
 	BYTE $0x62
@@ -1039,15 +1028,15 @@ pair_line:
 	BYTE $0x23
 
 	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x2c
-	BYTE     $0x13
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x2c
+	BYTE   $0x13
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -1059,16 +1048,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x13
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x13
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -1080,16 +1069,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x13
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x13
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -1122,16 +1111,16 @@ pair_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x15
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x15
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z22
 	BYTE $0x62
@@ -1143,16 +1132,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x15
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x15
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z22
 	BYTE $0x62
@@ -1164,16 +1153,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x15
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x15
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z22
 	BYTE $0x62
@@ -1210,15 +1199,15 @@ lines2_bytes:
 	BYTE $0x23
 
 	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x2c
-	BYTE     $0x13
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x2c
+	BYTE   $0x13
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -1230,18 +1219,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x13
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x13
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -1253,16 +1242,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x13
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x13
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -1297,16 +1286,16 @@ lines2_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x15
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x15
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z22
 	BYTE $0x62
@@ -1318,18 +1307,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x15
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z13, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x15
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z13, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z22
 	BYTE $0x62
@@ -1341,16 +1330,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x15
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x15
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z22
 	BYTE $0x62
@@ -1472,15 +1461,15 @@ single_line:
 	BYTE $0x23
 
 	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x2c
-	BYTE     $0x13
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x2c
+	BYTE   $0x13
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -1492,16 +1481,16 @@ single_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x13
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x13
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -1513,16 +1502,16 @@ single_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x13
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x13
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -1559,15 +1548,15 @@ lines1_bytes:
 	BYTE $0x23
 
 	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x2c
-	BYTE     $0x13
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x2c
+	BYTE   $0x13
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -1579,18 +1568,18 @@ lines1_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x13
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x13
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -1602,16 +1591,16 @@ lines1_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z21
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x13
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x13
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -1707,15 +1696,6 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
-	MOVL         $0x10001000, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x01000100, DX
-	VMOVD        DX, X6
-	VPBROADCASTD X6, Z6
-	MOVL         $0x00100010, DX
-	VMOVD        DX, X7
-	VPBROADCASTD X7, Z7
 	MOVL         $0x0f0f0f0f, DX
 	VMOVD        DX, X8
 	VPBROADCASTD X8, Z8
@@ -1856,14 +1836,14 @@ four_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (CX), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x31
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x31
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -1884,15 +1864,15 @@ four_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(CX), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x71
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x71
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -1913,15 +1893,15 @@ four_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(CX), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x71
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x71
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -1972,15 +1952,15 @@ four_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (CX)(DX*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x0c
-	BYTE     $0x11
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x0c
+	BYTE   $0x11
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*1), Z2, Z23
 	BYTE $0x62
@@ -2003,16 +1983,16 @@ four_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(CX)(DX*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x11
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x11
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DX*1), Z2, Z23
 	BYTE $0x62
@@ -2035,16 +2015,16 @@ four_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(CX)(DX*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x11
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x11
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DX*1), Z2, Z23
 	BYTE $0x62
@@ -2098,15 +2078,15 @@ four_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (CX)(DX*2), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x24
-	BYTE     $0x51
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x24
+	BYTE   $0x51
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*2), Z2, Z26
 	BYTE $0x62
@@ -2129,16 +2109,16 @@ four_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(CX)(DX*2), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x64
-	BYTE     $0x51
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x64
+	BYTE   $0x51
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DX*2), Z2, Z26
 	BYTE $0x62
@@ -2161,16 +2141,16 @@ four_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(CX)(DX*2), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x64
-	BYTE     $0x51
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x64
+	BYTE   $0x51
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DX*2), Z2, Z26
 	BYTE $0x62
@@ -2224,15 +2204,15 @@ four_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (CX)(DI*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x3c
-	BYTE     $0x39
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x3c
+	BYTE   $0x39
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z29
 	BYTE $0x62
@@ -2255,16 +2235,16 @@ four_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(CX)(DI*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x39
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x39
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z29
 	BYTE $0x62
@@ -2287,16 +2267,16 @@ four_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(CX)(DI*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x39
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x39
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z29
 	BYTE $0x62
@@ -2353,14 +2333,14 @@ lines4_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (CX), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x31
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x31
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -2381,17 +2361,17 @@ lines4_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(CX), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x71
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x71
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -2412,15 +2392,15 @@ lines4_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(CX), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x71
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x71
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -2473,15 +2453,15 @@ lines4_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (CX)(DX*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x0c
-	BYTE     $0x11
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x0c
+	BYTE   $0x11
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*1), Z2, Z23
 	BYTE $0x62
@@ -2504,18 +2484,18 @@ lines4_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(CX)(DX*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x11
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z13, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x11
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z13, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DX*1), Z2, Z23
 	BYTE $0x62
@@ -2538,16 +2518,16 @@ lines4_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(CX)(DX*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x11
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x11
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DX*1), Z2, Z23
 	BYTE $0x62
@@ -2603,15 +2583,15 @@ lines4_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (CX)(DX*2), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x24
-	BYTE     $0x51
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x24
+	BYTE   $0x51
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*2), Z2, Z26
 	BYTE $0x62
@@ -2634,18 +2614,18 @@ lines4_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(CX)(DX*2), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x64
-	BYTE     $0x51
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z14, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x64
+	BYTE   $0x51
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z14, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DX*2), Z2, Z26
 	BYTE $0x62
@@ -2668,16 +2648,16 @@ lines4_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(CX)(DX*2), Z2, Z28
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x64
-	BYTE     $0x51
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x64
+	BYTE   $0x51
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DX*2), Z2, Z26
 	BYTE $0x62
@@ -2733,15 +2713,15 @@ lines4_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (CX)(DI*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x3c
-	BYTE     $0x39
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x3c
+	BYTE   $0x39
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z29
 	BYTE $0x62
@@ -2764,18 +2744,18 @@ lines4_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(CX)(DI*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x39
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z15, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x39
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z15, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z29
 	BYTE $0x62
@@ -2798,16 +2778,16 @@ lines4_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(CX)(DI*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x39
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x39
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z29
 	BYTE $0x62
@@ -3035,15 +3015,15 @@ pair_line:
 	BYTE $0x13
 
 	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x34
-	BYTE     $0x53
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x34
+	BYTE   $0x53
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -3065,16 +3045,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x74
-	BYTE     $0x53
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x74
+	BYTE   $0x53
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -3096,16 +3076,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x74
-	BYTE     $0x53
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x74
+	BYTE   $0x53
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -3158,16 +3138,16 @@ pair_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x55
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x55
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z23
 	BYTE $0x62
@@ -3189,16 +3169,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x55
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x55
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z23
 	BYTE $0x62
@@ -3220,16 +3200,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x55
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x55
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z23
 	BYTE $0x62
@@ -3285,15 +3265,15 @@ lines2_bytes:
 	BYTE $0x13
 
 	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x34
-	BYTE     $0x53
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x34
+	BYTE   $0x53
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -3315,18 +3295,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x74
-	BYTE     $0x53
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x74
+	BYTE   $0x53
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -3348,16 +3328,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x74
-	BYTE     $0x53
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x74
+	BYTE   $0x53
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -3412,16 +3392,16 @@ lines2_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x55
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x55
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z23
 	BYTE $0x62
@@ -3443,18 +3423,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x55
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z13, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x55
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z13, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z23
 	BYTE $0x62
@@ -3476,16 +3456,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x55
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x55
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z23
 	BYTE $0x62
@@ -3633,15 +3613,15 @@ single_line:
 	BYTE $0x13
 
 	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x34
-	BYTE     $0x53
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x34
+	BYTE   $0x53
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -3663,16 +3643,16 @@ single_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x74
-	BYTE     $0x53
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x74
+	BYTE   $0x53
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -3694,16 +3674,16 @@ single_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x74
-	BYTE     $0x53
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x74
+	BYTE   $0x53
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -3759,15 +3739,15 @@ lines1_bytes:
 	BYTE $0x13
 
 	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x34
-	BYTE     $0x53
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x34
+	BYTE   $0x53
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -3789,18 +3769,18 @@ lines1_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(R10*2), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x74
-	BYTE     $0x53
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x74
+	BYTE   $0x53
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -3822,16 +3802,16 @@ lines1_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(R10*2), Z2, Z22
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x74
-	BYTE     $0x53
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x74
+	BYTE   $0x53
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -3940,15 +3920,6 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
-	MOVL         $0x10001000, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x01000100, DX
-	VMOVD        DX, X6
-	VPBROADCASTD X6, Z6
-	MOVL         $0x00100010, DX
-	VMOVD        DX, X7
-	VPBROADCASTD X7, Z7
 	MOVL         $0x0f0f0f0f, DX
 	VMOVD        DX, X8
 	VPBROADCASTD X8, Z8
@@ -4103,15 +4074,15 @@ four_line:
 	BYTE $0x11
 
 	// VDPBF16PS.BCST (R12), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xc2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x1c
-	BYTE     $0x24
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xc2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x1c
+	BYTE   $0x24
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
@@ -4141,16 +4112,16 @@ four_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(R12), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xc2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x24
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xc2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x24
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
@@ -4180,16 +4151,16 @@ four_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(R12), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xc2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x24
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xc2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x24
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
@@ -4259,15 +4230,15 @@ four_line:
 	BYTE $0x11
 
 	// VDPBF16PS.BCST (R12)(DX*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xc2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x3c
-	BYTE     $0x14
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xc2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x3c
+	BYTE   $0x14
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*1), Z2, Z20
 	BYTE $0x62
@@ -4300,16 +4271,16 @@ four_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(R12)(DX*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xc2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x14
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xc2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x14
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DX*1), Z2, Z20
 	BYTE $0x62
@@ -4342,16 +4313,16 @@ four_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(R12)(DX*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xc2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x14
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xc2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x14
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DX*1), Z2, Z20
 	BYTE $0x62
@@ -4424,15 +4395,15 @@ four_line:
 	BYTE $0x51
 
 	// VDPBF16PS.BCST (R12)(DX*2), Z2, Z27
-	BYTE     $0x62
-	BYTE     $0x42
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x1c
-	BYTE     $0x54
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x42
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x1c
+	BYTE   $0x54
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -4465,16 +4436,16 @@ four_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(R12)(DX*2), Z2, Z27
-	BYTE     $0x62
-	BYTE     $0x42
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x54
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x42
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x54
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -4507,16 +4478,16 @@ four_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(R12)(DX*2), Z2, Z27
-	BYTE     $0x62
-	BYTE     $0x42
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x54
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x42
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x54
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -4589,15 +4560,15 @@ four_line:
 	BYTE $0x39
 
 	// VDPBF16PS.BCST (R12)(DI*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x42
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x3c
-	BYTE     $0x3c
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x42
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x3c
+	BYTE   $0x3c
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z28
 	BYTE $0x62
@@ -4630,16 +4601,16 @@ four_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(R12)(DI*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x42
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3c
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x42
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3c
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z28
 	BYTE $0x62
@@ -4672,16 +4643,16 @@ four_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(R12)(DI*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x42
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3c
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x42
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3c
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z28
 	BYTE $0x62
@@ -4756,15 +4727,15 @@ lines4_bytes:
 	BYTE $0x11
 
 	// VDPBF16PS.BCST (R12), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xc2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x1c
-	BYTE     $0x24
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xc2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x1c
+	BYTE   $0x24
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
@@ -4794,18 +4765,18 @@ lines4_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(R12), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xc2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x24
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xc2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x24
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
@@ -4835,16 +4806,16 @@ lines4_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(R12), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xc2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x24
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xc2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x24
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
@@ -4916,15 +4887,15 @@ lines4_bytes:
 	BYTE $0x11
 
 	// VDPBF16PS.BCST (R12)(DX*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xc2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x3c
-	BYTE     $0x14
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xc2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x3c
+	BYTE   $0x14
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*1), Z2, Z20
 	BYTE $0x62
@@ -4957,18 +4928,18 @@ lines4_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(R12)(DX*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xc2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x14
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z13, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xc2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x14
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z13, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DX*1), Z2, Z20
 	BYTE $0x62
@@ -5001,16 +4972,16 @@ lines4_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(R12)(DX*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xc2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x14
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xc2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x14
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DX*1), Z2, Z20
 	BYTE $0x62
@@ -5085,15 +5056,15 @@ lines4_bytes:
 	BYTE $0x51
 
 	// VDPBF16PS.BCST (R12)(DX*2), Z2, Z27
-	BYTE     $0x62
-	BYTE     $0x42
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x1c
-	BYTE     $0x54
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x42
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x1c
+	BYTE   $0x54
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -5126,18 +5097,18 @@ lines4_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(R12)(DX*2), Z2, Z27
-	BYTE     $0x62
-	BYTE     $0x42
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x54
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z14, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x42
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x54
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z14, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -5170,16 +5141,16 @@ lines4_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(R12)(DX*2), Z2, Z27
-	BYTE     $0x62
-	BYTE     $0x42
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x54
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x42
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x54
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -5254,15 +5225,15 @@ lines4_bytes:
 	BYTE $0x39
 
 	// VDPBF16PS.BCST (R12)(DI*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x42
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x3c
-	BYTE     $0x3c
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x42
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x3c
+	BYTE   $0x3c
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z28
 	BYTE $0x62
@@ -5295,18 +5266,18 @@ lines4_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(R12)(DI*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x42
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3c
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z15, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x42
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3c
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z15, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z28
 	BYTE $0x62
@@ -5339,16 +5310,16 @@ lines4_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(R12)(DI*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x42
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3c
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x42
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3c
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z28
 	BYTE $0x62
@@ -5611,15 +5582,15 @@ pair_line:
 	BYTE $0x53
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x1c
-	BYTE     $0x3b
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x1c
+	BYTE   $0x3b
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
@@ -5651,16 +5622,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3b
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3b
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
@@ -5692,16 +5663,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3b
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3b
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
@@ -5774,16 +5745,16 @@ pair_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3d
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3d
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z20
 	BYTE $0x62
@@ -5815,16 +5786,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3d
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3d
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z20
 	BYTE $0x62
@@ -5856,16 +5827,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3d
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3d
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z20
 	BYTE $0x62
@@ -5940,15 +5911,15 @@ lines2_bytes:
 	BYTE $0x53
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x1c
-	BYTE     $0x3b
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x1c
+	BYTE   $0x3b
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
@@ -5980,18 +5951,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3b
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3b
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
@@ -6023,16 +5994,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3b
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3b
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
@@ -6107,16 +6078,16 @@ lines2_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3d
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3d
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z20
 	BYTE $0x62
@@ -6148,18 +6119,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3d
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z13, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3d
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z13, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z20
 	BYTE $0x62
@@ -6191,16 +6162,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3d
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3d
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z20
 	BYTE $0x62
@@ -6374,15 +6345,15 @@ single_line:
 	BYTE $0x53
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x1c
-	BYTE     $0x3b
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x1c
+	BYTE   $0x3b
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
@@ -6414,16 +6385,16 @@ single_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3b
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3b
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
@@ -6455,16 +6426,16 @@ single_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3b
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3b
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
@@ -6539,15 +6510,15 @@ lines1_bytes:
 	BYTE $0x53
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x1c
-	BYTE     $0x3b
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x1c
+	BYTE   $0x3b
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
@@ -6579,18 +6550,18 @@ lines1_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(DI*1), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3b
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3b
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
@@ -6622,16 +6593,16 @@ lines1_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(DI*1), Z2, Z19
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x5c
-	BYTE     $0x3b
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x5c
+	BYTE   $0x3b
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
@@ -6753,15 +6724,6 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
-	MOVL         $0x10001000, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x01000100, DX
-	VMOVD        DX, X6
-	VPBROADCASTD X6, Z6
-	MOVL         $0x00100010, DX
-	VMOVD        DX, X7
-	VPBROADCASTD X7, Z7
 	MOVL         $0x0f0f0f0f, DX
 	VMOVD        DX, X8
 	VPBROADCASTD X8, Z8
@@ -6897,15 +6859,15 @@ pair_line:
 	BYTE $0x3b
 
 	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x04
-	BYTE     $0x93
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x04
+	BYTE   $0x93
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -6947,16 +6909,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(R10*4), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x93
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x93
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -6998,16 +6960,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(R10*4), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x93
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x93
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -7100,16 +7062,16 @@ pair_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R10*4), Z2, Z29
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x95
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x95
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z25
 	BYTE $0x62
@@ -7151,16 +7113,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R10*4), Z2, Z29
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x95
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x95
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z25
 	BYTE $0x62
@@ -7202,16 +7164,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R10*4), Z2, Z29
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x95
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x95
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z25
 	BYTE $0x62
@@ -7305,15 +7267,15 @@ lines2_bytes:
 	BYTE $0x3b
 
 	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x04
-	BYTE     $0x93
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x04
+	BYTE   $0x93
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -7355,18 +7317,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(R10*4), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x93
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x93
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -7408,16 +7370,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(R10*4), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x93
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x93
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -7512,16 +7474,16 @@ lines2_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R10*4), Z2, Z29
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x95
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x95
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z25
 	BYTE $0x62
@@ -7563,18 +7525,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R10*4), Z2, Z29
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x95
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z13, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x95
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z13, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z25
 	BYTE $0x62
@@ -7616,16 +7578,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R10*4), Z2, Z29
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x6c
-	BYTE     $0x95
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x6c
+	BYTE   $0x95
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z25
 	BYTE $0x62
@@ -7826,15 +7788,15 @@ single_line:
 	BYTE $0x3b
 
 	// VDPBF16PS.BCST (BP), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x45
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x45
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -7876,15 +7838,15 @@ single_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x45
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x45
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -7926,15 +7888,15 @@ single_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x45
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x45
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -8027,15 +7989,15 @@ lines1_bytes:
 	BYTE $0x3b
 
 	// VDPBF16PS.BCST (BP), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x45
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x45
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -8077,17 +8039,17 @@ lines1_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x45
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x45
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -8129,15 +8091,15 @@ lines1_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x45
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x45
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -8272,15 +8234,6 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
-	MOVL         $0x10001000, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x01000100, DX
-	VMOVD        DX, X6
-	VPBROADCASTD X6, Z6
-	MOVL         $0x00100010, DX
-	VMOVD        DX, X7
-	VPBROADCASTD X7, Z7
 	MOVL         $0x0f0f0f0f, DX
 	VMOVD        DX, X8
 	VPBROADCASTD X8, Z8
@@ -8430,15 +8383,15 @@ pair_line:
 	BYTE $0x93
 
 	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x0c
-	BYTE     $0x0b
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x0c
+	BYTE   $0x0b
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -8490,16 +8443,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(CX*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x0b
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x0b
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -8551,16 +8504,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(CX*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x0b
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x0b
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -8673,16 +8626,16 @@ pair_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(CX*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x0d
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x0d
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z26
 	BYTE $0x62
@@ -8734,16 +8687,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(CX*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x0d
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x0d
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z26
 	BYTE $0x62
@@ -8795,16 +8748,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(CX*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x0d
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x0d
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z26
 	BYTE $0x62
@@ -8917,15 +8870,15 @@ lines2_bytes:
 	BYTE $0x93
 
 	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x0c
-	BYTE     $0x0b
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x0c
+	BYTE   $0x0b
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -8977,18 +8930,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(CX*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x0b
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x0b
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -9040,16 +8993,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(CX*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x0b
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x0b
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -9164,16 +9117,16 @@ lines2_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(CX*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x0d
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x0d
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z26
 	BYTE $0x62
@@ -9225,18 +9178,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(CX*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x0d
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z13, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x0d
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z13, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z26
 	BYTE $0x62
@@ -9288,16 +9241,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(CX*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x0d
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x0d
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z26
 	BYTE $0x62
@@ -9526,16 +9479,16 @@ single_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x15
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x15
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -9586,16 +9539,16 @@ single_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x15
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x15
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -9646,16 +9599,16 @@ single_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x15
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x15
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -9767,16 +9720,16 @@ lines1_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R10*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x15
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x15
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z20
 	BYTE $0x62
@@ -9827,18 +9780,18 @@ lines1_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R10*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x15
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x15
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z20
 	BYTE $0x62
@@ -9889,16 +9842,16 @@ lines1_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R10*1), Z2, Z25
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x4c
-	BYTE     $0x15
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x4c
+	BYTE   $0x15
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z20
 	BYTE $0x62
@@ -10046,15 +9999,6 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
-	MOVL         $0x10001000, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x01000100, DX
-	VMOVD        DX, X6
-	VPBROADCASTD X6, Z6
-	MOVL         $0x00100010, DX
-	VMOVD        DX, X7
-	VPBROADCASTD X7, Z7
 	MOVL         $0x0f0f0f0f, DX
 	VMOVD        DX, X8
 	VPBROADCASTD X8, Z8
@@ -10215,15 +10159,15 @@ pair_line:
 	BYTE $0x0b
 
 	// VDPBF16PS.BCST (BX)(DI*2), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x04
-	BYTE     $0x7b
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x04
+	BYTE   $0x7b
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z18
 	BYTE $0x62
@@ -10285,16 +10229,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(DI*2), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x7b
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x7b
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z18
 	BYTE $0x62
@@ -10356,16 +10300,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(DI*2), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x7b
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x7b
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z18
 	BYTE $0x62
@@ -10498,16 +10442,16 @@ pair_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(DI*2), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x7d
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x7d
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z25
 	BYTE $0x62
@@ -10569,16 +10513,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DI*2), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x7d
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x7d
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z25
 	BYTE $0x62
@@ -10640,16 +10584,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(DI*2), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x7d
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x7d
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z25
 	BYTE $0x62
@@ -10781,15 +10725,15 @@ lines2_bytes:
 	BYTE $0x0b
 
 	// VDPBF16PS.BCST (BX)(DI*2), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x04
-	BYTE     $0x7b
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x04
+	BYTE   $0x7b
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z18
 	BYTE $0x62
@@ -10851,18 +10795,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(DI*2), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x7b
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x7b
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z18
 	BYTE $0x62
@@ -10924,16 +10868,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(DI*2), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x7b
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x7b
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z18
 	BYTE $0x62
@@ -11068,16 +11012,16 @@ lines2_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(DI*2), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x7d
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x7d
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z25
 	BYTE $0x62
@@ -11139,18 +11083,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DI*2), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x7d
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z13, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x7d
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z13, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z25
 	BYTE $0x62
@@ -11212,16 +11156,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(DI*2), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x62
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x7d
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x62
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x7d
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z25
 	BYTE $0x62
@@ -11477,16 +11421,16 @@ single_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x55
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x55
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z18
 	BYTE $0x62
@@ -11547,16 +11491,16 @@ single_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x55
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x55
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z18
 	BYTE $0x62
@@ -11617,16 +11561,16 @@ single_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x55
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x55
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z18
 	BYTE $0x62
@@ -11758,16 +11702,16 @@ lines1_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R10*2), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x55
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x55
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z18
 	BYTE $0x62
@@ -11828,18 +11772,18 @@ lines1_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R10*2), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x55
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x55
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z18
 	BYTE $0x62
@@ -11900,16 +11844,16 @@ lines1_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R10*2), Z2, Z24
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x44
-	BYTE     $0x55
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x44
+	BYTE   $0x55
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z18
 	BYTE $0x62
@@ -12070,15 +12014,6 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
-	MOVL         $0x10001000, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x01000100, DX
-	VMOVD        DX, X6
-	VPBROADCASTD X6, Z6
-	MOVL         $0x00100010, DX
-	VMOVD        DX, X7
-	VPBROADCASTD X7, Z7
 	MOVL         $0x0f0f0f0f, DX
 	VMOVD        DX, X8
 	VPBROADCASTD X8, Z8
@@ -12251,15 +12186,15 @@ pair_line:
 	BYTE $0x7b
 
 	// VDPBF16PS.BCST (BX)(R12*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x3c
-	BYTE     $0x23
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x3c
+	BYTE   $0x23
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
@@ -12331,16 +12266,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(R12*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x23
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x23
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
@@ -12412,16 +12347,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(R12*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x23
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x23
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
@@ -12574,16 +12509,16 @@ pair_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R12*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x25
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x25
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z24
 	BYTE $0x62
@@ -12655,16 +12590,16 @@ pair_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R12*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x25
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x25
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z24
 	BYTE $0x62
@@ -12736,16 +12671,16 @@ pair_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R12*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x25
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x25
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z24
 	BYTE $0x62
@@ -12896,15 +12831,15 @@ lines2_bytes:
 	BYTE $0x7b
 
 	// VDPBF16PS.BCST (BX)(R12*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x3c
-	BYTE     $0x23
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x3c
+	BYTE   $0x23
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
@@ -12976,18 +12911,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BX)(R12*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x23
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x23
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
@@ -13059,16 +12994,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BX)(R12*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xa2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x23
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xa2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x23
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
@@ -13223,16 +13158,16 @@ lines2_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(R12*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x25
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x25
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BP), Z2, Z24
 	BYTE $0x62
@@ -13304,18 +13239,18 @@ lines2_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(R12*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x25
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z13, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x25
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z13, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BP), Z2, Z24
 	BYTE $0x62
@@ -13387,16 +13322,16 @@ lines2_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(R12*1), Z2, Z31
-	BYTE     $0x62
-	BYTE     $0x22
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x25
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0x22
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x25
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z24
 	BYTE $0x62
@@ -13679,16 +13614,16 @@ single_line:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3d
-	BYTE     $0x00
-	VPMULHUW Z6, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3d
+	BYTE   $0x00
+	VPSRLW $0x08, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
@@ -13759,16 +13694,16 @@ single_line:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3d
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3d
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
@@ -13839,16 +13774,16 @@ single_line:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3d
-	BYTE     $0x02
-	VPMULHUW Z7, Z0, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3d
+	BYTE   $0x02
+	VPSRLW $0x0c, Z0, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62
@@ -14000,16 +13935,16 @@ lines1_bytes:
 	BYTE $0x00
 
 	// VDPBF16PS.BCST (BP)(DI*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3d
-	BYTE     $0x00
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3d
+	BYTE   $0x00
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 4(BX), Z2, Z16
 	BYTE $0x62
@@ -14080,18 +14015,18 @@ lines1_bytes:
 	BYTE $0x01
 
 	// VDPBF16PS.BCST 4(BP)(DI*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3d
-	BYTE     $0x01
-	VPMULHUW Z5, Z0, Z1
-	VPANDD   Z1, Z8, Z1
-	VPSUBB   Z12, Z1, Z1
-	VPERMW   Z4, Z1, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3d
+	BYTE   $0x01
+	VPSRLW $0x04, Z0, Z1
+	VPANDD Z1, Z8, Z1
+	VPSUBB Z12, Z1, Z1
+	VPERMW Z4, Z1, Z2
 
 	// VDPBF16PS.BCST 8(BX), Z2, Z16
 	BYTE $0x62
@@ -14162,16 +14097,16 @@ lines1_bytes:
 	BYTE $0x02
 
 	// VDPBF16PS.BCST 8(BP)(DI*1), Z2, Z23
-	BYTE     $0x62
-	BYTE     $0xe2
-	BYTE     $0x6e
-	BYTE     $0x58
-	BYTE     $0x52
-	BYTE     $0x7c
-	BYTE     $0x3d
-	BYTE     $0x02
-	VPMULHUW Z6, Z1, Z2
-	VPERMW   Z4, Z2, Z2
+	BYTE   $0x62
+	BYTE   $0xe2
+	BYTE   $0x6e
+	BYTE   $0x58
+	BYTE   $0x52
+	BYTE   $0x7c
+	BYTE   $0x3d
+	BYTE   $0x02
+	VPSRLW $0x08, Z1, Z2
+	VPERMW Z4, Z2, Z2
 
 	// VDPBF16PS.BCST 12(BX), Z2, Z16
 	BYTE $0x62

@@ -6,14 +6,12 @@
 // Words of codes, shifted, have a code in their lowest bits and look up its bfloat16 minus
 // zero point in a table, twice the same 16. Where each column has a zero point it is taken
 // first, from bytes of one code: the table is of -16 to 15, and so are what it looks up.
-// Shifts are products with powers of two, of which the upper half is kept: permutations
-// and shifts share two units of Zen 4, products have others.
 //
 // Registers: AX next line, CX blocks left, DX step between lines, SI Block, R8 lines
 // left, R9 scales, R10 zero points, R11 the segment's first line, R12 segments left,
 // R13 Form, R14 where to write, R15 bytes of a header;
-// Z0 scales or codes, Z3 ones, Z1 and Z2 indices and weights, Z4 the table, Z5 to Z7
-// powers of two, Z8 a mask of codes, Z12 to Z15 zero points of segments, Z20 to Z23 pairs.
+// Z0 scales or codes, Z3 ones, Z1 and Z2 indices and weights, Z4 the table, Z8 a mask of
+// codes, Z12 to Z15 zero points of segments, Z20 to Z23 pairs.
 
 #include "textflag.h"
 
@@ -40,15 +38,6 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
-	MOVL         $0x10001000, DX
-	VMOVD        DX, X5
-	VPBROADCASTD X5, Z5
-	MOVL         $0x01000100, DX
-	VMOVD        DX, X6
-	VPBROADCASTD X6, Z6
-	MOVL         $0x00100010, DX
-	VMOVD        DX, X7
-	VPBROADCASTD X7, Z7
 	MOVL         $0x0f0f0f0f, DX
 	VMOVD        DX, X8
 	VPBROADCASTD X8, Z8
@@ -145,13 +134,13 @@ line:
 	VMOVDQU32 (AX), Z0
 	VPERMW    Z4, Z0, Z2
 	VMOVDQA32 Z2, Z20
-	VPMULHUW  Z6, Z0, Z2
+	VPSRLW    $0x08, Z0, Z2
 	VPERMW    Z4, Z2, Z2
 	VMOVDQA32 Z2, Z21
-	VPMULHUW  Z5, Z0, Z2
+	VPSRLW    $0x04, Z0, Z2
 	VPERMW    Z4, Z2, Z2
 	VMOVDQA32 Z2, Z22
-	VPMULHUW  Z7, Z0, Z2
+	VPSRLW    $0x0c, Z0, Z2
 	VPERMW    Z4, Z2, Z2
 	VMOVDQA32 Z2, Z23
 	JMP       line_done
@@ -162,15 +151,15 @@ line_bytes:
 	VPSUBB    Z12, Z1, Z1
 	VPERMW    Z4, Z1, Z2
 	VMOVDQA32 Z2, Z20
-	VPMULHUW  Z6, Z1, Z2
+	VPSRLW    $0x08, Z1, Z2
 	VPERMW    Z4, Z2, Z2
 	VMOVDQA32 Z2, Z21
-	VPMULHUW  Z5, Z0, Z1
+	VPSRLW    $0x04, Z0, Z1
 	VPANDD    Z1, Z8, Z1
 	VPSUBB    Z12, Z1, Z1
 	VPERMW    Z4, Z1, Z2
 	VMOVDQA32 Z2, Z22
-	VPMULHUW  Z6, Z1, Z2
+	VPSRLW    $0x08, Z1, Z2
 	VPERMW    Z4, Z2, Z2
 	VMOVDQA32 Z2, Z23
 
