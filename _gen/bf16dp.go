@@ -88,15 +88,15 @@ var dotKinds = []dotLines{
 Words of codes, shifted, have a code in their lowest bits and look up its bfloat16 minus
 zero point in a table, twice the same 16. Where each column has a zero point it is taken
 first, from bytes of one code: the table is of -16 to 15, and so are what it looks up.
-`, vectors: "Z1 and Z2 indices and weights, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points of segments"},
+`, vectors: "Z1 indices, Z2 weights, Z9, Z10 and Z3 those of every other segment or tile, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points of segments or tiles"},
 	{name: "w8", what: "codes of 8 bits", pairs: 2, scaled: true, weights: dotCodes8, maths: `
 An AND and an OR in one instruction leave one code below an exponent, 2^e + u, and taking
 2^e + z from it u−z, both exactly: it has at most 8 bits, so that the upper half of the
 float32 is its bfloat16. That of the first of a pair goes below that of the second.
-`, vectors: "Z1 and Z2 codes and weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is taken from codes of segments"},
+`, vectors: "Z2 weights, Z1 and Z3 those of every other segment or tile, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is taken from codes of segments or tiles"},
 	{name: "bf16", what: "plain bfloat16 weights", pairs: 1, weights: dotPlain, maths: `
 Lines are pairs already.
-`, vectors: "Z2 weights"},
+`, vectors: "Z2 weights, Z3 those of every other segment or tile"},
 }
 
 // dotCodes4 looks codes up.
@@ -105,6 +105,7 @@ func dotCodes4(k exactFMA, segments int) weights512 {
 	right := func(bits int, from, to reg.VecPhysical) { k.VPSRLW(operand.U8(bits), from, to) }
 	return weights512{
 		times: k.dotBF16,
+		x:     zmm[5:7],
 		apart: true,
 		once: func() {
 			k.constantZero()
@@ -127,28 +128,32 @@ func dotCodes4(k exactFMA, segments int) weights512 {
 			}
 		},
 		weight: func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical {
-			if i == 0 {
-				k.VMOVDQU32(w, zmm[0])
+			codes, less, out := zmm[0], zmm[1], zmm[2]
+			if s%2 == 1 {
+				codes, less, out = zmm[9], zmm[10], zmm[3]
 			}
-			from, bits := zmm[0], []int{0, 8, 4, 12}[i]
+			if i == 0 {
+				k.VMOVDQU32(w, codes)
+			}
+			from, bits := codes, []int{0, 8, 4, 12}[i]
 			if bytes {
-				from, bits = zmm[1], bits&8
+				from, bits = less, bits&8
 				if i == 0 || i == 2 {
-					nibbles := zmm[0]
+					nibbles := codes
 					if i == 2 {
 						nibbles = from
-						right(4, zmm[0], from)
+						right(4, codes, from)
 					}
 					k.VPANDD(nibbles, mask, from)
 					k.VPSUBB(zeros[s], from, from)
 				}
 			}
 			if bits > 0 {
-				right(bits, from, zmm[2])
-				from = zmm[2]
+				right(bits, from, out)
+				from = out
 			}
-			k.VPERMW(table, from, zmm[2])
-			return zmm[2]
+			k.VPERMW(table, from, out)
+			return out
 		},
 	}
 }
@@ -182,9 +187,16 @@ func dotCodes8(k exactFMA, segments int) weights512 {
 			k.KMOVQ(exAny, lower)
 		},
 		take: codes.takeBytes,
+		x:    zmm[6:8],
 		weight: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
-			codes.weightIn(s, 2*i, w, first)
-			y := codes.weightIn(s, 2*i+1, w, zmm[2])
+			word, y := zmm[s%2], zmm[2+s%2]
+			if i == 0 {
+				k.VMOVDQU32(w, word)
+			} else {
+				k.VPSRLD(operand.U8(16), word, word)
+			}
+			codes.fieldOf(word, s, 0, first)
+			codes.fieldOf(word, s, 1, y)
 			k.VPSHUFB(upper, first, lower, y)
 			return y
 		},
@@ -194,9 +206,11 @@ func dotCodes8(k exactFMA, segments int) weights512 {
 func dotPlain(k exactFMA, _ int) weights512 {
 	return weights512{
 		times: k.dotBF16,
-		weight: func(_, _ int, w operand.Mem, _ bool) reg.VecPhysical {
-			k.VMOVDQU32(w, zmm[2])
-			return zmm[2]
+		x:     zmm[:2],
+		weight: func(s, _ int, w operand.Mem, _ bool) reg.VecPhysical {
+			y := zmm[2+s%2]
+			k.VMOVDQU32(w, y)
+			return y
 		},
 	}
 }

@@ -131,6 +131,11 @@ func (k codes512) field(s, i int, y reg.VecPhysical) reg.VecPhysical {
 	if high {
 		word = zmm[1]
 	}
+	return k.fieldOf(word, s, j, y)
+}
+
+// fieldOf makes y u−z of field j of the low word.
+func (k codes512) fieldOf(word reg.VecPhysical, s, j int, y reg.VecPhysical) reg.VecPhysical {
 	const andOr = 0xea // first and second, or third
 	k.VMOVDQA32(word, y)
 	k.VPTERNLOGD(operand.U8(andOr), k.ones[j], k.masks[j], y)

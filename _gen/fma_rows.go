@@ -52,7 +52,9 @@ const (
 )
 
 // spills says whether rows of n segments that go together need rowsOfLines.
-func (k *rowsFMA) spills(n int) bool { return n == 2 && k.rows > 5 || n == 4 && k.rows > 2 || k.tiles == 2 }
+func (k *rowsFMA) spills(n int) bool {
+	return n == 2 && k.rows > 5 || n == 4 && k.rows > 2 || k.tiles == 2
+}
 
 // columns counts the vectors of a row's sums.
 func (k *rowsFMA) columns() []int {

@@ -280,20 +280,42 @@ func (w *product) integers() *integerKernels {
 	return &w.f.codes8
 }
 
-// straight computes a tile after the other from packed weights.
+// straight computes a tile after the other from packed weights, or two tiles after
+// the others where kernels take two for so many rows.
 func (b *block) straight() {
-	sums := view[float32](b.scratch, b.rows*tileColumns)
-	all, steps := run{0, len(b.blocks)}, b.direct()
-	for i := range b.tiles {
-		clear(sums)
-		b.height = b.rows
-		b.coming, b.share = [2]span{}, 0
-		if i+1 < b.tiles {
-			b.coming[0] = spanOf(b.packed(i+1, all)) // memory is free while units are busy, or a tile is read again
+	sums := view[float32](b.scratch, 2*b.rows*tileColumns)
+	all, one, two := run{0, len(b.blocks)}, b.direct(), b.directWider()
+	b.height = b.rows
+	for i, n := 0, 1; i < b.tiles; i += n {
+		steps := one
+		if n = 1; two != nil && i+1 < b.tiles {
+			steps, n = two, 2
+			// What is fetched is in the order of memory, and the second tile's are there before
+			// it begins.
+			b.call.Ahead = b.aheadRows + uintptr(b.tileBytes())
 		}
-		b.sweep(steps, all, unsafe.Pointer(unsafe.SliceData(b.packed(i, all))), 0, sums, b.tile+i, 1)
-		b.finish(b.tile+i, 1, 1, sums)
+		sums := sums[:n*b.rows*tileColumns]
+		clear(sums)
+		b.coming, b.share = [2]span{}, 0
+		if i+n < b.tiles {
+			b.coming[0] = spanOf(b.packed(i+n, all)) // memory is free while units are busy, or a tile is read again
+		}
+		b.sweep(steps, all, unsafe.Pointer(unsafe.SliceData(b.packed(i, all))), b.tileBytes(), sums, b.tile+i, n)
+		b.finish(b.tile+i, n, n, sums)
 	}
+}
+
+// directWider returns the kernels of two tiles that the rows of b are enough for, nil if
+// there are none.
+func (b *block) directWider() []step {
+	if !b.kind.exact() {
+		return nil
+	}
+	two := b.f.exact.directWider[b.weights()]
+	if two == nil || b.rows < two[len(two)-1].rows {
+		return nil
+	}
+	return two
 }
 
 // runByRun computes a run of all tiles after the other, so that what it reads of

@@ -85,7 +85,8 @@ type integerKernels struct {
 // exactKernels multiply rows of float32, or of pairs of bfloat16. The arrays are
 // indexed by weightKind.
 type exactKernels struct {
-	direct [weightKinds][]step // from packed weights, most rows first, the last for one; nil: unpacked for any
+	direct      [weightKinds][]step // from packed weights, most rows first, the last for one; nil: unpacked for any
+	directWider [weightKinds][]step // of two tiles, for no fewer rows than the last has; nil: none
 
 	// From so many rows on, weights are unpacked once for all of them.
 	unpackFrom [weightKinds]int

@@ -256,6 +256,20 @@ var units = []*unit{
 						{4, asm.RowsBF16DPBF16x4}, {3, asm.RowsBF16DPBF16x3}, {2, asm.RowsBF16DPBF16x2}, {1, asm.GemvBF16DPBF16},
 					},
 				},
+				directWider: [weightKinds][]step{
+					weight4: {
+						{8, asm.RowsW4DPBF16x8x2}, {7, asm.RowsW4DPBF16x7x2}, {6, asm.RowsW4DPBF16x6x2},
+						{5, asm.RowsW4DPBF16x5x2}, {4, asm.RowsW4DPBF16x4x2},
+					},
+					weight8: {
+						{8, asm.RowsW8DPBF16x8x2}, {7, asm.RowsW8DPBF16x7x2}, {6, asm.RowsW8DPBF16x6x2},
+						{5, asm.RowsW8DPBF16x5x2}, {4, asm.RowsW8DPBF16x4x2},
+					},
+					weightBF16: {
+						{8, asm.RowsBF16DPBF16x8x2}, {7, asm.RowsBF16DPBF16x7x2}, {6, asm.RowsBF16DPBF16x6x2},
+						{5, asm.RowsBF16DPBF16x5x2}, {4, asm.RowsBF16DPBF16x4x2},
+					},
+				},
 				unpackFrom: [weightKinds]int{weight4: 48, weight8: 32, weightBF16: 128}, // estimated for Zen 4
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
 					weight4: asm.UnpackPairsW4DPBF16, weight8: asm.UnpackPairsW8DPBF16, weightBF16: asm.UnpackPairsBF16DPBF16,

@@ -10,7 +10,8 @@
 // far ahead to fetch, R8 lines left, R9 scales, R10 bytes of a segment of x, then
 // zero points, R11 three times that, R12 segments left, R13 Form, R14 Y, R15 bytes
 // of a header;
-// Z0 codes, then sums of y, Z2 weights, Z28 to Z31 sums of four segments.
+// Z0 codes, then sums of y, Z2 weights, Z3 those of every other segment or tile, Z28 to
+// Z31 sums of four segments.
 
 #include "textflag.h"
 
@@ -50,12 +51,12 @@ four:
 	BYTE       $0x52
 	BYTE       $0x23
 	PREFETCHT0 64(AX)(DI*1)
-	VMOVDQU32  64(AX), Z2
+	VMOVDQU32  64(AX), Z3
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z29
+	// VDPBF16PS.BCST (BX)(R10*1), Z3, Z29
 	BYTE       $0x62
 	BYTE       $0x22
-	BYTE       $0x6e
+	BYTE       $0x66
 	BYTE       $0x58
 	BYTE       $0x52
 	BYTE       $0x2c
@@ -72,12 +73,12 @@ four:
 	BYTE       $0x34
 	BYTE       $0x53
 	PREFETCHT0 192(AX)(DI*1)
-	VMOVDQU32  192(AX), Z2
+	VMOVDQU32  192(AX), Z3
 
-	// VDPBF16PS.BCST (BX)(R11*1), Z2, Z31
+	// VDPBF16PS.BCST (BX)(R11*1), Z3, Z31
 	BYTE    $0x62
 	BYTE    $0x22
-	BYTE    $0x6e
+	BYTE    $0x66
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x3c

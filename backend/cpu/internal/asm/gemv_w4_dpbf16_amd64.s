@@ -12,8 +12,9 @@
 // far ahead to fetch, R8 lines left, R9 scales, R10 bytes of a segment of x, then
 // zero points, R11 three times that, R12 segments left, R13 Form, R14 Y, R15 bytes
 // of a header;
-// Z0 codes, then sums of y, Z1 and Z2 indices and weights, Z4 the table, Z8 a mask of
-// codes, Z12 to Z15 zero points of segments, Z28 to Z31 sums of four segments.
+// Z0 codes, then sums of y, Z1 indices, Z2 weights, Z9, Z10 and Z3 those of every other
+// segment or tile, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points of segments or
+// tiles, Z28 to Z31 sums of four segments.
 
 #include "textflag.h"
 
@@ -158,48 +159,48 @@ four:
 	BYTE       $0x63
 	BYTE       $0x03
 	PREFETCHT0 64(AX)(DI*1)
-	VMOVDQU32  64(AX), Z0
-	VPERMW     Z4, Z0, Z2
+	VMOVDQU32  64(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z29
+	// VDPBF16PS.BCST (BX)(R10*1), Z3, Z29
 	BYTE   $0x62
 	BYTE   $0x22
-	BYTE   $0x6e
+	BYTE   $0x66
 	BYTE   $0x58
 	BYTE   $0x52
 	BYTE   $0x2c
 	BYTE   $0x13
-	VPSRLW $0x08, Z0, Z2
-	VPERMW Z4, Z2, Z2
+	VPSRLW $0x08, Z9, Z3
+	VPERMW Z4, Z3, Z3
 
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z29
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z3, Z29
 	BYTE   $0x62
 	BYTE   $0x22
-	BYTE   $0x6e
+	BYTE   $0x66
 	BYTE   $0x58
 	BYTE   $0x52
 	BYTE   $0x6c
 	BYTE   $0x13
 	BYTE   $0x01
-	VPSRLW $0x04, Z0, Z2
-	VPERMW Z4, Z2, Z2
+	VPSRLW $0x04, Z9, Z3
+	VPERMW Z4, Z3, Z3
 
-	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z29
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z3, Z29
 	BYTE   $0x62
 	BYTE   $0x22
-	BYTE   $0x6e
+	BYTE   $0x66
 	BYTE   $0x58
 	BYTE   $0x52
 	BYTE   $0x6c
 	BYTE   $0x13
 	BYTE   $0x02
-	VPSRLW $0x0c, Z0, Z2
-	VPERMW Z4, Z2, Z2
+	VPSRLW $0x0c, Z9, Z3
+	VPERMW Z4, Z3, Z3
 
-	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z29
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z3, Z29
 	BYTE       $0x62
 	BYTE       $0x22
-	BYTE       $0x6e
+	BYTE       $0x66
 	BYTE       $0x58
 	BYTE       $0x52
 	BYTE       $0x6c
@@ -254,48 +255,48 @@ four:
 	BYTE       $0x53
 	BYTE       $0x03
 	PREFETCHT0 192(AX)(DI*1)
-	VMOVDQU32  192(AX), Z0
-	VPERMW     Z4, Z0, Z2
+	VMOVDQU32  192(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
-	// VDPBF16PS.BCST (BX)(R11*1), Z2, Z31
+	// VDPBF16PS.BCST (BX)(R11*1), Z3, Z31
 	BYTE   $0x62
 	BYTE   $0x22
-	BYTE   $0x6e
+	BYTE   $0x66
 	BYTE   $0x58
 	BYTE   $0x52
 	BYTE   $0x3c
 	BYTE   $0x1b
-	VPSRLW $0x08, Z0, Z2
-	VPERMW Z4, Z2, Z2
+	VPSRLW $0x08, Z9, Z3
+	VPERMW Z4, Z3, Z3
 
-	// VDPBF16PS.BCST 4(BX)(R11*1), Z2, Z31
+	// VDPBF16PS.BCST 4(BX)(R11*1), Z3, Z31
 	BYTE   $0x62
 	BYTE   $0x22
-	BYTE   $0x6e
+	BYTE   $0x66
 	BYTE   $0x58
 	BYTE   $0x52
 	BYTE   $0x7c
 	BYTE   $0x1b
 	BYTE   $0x01
-	VPSRLW $0x04, Z0, Z2
-	VPERMW Z4, Z2, Z2
+	VPSRLW $0x04, Z9, Z3
+	VPERMW Z4, Z3, Z3
 
-	// VDPBF16PS.BCST 8(BX)(R11*1), Z2, Z31
+	// VDPBF16PS.BCST 8(BX)(R11*1), Z3, Z31
 	BYTE   $0x62
 	BYTE   $0x22
-	BYTE   $0x6e
+	BYTE   $0x66
 	BYTE   $0x58
 	BYTE   $0x52
 	BYTE   $0x7c
 	BYTE   $0x1b
 	BYTE   $0x02
-	VPSRLW $0x0c, Z0, Z2
-	VPERMW Z4, Z2, Z2
+	VPSRLW $0x0c, Z9, Z3
+	VPERMW Z4, Z3, Z3
 
-	// VDPBF16PS.BCST 12(BX)(R11*1), Z2, Z31
+	// VDPBF16PS.BCST 12(BX)(R11*1), Z3, Z31
 	BYTE $0x62
 	BYTE $0x22
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x7c
@@ -353,52 +354,52 @@ four_line_bytes:
 	BYTE       $0x63
 	BYTE       $0x03
 	PREFETCHT0 64(AX)(DI*1)
-	VMOVDQU32  64(AX), Z0
-	VPANDD     Z0, Z8, Z1
-	VPSUBB     Z13, Z1, Z1
-	VPERMW     Z4, Z1, Z2
+	VMOVDQU32  64(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z13, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z29
+	// VDPBF16PS.BCST (BX)(R10*1), Z3, Z29
 	BYTE   $0x62
 	BYTE   $0x22
-	BYTE   $0x6e
+	BYTE   $0x66
 	BYTE   $0x58
 	BYTE   $0x52
 	BYTE   $0x2c
 	BYTE   $0x13
-	VPSRLW $0x08, Z1, Z2
-	VPERMW Z4, Z2, Z2
+	VPSRLW $0x08, Z10, Z3
+	VPERMW Z4, Z3, Z3
 
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z29
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z3, Z29
 	BYTE   $0x62
 	BYTE   $0x22
-	BYTE   $0x6e
+	BYTE   $0x66
 	BYTE   $0x58
 	BYTE   $0x52
 	BYTE   $0x6c
 	BYTE   $0x13
 	BYTE   $0x01
-	VPSRLW $0x04, Z0, Z1
-	VPANDD Z1, Z8, Z1
-	VPSUBB Z13, Z1, Z1
-	VPERMW Z4, Z1, Z2
+	VPSRLW $0x04, Z9, Z10
+	VPANDD Z10, Z8, Z10
+	VPSUBB Z13, Z10, Z10
+	VPERMW Z4, Z10, Z3
 
-	// VDPBF16PS.BCST 8(BX)(R10*1), Z2, Z29
+	// VDPBF16PS.BCST 8(BX)(R10*1), Z3, Z29
 	BYTE   $0x62
 	BYTE   $0x22
-	BYTE   $0x6e
+	BYTE   $0x66
 	BYTE   $0x58
 	BYTE   $0x52
 	BYTE   $0x6c
 	BYTE   $0x13
 	BYTE   $0x02
-	VPSRLW $0x08, Z1, Z2
-	VPERMW Z4, Z2, Z2
+	VPSRLW $0x08, Z10, Z3
+	VPERMW Z4, Z3, Z3
 
-	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z29
+	// VDPBF16PS.BCST 12(BX)(R10*1), Z3, Z29
 	BYTE       $0x62
 	BYTE       $0x22
-	BYTE       $0x6e
+	BYTE       $0x66
 	BYTE       $0x58
 	BYTE       $0x52
 	BYTE       $0x6c
@@ -457,52 +458,52 @@ four_line_bytes:
 	BYTE       $0x53
 	BYTE       $0x03
 	PREFETCHT0 192(AX)(DI*1)
-	VMOVDQU32  192(AX), Z0
-	VPANDD     Z0, Z8, Z1
-	VPSUBB     Z15, Z1, Z1
-	VPERMW     Z4, Z1, Z2
+	VMOVDQU32  192(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z15, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
-	// VDPBF16PS.BCST (BX)(R11*1), Z2, Z31
+	// VDPBF16PS.BCST (BX)(R11*1), Z3, Z31
 	BYTE   $0x62
 	BYTE   $0x22
-	BYTE   $0x6e
+	BYTE   $0x66
 	BYTE   $0x58
 	BYTE   $0x52
 	BYTE   $0x3c
 	BYTE   $0x1b
-	VPSRLW $0x08, Z1, Z2
-	VPERMW Z4, Z2, Z2
+	VPSRLW $0x08, Z10, Z3
+	VPERMW Z4, Z3, Z3
 
-	// VDPBF16PS.BCST 4(BX)(R11*1), Z2, Z31
+	// VDPBF16PS.BCST 4(BX)(R11*1), Z3, Z31
 	BYTE   $0x62
 	BYTE   $0x22
-	BYTE   $0x6e
+	BYTE   $0x66
 	BYTE   $0x58
 	BYTE   $0x52
 	BYTE   $0x7c
 	BYTE   $0x1b
 	BYTE   $0x01
-	VPSRLW $0x04, Z0, Z1
-	VPANDD Z1, Z8, Z1
-	VPSUBB Z15, Z1, Z1
-	VPERMW Z4, Z1, Z2
+	VPSRLW $0x04, Z9, Z10
+	VPANDD Z10, Z8, Z10
+	VPSUBB Z15, Z10, Z10
+	VPERMW Z4, Z10, Z3
 
-	// VDPBF16PS.BCST 8(BX)(R11*1), Z2, Z31
+	// VDPBF16PS.BCST 8(BX)(R11*1), Z3, Z31
 	BYTE   $0x62
 	BYTE   $0x22
-	BYTE   $0x6e
+	BYTE   $0x66
 	BYTE   $0x58
 	BYTE   $0x52
 	BYTE   $0x7c
 	BYTE   $0x1b
 	BYTE   $0x02
-	VPSRLW $0x08, Z1, Z2
-	VPERMW Z4, Z2, Z2
+	VPSRLW $0x08, Z10, Z3
+	VPERMW Z4, Z3, Z3
 
-	// VDPBF16PS.BCST 12(BX)(R11*1), Z2, Z31
+	// VDPBF16PS.BCST 12(BX)(R11*1), Z3, Z31
 	BYTE $0x62
 	BYTE $0x22
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x7c

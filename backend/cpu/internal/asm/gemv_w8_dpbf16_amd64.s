@@ -12,9 +12,10 @@
 // far ahead to fetch, R8 lines left, R9 scales, R10 bytes of a segment of x, then
 // zero points, R11 three times that, R12 segments left, R13 Form, R14 Y, R15 bytes
 // of a header;
-// Z0 codes, then sums of y, Z1 and Z2 codes and weights, Z4 and Z5 masks, Z8 and Z9 powers
-// of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is
-// taken from codes of segments, Z28 to Z31 sums of four segments.
+// Z0 codes, then sums of y, Z2 weights, Z1 and Z3 those of every other segment or tile, Z4
+// and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go, K1
+// below, Z12 to Z19 what is taken from codes of segments or tiles, Z28 to Z31 sums of four
+// segments.
 
 #include "textflag.h"
 
@@ -113,7 +114,6 @@ zeros:
 four:
 	PREFETCHT0 (AX)(DI*1)
 	VMOVDQU32  (AX), Z0
-	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z12, Z10, Z10
@@ -129,10 +129,11 @@ four:
 	BYTE       $0x58
 	BYTE       $0x52
 	BYTE       $0x23
-	VMOVDQA32  Z1, Z10
+	VPSRLD     $0x10, Z0, Z0
+	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z12, Z10, Z10
-	VMOVDQA32  Z1, Z2
+	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
 	VPSHUFB    Z11, Z10, K1, Z2
@@ -146,36 +147,36 @@ four:
 	BYTE       $0x63
 	BYTE       $0x01
 	PREFETCHT0 64(AX)(DI*1)
-	VMOVDQU32  64(AX), Z0
-	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z10
+	VMOVDQU32  64(AX), Z1
+	VMOVDQA32  Z1, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z14, Z10, Z10
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z9, Z5, Z2
-	VSUBPS     Z15, Z2, Z2
-	VPSHUFB    Z11, Z10, K1, Z2
+	VMOVDQA32  Z1, Z3
+	VPTERNLOGD $0xea, Z9, Z5, Z3
+	VSUBPS     Z15, Z3, Z3
+	VPSHUFB    Z11, Z10, K1, Z3
 
-	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z29
+	// VDPBF16PS.BCST (BX)(R10*1), Z3, Z29
 	BYTE       $0x62
 	BYTE       $0x22
-	BYTE       $0x6e
+	BYTE       $0x66
 	BYTE       $0x58
 	BYTE       $0x52
 	BYTE       $0x2c
 	BYTE       $0x13
+	VPSRLD     $0x10, Z1, Z1
 	VMOVDQA32  Z1, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z14, Z10, Z10
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z9, Z5, Z2
-	VSUBPS     Z15, Z2, Z2
-	VPSHUFB    Z11, Z10, K1, Z2
+	VMOVDQA32  Z1, Z3
+	VPTERNLOGD $0xea, Z9, Z5, Z3
+	VSUBPS     Z15, Z3, Z3
+	VPSHUFB    Z11, Z10, K1, Z3
 
-	// VDPBF16PS.BCST 4(BX)(R10*1), Z2, Z29
+	// VDPBF16PS.BCST 4(BX)(R10*1), Z3, Z29
 	BYTE       $0x62
 	BYTE       $0x22
-	BYTE       $0x6e
+	BYTE       $0x66
 	BYTE       $0x58
 	BYTE       $0x52
 	BYTE       $0x6c
@@ -183,7 +184,6 @@ four:
 	BYTE       $0x01
 	PREFETCHT0 128(AX)(DI*1)
 	VMOVDQU32  128(AX), Z0
-	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z16, Z10, Z10
@@ -200,10 +200,11 @@ four:
 	BYTE       $0x52
 	BYTE       $0x34
 	BYTE       $0x53
-	VMOVDQA32  Z1, Z10
+	VPSRLD     $0x10, Z0, Z0
+	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z16, Z10, Z10
-	VMOVDQA32  Z1, Z2
+	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z17, Z2, Z2
 	VPSHUFB    Z11, Z10, K1, Z2
@@ -218,36 +219,36 @@ four:
 	BYTE       $0x53
 	BYTE       $0x01
 	PREFETCHT0 192(AX)(DI*1)
-	VMOVDQU32  192(AX), Z0
-	VPSRLD     $0x10, Z0, Z1
-	VMOVDQA32  Z0, Z10
+	VMOVDQU32  192(AX), Z1
+	VMOVDQA32  Z1, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z18, Z10, Z10
-	VMOVDQA32  Z0, Z2
-	VPTERNLOGD $0xea, Z9, Z5, Z2
-	VSUBPS     Z19, Z2, Z2
-	VPSHUFB    Z11, Z10, K1, Z2
+	VMOVDQA32  Z1, Z3
+	VPTERNLOGD $0xea, Z9, Z5, Z3
+	VSUBPS     Z19, Z3, Z3
+	VPSHUFB    Z11, Z10, K1, Z3
 
-	// VDPBF16PS.BCST (BX)(R11*1), Z2, Z31
+	// VDPBF16PS.BCST (BX)(R11*1), Z3, Z31
 	BYTE       $0x62
 	BYTE       $0x22
-	BYTE       $0x6e
+	BYTE       $0x66
 	BYTE       $0x58
 	BYTE       $0x52
 	BYTE       $0x3c
 	BYTE       $0x1b
+	VPSRLD     $0x10, Z1, Z1
 	VMOVDQA32  Z1, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z18, Z10, Z10
-	VMOVDQA32  Z1, Z2
-	VPTERNLOGD $0xea, Z9, Z5, Z2
-	VSUBPS     Z19, Z2, Z2
-	VPSHUFB    Z11, Z10, K1, Z2
+	VMOVDQA32  Z1, Z3
+	VPTERNLOGD $0xea, Z9, Z5, Z3
+	VSUBPS     Z19, Z3, Z3
+	VPSHUFB    Z11, Z10, K1, Z3
 
-	// VDPBF16PS.BCST 4(BX)(R11*1), Z2, Z31
+	// VDPBF16PS.BCST 4(BX)(R11*1), Z3, Z31
 	BYTE        $0x62
 	BYTE        $0x22
-	BYTE        $0x6e
+	BYTE        $0x66
 	BYTE        $0x58
 	BYTE        $0x52
 	BYTE        $0x7c
@@ -328,7 +329,6 @@ segment:
 zeros_one:
 one:
 	VMOVDQU32  (AX), Z0
-	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z12, Z10, Z10
@@ -344,10 +344,11 @@ one:
 	BYTE       $0x58
 	BYTE       $0x52
 	BYTE       $0x23
-	VMOVDQA32  Z1, Z10
+	VPSRLD     $0x10, Z0, Z0
+	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z12, Z10, Z10
-	VMOVDQA32  Z1, Z2
+	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
 	VPSHUFB    Z11, Z10, K1, Z2

@@ -13,7 +13,8 @@
 // and R12 while lines of two segments and more than five rows are added five and seven
 // steps of x; where four segments go together DX is the bytes of a segment of x, DI three
 // times that, and R9 or BP, CX and R12 are x of rows 1 to 3; Z0 codes, Z3 scales, Z2
-// weights, sums to Z31, at least from Z20 and at most from Z16 on.
+// weights, Z3 those of every other segment or tile, sums to Z31, at least from Z20 and at
+// most from Z16 on.
 
 #include "textflag.h"
 
@@ -83,21 +84,21 @@ four_line:
 	BYTE      $0x58
 	BYTE      $0x52
 	BYTE      $0x29
-	VMOVDQU32 64(AX), Z2
+	VMOVDQU32 64(AX), Z3
 
-	// VDPBF16PS.BCST (BX)(DX*1), Z2, Z22
+	// VDPBF16PS.BCST (BX)(DX*1), Z3, Z22
 	BYTE $0x62
 	BYTE $0xe2
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x34
 	BYTE $0x13
 
-	// VDPBF16PS.BCST (R9)(DX*1), Z2, Z23
+	// VDPBF16PS.BCST (R9)(DX*1), Z3, Z23
 	BYTE      $0x62
 	BYTE      $0xc2
-	BYTE      $0x6e
+	BYTE      $0x66
 	BYTE      $0x58
 	BYTE      $0x52
 	BYTE      $0x3c
@@ -121,21 +122,21 @@ four_line:
 	BYTE      $0x52
 	BYTE      $0x0c
 	BYTE      $0x51
-	VMOVDQU32 192(AX), Z2
+	VMOVDQU32 192(AX), Z3
 
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z26
+	// VDPBF16PS.BCST (BX)(DI*1), Z3, Z26
 	BYTE $0x62
 	BYTE $0x62
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x14
 	BYTE $0x3b
 
-	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z27
+	// VDPBF16PS.BCST (R9)(DI*1), Z3, Z27
 	BYTE    $0x62
 	BYTE    $0x42
-	BYTE    $0x6e
+	BYTE    $0x66
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x1c
@@ -213,20 +214,20 @@ pair_line:
 	BYTE      $0x52
 	BYTE      $0x2c
 	BYTE      $0x13
-	VMOVDQU32 64(AX), Z2
+	VMOVDQU32 64(AX), Z3
 
-	// VDPBF16PS.BCST (R9), Z2, Z22
+	// VDPBF16PS.BCST (R9), Z3, Z22
 	BYTE $0x62
 	BYTE $0xc2
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x31
 
-	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z23
+	// VDPBF16PS.BCST (R9)(R10*1), Z3, Z23
 	BYTE    $0x62
 	BYTE    $0x82
-	BYTE    $0x6e
+	BYTE    $0x66
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x3c
@@ -394,30 +395,30 @@ four_line:
 	BYTE      $0x58
 	BYTE      $0x52
 	BYTE      $0x31
-	VMOVDQU32 64(AX), Z2
+	VMOVDQU32 64(AX), Z3
 
-	// VDPBF16PS.BCST (BX)(DX*1), Z2, Z23
+	// VDPBF16PS.BCST (BX)(DX*1), Z3, Z23
 	BYTE $0x62
 	BYTE $0xe2
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x3c
 	BYTE $0x13
 
-	// VDPBF16PS.BCST (R9)(DX*1), Z2, Z24
+	// VDPBF16PS.BCST (R9)(DX*1), Z3, Z24
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x04
 	BYTE $0x11
 
-	// VDPBF16PS.BCST (CX)(DX*1), Z2, Z25
+	// VDPBF16PS.BCST (CX)(DX*1), Z3, Z25
 	BYTE      $0x62
 	BYTE      $0x62
-	BYTE      $0x6e
+	BYTE      $0x66
 	BYTE      $0x58
 	BYTE      $0x52
 	BYTE      $0x0c
@@ -450,30 +451,30 @@ four_line:
 	BYTE      $0x52
 	BYTE      $0x24
 	BYTE      $0x51
-	VMOVDQU32 192(AX), Z2
+	VMOVDQU32 192(AX), Z3
 
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z29
+	// VDPBF16PS.BCST (BX)(DI*1), Z3, Z29
 	BYTE $0x62
 	BYTE $0x62
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x2c
 	BYTE $0x3b
 
-	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z30
+	// VDPBF16PS.BCST (R9)(DI*1), Z3, Z30
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x34
 	BYTE $0x39
 
-	// VDPBF16PS.BCST (CX)(DI*1), Z2, Z31
+	// VDPBF16PS.BCST (CX)(DI*1), Z3, Z31
 	BYTE    $0x62
 	BYTE    $0x62
-	BYTE    $0x6e
+	BYTE    $0x66
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x3c
@@ -577,29 +578,29 @@ pair_line:
 	BYTE      $0x52
 	BYTE      $0x34
 	BYTE      $0x53
-	VMOVDQU32 64(AX), Z2
+	VMOVDQU32 64(AX), Z3
 
-	// VDPBF16PS.BCST (R9), Z2, Z23
+	// VDPBF16PS.BCST (R9), Z3, Z23
 	BYTE $0x62
 	BYTE $0xc2
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x39
 
-	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z24
+	// VDPBF16PS.BCST (R9)(R10*1), Z3, Z24
 	BYTE $0x62
 	BYTE $0x02
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x04
 	BYTE $0x11
 
-	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z25
+	// VDPBF16PS.BCST (R9)(R10*2), Z3, Z25
 	BYTE    $0x62
 	BYTE    $0x02
-	BYTE    $0x6e
+	BYTE    $0x66
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x0c
@@ -801,39 +802,39 @@ four_line:
 	BYTE      $0x52
 	BYTE      $0x1c
 	BYTE      $0x24
-	VMOVDQU32 64(AX), Z2
+	VMOVDQU32 64(AX), Z3
 
-	// VDPBF16PS.BCST (BX)(DX*1), Z2, Z20
+	// VDPBF16PS.BCST (BX)(DX*1), Z3, Z20
 	BYTE $0x62
 	BYTE $0xe2
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x24
 	BYTE $0x13
 
-	// VDPBF16PS.BCST (R9)(DX*1), Z2, Z21
+	// VDPBF16PS.BCST (R9)(DX*1), Z3, Z21
 	BYTE $0x62
 	BYTE $0xc2
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x2c
 	BYTE $0x11
 
-	// VDPBF16PS.BCST (CX)(DX*1), Z2, Z22
+	// VDPBF16PS.BCST (CX)(DX*1), Z3, Z22
 	BYTE $0x62
 	BYTE $0xe2
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x34
 	BYTE $0x11
 
-	// VDPBF16PS.BCST (R12)(DX*1), Z2, Z23
+	// VDPBF16PS.BCST (R12)(DX*1), Z3, Z23
 	BYTE      $0x62
 	BYTE      $0xc2
-	BYTE      $0x6e
+	BYTE      $0x66
 	BYTE      $0x58
 	BYTE      $0x52
 	BYTE      $0x3c
@@ -875,39 +876,39 @@ four_line:
 	BYTE      $0x52
 	BYTE      $0x1c
 	BYTE      $0x54
-	VMOVDQU32 192(AX), Z2
+	VMOVDQU32 192(AX), Z3
 
-	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z28
+	// VDPBF16PS.BCST (BX)(DI*1), Z3, Z28
 	BYTE $0x62
 	BYTE $0x62
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x24
 	BYTE $0x3b
 
-	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z29
+	// VDPBF16PS.BCST (R9)(DI*1), Z3, Z29
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x2c
 	BYTE $0x39
 
-	// VDPBF16PS.BCST (CX)(DI*1), Z2, Z30
+	// VDPBF16PS.BCST (CX)(DI*1), Z3, Z30
 	BYTE $0x62
 	BYTE $0x62
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x34
 	BYTE $0x39
 
-	// VDPBF16PS.BCST (R12)(DI*1), Z2, Z31
+	// VDPBF16PS.BCST (R12)(DI*1), Z3, Z31
 	BYTE    $0x62
 	BYTE    $0x42
-	BYTE    $0x6e
+	BYTE    $0x66
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x3c
@@ -1036,38 +1037,38 @@ pair_line:
 	BYTE      $0x52
 	BYTE      $0x1c
 	BYTE      $0x3b
-	VMOVDQU32 64(AX), Z2
+	VMOVDQU32 64(AX), Z3
 
-	// VDPBF16PS.BCST (R9), Z2, Z20
+	// VDPBF16PS.BCST (R9), Z3, Z20
 	BYTE $0x62
 	BYTE $0xc2
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x21
 
-	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z21
+	// VDPBF16PS.BCST (R9)(R10*1), Z3, Z21
 	BYTE $0x62
 	BYTE $0x82
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x2c
 	BYTE $0x11
 
-	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z22
+	// VDPBF16PS.BCST (R9)(R10*2), Z3, Z22
 	BYTE $0x62
 	BYTE $0x82
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x34
 	BYTE $0x51
 
-	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z23
+	// VDPBF16PS.BCST (R9)(DI*1), Z3, Z23
 	BYTE    $0x62
 	BYTE    $0xc2
-	BYTE    $0x6e
+	BYTE    $0x66
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x3c
@@ -1290,47 +1291,47 @@ pair_line:
 	BYTE      $0x52
 	BYTE      $0x04
 	BYTE      $0x93
-	VMOVDQU32 64(AX), Z2
+	VMOVDQU32 64(AX), Z3
 
-	// VDPBF16PS.BCST (R9), Z2, Z25
+	// VDPBF16PS.BCST (R9), Z3, Z25
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x09
 
-	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z26
+	// VDPBF16PS.BCST (R9)(R10*1), Z3, Z26
 	BYTE $0x62
 	BYTE $0x02
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x14
 	BYTE $0x11
 
-	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z27
+	// VDPBF16PS.BCST (R9)(R10*2), Z3, Z27
 	BYTE $0x62
 	BYTE $0x02
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x1c
 	BYTE $0x51
 
-	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z28
+	// VDPBF16PS.BCST (R9)(DI*1), Z3, Z28
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x24
 	BYTE $0x39
 
-	// VDPBF16PS.BCST (R9)(R10*4), Z2, Z29
+	// VDPBF16PS.BCST (R9)(R10*4), Z3, Z29
 	BYTE    $0x62
 	BYTE    $0x02
-	BYTE    $0x6e
+	BYTE    $0x66
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x2c
@@ -1587,56 +1588,56 @@ pair_line:
 	BYTE      $0x52
 	BYTE      $0x0c
 	BYTE      $0x0b
-	VMOVDQU32 64(AX), Z2
+	VMOVDQU32 64(AX), Z3
 
-	// VDPBF16PS.BCST (R9), Z2, Z26
+	// VDPBF16PS.BCST (R9), Z3, Z26
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x11
 
-	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z27
+	// VDPBF16PS.BCST (R9)(R10*1), Z3, Z27
 	BYTE $0x62
 	BYTE $0x02
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x1c
 	BYTE $0x11
 
-	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z28
+	// VDPBF16PS.BCST (R9)(R10*2), Z3, Z28
 	BYTE $0x62
 	BYTE $0x02
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x24
 	BYTE $0x51
 
-	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z29
+	// VDPBF16PS.BCST (R9)(DI*1), Z3, Z29
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x2c
 	BYTE $0x39
 
-	// VDPBF16PS.BCST (R9)(R10*4), Z2, Z30
+	// VDPBF16PS.BCST (R9)(R10*4), Z3, Z30
 	BYTE $0x62
 	BYTE $0x02
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x34
 	BYTE $0x91
 
-	// VDPBF16PS.BCST (R9)(CX*1), Z2, Z31
+	// VDPBF16PS.BCST (R9)(CX*1), Z3, Z31
 	BYTE    $0x62
 	BYTE    $0x42
-	BYTE    $0x6e
+	BYTE    $0x66
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x3c
@@ -1925,65 +1926,65 @@ pair_line:
 	BYTE      $0x52
 	BYTE      $0x04
 	BYTE      $0x7b
-	VMOVDQU32 64(AX), Z2
+	VMOVDQU32 64(AX), Z3
 
-	// VDPBF16PS.BCST (R9), Z2, Z25
+	// VDPBF16PS.BCST (R9), Z3, Z25
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x09
 
-	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z26
+	// VDPBF16PS.BCST (R9)(R10*1), Z3, Z26
 	BYTE $0x62
 	BYTE $0x02
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x14
 	BYTE $0x11
 
-	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z27
+	// VDPBF16PS.BCST (R9)(R10*2), Z3, Z27
 	BYTE $0x62
 	BYTE $0x02
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x1c
 	BYTE $0x51
 
-	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z28
+	// VDPBF16PS.BCST (R9)(DI*1), Z3, Z28
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x24
 	BYTE $0x39
 
-	// VDPBF16PS.BCST (R9)(R10*4), Z2, Z29
+	// VDPBF16PS.BCST (R9)(R10*4), Z3, Z29
 	BYTE $0x62
 	BYTE $0x02
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x2c
 	BYTE $0x91
 
-	// VDPBF16PS.BCST (R9)(CX*1), Z2, Z30
+	// VDPBF16PS.BCST (R9)(CX*1), Z3, Z30
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x34
 	BYTE $0x09
 
-	// VDPBF16PS.BCST (R9)(DI*2), Z2, Z31
+	// VDPBF16PS.BCST (R9)(DI*2), Z3, Z31
 	BYTE    $0x62
 	BYTE    $0x42
-	BYTE    $0x6e
+	BYTE    $0x66
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x3c
@@ -2303,74 +2304,74 @@ pair_line:
 	BYTE      $0x52
 	BYTE      $0x3c
 	BYTE      $0x23
-	VMOVDQU32 64(AX), Z2
+	VMOVDQU32 64(AX), Z3
 
-	// VDPBF16PS.BCST (R9), Z2, Z24
+	// VDPBF16PS.BCST (R9), Z3, Z24
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x01
 
-	// VDPBF16PS.BCST (R9)(R10*1), Z2, Z25
+	// VDPBF16PS.BCST (R9)(R10*1), Z3, Z25
 	BYTE $0x62
 	BYTE $0x02
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x0c
 	BYTE $0x11
 
-	// VDPBF16PS.BCST (R9)(R10*2), Z2, Z26
+	// VDPBF16PS.BCST (R9)(R10*2), Z3, Z26
 	BYTE $0x62
 	BYTE $0x02
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x14
 	BYTE $0x51
 
-	// VDPBF16PS.BCST (R9)(DI*1), Z2, Z27
+	// VDPBF16PS.BCST (R9)(DI*1), Z3, Z27
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x1c
 	BYTE $0x39
 
-	// VDPBF16PS.BCST (R9)(R10*4), Z2, Z28
+	// VDPBF16PS.BCST (R9)(R10*4), Z3, Z28
 	BYTE $0x62
 	BYTE $0x02
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x24
 	BYTE $0x91
 
-	// VDPBF16PS.BCST (R9)(CX*1), Z2, Z29
+	// VDPBF16PS.BCST (R9)(CX*1), Z3, Z29
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x2c
 	BYTE $0x09
 
-	// VDPBF16PS.BCST (R9)(DI*2), Z2, Z30
+	// VDPBF16PS.BCST (R9)(DI*2), Z3, Z30
 	BYTE $0x62
 	BYTE $0x42
-	BYTE $0x6e
+	BYTE $0x66
 	BYTE $0x58
 	BYTE $0x52
 	BYTE $0x34
 	BYTE $0x79
 
-	// VDPBF16PS.BCST (R9)(R12*1), Z2, Z31
+	// VDPBF16PS.BCST (R9)(R12*1), Z3, Z31
 	BYTE    $0x62
 	BYTE    $0x02
-	BYTE    $0x6e
+	BYTE    $0x66
 	BYTE    $0x58
 	BYTE    $0x52
 	BYTE    $0x3c

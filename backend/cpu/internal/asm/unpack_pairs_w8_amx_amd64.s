@@ -11,9 +11,9 @@
 // left, R9 scales, R10 zero points, R11 the segment's first line, R12 segments left,
 // R13 Form, R14 where to write, R15 bytes of a header;
 // BX what is fetched next;
-// Z0 scales or codes, Z3 ones, Z1 and Z2 codes and weights, Z4 and Z5 masks, Z8 and Z9
-// powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what
-// is taken from codes of segments.
+// Z0 scales or codes, Z3 ones, Z2 weights, Z1 and Z3 those of every other segment or tile,
+// Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go,
+// K1 below, Z12 to Z19 what is taken from codes of segments or tiles.
 
 #include "textflag.h"
 
@@ -153,7 +153,6 @@ line:
 	PREFETCHT1 (BX)
 	ADDQ       $0x20, BX
 	VMOVDQU32  (AX), Z0
-	VPSRLD     $0x10, Z0, Z1
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z12, Z10, Z10
@@ -162,10 +161,11 @@ line:
 	VSUBPS     Z13, Z2, Z2
 	VPSHUFB    Z11, Z10, K1, Z2
 	VMOVAPS    Z2, (R14)
-	VMOVDQA32  Z1, Z10
+	VPSRLD     $0x10, Z0, Z0
+	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
 	VSUBPS     Z12, Z10, Z10
-	VMOVDQA32  Z1, Z2
+	VMOVDQA32  Z0, Z2
 	VPTERNLOGD $0xea, Z9, Z5, Z2
 	VSUBPS     Z13, Z2, Z2
 	VPSHUFB    Z11, Z10, K1, Z2
