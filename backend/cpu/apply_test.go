@@ -265,33 +265,46 @@ func testSameBits(t *testing.T, one, many *bench) {
 // TestManyRowsHaveTheBitsOfOne crosses the numbers of rows from which weights
 // are unpacked, which differ between weights.
 func TestManyRowsHaveTheBitsOfOne(t *testing.T) {
-	everywhere(t, backend.OpenOptions{Threads: 3}, testManyRows)
+	for _, threads := range []int{1, 3} { // many tiles in a portion, or one
+		t.Run(fmt.Sprintf("threads=%d", threads), func(t *testing.T) {
+			everywhere(t, backend.OpenOptions{Threads: threads}, testManyRows)
+		})
+	}
 }
 
 func testManyRows(t *testing.T, b *bench) {
 	const m, n, k = 131, 40, 96
 	rng := rand.New(rand.NewPCG(5, 131))
 	for _, s := range []shape{
-		{bits: 4, scales: dtype.F16, zeros: true}, {bits: 8, scales: dtype.BF16, zeros: true}, {bits: 3, scales: dtype.F32},
+		{bits: 4, scales: dtype.F16, zeros: true}, {bits: 7, scales: dtype.BF16, zeros: true}, {bits: 8, scales: dtype.BF16}, {bits: 3, scales: dtype.F32},
 		{plain: dtype.F32}, {plain: dtype.F16}, {plain: dtype.BF16},
 	} {
 		recipes := []quant.RecipeKind{quant.Exact}
+		u := b.table[0].unit
+		if u != nil && u.exact.kind.pairs() && s.plain.Valid() && s.plain != dtype.BF16 {
+			continue // not for this unit
+		}
 		s.n, s.k = n, k
 		if !s.plain.Valid() {
 			s.groups = uniform(t, k, 32)
-			recipes = append(recipes, quant.Int8Token, quant.Int8Group)
+			if !b.pairs() {
+				recipes = append(recipes, quant.Int8Token, quant.Int8Group)
+			}
 		}
 		l := s.linear(t, rng)
 		for _, kind := range recipes {
-			layer, kernel := b.prepare(l, backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: dtype.F32, Y: dtype.F32, MaxRows: m})
-			x := input(rng, dtype.F32, m, k)
+			layer, kernel := b.prepare(l, backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: b.x(), Y: dtype.F32, MaxRows: m})
+			if u != nil && u.exact.is && kind == quant.Exact {
+				require.True(t, kernel.unit == u, "%s, %v", kernel.name, s)
+			}
+			x := input(rng, b.x(), m, k)
 			alone := map[int][]float32{}
 			for row := range m {
 				if !testing.Short() || row%26 == 0 { // of an emulator few are enough
 					alone[row] = b.apply(layer, x[row*k:(row+1)*k], 1)
 				}
 			}
-			counts := []int{2, 7, 25, 40, 100, m}
+			counts := []int{2, 5, 7, 9, 13, 17, 25, 40, 48, 100, m}
 			if testing.Short() {
 				counts = []int{7, 27, m}
 			}

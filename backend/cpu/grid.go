@@ -9,7 +9,7 @@ type grid struct{ rows, tiles, rowGroups, tileGroups int }
 func (w *product) grid(rows, threads int) (g grid) {
 	most, unpacked := w.portion()
 	g.rows, g.tiles = most, tilesStream
-	least, pairs := rowsLeast, false // rows of a portion; kernels take two tiles
+	least, pairs := rowsLeast, w.directWider(rows) != nil // rows of a portion; kernels take two tiles
 	if from := w.from(); from <= most && rows >= from {
 		g.tiles, least = unpacked, max(least, from)
 		pairs = w.together() > 1

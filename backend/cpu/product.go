@@ -112,7 +112,7 @@ func (w *product) tune(t *tuned) {
 	if k, from := w.integers(), t.wideFrom[w.weights()]; from > 0 && k.inRegisters > 0 {
 		k.wideFrom = from
 	}
-	if e, from := &w.f.exact, t.unpackFrom[w.weights()]; from > 0 && w.kind.exact() && e.wider != nil {
+	if e, from := &w.f.exact, t.unpackFrom[w.weights()]; from > 0 && w.kind == floatPanel && e.wider != nil {
 		e.unpackFrom[w.weights()] = from
 	}
 }
@@ -284,7 +284,7 @@ func (w *product) integers() *integerKernels {
 // the others where kernels take two for so many rows.
 func (b *block) straight() {
 	sums := view[float32](b.scratch, 2*b.rows*tileColumns)
-	all, one, two := run{0, len(b.blocks)}, b.direct(), b.directWider()
+	all, one, two := run{0, len(b.blocks)}, b.direct(), b.directWider(b.rows)
 	b.height = b.rows
 	for i, n := 0, 1; i < b.tiles; i += n {
 		steps := one
@@ -305,17 +305,13 @@ func (b *block) straight() {
 	}
 }
 
-// directWider returns the kernels of two tiles that the rows of b are enough for, nil if
-// there are none.
-func (b *block) directWider() []step {
-	if !b.kind.exact() {
-		return nil
+// directWider returns the kernels that multiply so many rows straight from packed weights of
+// two tiles, nil if there are none.
+func (w *product) directWider(rows int) []step {
+	if e, kind := &w.f.exact, w.weights(); w.kind.exact() && rows >= e.directWiderFrom[kind] {
+		return e.directWider[kind]
 	}
-	two := b.f.exact.directWider[b.weights()]
-	if two == nil || b.rows < two[len(two)-1].rows {
-		return nil
-	}
-	return two
+	return nil
 }
 
 // runByRun computes a run of all tiles after the other, so that what it reads of

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,6 +10,7 @@ import (
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/dtype"
+	"github.com/bitlane/bitlane/quant"
 )
 
 // TestGridCoversEverything tries numbers of rows, tiles and threads: portions
@@ -141,6 +143,13 @@ func TestGridOfALayer(t *testing.T) {
 	} {
 		require.Equal(t, c.want, w.grid(c.rows, c.threads), "%d rows, %d threads", c.rows, c.threads)
 	}
+	// Straight from packed weights of two tiles: no portion has a tile left over.
+	s.N = 2880
+	w = &product{panel: newPanel(pairPanel, &s)}
+	w.f.exact.gemm, w.f.exact.unpackFrom[weight4] = []step{{rows: 1}}, 96
+	w.f.exact.direct[weight4], w.f.exact.directWider[weight4], w.f.exact.directWiderFrom[weight4] = []step{{rows: 1}}, []step{{rows: 1}}, 13
+	require.Equal(t, grid{12, 3, 1, 60}, w.grid(12, 2))
+	require.Equal(t, grid{13, 2, 1, 90}, w.grid(13, 2))
 	// One tile: rows are divided as long as weights are unpacked for them, or threads idle.
 	s.N = tileColumns
 	w = &product{panel: newPanel(bytePanel, &s)}
@@ -254,11 +263,46 @@ func TestUnpackFrom(t *testing.T) {
 		t    tuned
 		want int
 	}{
-		{floatPanel, unit, tuned{}, 34}, {floatPanel, unit, tuning, 24}, {floatPanel, narrow, tuning, 34}, {pairPanel, unit, tuning, 24},
+		{floatPanel, unit, tuned{}, 34}, {floatPanel, unit, tuning, 24}, {floatPanel, narrow, tuning, 34}, {pairPanel, unit, tuning, 34},
 	} {
 		w := &product{panel: newPanel(c.kind, &s)}
 		w.f.exact = c.unit
 		w.tune(&c.t)
 		require.Equal(t, c.want, w.from(), "%+v", c)
 	}
+}
+
+// TestDirectWider is from how many rows on a product takes two tiles straight from packed
+// weights, and that units have kernels for all parts that these rows come in.
+func TestDirectWider(t *testing.T) {
+	s := backend.Spec{N: 64, K: 64, Bits: 8, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
+	two := []step{{rows: 5}, {rows: 4}}
+	exact := &product{panel: newPanel(pairPanel, &s)}
+	exact.f.exact.directWider[weight8], exact.f.exact.directWiderFrom[weight8] = two, 7
+	require.Nil(t, exact.directWider(6))
+	require.Equal(t, two, exact.directWider(7))
+	integers := &product{panel: newPanel(bytePanel, &s), f: exact.f}
+	require.Nil(t, integers.directWider(7))
+
+	everywhere(t, backend.OpenOptions{Threads: 1}, func(t *testing.T, b *bench) {
+		if !b.pairs() {
+			return // nothing of two tiles
+		}
+		rng := rand.New(rand.NewPCG(5, 132))
+		for _, s := range []shape{{bits: 4, scales: dtype.F16}, {bits: 8, scales: dtype.F16}, {plain: dtype.BF16}} {
+			if s.n, s.k = 32, 64; !s.plain.Valid() {
+				s.groups = uniform(t, s.k, 32)
+			}
+			made, k := b.prepare(s.linear(t, rng), backend.Request{Recipe: &quant.Recipe{}, X: dtype.BF16, MaxRows: rowsTogether})
+			w := made.(interface{ whole() *layer }).whole().parts[0].matrix.(*product)
+			require.Equal(t, k.unit.name == "bf16", w.directWider(rowsTogether) != nil, "%v", s)
+			for rows := 1; rows <= rowsTogether; rows++ {
+				steps := w.directWider(rows)
+				for left := rows; left > 0 && steps != nil; {
+					_, taken, times := pick(steps, left)
+					left -= taken * times
+				}
+			}
+		}
+	})
 }

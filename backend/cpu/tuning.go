@@ -34,7 +34,7 @@ type tuned struct {
 	// as the unit has it.
 	wideFrom [weightKinds]int
 
-	// The same for exact ones, which unpack weights then.
+	// The same for exact ones with rows of float32, which unpack weights then.
 	unpackFrom [weightKinds]int
 
 	// Exact products go to FMA of 512 bits rather than to vdpbf16ps: this does twice as

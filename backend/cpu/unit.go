@@ -86,7 +86,10 @@ type integerKernels struct {
 // indexed by weightKind.
 type exactKernels struct {
 	direct      [weightKinds][]step // from packed weights, most rows first, the last for one; nil: unpacked for any
-	directWider [weightKinds][]step // of two tiles, for no fewer rows than the last has; nil: none
+	directWider [weightKinds][]step // of two tiles; nil: none
+
+	// From so many rows on, those of two tiles are used.
+	directWiderFrom [weightKinds]int
 
 	// From so many rows on, weights are unpacked once for all of them.
 	unpackFrom [weightKinds]int

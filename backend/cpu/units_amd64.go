@@ -259,7 +259,7 @@ var units = []*unit{
 				directWider: [weightKinds][]step{
 					weight4: {
 						{8, asm.RowsW4DPBF16x8x2}, {7, asm.RowsW4DPBF16x7x2}, {6, asm.RowsW4DPBF16x6x2},
-						{5, asm.RowsW4DPBF16x5x2}, {4, asm.RowsW4DPBF16x4x2},
+						{5, asm.RowsW4DPBF16x5x2},
 					},
 					weight8: {
 						{8, asm.RowsW8DPBF16x8x2}, {7, asm.RowsW8DPBF16x7x2}, {6, asm.RowsW8DPBF16x6x2},
@@ -267,10 +267,11 @@ var units = []*unit{
 					},
 					weightBF16: {
 						{8, asm.RowsBF16DPBF16x8x2}, {7, asm.RowsBF16DPBF16x7x2}, {6, asm.RowsBF16DPBF16x6x2},
-						{5, asm.RowsBF16DPBF16x5x2}, {4, asm.RowsBF16DPBF16x4x2},
+						{5, asm.RowsBF16DPBF16x5x2},
 					},
 				},
-				unpackFrom: [weightKinds]int{weight4: 48, weight8: 32, weightBF16: 128}, // estimated for Zen 4
+				directWiderFrom: [weightKinds]int{weight4: 13, weight8: 7, weightBF16: 17},
+				unpackFrom:      [weightKinds]int{weight4: 96, weight8: 48, weightBF16: 36}, // measured on Zen 5
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
 					weight4: asm.UnpackPairsW4DPBF16, weight8: asm.UnpackPairsW8DPBF16, weightBF16: asm.UnpackPairsBF16DPBF16,
 				},
