@@ -318,6 +318,8 @@ func (k *intVNNI) form(c reg.Register) {
 // header goes to a block's first segment.
 func (k *intVNNI) header() {
 	k.Comment("The header: 4 segments' scales, and zeros.")
+	k.fetch(0)
+	k.fetch(64)
 	k.MOVQ(vnniW, vnniScale)
 	k.ADDQ(k.scalar(vnniScaleBytes), vnniW)
 	k.MOVQ(vnniW, k.scalar(vnniZero))

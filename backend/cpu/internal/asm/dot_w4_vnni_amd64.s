@@ -65,13 +65,15 @@ TEXT ·DotW4VNNIx1(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -171,13 +173,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -289,13 +293,15 @@ TEXT ·DotW4VNNIx2(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -406,13 +412,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -531,13 +539,15 @@ TEXT ·DotW4VNNIx3(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -662,13 +672,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -802,13 +814,15 @@ TEXT ·DotW4VNNIx4(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -928,13 +942,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -1080,13 +1096,15 @@ TEXT ·DotW4VNNIx5(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -1216,13 +1234,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -1378,13 +1398,15 @@ TEXT ·DotW4VNNIx6(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -1524,13 +1546,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -1696,13 +1720,15 @@ TEXT ·DotW4VNNIx7(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -1854,13 +1880,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -2040,13 +2068,15 @@ TEXT ·DotW4VNNIx8(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -2209,13 +2239,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -2405,13 +2437,15 @@ TEXT ·DotW4VNNIx9(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -2584,13 +2618,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -2790,13 +2826,15 @@ TEXT ·DotW4VNNIx10(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -2961,13 +2999,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -3169,13 +3209,15 @@ TEXT ·DotW4VNNIx11(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -3348,13 +3390,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -3564,13 +3608,15 @@ TEXT ·DotW4VNNIx12(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -3751,13 +3797,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)

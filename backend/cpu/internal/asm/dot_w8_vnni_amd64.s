@@ -64,13 +64,15 @@ TEXT ·DotW8VNNIx1(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -154,13 +156,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -266,13 +270,15 @@ TEXT ·DotW8VNNIx2(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -363,13 +369,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -481,13 +489,15 @@ TEXT ·DotW8VNNIx3(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -588,13 +598,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -719,13 +731,15 @@ TEXT ·DotW8VNNIx4(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -839,13 +853,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -981,13 +997,15 @@ TEXT ·DotW8VNNIx5(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -1111,13 +1129,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -1262,13 +1282,15 @@ TEXT ·DotW8VNNIx6(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -1402,13 +1424,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -1562,13 +1586,15 @@ TEXT ·DotW8VNNIx7(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -1714,13 +1740,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -1887,13 +1915,15 @@ TEXT ·DotW8VNNIx8(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -2050,13 +2080,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -2232,13 +2264,15 @@ TEXT ·DotW8VNNIx9(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -2405,13 +2439,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -2596,13 +2632,15 @@ TEXT ·DotW8VNNIx10(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -2761,13 +2799,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -2953,13 +2993,15 @@ TEXT ·DotW8VNNIx11(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -3126,13 +3168,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
@@ -3325,13 +3369,15 @@ TEXT ·DotW8VNNIx12(SB), NOSPLIT, $88-8
 
 block:
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment:
 	TESTB        $0x0c, (SP)
@@ -3506,13 +3552,15 @@ goes_on:
 	JEQ  done
 
 	// The header: 4 segments' scales, and zeros.
-	MOVQ    AX, R9
-	ADDQ    24(SP), AX
-	MOVQ    AX, 48(SP)
-	ADDQ    40(SP), AX
-	MOVBLZX 4(R14), R8
-	MOVBLZX 5(R14), R15
-	BTSL    R8, R15
+	PREFETCHT0 (AX)(CX*1)
+	PREFETCHT0 64(AX)(CX*1)
+	MOVQ       AX, R9
+	ADDQ       24(SP), AX
+	MOVQ       AX, 48(SP)
+	ADDQ       40(SP), AX
+	MOVBLZX    4(R14), R8
+	MOVBLZX    5(R14), R15
+	BTSL       R8, R15
 
 segment_on:
 	TESTB       $0x0c, (SP)
