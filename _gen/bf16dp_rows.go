@@ -18,13 +18,15 @@ func (l dotLines) together(rows int) int {
 	return 2
 }
 
-// ofTilesLeast is the fewest rows of a kernel of two tiles, so that calls have as many of all
-// rows that go to these (directWiderFrom): 9 are 5 and 4, and 13, 17 or 25 have 5 or more.
-func (l dotLines) ofTilesLeast() int {
+// ofTilesLeast is the fewest rows of a kernel of two tiles: of fewer, one tile is as fast.
+const ofTilesLeast = 4
+
+// ofTiles is the segments of two tiles that go together.
+func (l dotLines) ofTiles(rows int) int {
 	if l.name == "w8" {
-		return 4
+		return 1 // what is taken from codes of two leaves too few registers
 	}
-	return 5
+	return ofTiles512(rows)
 }
 
 func init() {
@@ -48,11 +50,11 @@ Two to eight rows of bfloat16 times `+l.what+`.
 Up to eight rows of bfloat16 times two tiles of `+l.what+`. A pair of x, read once, goes to
 both, so that loads do not take as many cycles as products do.
 `+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("CX bytes to the second tile while lines are added, DI three steps of x, "+
-			strings.Replace(others, " or of the second of two segments", "", 1)+"; Z0 codes, Z2 and Z3 scales, "+l.vectors+", "+map[string]string{"w4": "Z5 and Z6", "w8": "Z6 and Z7", "bf16": "Z0 and Z1"}[l.name]+
+			others+"; Z0 codes, Z2 and Z3 scales, "+l.vectors+", "+map[string]string{"w4": "Z5 and Z6", "w8": "Z6 and Z7", "bf16": "Z0 and Z1"}[l.name]+
 			" x, sums to Z31, at least from Z20 and at most from Z16 on."), func(f *file) {
-			for rows := l.ofTilesLeast(); rows <= rows512Most; rows++ {
-				k := rowsOfTiles(f, zmm, rows, 1, 2, l.pairs, l.scaled)
-				k.with(l.weights(k.exactFMA, 2))
+			for rows := ofTilesLeast; rows <= rows512Most; rows++ {
+				k := rowsOfTiles(f, zmm, rows, l.ofTiles(rows), 2, l.pairs, l.scaled)
+				k.with(l.weights(k.exactFMA, 2*k.together))
 				name := fmt.Sprintf("Rows%sDPBF16x%dx2", strings.ToUpper(l.name), rows)
 				k.write(name, name+" multiplies so many rows with two tiles of "+l.what+".")
 			}

@@ -137,7 +137,9 @@ func (k codes512) field(s, i int, y reg.VecPhysical) reg.VecPhysical {
 // fieldOf makes y u−z of field j of the low word.
 func (k codes512) fieldOf(word reg.VecPhysical, s, j int, y reg.VecPhysical) reg.VecPhysical {
 	const andOr = 0xea // first and second, or third
-	k.VMOVDQA32(word, y)
+	if word != y {
+		k.VMOVDQA32(word, y)
+	}
 	k.VPTERNLOGD(operand.U8(andOr), k.ones[j], k.masks[j], y)
 	k.VSUBPS(k.taken[s*len(k.ones)+j], y, y)
 	return y
@@ -183,23 +185,33 @@ func (k exactFMA) evenOdd(index reg.VecPhysical) {
 
 // halfWeights makes Z5 and Z6 the float16 weights at w, and halfWeight Z2 those of
 // feature i: columns 0 1 8 9 2 3 10 11 4 5 12 13 6 7 14 15.
-func (k exactFMA) halfWeights(w operand.Mem) {
-	k.VCVTPH2PS(w, zmm[5])
-	k.VCVTPH2PS(w.Offset(32), zmm[6])
+func (k exactFMA) halfWeights(w operand.Mem) { k.halfWeightsIn(w, zmm[5:7]) }
+
+func (k exactFMA) halfWeight(i int) reg.VecPhysical { return k.halfWeightIn(i, zmm[5:7], zmm[2]) }
+
+// halfWeightsIn and halfWeightIn do so with other registers.
+func (k exactFMA) halfWeightsIn(w operand.Mem, both []reg.VecPhysical) {
+	k.VCVTPH2PS(w, both[0])
+	k.VCVTPH2PS(w.Offset(32), both[1])
 }
 
-func (k exactFMA) halfWeight(i int) reg.VecPhysical {
-	k.VSHUFPS(operand.U8([]uint8{0x88, 0xdd}[i]), zmm[6], zmm[5], zmm[2])
-	return zmm[2]
+func (k exactFMA) halfWeightIn(i int, both []reg.VecPhysical, y reg.VecPhysical) reg.VecPhysical {
+	k.VSHUFPS(operand.U8([]uint8{0x88, 0xdd}[i]), both[1], both[0], y)
+	return y
 }
 
 // bf16Weight makes Z2 the bfloat16 weights of feature i at w. Z4 has a mask of
 // upper halves.
 func (k exactFMA) bf16Weight(i int, w operand.Mem) reg.VecPhysical {
+	return k.bf16WeightIn(i, w, zmm[2])
+}
+
+// bf16WeightIn does so with another register.
+func (k exactFMA) bf16WeightIn(i int, w operand.Mem, y reg.VecPhysical) reg.VecPhysical {
 	if i == 0 {
-		k.VPSLLD(operand.U8(16), w, zmm[2])
+		k.VPSLLD(operand.U8(16), w, y)
 	} else {
-		k.VPANDD(w, zmm[4], zmm[2])
+		k.VPANDD(w, zmm[4], y)
 	}
-	return zmm[2]
+	return y
 }

@@ -14,7 +14,7 @@ import (
 type rowsFMA struct {
 	exactFMA
 	rows, together int
-	tiles          int // of 16 columns that share x: one, or with AVX-512 two, then of one segment
+	tiles          int // of 16 columns that share x: one, or with AVX-512 two
 	perLine        int // features
 	turn           int // lines of a segment that line adds
 	scaled         bool
@@ -219,6 +219,7 @@ func (k *rowsFMA) write(name string, doc ...string) {
 	if k.scaled {
 		k.MOVQ(exW, exScale)
 		k.ADDQ(k.slots.Offset(rowsHead), exW)
+		k.fetchHeader()
 		k.LEAQ(at(exW, -4*16), rowsZero)
 	}
 	k.MOVQ(exW, rowsFirst)
@@ -270,6 +271,20 @@ func (k *rowsFMA) aheadOfBlock() {
 	k.ADDQ(bytes, rowsAhead)
 	k.Label("here")
 	k.ADDQ(exW, rowsAhead)
+}
+
+// fetchHeader fetches as much as a header of each tile: the lines of scales of 16 bits, of longer
+// headers the rest not.
+func (k *rowsFMA) fetchHeader() {
+	if !k.wide() {
+		return
+	}
+	for n := range 2 * k.tiles {
+		k.PREFETCHT0(at(rowsAhead, 64*n))
+	}
+	for range k.tiles {
+		k.ADDQ(k.slots.Offset(rowsHead), rowsAhead)
+	}
 }
 
 // group adds n segments, and leaves the flags of the segments left.
@@ -334,7 +349,7 @@ func (k *rowsFMA) group(label string, n int) {
 		case k.turn > 1: // line does so
 		case k.wide():
 			for t := range k.tiles {
-				k.PREFETCHT1(at(rowsAhead, 64*(s+t)))
+				k.PREFETCHT0(at(rowsAhead, 64*(k.tiles*s+t)))
 			}
 		default:
 			k.PREFETCHT0(indexed(exW, rowsAhead, 1, 64*s))
@@ -342,7 +357,7 @@ func (k *rowsFMA) group(label string, n int) {
 		segments = append(segments, rowsSegment{
 			w: func(h int) operand.Mem {
 				if k.tiles == 2 && h == 1 {
-					return indexed(exW, rowsOfLines[0], 1, 0)
+					return indexed(exW, rowsOfLines[0], 1, 64*s)
 				}
 				return at(exW, 64*s+k.part()*h)
 			},
@@ -400,27 +415,43 @@ func (k *rowsFMA) group(label string, n int) {
 				k.ADDQ(operand.Imm(uint64(scaleBytes(form))), exScale)
 			})
 		}
-		for r := range k.rows {
-			if r == 0 {
-				k.MOVQ(exY, exAny)
-			} else {
-				k.ADDQ(k.yStep(), exAny)
+		k.eachY(s == 0 || s == n-1, func(r, h int, y operand.Mem) {
+			to, from := sum(0, r, h), sum(s, r, h)
+			k.fix(from)
+			switch {
+			case s == 0 && k.scaled:
+				k.VFMADD213PS(y, k.scale[h], to)
+			case s == 0:
+				k.VADDPS(y, to, to)
+			case k.scaled:
+				k.VFMADD231PS(k.scale[h], from, to)
+			default:
+				k.VADDPS(from, to, to)
 			}
-			for _, h := range k.columns() {
-				y, sum := at(exAny, k.part()*h), sum(s, r, h)
-				k.fix(sum)
-				if k.scaled {
-					k.VFMADD213PS(y, k.scale[h], sum)
-				} else {
-					k.VADDPS(y, sum, sum)
-				}
-				k.VMOVUPS(sum, y)
+			if s == n-1 {
+				k.VMOVUPS(to, y)
 			}
-		}
+		})
 	}
 	k.stepOfLines()
 	k.ADDQ(operand.I32(uint64(64*n)), rowsFirst)
 	k.SUBQ(operand.Imm(uint64(n)), exLeft)
+}
+
+// eachY calls f for all sums of rows, with where they are if memory says so.
+func (k *rowsFMA) eachY(memory bool, f func(row, h int, y operand.Mem)) {
+	for r := range k.rows {
+		switch {
+		case !memory:
+		case r == 0:
+			k.MOVQ(exY, exAny)
+		default:
+			k.ADDQ(k.yStep(), exAny)
+		}
+		for _, h := range k.columns() {
+			f(r, h, at(exAny, k.part()*h))
+		}
+	}
 }
 
 func (k *rowsFMA) stepOfLines() {

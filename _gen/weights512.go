@@ -12,15 +12,19 @@ import (
 type weights512 struct {
 	once   func()                                                    // constants, nil for none; exAny points at the Call
 	take   func(s int, m operand.Mem)                                // the zero points of segment s; it may use Z3
-	weight func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical // weight i of the line at w; weights come in order, those of two tiles, s, by turns
+	weight func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical // weight i of the line at w; weights come in order. Of two tiles s is that and twice the segment
 	times  func(x operand.Op, w, sum reg.VecPhysical)                // adds the product with a value of x, or with a pair
 
-	// Registers for x, of kernels of two tiles.
-	x []reg.VecPhysical
+	x func(bytes bool) []reg.VecPhysical // two for x, of kernels of two tiles; nil: x is read for each
 
 	// apart says that lines with a zero point for each column, bytes, take other code
 	// than those with one for all. Where they do not, bytes has no meaning.
 	apart bool
+}
+
+// always is registers for x whatever zero points there are.
+func always(x []reg.VecPhysical) func(bool) []reg.VecPhysical {
+	return func(bool) []reg.VecPhysical { return x }
 }
 
 // floats are plain weights, times float32.
@@ -32,8 +36,14 @@ func (k exactFMA) floats(once func(), weight func(i int, w operand.Mem) reg.VecP
 	}
 }
 
-// timesFloat adds the product of a float of x and weights.
-func (k exactFMA) timesFloat(x operand.Op, w, sum reg.VecPhysical) { k.VFMADD231PS_BCST(x, w, sum) }
+// timesFloat adds the product of weights and a float of x, in memory or in all lanes.
+func (k exactFMA) timesFloat(x operand.Op, w, sum reg.VecPhysical) {
+	if _, ok := x.(operand.Mem); ok {
+		k.VFMADD231PS_BCST(x, w, sum)
+		return
+	}
+	k.VFMADD231PS(x, w, sum)
+}
 
 // either emits body for zero points of bytes and for a constant one, and runs
 // the one of form.
@@ -100,10 +110,10 @@ func (k *rowsFMA) with(weights weights512) {
 	}
 	k.segment = func(label string, s int) {
 		k.ifBytes(label, k.slots.Offset(rowsForm), func() {
-			weights.take(s, at(rowsZero, 0))
+			weights.take(k.tiles*s, at(rowsZero, 0))
 			if k.tiles == 2 {
 				k.MOVQ(k.wStep, exAny)
-				weights.take(1, indexed(rowsZero, exAny, 1, 0))
+				weights.take(2*s+1, indexed(rowsZero, exAny, 1, 0))
 			}
 			k.ADDQ(operand.Imm(16), rowsZero)
 		})
@@ -126,20 +136,27 @@ func (k *rowsFMA) with(weights weights512) {
 	}
 }
 
-// tilesLine adds a line of two tiles, whose weights take turns.
+// tilesLine adds a line of two tiles of each segment. The weights of tiles take turns, and x goes
+// to both in a register, where there are any.
 func (k *rowsFMA) tilesLine(weights weights512) func([]rowsSegment) {
 	return func(segments []rowsSegment) {
-		l, x := segments[0], [2]reg.VecPhysical{weights.x[0], weights.x[1]}
-		weights.either(k.exactFMA, "lines", k.slots.Offset(rowsForm), func(bytes bool) {
-			for i := range k.perLine {
-				var w [2]reg.VecPhysical
-				for t := range w {
-					w[t] = weights.weight(t, i, l.w(t), bytes)
-				}
-				for r := range k.rows {
-					k.VPBROADCASTD(l.x(r, i), x[r%2])
+		weights.either(k.exactFMA, fmt.Sprintf("lines%d", len(segments)), k.slots.Offset(rowsForm), func(bytes bool) {
+			for s, l := range segments {
+				for i := range k.perLine {
+					var w [2]reg.VecPhysical
 					for t := range w {
-						weights.times(x[r%2], w[t], l.sum(r, t))
+						w[t] = weights.weight(2*s+t, i, l.w(t), bytes)
+					}
+					for r := range k.rows {
+						var x operand.Op = l.x(r, i)
+						if in := weights.x(bytes); in != nil {
+							to := in[(i*k.rows+r)%2]
+							k.VPBROADCASTD(x, to)
+							x = to
+						}
+						for t := range w {
+							weights.times(x, w[t], l.sum(r, t))
+						}
 					}
 				}
 			}

@@ -112,8 +112,13 @@ func (w *product) tune(t *tuned) {
 	if k, from := w.integers(), t.wideFrom[w.weights()]; from > 0 && k.inRegisters > 0 {
 		k.wideFrom = from
 	}
-	if e, from := &w.f.exact, t.unpackFrom[w.weights()]; from > 0 && w.kind == floatPanel && e.wider != nil {
-		e.unpackFrom[w.weights()] = from
+	if e, kind := &w.f.exact, w.weights(); w.kind == floatPanel {
+		if from := t.unpackFrom[kind]; from > 0 && e.wider != nil {
+			e.unpackFrom[kind] = from
+		}
+		if from := t.directWiderFrom[kind]; from > 0 && e.directWider[kind] != nil {
+			e.directWiderFrom[kind] = from
+		}
 	}
 }
 
@@ -285,14 +290,16 @@ func (w *product) integers() *integerKernels {
 func (b *block) straight() {
 	sums := view[float32](b.scratch, 2*b.rows*tileColumns)
 	all, one, two := run{0, len(b.blocks)}, b.direct(), b.directWider(b.rows)
+	ahead := b.call.Ahead
 	b.height = b.rows
 	for i, n := 0, 1; i < b.tiles; i += n {
 		steps := one
-		if n = 1; two != nil && i+1 < b.tiles {
+		n, b.call.Ahead = 1, ahead
+		if two != nil && i+1 < b.tiles {
 			steps, n = two, 2
-			// What is fetched is in the order of memory, and the second tile's are there before
-			// it begins.
-			b.call.Ahead = b.aheadRows + uintptr(b.tileBytes())
+			if ahead > 0 { // in the order of memory: the second tile's lines are there before it begins
+				b.call.Ahead += uintptr(b.tileBytes())
+			}
 		}
 		sums := sums[:n*b.rows*tileColumns]
 		clear(sums)

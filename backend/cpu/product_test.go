@@ -283,19 +283,28 @@ func TestDirectWider(t *testing.T) {
 	require.Equal(t, two, exact.directWider(7))
 	integers := &product{panel: newPanel(bytePanel, &s), f: exact.f}
 	require.Nil(t, integers.directWider(7))
+	for _, c := range []struct {
+		kind panelKind
+		want int
+	}{{pairPanel, 7}, {floatPanel, 3}} { // what is tuned is for float32
+		w := &product{panel: newPanel(c.kind, &s), f: exact.f}
+		w.tune(&tuned{directWiderFrom: [weightKinds]int{weight8: 3, weight4: 2}})
+		require.Equal(t, [weightKinds]int{weight8: c.want}, w.f.exact.directWiderFrom, "%v", c.kind)
+	}
 
 	everywhere(t, backend.OpenOptions{Threads: 1}, func(t *testing.T, b *bench) {
-		if !b.pairs() {
-			return // nothing of two tiles
+		u := b.table[0].unit
+		if u == nil || u.name != "bf16" && u.name != "avx512" {
+			return // has no kernels of two tiles
 		}
 		rng := rand.New(rand.NewPCG(5, 132))
 		for _, s := range []shape{{bits: 4, scales: dtype.F16}, {bits: 8, scales: dtype.F16}, {plain: dtype.BF16}} {
 			if s.n, s.k = 32, 64; !s.plain.Valid() {
 				s.groups = uniform(t, s.k, 32)
 			}
-			made, k := b.prepare(s.linear(t, rng), backend.Request{Recipe: &quant.Recipe{}, X: dtype.BF16, MaxRows: rowsTogether})
+			made, _ := b.prepare(s.linear(t, rng), backend.Request{Recipe: &quant.Recipe{}, X: b.x(), MaxRows: rowsTogether})
 			w := made.(interface{ whole() *layer }).whole().parts[0].matrix.(*product)
-			require.Equal(t, k.unit.name == "bf16", w.directWider(rowsTogether) != nil, "%v", s)
+			require.NotNil(t, w.directWider(rowsTogether), "%v", s)
 			for rows := 1; rows <= rowsTogether; rows++ {
 				steps := w.directWider(rows)
 				for left := rows; left > 0 && steps != nil; {

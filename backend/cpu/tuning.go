@@ -34,8 +34,9 @@ type tuned struct {
 	// as the unit has it.
 	wideFrom [weightKinds]int
 
-	// The same for exact ones with rows of float32, which unpack weights then.
-	unpackFrom [weightKinds]int
+	// The same for exact ones with rows of float32, which unpack weights then, and from how
+	// many on those of 512 bits take two tiles at once before that.
+	unpackFrom, directWiderFrom [weightKinds]int
 
 	// Exact products go to FMA of 512 bits rather than to vdpbf16ps: this does twice as
 	// many in an instruction, and a processor may do half or a quarter as many of them.
@@ -62,7 +63,8 @@ var tunings = []tuned{
 		// Lines come at 40 GB/s to a core; gathers of 512 bits take twice as long as 16 loads.
 		name: "Zen 5", vendor: cpuid.AMD, family: 26,
 		ahead: every(9728), aheadRows: 9728, shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 96, weight8: 20},
-		unpackFrom: [weightKinds]int{weight4: 20, weight8: 40, weightF32: 40, weightF16: 40, weightBF16: 40},
+		unpackFrom:      [weightKinds]int{weight4: 128, weight8: 128, weightF32: 100, weightF16: 100, weightBF16: 100},
+		directWiderFrom: [weightKinds]int{weight4: 1}, // sums of one tile wait for each other longer than for memory
 	},
 	{name: "Zen 4", vendor: cpuid.AMD, family: 25, models: []int{1, 6, 7, 10}, ahead: every(0)}, // fetching costs 5 to 20 %
 	{name: "Zen 3", vendor: cpuid.AMD, family: 25, ahead: every(2048)},

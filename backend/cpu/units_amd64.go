@@ -259,7 +259,7 @@ var units = []*unit{
 				directWider: [weightKinds][]step{
 					weight4: {
 						{8, asm.RowsW4DPBF16x8x2}, {7, asm.RowsW4DPBF16x7x2}, {6, asm.RowsW4DPBF16x6x2},
-						{5, asm.RowsW4DPBF16x5x2},
+						{5, asm.RowsW4DPBF16x5x2}, {4, asm.RowsW4DPBF16x4x2},
 					},
 					weight8: {
 						{8, asm.RowsW8DPBF16x8x2}, {7, asm.RowsW8DPBF16x7x2}, {6, asm.RowsW8DPBF16x6x2},
@@ -267,11 +267,11 @@ var units = []*unit{
 					},
 					weightBF16: {
 						{8, asm.RowsBF16DPBF16x8x2}, {7, asm.RowsBF16DPBF16x7x2}, {6, asm.RowsBF16DPBF16x6x2},
-						{5, asm.RowsBF16DPBF16x5x2},
+						{5, asm.RowsBF16DPBF16x5x2}, {4, asm.RowsBF16DPBF16x4x2},
 					},
 				},
-				directWiderFrom: [weightKinds]int{weight4: 13, weight8: 7, weightBF16: 17},
-				unpackFrom:      [weightKinds]int{weight4: 96, weight8: 48, weightBF16: 36}, // measured on Zen 5
+				directWiderFrom: [weightKinds]int{weight4: 4, weight8: 4, weightBF16: 17},
+				unpackFrom:      [weightKinds]int{weight4: 96, weight8: 56, weightBF16: 36}, // measured on Zen 5
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
 					weight4: asm.UnpackPairsW4DPBF16, weight8: asm.UnpackPairsW8DPBF16, weightBF16: asm.UnpackPairsBF16DPBF16,
 				},
@@ -321,7 +321,32 @@ var units = []*unit{
 						{4, asm.RowsBF16AVX512x4}, {3, asm.RowsBF16AVX512x3}, {2, asm.RowsBF16AVX512x2}, {1, asm.GemvBF16AVX512},
 					},
 				},
-				unpackFrom: [weightKinds]int{weight4: 22, weight8: 34, weightF32: 128, weightF16: 128, weightBF16: 128},
+				directWider: [weightKinds][]step{
+					weight4: {
+						{8, asm.RowsW4AVX512x8x2}, {7, asm.RowsW4AVX512x7x2}, {6, asm.RowsW4AVX512x6x2},
+						{5, asm.RowsW4AVX512x5x2}, {4, asm.RowsW4AVX512x4x2}, {3, asm.RowsW4AVX512x3x2},
+						{2, asm.RowsW4AVX512x2x2}, {1, asm.RowsW4AVX512x1x2},
+					},
+					weight8: {
+						{8, asm.RowsW8AVX512x8x2}, {7, asm.RowsW8AVX512x7x2}, {6, asm.RowsW8AVX512x6x2},
+						{5, asm.RowsW8AVX512x5x2}, {4, asm.RowsW8AVX512x4x2}, {3, asm.RowsW8AVX512x3x2},
+						{2, asm.RowsW8AVX512x2x2},
+					},
+					weightF32: {
+						{8, asm.RowsF32AVX512x8x2}, {7, asm.RowsF32AVX512x7x2}, {6, asm.RowsF32AVX512x6x2},
+						{5, asm.RowsF32AVX512x5x2}, {4, asm.RowsF32AVX512x4x2},
+					},
+					weightF16: {
+						{8, asm.RowsF16AVX512x8x2}, {7, asm.RowsF16AVX512x7x2}, {6, asm.RowsF16AVX512x6x2},
+						{5, asm.RowsF16AVX512x5x2}, {4, asm.RowsF16AVX512x4x2},
+					},
+					weightBF16: {
+						{8, asm.RowsBF16AVX512x8x2}, {7, asm.RowsBF16AVX512x7x2}, {6, asm.RowsBF16AVX512x6x2},
+						{5, asm.RowsBF16AVX512x5x2}, {4, asm.RowsBF16AVX512x4x2},
+					},
+				},
+				directWiderFrom: [weightKinds]int{weight4: 2, weight8: 2, weightF32: 5, weightF16: 5, weightBF16: 5},
+				unpackFrom:      [weightKinds]int{weight4: 22, weight8: 34, weightF32: 128, weightF16: 128, weightBF16: 128},
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
 					weight4: asm.UnpackW4AVX512, weight8: asm.UnpackW8AVX512,
 					weightF32: asm.UnpackF32AVX512, weightF16: asm.UnpackF16AVX512, weightBF16: asm.UnpackBF16AVX512,

@@ -327,16 +327,14 @@ pair_line:
 	MOVQ             R9, BX
 	MOVQ             R14, DX
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	MOVQ             R14, DX
-	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
+	VADDPS           Z22, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
+	VADDPS           Z23, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11

@@ -61,8 +61,8 @@ pair:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -84,16 +84,14 @@ pair_line:
 	MOVQ             R9, BX
 	MOVQ             R14, DX
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	MOVQ             R14, DX
-	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
+	VADDPS           Z22, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
+	VADDPS           Z23, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11
@@ -110,7 +108,7 @@ single:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -196,8 +194,8 @@ pair:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -223,22 +221,19 @@ pair_line:
 	MOVQ             R9, BX
 	MOVQ             R14, DX
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
 	MOVQ             R14, DX
-	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
+	VADDPS           Z23, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z24, Z24
-	VMOVUPS          Z24, (DX)
+	VADDPS           Z24, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z25, Z25
-	VMOVUPS          Z25, (DX)
+	VADDPS           Z25, Z22, Z22
+	VMOVUPS          Z22, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11
@@ -256,7 +251,7 @@ single:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -350,8 +345,8 @@ pair:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -381,28 +376,24 @@ pair_line:
 	MOVQ             R9, BX
 	MOVQ             R14, DX
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
 	MOVQ             R14, DX
-	VADDPS           (DX), Z24, Z24
-	VMOVUPS          Z24, (DX)
+	VADDPS           Z24, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z25, Z25
-	VMOVUPS          Z25, (DX)
+	VADDPS           Z25, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z26, Z26
-	VMOVUPS          Z26, (DX)
+	VADDPS           Z26, Z22, Z22
+	VMOVUPS          Z22, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z27, Z27
-	VMOVUPS          Z27, (DX)
+	VADDPS           Z27, Z23, Z23
+	VMOVUPS          Z23, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11
@@ -421,7 +412,7 @@ single:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -522,8 +513,8 @@ pair:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -557,34 +548,29 @@ pair_line:
 	MOVQ             R9, BX
 	MOVQ             R14, DX
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z24, Z24
-	VMOVUPS          Z24, (DX)
 	MOVQ             R14, DX
-	VADDPS           (DX), Z25, Z25
-	VMOVUPS          Z25, (DX)
+	VADDPS           Z25, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z26, Z26
-	VMOVUPS          Z26, (DX)
+	VADDPS           Z26, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z27, Z27
-	VMOVUPS          Z27, (DX)
+	VADDPS           Z27, Z22, Z22
+	VMOVUPS          Z22, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z28, Z28
-	VMOVUPS          Z28, (DX)
+	VADDPS           Z28, Z23, Z23
+	VMOVUPS          Z23, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z29, Z29
-	VMOVUPS          Z29, (DX)
+	VADDPS           Z29, Z24, Z24
+	VMOVUPS          Z24, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11
@@ -605,7 +591,7 @@ single:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -704,7 +690,7 @@ single:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -807,7 +793,7 @@ single:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -916,7 +902,7 @@ single:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VPSLLD           $0x10, (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21

@@ -10,11 +10,400 @@
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
 // left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
-// CX bytes to the second tile while lines are added, DI three steps of x, R9 x of row 4,
-// R15 step of Y; Z0 codes, Z2 and Z3 scales, Z2 weights, Z3 those of every other segment
-// or tile, Z0 and Z1 x, sums to Z31, at least from Z20 and at most from Z16 on.
+// CX bytes to the second tile while lines are added, DI three steps of x, R9 x of row 4 or
+// of the second of two segments, R15 step of Y; Z0 codes, Z2 and Z3 scales, Z2 weights, Z3
+// those of every other segment or tile, Z0 and Z1 x, sums to Z31, at least from Z20 and at
+// most from Z16 on.
 
 #include "textflag.h"
+
+// func RowsBF16DPBF16x4x2(c *Call)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·RowsBF16DPBF16x4x2(SB), NOSPLIT, $24-8
+	MOVQ    c+0(FP), DX
+	MOVQ    (DX), AX
+	MOVQ    16(DX), BX
+	MOVQ    24(DX), R10
+	MOVQ    32(DX), SI
+	MOVQ    40(DX), CX
+	MOVQ    72(DX), R14
+	MOVQ    8(DX), R12
+	MOVQ    R12, 16(SP)
+	LEAQ    (R10)(R10*2), DI
+	MOVQ    104(DX), R13
+	TESTQ   R13, R13
+	JEQ     here
+	MOVBQZX 4(SI), R11
+	MOVL    (SI), R8
+	IMULQ   R8, R11
+	SHLQ    $0x06, R11
+	ADDQ    R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, R15
+
+block:
+	MOVBQZX 4(SI), R12
+	MOVQ    AX, R11
+
+pair:
+	CMPQ    R12, $0x02
+	JCS     single
+	MOVQ    R11, AX
+	MOVL    (SI), R8
+	MOVQ    CX, (SP)
+	MOVQ    R12, 8(SP)
+	MOVQ    R8, R9
+	SHLQ    $0x02, R9
+	ADDQ    BX, R9
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	MOVQ    16(SP), CX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+	VXORPS  Z25, Z25, Z25
+	VXORPS  Z26, Z26, Z26
+	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
+
+pair_line:
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	PREFETCHT0   128(R13)
+	PREFETCHT0   192(R13)
+	VMOVDQU32    (AX), Z2
+	VMOVDQU32    (AX)(CX*1), Z3
+	VPBROADCASTD (BX), Z0
+
+	// VDPBF16PS Z0, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z0, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc8
+	VPBROADCASTD (BX)(R10*1), Z1
+
+	// VDPBF16PS Z1, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd1
+
+	// VDPBF16PS Z1, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VPBROADCASTD (BX)(R10*2), Z0
+
+	// VDPBF16PS Z0, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z0, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VPBROADCASTD (BX)(DI*1), Z1
+
+	// VDPBF16PS Z1, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf1
+
+	// VDPBF16PS Z1, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xf9
+	VMOVDQU32    64(AX), Z2
+	VMOVDQU32    64(AX)(CX*1), Z3
+	VPBROADCASTD (R9), Z0
+
+	// VDPBF16PS Z0, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z0, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc8
+	VPBROADCASTD (R9)(R10*1), Z1
+
+	// VDPBF16PS Z1, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd1
+
+	// VDPBF16PS Z1, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VPBROADCASTD (R9)(R10*2), Z0
+
+	// VDPBF16PS Z0, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z0, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VPBROADCASTD (R9)(DI*1), Z1
+
+	// VDPBF16PS Z1, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf1
+
+	// VDPBF16PS Z1, Z3, Z31
+	BYTE    $0x62
+	BYTE    $0x62
+	BYTE    $0x66
+	BYTE    $0x48
+	BYTE    $0x52
+	BYTE    $0xf9
+	ADDQ    $+256, R13
+	ADDQ    DX, AX
+	ADDQ    $0x04, BX
+	ADDQ    $0x04, R9
+	DECQ    R8
+	JNE     pair_line
+	MOVQ    R9, BX
+	MOVQ    (SP), CX
+	MOVQ    8(SP), R12
+	MOVQ    R14, DX
+	VADDPS  (DX), Z16, Z16
+	VADDPS  64(DX), Z17, Z17
+	ADDQ    R15, DX
+	VADDPS  (DX), Z18, Z18
+	VADDPS  64(DX), Z19, Z19
+	ADDQ    R15, DX
+	VADDPS  (DX), Z20, Z20
+	VADDPS  64(DX), Z21, Z21
+	ADDQ    R15, DX
+	VADDPS  (DX), Z22, Z22
+	VADDPS  64(DX), Z23, Z23
+	MOVQ    R14, DX
+	VADDPS  Z24, Z16, Z16
+	VMOVUPS Z16, (DX)
+	VADDPS  Z25, Z17, Z17
+	VMOVUPS Z17, 64(DX)
+	ADDQ    R15, DX
+	VADDPS  Z26, Z18, Z18
+	VMOVUPS Z18, (DX)
+	VADDPS  Z27, Z19, Z19
+	VMOVUPS Z19, 64(DX)
+	ADDQ    R15, DX
+	VADDPS  Z28, Z20, Z20
+	VMOVUPS Z20, (DX)
+	VADDPS  Z29, Z21, Z21
+	VMOVUPS Z21, 64(DX)
+	ADDQ    R15, DX
+	VADDPS  Z30, Z22, Z22
+	VMOVUPS Z22, (DX)
+	VADDPS  Z31, Z23, Z23
+	VMOVUPS Z23, 64(DX)
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	ADDQ    $+128, R11
+	SUBQ    $0x02, R12
+	JNE     pair
+	JMP     next
+
+single:
+	MOVQ    R11, AX
+	MOVL    (SI), R8
+	MOVQ    CX, (SP)
+	MOVQ    R12, 8(SP)
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	MOVQ    16(SP), CX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+
+single_line:
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	VMOVDQU32    (AX), Z2
+	VMOVDQU32    (AX)(CX*1), Z3
+	VPBROADCASTD (BX), Z0
+
+	// VDPBF16PS Z0, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc0
+
+	// VDPBF16PS Z0, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xc8
+	VPBROADCASTD (BX)(R10*1), Z1
+
+	// VDPBF16PS Z1, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd1
+
+	// VDPBF16PS Z1, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xd9
+	VPBROADCASTD (BX)(R10*2), Z0
+
+	// VDPBF16PS Z0, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe0
+
+	// VDPBF16PS Z0, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xe8
+	VPBROADCASTD (BX)(DI*1), Z1
+
+	// VDPBF16PS Z1, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf1
+
+	// VDPBF16PS Z1, Z3, Z23
+	BYTE    $0x62
+	BYTE    $0xe2
+	BYTE    $0x66
+	BYTE    $0x48
+	BYTE    $0x52
+	BYTE    $0xf9
+	ADDQ    $+128, R13
+	ADDQ    DX, AX
+	ADDQ    $0x04, BX
+	DECQ    R8
+	JNE     single_line
+	MOVQ    (SP), CX
+	MOVQ    8(SP), R12
+	MOVQ    R14, DX
+	VADDPS  (DX), Z16, Z16
+	VMOVUPS Z16, (DX)
+	VADDPS  64(DX), Z17, Z17
+	VMOVUPS Z17, 64(DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z18, Z18
+	VMOVUPS Z18, (DX)
+	VADDPS  64(DX), Z19, Z19
+	VMOVUPS Z19, 64(DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z20, Z20
+	VMOVUPS Z20, (DX)
+	VADDPS  64(DX), Z21, Z21
+	VMOVUPS Z21, 64(DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z22, Z22
+	VMOVUPS Z22, (DX)
+	VADDPS  64(DX), Z23, Z23
+	VMOVUPS Z23, 64(DX)
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	ADDQ    $+64, R11
+	SUBQ    $0x01, R12
+	JNE     single
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
+	VZEROUPPER
+	RET
 
 // func RowsBF16DPBF16x5x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
@@ -68,8 +457,8 @@ single:
 	VXORPS  Z29, Z29, Z29
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z2
 	VMOVDQU32    (AX)(CX*1), Z3
 	VPBROADCASTD (BX), Z0
@@ -259,8 +648,8 @@ single:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z2
 	VMOVDQU32    (AX)(CX*1), Z3
 	VPBROADCASTD (BX), Z0
@@ -474,8 +863,8 @@ single:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z2
 	VMOVDQU32    (AX)(CX*1), Z3
 	VPBROADCASTD (BX), Z0
@@ -713,8 +1102,8 @@ single:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z2
 	VMOVDQU32    (AX)(CX*1), Z3
 	VPBROADCASTD (BX), Z0

@@ -62,8 +62,8 @@ pair:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -90,19 +90,17 @@ pair_line:
 	MOVQ             R14, DX
 	VPERMPD          Z20, Z4, Z20
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z21, Z4, Z21
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	MOVQ             R14, DX
 	VPERMPD          Z22, Z4, Z22
-	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
+	VADDPS           Z22, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z23, Z4, Z23
-	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
+	VADDPS           Z23, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11
@@ -119,7 +117,7 @@ single:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -209,8 +207,8 @@ pair:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -241,27 +239,24 @@ pair_line:
 	MOVQ             R14, DX
 	VPERMPD          Z20, Z4, Z20
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z21, Z4, Z21
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z22, Z4, Z22
 	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
 	MOVQ             R14, DX
 	VPERMPD          Z23, Z4, Z23
-	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
+	VADDPS           Z23, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z24, Z4, Z24
-	VADDPS           (DX), Z24, Z24
-	VMOVUPS          Z24, (DX)
+	VADDPS           Z24, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z25, Z4, Z25
-	VADDPS           (DX), Z25, Z25
-	VMOVUPS          Z25, (DX)
+	VADDPS           Z25, Z22, Z22
+	VMOVUPS          Z22, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11
@@ -279,7 +274,7 @@ single:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -378,8 +373,8 @@ pair:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -414,35 +409,31 @@ pair_line:
 	MOVQ             R14, DX
 	VPERMPD          Z20, Z4, Z20
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z21, Z4, Z21
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z22, Z4, Z22
 	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z23, Z4, Z23
 	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
 	MOVQ             R14, DX
 	VPERMPD          Z24, Z4, Z24
-	VADDPS           (DX), Z24, Z24
-	VMOVUPS          Z24, (DX)
+	VADDPS           Z24, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z25, Z4, Z25
-	VADDPS           (DX), Z25, Z25
-	VMOVUPS          Z25, (DX)
+	VADDPS           Z25, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z26, Z4, Z26
-	VADDPS           (DX), Z26, Z26
-	VMOVUPS          Z26, (DX)
+	VADDPS           Z26, Z22, Z22
+	VMOVUPS          Z22, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z27, Z4, Z27
-	VADDPS           (DX), Z27, Z27
-	VMOVUPS          Z27, (DX)
+	VADDPS           Z27, Z23, Z23
+	VMOVUPS          Z23, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11
@@ -461,7 +452,7 @@ single:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -568,8 +559,8 @@ pair:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -608,43 +599,38 @@ pair_line:
 	MOVQ             R14, DX
 	VPERMPD          Z20, Z4, Z20
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z21, Z4, Z21
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z22, Z4, Z22
 	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z23, Z4, Z23
 	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z24, Z4, Z24
 	VADDPS           (DX), Z24, Z24
-	VMOVUPS          Z24, (DX)
 	MOVQ             R14, DX
 	VPERMPD          Z25, Z4, Z25
-	VADDPS           (DX), Z25, Z25
-	VMOVUPS          Z25, (DX)
+	VADDPS           Z25, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z26, Z4, Z26
-	VADDPS           (DX), Z26, Z26
-	VMOVUPS          Z26, (DX)
+	VADDPS           Z26, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z27, Z4, Z27
-	VADDPS           (DX), Z27, Z27
-	VMOVUPS          Z27, (DX)
+	VADDPS           Z27, Z22, Z22
+	VMOVUPS          Z22, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z28, Z4, Z28
-	VADDPS           (DX), Z28, Z28
-	VMOVUPS          Z28, (DX)
+	VADDPS           Z28, Z23, Z23
+	VMOVUPS          Z23, (DX)
 	ADDQ             R15, DX
 	VPERMPD          Z29, Z4, Z29
-	VADDPS           (DX), Z29, Z29
-	VMOVUPS          Z29, (DX)
+	VADDPS           Z29, Z24, Z24
+	VMOVUPS          Z24, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11
@@ -665,7 +651,7 @@ single:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -771,7 +757,7 @@ single:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -882,7 +868,7 @@ single:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -1000,7 +986,7 @@ single:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2

@@ -102,31 +102,27 @@ pair_line:
 	MOVQ         R14, DX
 	VPERMPD      $0xd8, Y0, Y0
 	VADDPS       (DX), Y0, Y0
-	VMOVUPS      Y0, (DX)
 	VPERMPD      $0xd8, Y1, Y1
 	VADDPS       32(DX), Y1, Y1
-	VMOVUPS      Y1, 32(DX)
 	ADDQ         R15, DX
 	VPERMPD      $0xd8, Y2, Y2
 	VADDPS       (DX), Y2, Y2
-	VMOVUPS      Y2, (DX)
 	VPERMPD      $0xd8, Y3, Y3
 	VADDPS       32(DX), Y3, Y3
-	VMOVUPS      Y3, 32(DX)
 	MOVQ         R14, DX
 	VPERMPD      $0xd8, Y4, Y4
-	VADDPS       (DX), Y4, Y4
-	VMOVUPS      Y4, (DX)
+	VADDPS       Y4, Y0, Y0
+	VMOVUPS      Y0, (DX)
 	VPERMPD      $0xd8, Y5, Y5
-	VADDPS       32(DX), Y5, Y5
-	VMOVUPS      Y5, 32(DX)
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      Y1, 32(DX)
 	ADDQ         R15, DX
 	VPERMPD      $0xd8, Y6, Y6
-	VADDPS       (DX), Y6, Y6
-	VMOVUPS      Y6, (DX)
+	VADDPS       Y6, Y2, Y2
+	VMOVUPS      Y2, (DX)
 	VPERMPD      $0xd8, Y7, Y7
-	VADDPS       32(DX), Y7, Y7
-	VMOVUPS      Y7, 32(DX)
+	VADDPS       Y7, Y3, Y3
+	VMOVUPS      Y3, 32(DX)
 	MOVBQZX      4(SI), DX
 	SHLQ         $0x06, DX
 	ADDQ         $+128, R11

@@ -56,8 +56,8 @@ pair:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -73,16 +73,14 @@ pair_line:
 	MOVQ             R9, BX
 	MOVQ             R14, DX
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	MOVQ             R14, DX
-	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
+	VADDPS           Z22, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
+	VADDPS           Z23, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11
@@ -99,7 +97,7 @@ single:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -177,8 +175,8 @@ pair:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -196,22 +194,19 @@ pair_line:
 	MOVQ             R9, BX
 	MOVQ             R14, DX
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
 	MOVQ             R14, DX
-	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
+	VADDPS           Z23, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z24, Z24
-	VMOVUPS          Z24, (DX)
+	VADDPS           Z24, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z25, Z25
-	VMOVUPS          Z25, (DX)
+	VADDPS           Z25, Z22, Z22
+	VMOVUPS          Z22, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11
@@ -229,7 +224,7 @@ single:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -314,8 +309,8 @@ pair:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -335,28 +330,24 @@ pair_line:
 	MOVQ             R9, BX
 	MOVQ             R14, DX
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
 	MOVQ             R14, DX
-	VADDPS           (DX), Z24, Z24
-	VMOVUPS          Z24, (DX)
+	VADDPS           Z24, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z25, Z25
-	VMOVUPS          Z25, (DX)
+	VADDPS           Z25, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z26, Z26
-	VMOVUPS          Z26, (DX)
+	VADDPS           Z26, Z22, Z22
+	VMOVUPS          Z22, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z27, Z27
-	VMOVUPS          Z27, (DX)
+	VADDPS           Z27, Z23, Z23
+	VMOVUPS          Z23, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11
@@ -375,7 +366,7 @@ single:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -466,8 +457,8 @@ pair:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -489,34 +480,29 @@ pair_line:
 	MOVQ             R9, BX
 	MOVQ             R14, DX
 	VADDPS           (DX), Z20, Z20
-	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z21, Z21
-	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z22, Z22
-	VMOVUPS          Z22, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z23, Z23
-	VMOVUPS          Z23, (DX)
 	ADDQ             R15, DX
 	VADDPS           (DX), Z24, Z24
-	VMOVUPS          Z24, (DX)
 	MOVQ             R14, DX
-	VADDPS           (DX), Z25, Z25
-	VMOVUPS          Z25, (DX)
+	VADDPS           Z25, Z20, Z20
+	VMOVUPS          Z20, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z26, Z26
-	VMOVUPS          Z26, (DX)
+	VADDPS           Z26, Z21, Z21
+	VMOVUPS          Z21, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z27, Z27
-	VMOVUPS          Z27, (DX)
+	VADDPS           Z27, Z22, Z22
+	VMOVUPS          Z22, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z28, Z28
-	VMOVUPS          Z28, (DX)
+	VADDPS           Z28, Z23, Z23
+	VMOVUPS          Z23, (DX)
 	ADDQ             R15, DX
-	VADDPS           (DX), Z29, Z29
-	VMOVUPS          Z29, (DX)
+	VADDPS           Z29, Z24, Z24
+	VMOVUPS          Z24, (DX)
 	MOVBQZX          4(SI), DX
 	SHLQ             $0x06, DX
 	ADDQ             $+128, R11
@@ -537,7 +523,7 @@ single:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -625,7 +611,7 @@ single:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -716,7 +702,7 @@ single:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
@@ -812,7 +798,7 @@ single:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21

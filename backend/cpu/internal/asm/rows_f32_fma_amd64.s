@@ -76,24 +76,20 @@ pair_line:
 	MOVQ         DI, BX
 	MOVQ         R14, DX
 	VADDPS       (DX), Y0, Y0
-	VMOVUPS      Y0, (DX)
 	VADDPS       32(DX), Y1, Y1
-	VMOVUPS      Y1, 32(DX)
 	ADDQ         R15, DX
 	VADDPS       (DX), Y2, Y2
-	VMOVUPS      Y2, (DX)
 	VADDPS       32(DX), Y3, Y3
-	VMOVUPS      Y3, 32(DX)
 	MOVQ         R14, DX
-	VADDPS       (DX), Y4, Y4
-	VMOVUPS      Y4, (DX)
-	VADDPS       32(DX), Y5, Y5
-	VMOVUPS      Y5, 32(DX)
+	VADDPS       Y4, Y0, Y0
+	VMOVUPS      Y0, (DX)
+	VADDPS       Y5, Y1, Y1
+	VMOVUPS      Y1, 32(DX)
 	ADDQ         R15, DX
-	VADDPS       (DX), Y6, Y6
-	VMOVUPS      Y6, (DX)
-	VADDPS       32(DX), Y7, Y7
-	VMOVUPS      Y7, 32(DX)
+	VADDPS       Y6, Y2, Y2
+	VMOVUPS      Y2, (DX)
+	VADDPS       Y7, Y3, Y3
+	VMOVUPS      Y3, 32(DX)
 	MOVBQZX      4(SI), DX
 	SHLQ         $0x06, DX
 	ADDQ         $+128, R11
@@ -226,34 +222,28 @@ pair_line:
 	MOVQ         DI, BX
 	MOVQ         R14, DX
 	VADDPS       (DX), Y0, Y0
-	VMOVUPS      Y0, (DX)
 	VADDPS       32(DX), Y1, Y1
-	VMOVUPS      Y1, 32(DX)
 	ADDQ         R15, DX
 	VADDPS       (DX), Y2, Y2
-	VMOVUPS      Y2, (DX)
 	VADDPS       32(DX), Y3, Y3
-	VMOVUPS      Y3, 32(DX)
 	ADDQ         R15, DX
 	VADDPS       (DX), Y4, Y4
-	VMOVUPS      Y4, (DX)
 	VADDPS       32(DX), Y5, Y5
-	VMOVUPS      Y5, 32(DX)
 	MOVQ         R14, DX
-	VADDPS       (DX), Y6, Y6
-	VMOVUPS      Y6, (DX)
-	VADDPS       32(DX), Y7, Y7
-	VMOVUPS      Y7, 32(DX)
+	VADDPS       Y6, Y0, Y0
+	VMOVUPS      Y0, (DX)
+	VADDPS       Y7, Y1, Y1
+	VMOVUPS      Y1, 32(DX)
 	ADDQ         R15, DX
-	VADDPS       (DX), Y8, Y8
-	VMOVUPS      Y8, (DX)
-	VADDPS       32(DX), Y9, Y9
-	VMOVUPS      Y9, 32(DX)
+	VADDPS       Y8, Y2, Y2
+	VMOVUPS      Y2, (DX)
+	VADDPS       Y9, Y3, Y3
+	VMOVUPS      Y3, 32(DX)
 	ADDQ         R15, DX
-	VADDPS       (DX), Y10, Y10
-	VMOVUPS      Y10, (DX)
-	VADDPS       32(DX), Y11, Y11
-	VMOVUPS      Y11, 32(DX)
+	VADDPS       Y10, Y4, Y4
+	VMOVUPS      Y4, (DX)
+	VADDPS       Y11, Y5, Y5
+	VMOVUPS      Y5, 32(DX)
 	MOVBQZX      4(SI), DX
 	SHLQ         $0x06, DX
 	ADDQ         $+128, R11

@@ -100,11 +100,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -144,8 +147,8 @@ pair_zeros1:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
 	VMOVDQU32        (AX), Z0
@@ -338,10 +341,8 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -363,11 +364,11 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
+	VFMADD231PS Z3, Z22, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z23, Z21
+	VMOVUPS     Z21, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -395,7 +396,7 @@ single_zeros0:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -609,11 +610,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -655,8 +659,8 @@ pair_zeros1:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
 	VMOVDQU32        (AX), Z0
@@ -881,13 +885,10 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -909,14 +910,14 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z23, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
+	VFMADD231PS Z3, Z24, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z22
+	VMOVUPS     Z22, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -945,7 +946,7 @@ single_zeros0:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -1179,11 +1180,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -1227,8 +1231,8 @@ pair_zeros1:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
 	VMOVDQU32        (AX), Z0
@@ -1485,16 +1489,12 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -1516,17 +1516,17 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
+	VFMADD231PS Z3, Z24, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z23
+	VMOVUPS     Z23, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -1556,7 +1556,7 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -1809,11 +1809,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -1859,8 +1862,8 @@ pair_zeros1:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
 	VMOVDQU32        (AX), Z0
@@ -2149,19 +2152,14 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -2183,20 +2181,20 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z23
+	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z24
+	VMOVUPS     Z24, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -2228,7 +2226,7 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -2501,11 +2499,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -2556,8 +2557,8 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
 	VMOVDQU32        (AX), Z0
@@ -2880,22 +2881,16 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -2917,23 +2912,23 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z23
+	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z24
+	VMOVUPS     Z24, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z25
+	VMOVUPS     Z25, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -2966,7 +2961,7 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -3258,11 +3253,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
@@ -3290,7 +3288,7 @@ single_zeros0:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0
@@ -3599,11 +3597,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
@@ -3632,7 +3633,7 @@ single_zeros0:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
 	VMOVDQU32        (AX), Z0

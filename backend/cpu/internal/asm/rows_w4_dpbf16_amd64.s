@@ -90,24 +90,27 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX   4(SI), R12
-	MOVQ      AX, R9
-	ADDQ      8(SP), AX
-	LEAQ      -64(AX), R15
-	MOVQ      AX, R11
-	CMPQ      R12, $0x04
-	JNE       pair
-	MOVQ      R11, AX
-	MOVL      (SI), R8
-	LEAQ      (BX)(R10*1), BP
-	TESTQ     $+4, (SP)
-	JEQ       four_zeros0
-	VPMOVZXBD (R15), Z12
-	VPSLLD    $0x08, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	VPSLLD    $0x10, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	ADDQ      $0x10, R15
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
+	CMPQ       R12, $0x04
+	JNE        pair
+	MOVQ       R11, AX
+	MOVL       (SI), R8
+	LEAQ       (BX)(R10*1), BP
+	TESTQ      $+4, (SP)
+	JEQ        four_zeros0
+	VPMOVZXBD  (R15), Z12
+	VPSLLD     $0x08, Z12, Z3
+	VPORD      Z3, Z12, Z12
+	VPSLLD     $0x10, Z12, Z3
+	VPORD      Z3, Z12, Z12
+	ADDQ       $0x10, R15
 
 four_zeros0:
 	TESTQ     $+4, (SP)
@@ -153,10 +156,10 @@ four_zeros3:
 	VXORPS Z27, Z27, Z27
 
 four_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
-	PREFETCHT1 128(R13)
-	PREFETCHT1 192(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines4_bytes
 	VMOVDQU32  (AX), Z0
@@ -889,10 +892,8 @@ four0_f32:
 four0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four1_f32
@@ -913,12 +914,8 @@ four1_f32:
 	ADDQ    $0x40, R9
 
 four1_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z22, Z20
+	VFMADD231PS Z3, Z23, Z21
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four2_f32
@@ -939,12 +936,8 @@ four2_f32:
 	ADDQ    $0x40, R9
 
 four2_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z24, Z20
+	VFMADD231PS Z3, Z25, Z21
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four3_f32
@@ -966,11 +959,11 @@ four3_f32:
 
 four3_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z21
+	VMOVUPS     Z21, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+256, R11
@@ -1013,8 +1006,8 @@ pair_zeros1:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
 	VMOVDQU32  (AX), Z0
@@ -1391,10 +1384,8 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -1416,11 +1407,11 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
+	VFMADD231PS Z3, Z22, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z23, Z21
+	VMOVUPS     Z21, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -1447,7 +1438,7 @@ single_zeros0:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -1740,27 +1731,30 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX   4(SI), R12
-	MOVQ      AX, R9
-	ADDQ      8(SP), AX
-	LEAQ      -64(AX), R15
-	MOVQ      AX, R11
-	CMPQ      R12, $0x04
-	JNE       pair
-	MOVQ      R11, AX
-	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
-	LEAQ      (BX)(R10*1), BP
-	LEAQ      (BX)(R10*2), CX
-	TESTQ     $+4, (SP)
-	JEQ       four_zeros0
-	VPMOVZXBD (R15), Z12
-	VPSLLD    $0x08, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	VPSLLD    $0x10, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	ADDQ      $0x10, R15
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
+	CMPQ       R12, $0x04
+	JNE        pair
+	MOVQ       R11, AX
+	MOVL       (SI), R8
+	MOVQ       CX, 32(SP)
+	MOVQ       R12, 40(SP)
+	LEAQ       (BX)(R10*1), BP
+	LEAQ       (BX)(R10*2), CX
+	TESTQ      $+4, (SP)
+	JEQ        four_zeros0
+	VPMOVZXBD  (R15), Z12
+	VPSLLD     $0x08, Z12, Z3
+	VPORD      Z3, Z12, Z12
+	VPSLLD     $0x10, Z12, Z3
+	VPORD      Z3, Z12, Z12
+	ADDQ       $0x10, R15
 
 four_zeros0:
 	TESTQ     $+4, (SP)
@@ -1810,10 +1804,10 @@ four_zeros3:
 	VXORPS Z31, Z31, Z31
 
 four_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
-	PREFETCHT1 128(R13)
-	PREFETCHT1 192(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines4_bytes
 	VMOVDQU32  (AX), Z0
@@ -2853,13 +2847,10 @@ four0_f32:
 four0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four1_f32
@@ -2880,15 +2871,9 @@ four1_f32:
 	ADDQ    $0x40, R9
 
 four1_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z23, Z20
+	VFMADD231PS Z3, Z24, Z21
+	VFMADD231PS Z3, Z25, Z22
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four2_f32
@@ -2909,15 +2894,9 @@ four2_f32:
 	ADDQ    $0x40, R9
 
 four2_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z26, Z20
+	VFMADD231PS Z3, Z27, Z21
+	VFMADD231PS Z3, Z28, Z22
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four3_f32
@@ -2939,14 +2918,14 @@ four3_f32:
 
 four3_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z22
+	VMOVUPS     Z22, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+256, R11
@@ -2991,8 +2970,8 @@ pair_zeros1:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
 	VMOVDQU32  (AX), Z0
@@ -3527,13 +3506,10 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -3555,14 +3531,14 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z23, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
+	VFMADD231PS Z3, Z24, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z22
+	VMOVUPS     Z22, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -3590,7 +3566,7 @@ single_zeros0:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -3965,28 +3941,31 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX   4(SI), R12
-	MOVQ      AX, R9
-	ADDQ      8(SP), AX
-	LEAQ      -64(AX), R15
-	MOVQ      AX, R11
-	CMPQ      R12, $0x04
-	JNE       pair
-	MOVQ      R11, AX
-	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
-	LEAQ      (BX)(R10*1), BP
-	LEAQ      (BX)(R10*2), CX
-	LEAQ      (BX)(DI*1), R12
-	TESTQ     $+4, (SP)
-	JEQ       four_zeros0
-	VPMOVZXBD (R15), Z12
-	VPSLLD    $0x08, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	VPSLLD    $0x10, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	ADDQ      $0x10, R15
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
+	CMPQ       R12, $0x04
+	JNE        pair
+	MOVQ       R11, AX
+	MOVL       (SI), R8
+	MOVQ       CX, 32(SP)
+	MOVQ       R12, 40(SP)
+	LEAQ       (BX)(R10*1), BP
+	LEAQ       (BX)(R10*2), CX
+	LEAQ       (BX)(DI*1), R12
+	TESTQ      $+4, (SP)
+	JEQ        four_zeros0
+	VPMOVZXBD  (R15), Z12
+	VPSLLD     $0x08, Z12, Z3
+	VPORD      Z3, Z12, Z12
+	VPSLLD     $0x10, Z12, Z3
+	VPORD      Z3, Z12, Z12
+	ADDQ       $0x10, R15
 
 four_zeros0:
 	TESTQ     $+4, (SP)
@@ -4040,10 +4019,10 @@ four_zeros3:
 	VXORPS Z31, Z31, Z31
 
 four_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
-	PREFETCHT1 128(R13)
-	PREFETCHT1 192(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines4_bytes
 	VMOVDQU32  (AX), Z0
@@ -5397,16 +5376,12 @@ four0_f32:
 four0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z16
-	VMOVUPS     Z16, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z17
-	VMOVUPS     Z17, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z18
-	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z19
-	VMOVUPS     Z19, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four1_f32
@@ -5427,18 +5402,10 @@ four1_f32:
 	ADDQ    $0x40, R9
 
 four1_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z20, Z16
+	VFMADD231PS Z3, Z21, Z17
+	VFMADD231PS Z3, Z22, Z18
+	VFMADD231PS Z3, Z23, Z19
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four2_f32
@@ -5459,18 +5426,10 @@ four2_f32:
 	ADDQ    $0x40, R9
 
 four2_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z24, Z16
+	VFMADD231PS Z3, Z25, Z17
+	VFMADD231PS Z3, Z26, Z18
+	VFMADD231PS Z3, Z27, Z19
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four3_f32
@@ -5492,17 +5451,17 @@ four3_f32:
 
 four3_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z16
+	VMOVUPS     Z16, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z17
+	VMOVUPS     Z17, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z18
+	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z19
+	VMOVUPS     Z19, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+256, R11
@@ -5549,8 +5508,8 @@ pair_zeros1:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
 	VMOVDQU32  (AX), Z0
@@ -6243,16 +6202,12 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z16
-	VMOVUPS     Z16, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z17
-	VMOVUPS     Z17, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z18
-	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z19
-	VMOVUPS     Z19, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -6274,17 +6229,17 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
+	VFMADD231PS Z3, Z20, Z16
+	VMOVUPS     Z16, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
+	VFMADD231PS Z3, Z21, Z17
+	VMOVUPS     Z17, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
+	VFMADD231PS Z3, Z22, Z18
+	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z23, Z19
+	VMOVUPS     Z19, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -6313,7 +6268,7 @@ single_zeros0:
 	VXORPS  Z19, Z19, Z19
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -6769,11 +6724,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -6817,8 +6775,8 @@ pair_zeros1:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
 	VMOVDQU32  (AX), Z0
@@ -7669,19 +7627,14 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -7703,20 +7656,20 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z23
+	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z24
+	VMOVUPS     Z24, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -7747,7 +7700,7 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -8279,11 +8232,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -8332,8 +8288,8 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
 	VMOVDQU32  (AX), Z0
@@ -9344,22 +9300,16 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -9381,23 +9331,23 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z23
+	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z24
+	VMOVUPS     Z24, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z25
+	VMOVUPS     Z25, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -9429,7 +9379,7 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -10044,11 +9994,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -10099,8 +10052,8 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
 	VMOVDQU32  (AX), Z0
@@ -11269,25 +11222,18 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z18
-	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z19
-	VMOVUPS     Z19, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -11309,26 +11255,26 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z18
+	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z19
+	VMOVUPS     Z19, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z23
+	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z24
+	VMOVUPS     Z24, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -11361,7 +11307,7 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0
@@ -12059,11 +12005,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -12117,8 +12066,8 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
 	VMOVDQU32  (AX), Z0
@@ -13445,28 +13394,20 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z16
-	VMOVUPS     Z16, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z17
-	VMOVUPS     Z17, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z18
-	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z19
-	VMOVUPS     Z19, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -13488,29 +13429,29 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
+	VFMADD231PS Z3, Z24, Z16
+	VMOVUPS     Z16, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z17
+	VMOVUPS     Z17, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z18
+	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z19
+	VMOVUPS     Z19, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z23
+	VMOVUPS     Z23, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -13544,7 +13485,7 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
 	VMOVDQU32  (AX), Z0

@@ -2,6 +2,11 @@
 
 package asm
 
+// RowsW4DPBF16x4x2 multiplies so many rows with two tiles of codes of 4 bits.
+//
+//go:noescape
+func RowsW4DPBF16x4x2(c *Call)
+
 // RowsW4DPBF16x5x2 multiplies so many rows with two tiles of codes of 4 bits.
 //
 //go:noescape

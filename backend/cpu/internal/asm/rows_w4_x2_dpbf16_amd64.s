@@ -12,13 +12,2133 @@
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
 // left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
-// CX bytes to the second tile while lines are added, DI three steps of x, BP x of row 4,
-// R15 zero points; Z0 codes, Z2 and Z3 scales, Z1 indices, Z2 weights, Z9, Z10 and Z3
-// those of every other segment or tile, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero
-// points of segments or tiles, Z5 and Z6 x, sums to Z31, at least from Z20 and at most
-// from Z16 on.
+// CX bytes to the second tile while lines are added, DI three steps of x, BP x of row 4 or
+// of the second of two segments, R15 zero points; Z0 codes, Z2 and Z3 scales, Z1 indices,
+// Z2 weights, Z9, Z10 and Z3 those of every other segment or tile, Z4 the table, Z8 a mask
+// of codes, Z12 to Z15 zero points of segments or tiles, Z5 and Z6 x, sums to Z31, at
+// least from Z20 and at most from Z16 on.
 
 #include "textflag.h"
+
+// func RowsW4DPBF16x4x2(c *Call)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+TEXT ·RowsW4DPBF16x4x2(SB), NOSPLIT, $56-8
+	MOVQ  c+0(FP), DX
+	MOVQ  (DX), AX
+	MOVQ  16(DX), BX
+	MOVQ  24(DX), R10
+	MOVQ  32(DX), SI
+	MOVQ  40(DX), CX
+	MOVQ  72(DX), R14
+	MOVQ  88(DX), R13
+	MOVL  $0x00000080, R15
+	TESTQ $+3, R13
+	JNE   narrow
+	MOVL  $0x00000100, R15
+
+narrow:
+	TESTQ $+4, R13
+	JEQ   headed
+	ADDQ  $0x40, R15
+
+headed:
+	MOVQ         DX, R12
+	VXORPS       X0, X0, X0
+	VCVTSI2SSQ   96(DX), X0, X0
+	VBROADCASTSS X0, Z0
+	MOVL         $0x0f0f0f0f, DX
+	VMOVD        DX, X8
+	VPBROADCASTD X8, Z8
+	VMOVAPS      Z0, Z1
+	TESTQ        $+4, R13
+	JEQ          table
+	VXORPS       Z0, Z0, Z0
+	MOVL         $0x41800000, DX
+	VMOVD        DX, X1
+	VPBROADCASTD X1, Z1
+
+table:
+	MOVQ         $0x0706050403020100, DX
+	VMOVQ        DX, X2
+	MOVQ         $0x0f0e0d0c0b0a0908, DX
+	VPINSRQ      $0x01, DX, X2, X2
+	VPMOVZXBD    X2, Z2
+	VCVTDQ2PS    Z2, Z2
+	VSUBPS       Z0, Z2, Z0
+	VPSRLD       $0x10, Z0, Z0
+	VPMOVDW      Z0, Y0
+	VSUBPS       Z1, Z2, Z1
+	VPSRLD       $0x10, Z1, Z1
+	VPMOVDW      Z1, Y1
+	VINSERTI64X4 $0x01, Y1, Z0, Z4
+	MOVQ         R12, DX
+	MOVQ         R13, (SP)
+	MOVQ         R15, 8(SP)
+	MOVQ         8(DX), R12
+	MOVQ         R12, 48(SP)
+	LEAQ         (R10)(R10*2), DI
+	MOVQ         104(DX), R13
+	TESTQ        R13, R13
+	JEQ          here
+	MOVBQZX      4(SI), R11
+	MOVL         (SI), R8
+	IMULQ        R8, R11
+	SHLQ         $0x06, R11
+	ADDQ         R11, R13
+
+here:
+	ADDQ AX, R13
+	MOVQ 80(DX), R12
+	MOVQ R12, 16(SP)
+
+block:
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
+	ADDQ       8(SP), R13
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
+
+pair:
+	CMPQ      R12, $0x02
+	JCS       single
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	MOVQ      R8, BP
+	SHLQ      $0x04, BP
+	ADDQ      BX, BP
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros0
+	VPMOVZXBD (R15), Z12
+	VPSLLD    $0x08, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	VPSLLD    $0x10, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	MOVQ      48(SP), DX
+	VPMOVZXBD (R15)(DX*1), Z13
+	VPSLLD    $0x08, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	VPSLLD    $0x10, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	ADDQ      $0x10, R15
+
+pair_zeros0:
+	TESTQ     $+4, (SP)
+	JEQ       pair_zeros1
+	VPMOVZXBD (R15), Z14
+	VPSLLD    $0x08, Z14, Z3
+	VPORD     Z3, Z14, Z14
+	VPSLLD    $0x10, Z14, Z3
+	VPORD     Z3, Z14, Z14
+	MOVQ      48(SP), DX
+	VPMOVZXBD (R15)(DX*1), Z15
+	VPSLLD    $0x08, Z15, Z3
+	VPORD     Z3, Z15, Z15
+	VPSLLD    $0x10, Z15, Z3
+	VPORD     Z3, Z15, Z15
+	ADDQ      $0x10, R15
+
+pair_zeros1:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	MOVQ    48(SP), CX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+	VXORPS  Z24, Z24, Z24
+	VXORPS  Z25, Z25, Z25
+	VXORPS  Z26, Z26, Z26
+	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
+
+pair_line:
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	PREFETCHT0   128(R13)
+	PREFETCHT0   192(R13)
+	TESTQ        $+4, (SP)
+	JNE          lines2_bytes
+	VMOVDQU32    (AX), Z0
+	VPERMW       Z4, Z0, Z2
+	VMOVDQU32    (AX)(CX*1), Z9
+	VPERMW       Z4, Z9, Z3
+	VPBROADCASTD (BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD (BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD (BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD (BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x08, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 4(BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 4(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 4(BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x04, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x04, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 8(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 8(BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 8(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 8(BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x0c, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x0c, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 12(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VMOVDQU32    64(AX), Z0
+	VPERMW       Z4, Z0, Z2
+	VMOVDQU32    64(AX)(CX*1), Z9
+	VPERMW       Z4, Z9, Z3
+	VPBROADCASTD (BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD (BP)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD (BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD (BP)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x08, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 4(BP)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 4(BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 4(BP)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x04, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x04, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 8(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 8(BP)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 8(BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 8(BP)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x0c, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x0c, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BP)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 12(BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BP)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z31
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x66
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xfe
+	JMP  lines2_done
+
+lines2_bytes:
+	VMOVDQU32    (AX), Z0
+	VPANDD       Z0, Z8, Z1
+	VPSUBB       Z12, Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	VMOVDQU32    (AX)(CX*1), Z9
+	VPANDD       Z9, Z8, Z10
+	VPSUBB       Z13, Z10, Z10
+	VPERMW       Z4, Z10, Z3
+	VPBROADCASTD (BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD (BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD (BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD (BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 4(BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 4(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 4(BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x04, Z0, Z1
+	VPANDD       Z1, Z8, Z1
+	VPSUBB       Z12, Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	VPSRLW       $0x04, Z9, Z10
+	VPANDD       Z10, Z8, Z10
+	VPSUBB       Z13, Z10, Z10
+	VPERMW       Z4, Z10, Z3
+	VPBROADCASTD 8(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 8(BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 8(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 8(BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 12(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VMOVDQU32    64(AX), Z0
+	VPANDD       Z0, Z8, Z1
+	VPSUBB       Z14, Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	VMOVDQU32    64(AX)(CX*1), Z9
+	VPANDD       Z9, Z8, Z10
+	VPSUBB       Z15, Z10, Z10
+	VPERMW       Z4, Z10, Z3
+	VPBROADCASTD (BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD (BP)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD (BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD (BP)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 4(BP)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 4(BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 4(BP)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x04, Z0, Z1
+	VPANDD       Z1, Z8, Z1
+	VPSUBB       Z14, Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	VPSRLW       $0x04, Z9, Z10
+	VPANDD       Z10, Z8, Z10
+	VPSUBB       Z15, Z10, Z10
+	VPERMW       Z4, Z10, Z3
+	VPBROADCASTD 8(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 8(BP)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 8(BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 8(BP)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BP)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 12(BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BP)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z31
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x66
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xfe
+
+lines2_done:
+	ADDQ      $+256, R13
+	ADDQ      DX, AX
+	ADDQ      $0x10, BX
+	ADDQ      $0x10, BP
+	DECQ      R8
+	JNE       pair_line
+	MOVQ      BP, BX
+	MOVQ      32(SP), CX
+	MOVQ      40(SP), R12
+	MOVQ      48(SP), AX
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       pair0_f32
+	CMPQ      DX, $0x01
+	JNE       pair0_bf16
+	VCVTPH2PS (R9), Z2
+	VCVTPH2PS (R9)(AX*1), Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_bf16:
+	VPMOVZXWD (R9), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VPMOVZXWD (R9)(AX*1), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_f32:
+	VMOVUPS (R9), Z2
+	VMOVUPS (R9)(AX*1), Z3
+	ADDQ    $0x40, R9
+
+pair0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z2, Z16
+	VFMADD213PS 64(DX), Z3, Z17
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z2, Z18
+	VFMADD213PS 64(DX), Z3, Z19
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z2, Z20
+	VFMADD213PS 64(DX), Z3, Z21
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z2, Z22
+	VFMADD213PS 64(DX), Z3, Z23
+	MOVQ        48(SP), AX
+	MOVQ        (SP), DX
+	ANDQ        $0x03, DX
+	JEQ         pair1_f32
+	CMPQ        DX, $0x01
+	JNE         pair1_bf16
+	VCVTPH2PS   (R9), Z2
+	VCVTPH2PS   (R9)(AX*1), Z3
+	ADDQ        $0x20, R9
+	JMP         pair1_scaled
+
+pair1_bf16:
+	VPMOVZXWD (R9), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VPMOVZXWD (R9)(AX*1), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair1_scaled
+
+pair1_f32:
+	VMOVUPS (R9), Z2
+	VMOVUPS (R9)(AX*1), Z3
+	ADDQ    $0x40, R9
+
+pair1_scaled:
+	MOVQ        R14, DX
+	VFMADD231PS Z2, Z24, Z16
+	VMOVUPS     Z16, (DX)
+	VFMADD231PS Z3, Z25, Z17
+	VMOVUPS     Z17, 64(DX)
+	ADDQ        16(SP), DX
+	VFMADD231PS Z2, Z26, Z18
+	VMOVUPS     Z18, (DX)
+	VFMADD231PS Z3, Z27, Z19
+	VMOVUPS     Z19, 64(DX)
+	ADDQ        16(SP), DX
+	VFMADD231PS Z2, Z28, Z20
+	VMOVUPS     Z20, (DX)
+	VFMADD231PS Z3, Z29, Z21
+	VMOVUPS     Z21, 64(DX)
+	ADDQ        16(SP), DX
+	VFMADD231PS Z2, Z30, Z22
+	VMOVUPS     Z22, (DX)
+	VFMADD231PS Z3, Z31, Z23
+	VMOVUPS     Z23, 64(DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+128, R11
+	SUBQ        $0x02, R12
+	JNE         pair
+	JMP         next
+
+single:
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 32(SP)
+	MOVQ      R12, 40(SP)
+	TESTQ     $+4, (SP)
+	JEQ       single_zeros0
+	VPMOVZXBD (R15), Z12
+	VPSLLD    $0x08, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	VPSLLD    $0x10, Z12, Z3
+	VPORD     Z3, Z12, Z12
+	MOVQ      48(SP), DX
+	VPMOVZXBD (R15)(DX*1), Z13
+	VPSLLD    $0x08, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	VPSLLD    $0x10, Z13, Z3
+	VPORD     Z3, Z13, Z13
+	ADDQ      $0x10, R15
+
+single_zeros0:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	MOVQ    48(SP), CX
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+	VXORPS  Z22, Z22, Z22
+	VXORPS  Z23, Z23, Z23
+
+single_line:
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
+	TESTQ        $+4, (SP)
+	JNE          lines1_bytes
+	VMOVDQU32    (AX), Z0
+	VPERMW       Z4, Z0, Z2
+	VMOVDQU32    (AX)(CX*1), Z9
+	VPERMW       Z4, Z9, Z3
+	VPBROADCASTD (BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD (BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD (BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD (BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x08, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 4(BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 4(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 4(BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x04, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x04, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 8(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 8(BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 8(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 8(BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x0c, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x0c, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 12(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x66
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xfe
+	JMP  lines1_done
+
+lines1_bytes:
+	VMOVDQU32    (AX), Z0
+	VPANDD       Z0, Z8, Z1
+	VPSUBB       Z12, Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	VMOVDQU32    (AX)(CX*1), Z9
+	VPANDD       Z9, Z8, Z10
+	VPSUBB       Z13, Z10, Z10
+	VPERMW       Z4, Z10, Z3
+	VPBROADCASTD (BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD (BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD (BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD (BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 4(BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 4(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 4(BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x04, Z0, Z1
+	VPANDD       Z1, Z8, Z1
+	VPSUBB       Z12, Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	VPSRLW       $0x04, Z9, Z10
+	VPANDD       Z10, Z8, Z10
+	VPSUBB       Z13, Z10, Z10
+	VPERMW       Z4, Z10, Z3
+	VPBROADCASTD 8(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 8(BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 8(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 8(BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BX)(R10*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 12(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BX)(DI*1), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x66
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xfe
+
+lines1_done:
+	ADDQ      $+128, R13
+	ADDQ      DX, AX
+	ADDQ      $0x10, BX
+	DECQ      R8
+	JNE       single_line
+	MOVQ      32(SP), CX
+	MOVQ      40(SP), R12
+	MOVQ      48(SP), AX
+	MOVQ      (SP), DX
+	ANDQ      $0x03, DX
+	JEQ       single0_f32
+	CMPQ      DX, $0x01
+	JNE       single0_bf16
+	VCVTPH2PS (R9), Z2
+	VCVTPH2PS (R9)(AX*1), Z3
+	ADDQ      $0x20, R9
+	JMP       single0_scaled
+
+single0_bf16:
+	VPMOVZXWD (R9), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VPMOVZXWD (R9)(AX*1), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       single0_scaled
+
+single0_f32:
+	VMOVUPS (R9), Z2
+	VMOVUPS (R9)(AX*1), Z3
+	ADDQ    $0x40, R9
+
+single0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z2, Z16
+	VMOVUPS     Z16, (DX)
+	VFMADD213PS 64(DX), Z3, Z17
+	VMOVUPS     Z17, 64(DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z2, Z18
+	VMOVUPS     Z18, (DX)
+	VFMADD213PS 64(DX), Z3, Z19
+	VMOVUPS     Z19, 64(DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z2, Z20
+	VMOVUPS     Z20, (DX)
+	VFMADD213PS 64(DX), Z3, Z21
+	VMOVUPS     Z21, 64(DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z2, Z22
+	VMOVUPS     Z22, (DX)
+	VFMADD213PS 64(DX), Z3, Z23
+	VMOVUPS     Z23, 64(DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+64, R11
+	SUBQ        $0x01, R12
+	JNE         single
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
+	VZEROUPPER
+	RET
 
 // func RowsW4DPBF16x5x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
@@ -92,11 +2212,17 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
+	ADDQ       8(SP), R13
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
@@ -135,10 +2261,10 @@ single_zeros0:
 	VXORPS  Z29, Z29, Z29
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	TESTQ        $+4, (SP)
-	JNE          lines_bytes
+	JNE          lines1_bytes
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
 	VMOVDQU32    (AX)(CX*1), Z9
@@ -232,91 +2358,91 @@ single_line:
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x08, Z9, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z5
+	VPBROADCASTD 4(BX), Z6
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z6, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe6
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z6, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BX)(R10*1), Z6
+	BYTE         $0xee
+	VPBROADCASTD 4(BX)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z5, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xf5
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z5, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 4(BX)(R10*2), Z5
+	BYTE         $0xfd
+	VPBROADCASTD 4(BX)(R10*2), Z6
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z6, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc6
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z6, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 4(BX)(DI*1), Z6
+	BYTE         $0xce
+	VPBROADCASTD 4(BX)(DI*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z26
+	// VDPBF16PS Z5, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd6
+	BYTE $0xd5
 
-	// VDPBF16PS Z6, Z3, Z27
+	// VDPBF16PS Z5, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 4(BP), Z5
+	BYTE         $0xdd
+	VPBROADCASTD 4(BP), Z6
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z6, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe6
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z6, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xee
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x04, Z9, Z3
@@ -410,94 +2536,94 @@ single_line:
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x0c, Z9, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z5
+	VPBROADCASTD 12(BX), Z6
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z6, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe6
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z6, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 12(BX)(R10*1), Z6
+	BYTE         $0xee
+	VPBROADCASTD 12(BX)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z5, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xf5
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z5, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 12(BX)(R10*2), Z5
+	BYTE         $0xfd
+	VPBROADCASTD 12(BX)(R10*2), Z6
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z6, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc6
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z6, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 12(BX)(DI*1), Z6
+	BYTE         $0xce
+	VPBROADCASTD 12(BX)(DI*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z26
+	// VDPBF16PS Z5, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd6
+	BYTE $0xd5
 
-	// VDPBF16PS Z6, Z3, Z27
+	// VDPBF16PS Z5, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 12(BP), Z5
+	BYTE         $0xdd
+	VPBROADCASTD 12(BP), Z6
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z6, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe6
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z6, Z3, Z29
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xed
-	JMP  lines_done
+	BYTE $0xee
+	JMP  lines1_done
 
-lines_bytes:
+lines1_bytes:
 	VMOVDQU32    (AX), Z0
 	VPANDD       Z0, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -595,91 +2721,91 @@ lines_bytes:
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x08, Z10, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z5
+	VPBROADCASTD 4(BX), Z6
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z6, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe6
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z6, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BX)(R10*1), Z6
+	BYTE         $0xee
+	VPBROADCASTD 4(BX)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z5, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xf5
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z5, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 4(BX)(R10*2), Z5
+	BYTE         $0xfd
+	VPBROADCASTD 4(BX)(R10*2), Z6
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z6, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc6
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z6, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 4(BX)(DI*1), Z6
+	BYTE         $0xce
+	VPBROADCASTD 4(BX)(DI*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z26
+	// VDPBF16PS Z5, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd6
+	BYTE $0xd5
 
-	// VDPBF16PS Z6, Z3, Z27
+	// VDPBF16PS Z5, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 4(BP), Z5
+	BYTE         $0xdd
+	VPBROADCASTD 4(BP), Z6
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z6, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe6
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z6, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xee
 	VPSRLW       $0x04, Z0, Z1
 	VPANDD       Z1, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -777,93 +2903,93 @@ lines_bytes:
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x08, Z10, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z5
+	VPBROADCASTD 12(BX), Z6
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z6, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe6
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z6, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 12(BX)(R10*1), Z6
+	BYTE         $0xee
+	VPBROADCASTD 12(BX)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z5, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xf5
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z5, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 12(BX)(R10*2), Z5
+	BYTE         $0xfd
+	VPBROADCASTD 12(BX)(R10*2), Z6
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z6, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc6
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z6, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 12(BX)(DI*1), Z6
+	BYTE         $0xce
+	VPBROADCASTD 12(BX)(DI*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z26
+	// VDPBF16PS Z5, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd6
+	BYTE $0xd5
 
-	// VDPBF16PS Z6, Z3, Z27
+	// VDPBF16PS Z5, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 12(BP), Z5
+	BYTE         $0xdd
+	VPBROADCASTD 12(BP), Z6
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z6, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe6
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z6, Z3, Z29
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xed
+	BYTE $0xee
 
-lines_done:
+lines1_done:
 	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
@@ -1009,11 +3135,17 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
+	ADDQ       8(SP), R13
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
@@ -1054,10 +3186,10 @@ single_zeros0:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	TESTQ        $+4, (SP)
-	JNE          lines_bytes
+	JNE          lines1_bytes
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
 	VMOVDQU32    (AX)(CX*1), Z9
@@ -1482,9 +3614,9 @@ single_line:
 	BYTE $0x48
 	BYTE $0x52
 	BYTE $0xfe
-	JMP  lines_done
+	JMP  lines1_done
 
-lines_bytes:
+lines1_bytes:
 	VMOVDQU32    (AX), Z0
 	VPANDD       Z0, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -1918,7 +4050,7 @@ lines_bytes:
 	BYTE $0x52
 	BYTE $0xfe
 
-lines_done:
+lines1_done:
 	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
@@ -2069,11 +4201,17 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
+	ADDQ       8(SP), R13
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
@@ -2116,10 +4254,10 @@ single_zeros0:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	TESTQ        $+4, (SP)
-	JNE          lines_bytes
+	JNE          lines1_bytes
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
 	VMOVDQU32    (AX)(CX*1), Z9
@@ -2247,125 +4385,125 @@ single_line:
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x08, Z9, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z5
+	VPBROADCASTD 4(BX), Z6
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z6, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd6
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z6, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 4(BX)(R10*1), Z6
+	BYTE         $0xde
+	VPBROADCASTD 4(BX)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z20
+	// VDPBF16PS Z5, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xe5
 
-	// VDPBF16PS Z6, Z3, Z21
+	// VDPBF16PS Z5, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 4(BX)(R10*2), Z5
+	BYTE         $0xed
+	VPBROADCASTD 4(BX)(R10*2), Z6
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z6, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf6
 
-	// VDPBF16PS Z5, Z3, Z23
+	// VDPBF16PS Z6, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 4(BX)(DI*1), Z6
+	BYTE         $0xfe
+	VPBROADCASTD 4(BX)(DI*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z24
+	// VDPBF16PS Z5, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc6
+	BYTE $0xc5
 
-	// VDPBF16PS Z6, Z3, Z25
+	// VDPBF16PS Z5, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xce
-	VPBROADCASTD 4(BP), Z5
+	BYTE         $0xcd
+	VPBROADCASTD 4(BP), Z6
 
-	// VDPBF16PS Z5, Z2, Z26
+	// VDPBF16PS Z6, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd6
 
-	// VDPBF16PS Z5, Z3, Z27
+	// VDPBF16PS Z6, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 4(BP)(R10*1), Z6
+	BYTE         $0xde
+	VPBROADCASTD 4(BP)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z28
+	// VDPBF16PS Z5, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xe5
 
-	// VDPBF16PS Z6, Z3, Z29
+	// VDPBF16PS Z5, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 4(BP)(R10*2), Z5
+	BYTE         $0xed
+	VPBROADCASTD 4(BP)(R10*2), Z6
 
-	// VDPBF16PS Z5, Z2, Z30
+	// VDPBF16PS Z6, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf6
 
-	// VDPBF16PS Z5, Z3, Z31
+	// VDPBF16PS Z6, Z3, Z31
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
+	BYTE         $0xfe
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x04, Z9, Z3
@@ -2493,128 +4631,128 @@ single_line:
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x0c, Z9, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z5
+	VPBROADCASTD 12(BX), Z6
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z6, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd6
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z6, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 12(BX)(R10*1), Z6
+	BYTE         $0xde
+	VPBROADCASTD 12(BX)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z20
+	// VDPBF16PS Z5, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xe5
 
-	// VDPBF16PS Z6, Z3, Z21
+	// VDPBF16PS Z5, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 12(BX)(R10*2), Z5
+	BYTE         $0xed
+	VPBROADCASTD 12(BX)(R10*2), Z6
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z6, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf6
 
-	// VDPBF16PS Z5, Z3, Z23
+	// VDPBF16PS Z6, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 12(BX)(DI*1), Z6
+	BYTE         $0xfe
+	VPBROADCASTD 12(BX)(DI*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z24
+	// VDPBF16PS Z5, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc6
+	BYTE $0xc5
 
-	// VDPBF16PS Z6, Z3, Z25
+	// VDPBF16PS Z5, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xce
-	VPBROADCASTD 12(BP), Z5
+	BYTE         $0xcd
+	VPBROADCASTD 12(BP), Z6
 
-	// VDPBF16PS Z5, Z2, Z26
+	// VDPBF16PS Z6, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd6
 
-	// VDPBF16PS Z5, Z3, Z27
+	// VDPBF16PS Z6, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 12(BP)(R10*1), Z6
+	BYTE         $0xde
+	VPBROADCASTD 12(BP)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z28
+	// VDPBF16PS Z5, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xe5
 
-	// VDPBF16PS Z6, Z3, Z29
+	// VDPBF16PS Z5, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 12(BP)(R10*2), Z5
+	BYTE         $0xed
+	VPBROADCASTD 12(BP)(R10*2), Z6
 
-	// VDPBF16PS Z5, Z2, Z30
+	// VDPBF16PS Z6, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf6
 
-	// VDPBF16PS Z5, Z3, Z31
+	// VDPBF16PS Z6, Z3, Z31
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xfd
-	JMP  lines_done
+	BYTE $0xfe
+	JMP  lines1_done
 
-lines_bytes:
+lines1_bytes:
 	VMOVDQU32    (AX), Z0
 	VPANDD       Z0, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -2746,125 +4884,125 @@ lines_bytes:
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x08, Z10, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z5
+	VPBROADCASTD 4(BX), Z6
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z6, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd6
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z6, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 4(BX)(R10*1), Z6
+	BYTE         $0xde
+	VPBROADCASTD 4(BX)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z20
+	// VDPBF16PS Z5, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xe5
 
-	// VDPBF16PS Z6, Z3, Z21
+	// VDPBF16PS Z5, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 4(BX)(R10*2), Z5
+	BYTE         $0xed
+	VPBROADCASTD 4(BX)(R10*2), Z6
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z6, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf6
 
-	// VDPBF16PS Z5, Z3, Z23
+	// VDPBF16PS Z6, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 4(BX)(DI*1), Z6
+	BYTE         $0xfe
+	VPBROADCASTD 4(BX)(DI*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z24
+	// VDPBF16PS Z5, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc6
+	BYTE $0xc5
 
-	// VDPBF16PS Z6, Z3, Z25
+	// VDPBF16PS Z5, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xce
-	VPBROADCASTD 4(BP), Z5
+	BYTE         $0xcd
+	VPBROADCASTD 4(BP), Z6
 
-	// VDPBF16PS Z5, Z2, Z26
+	// VDPBF16PS Z6, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd6
 
-	// VDPBF16PS Z5, Z3, Z27
+	// VDPBF16PS Z6, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 4(BP)(R10*1), Z6
+	BYTE         $0xde
+	VPBROADCASTD 4(BP)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z28
+	// VDPBF16PS Z5, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xe5
 
-	// VDPBF16PS Z6, Z3, Z29
+	// VDPBF16PS Z5, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 4(BP)(R10*2), Z5
+	BYTE         $0xed
+	VPBROADCASTD 4(BP)(R10*2), Z6
 
-	// VDPBF16PS Z5, Z2, Z30
+	// VDPBF16PS Z6, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf6
 
-	// VDPBF16PS Z5, Z3, Z31
+	// VDPBF16PS Z6, Z3, Z31
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
+	BYTE         $0xfe
 	VPSRLW       $0x04, Z0, Z1
 	VPANDD       Z1, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -2996,127 +5134,127 @@ lines_bytes:
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x08, Z10, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z5
+	VPBROADCASTD 12(BX), Z6
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z6, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd6
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z6, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 12(BX)(R10*1), Z6
+	BYTE         $0xde
+	VPBROADCASTD 12(BX)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z20
+	// VDPBF16PS Z5, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xe5
 
-	// VDPBF16PS Z6, Z3, Z21
+	// VDPBF16PS Z5, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 12(BX)(R10*2), Z5
+	BYTE         $0xed
+	VPBROADCASTD 12(BX)(R10*2), Z6
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z6, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf6
 
-	// VDPBF16PS Z5, Z3, Z23
+	// VDPBF16PS Z6, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 12(BX)(DI*1), Z6
+	BYTE         $0xfe
+	VPBROADCASTD 12(BX)(DI*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z24
+	// VDPBF16PS Z5, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc6
+	BYTE $0xc5
 
-	// VDPBF16PS Z6, Z3, Z25
+	// VDPBF16PS Z5, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xce
-	VPBROADCASTD 12(BP), Z5
+	BYTE         $0xcd
+	VPBROADCASTD 12(BP), Z6
 
-	// VDPBF16PS Z5, Z2, Z26
+	// VDPBF16PS Z6, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd6
 
-	// VDPBF16PS Z5, Z3, Z27
+	// VDPBF16PS Z6, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 12(BP)(R10*1), Z6
+	BYTE         $0xde
+	VPBROADCASTD 12(BP)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z28
+	// VDPBF16PS Z5, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xe5
 
-	// VDPBF16PS Z6, Z3, Z29
+	// VDPBF16PS Z5, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 12(BP)(R10*2), Z5
+	BYTE         $0xed
+	VPBROADCASTD 12(BP)(R10*2), Z6
 
-	// VDPBF16PS Z5, Z2, Z30
+	// VDPBF16PS Z6, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf6
 
-	// VDPBF16PS Z5, Z3, Z31
+	// VDPBF16PS Z6, Z3, Z31
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xfd
+	BYTE $0xfe
 
-lines_done:
+lines1_done:
 	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
@@ -3272,11 +5410,17 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
+	ADDQ       8(SP), R13
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
@@ -3321,10 +5465,10 @@ single_zeros0:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	TESTQ        $+4, (SP)
-	JNE          lines_bytes
+	JNE          lines1_bytes
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
 	VMOVDQU32    (AX)(CX*1), Z9
@@ -3885,9 +6029,9 @@ single_line:
 	BYTE $0x48
 	BYTE $0x52
 	BYTE $0xfe
-	JMP  lines_done
+	JMP  lines1_done
 
-lines_bytes:
+lines1_bytes:
 	VMOVDQU32    (AX), Z0
 	VPANDD       Z0, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -4457,7 +6601,7 @@ lines_bytes:
 	BYTE $0x52
 	BYTE $0xfe
 
-lines_done:
+lines1_done:
 	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX

@@ -80,11 +80,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -532,10 +535,8 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -557,11 +558,11 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
+	VFMADD231PS Z3, Z22, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z23, Z21
+	VMOVUPS     Z21, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -889,11 +890,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
@@ -1252,11 +1256,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX

@@ -78,11 +78,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -118,8 +121,8 @@ pair_zeros1:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -193,10 +196,8 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -218,11 +219,11 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
+	VFMADD231PS Z3, Z22, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z23, Z21
+	VMOVUPS     Z21, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -248,7 +249,7 @@ single_zeros0:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -380,11 +381,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -422,8 +426,8 @@ pair_zeros1:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -505,13 +509,10 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -533,14 +534,14 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z23, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
+	VFMADD231PS Z3, Z24, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z22
+	VMOVUPS     Z22, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -567,7 +568,7 @@ single_zeros0:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -707,11 +708,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -751,8 +755,8 @@ pair_zeros1:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -842,16 +846,12 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -873,17 +873,17 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
+	VFMADD231PS Z3, Z24, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z23
+	VMOVUPS     Z23, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -911,7 +911,7 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1058,11 +1058,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -1104,8 +1107,8 @@ pair_zeros1:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1203,19 +1206,14 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -1237,20 +1235,20 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z23
+	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z24
+	VMOVUPS     Z24, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -1280,7 +1278,7 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1435,11 +1433,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -1486,8 +1487,8 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1595,22 +1596,16 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -1632,23 +1627,23 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z23
+	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z24
+	VMOVUPS     Z24, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z25
+	VMOVUPS     Z25, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -1679,7 +1674,7 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1841,11 +1836,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -1894,8 +1892,8 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -2011,25 +2009,18 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z18
-	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z19
-	VMOVUPS     Z19, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -2051,26 +2042,26 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z18
+	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z19
+	VMOVUPS     Z19, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z23
+	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z24
+	VMOVUPS     Z24, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -2102,7 +2093,7 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -2271,11 +2262,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -2327,8 +2321,8 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT1       (R13)
-	PREFETCHT1       64(R13)
+	PREFETCHT0       (R13)
+	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -2452,28 +2446,20 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z16
-	VMOVUPS     Z16, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z17
-	VMOVUPS     Z17, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z18
-	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z19
-	VMOVUPS     Z19, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -2495,29 +2481,29 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
+	VFMADD231PS Z3, Z24, Z16
+	VMOVUPS     Z16, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z17
+	VMOVUPS     Z17, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z18
+	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z19
+	VMOVUPS     Z19, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z23
+	VMOVUPS     Z23, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -2550,7 +2536,7 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT1       (R13)
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2

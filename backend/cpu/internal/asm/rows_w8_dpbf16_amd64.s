@@ -94,23 +94,26 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX   4(SI), R12
-	MOVQ      AX, R9
-	ADDQ      8(SP), AX
-	LEAQ      -64(AX), R15
-	MOVQ      AX, R11
-	CMPQ      R12, $0x04
-	JNE       pair
-	MOVQ      R11, AX
-	MOVL      (SI), R8
-	LEAQ      (BX)(R10*1), BP
-	TESTQ     $+4, (SP)
-	JEQ       four_zeros0
-	VPMOVZXBD (R15), Z3
-	VCVTDQ2PS Z3, Z3
-	VADDPS    Z8, Z3, Z12
-	VADDPS    Z9, Z3, Z13
-	ADDQ      $0x10, R15
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
+	CMPQ       R12, $0x04
+	JNE        pair
+	MOVQ       R11, AX
+	MOVL       (SI), R8
+	LEAQ       (BX)(R10*1), BP
+	TESTQ      $+4, (SP)
+	JEQ        four_zeros0
+	VPMOVZXBD  (R15), Z3
+	VCVTDQ2PS  Z3, Z3
+	VADDPS     Z8, Z3, Z12
+	VADDPS     Z9, Z3, Z13
+	ADDQ       $0x10, R15
 
 four_zeros0:
 	TESTQ     $+4, (SP)
@@ -153,10 +156,10 @@ four_zeros3:
 	VXORPS Z27, Z27, Z27
 
 four_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
-	PREFETCHT1 128(R13)
-	PREFETCHT1 192(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -402,10 +405,8 @@ four0_f32:
 four0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four1_f32
@@ -426,12 +427,8 @@ four1_f32:
 	ADDQ    $0x40, R9
 
 four1_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z22, Z20
+	VFMADD231PS Z3, Z23, Z21
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four2_f32
@@ -452,12 +449,8 @@ four2_f32:
 	ADDQ    $0x40, R9
 
 four2_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z24, Z20
+	VFMADD231PS Z3, Z25, Z21
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four3_f32
@@ -479,11 +472,11 @@ four3_f32:
 
 four3_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z21
+	VMOVUPS     Z21, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+256, R11
@@ -524,8 +517,8 @@ pair_zeros1:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -661,10 +654,8 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -686,11 +677,11 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
+	VFMADD231PS Z3, Z22, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z23, Z21
+	VMOVUPS     Z21, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -716,7 +707,7 @@ single_zeros0:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -889,26 +880,29 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX   4(SI), R12
-	MOVQ      AX, R9
-	ADDQ      8(SP), AX
-	LEAQ      -64(AX), R15
-	MOVQ      AX, R11
-	CMPQ      R12, $0x04
-	JNE       pair
-	MOVQ      R11, AX
-	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
-	LEAQ      (BX)(R10*1), BP
-	LEAQ      (BX)(R10*2), CX
-	TESTQ     $+4, (SP)
-	JEQ       four_zeros0
-	VPMOVZXBD (R15), Z3
-	VCVTDQ2PS Z3, Z3
-	VADDPS    Z8, Z3, Z12
-	VADDPS    Z9, Z3, Z13
-	ADDQ      $0x10, R15
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
+	CMPQ       R12, $0x04
+	JNE        pair
+	MOVQ       R11, AX
+	MOVL       (SI), R8
+	MOVQ       CX, 32(SP)
+	MOVQ       R12, 40(SP)
+	LEAQ       (BX)(R10*1), BP
+	LEAQ       (BX)(R10*2), CX
+	TESTQ      $+4, (SP)
+	JEQ        four_zeros0
+	VPMOVZXBD  (R15), Z3
+	VCVTDQ2PS  Z3, Z3
+	VADDPS     Z8, Z3, Z12
+	VADDPS     Z9, Z3, Z13
+	ADDQ       $0x10, R15
 
 four_zeros0:
 	TESTQ     $+4, (SP)
@@ -955,10 +949,10 @@ four_zeros3:
 	VXORPS Z31, Z31, Z31
 
 four_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
-	PREFETCHT1 128(R13)
-	PREFETCHT1 192(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -1281,13 +1275,10 @@ four0_f32:
 four0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four1_f32
@@ -1308,15 +1299,9 @@ four1_f32:
 	ADDQ    $0x40, R9
 
 four1_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z23, Z20
+	VFMADD231PS Z3, Z24, Z21
+	VFMADD231PS Z3, Z25, Z22
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four2_f32
@@ -1337,15 +1322,9 @@ four2_f32:
 	ADDQ    $0x40, R9
 
 four2_scaled:
-	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z26, Z20
+	VFMADD231PS Z3, Z27, Z21
+	VFMADD231PS Z3, Z28, Z22
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four3_f32
@@ -1367,14 +1346,14 @@ four3_f32:
 
 four3_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z22
+	VMOVUPS     Z22, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+256, R11
@@ -1417,8 +1396,8 @@ pair_zeros1:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -1593,13 +1572,10 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -1621,14 +1597,14 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
+	VFMADD231PS Z3, Z23, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
+	VFMADD231PS Z3, Z24, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z22
+	VMOVUPS     Z22, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -1655,7 +1631,7 @@ single_zeros0:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -1847,11 +1823,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -1891,8 +1870,8 @@ pair_zeros1:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -2106,16 +2085,12 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -2137,17 +2112,17 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
+	VFMADD231PS Z3, Z24, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z23
+	VMOVUPS     Z23, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -2175,7 +2150,7 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -2389,11 +2364,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -2435,8 +2413,8 @@ pair_zeros1:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -2689,19 +2667,14 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -2723,20 +2696,20 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z23
+	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z24
+	VMOVUPS     Z24, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -2766,7 +2739,7 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -3002,11 +2975,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -3053,8 +3029,8 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -3348,22 +3324,16 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -3385,23 +3355,23 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z23
+	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z24
+	VMOVUPS     Z24, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z25
+	VMOVUPS     Z25, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -3432,7 +3402,7 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -3691,11 +3661,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -3744,8 +3717,8 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -4078,25 +4051,18 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z18
-	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z19
-	VMOVUPS     Z19, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -4118,26 +4084,26 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z18
+	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z19
+	VMOVUPS     Z19, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z23
+	VMOVUPS     Z23, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z24
+	VMOVUPS     Z24, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -4169,7 +4135,7 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -4451,11 +4417,14 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 pair:
 	CMPQ      R12, $0x02
@@ -4507,8 +4476,8 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT1 (R13)
-	PREFETCHT1 64(R13)
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10
@@ -4880,28 +4849,20 @@ pair0_f32:
 pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z3, Z16
-	VMOVUPS     Z16, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z17
-	VMOVUPS     Z17, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z18
-	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z19
-	VMOVUPS     Z19, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z20
-	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z21
-	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z22
-	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z3, Z23
-	VMOVUPS     Z23, (DX)
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -4923,29 +4884,29 @@ pair1_f32:
 
 pair1_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z3, Z24
-	VMOVUPS     Z24, (DX)
+	VFMADD231PS Z3, Z24, Z16
+	VMOVUPS     Z16, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z25
-	VMOVUPS     Z25, (DX)
+	VFMADD231PS Z3, Z25, Z17
+	VMOVUPS     Z17, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z26
-	VMOVUPS     Z26, (DX)
+	VFMADD231PS Z3, Z26, Z18
+	VMOVUPS     Z18, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z27
-	VMOVUPS     Z27, (DX)
+	VFMADD231PS Z3, Z27, Z19
+	VMOVUPS     Z19, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z28
-	VMOVUPS     Z28, (DX)
+	VFMADD231PS Z3, Z28, Z20
+	VMOVUPS     Z20, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z29
-	VMOVUPS     Z29, (DX)
+	VFMADD231PS Z3, Z29, Z21
+	VMOVUPS     Z21, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z30
-	VMOVUPS     Z30, (DX)
+	VFMADD231PS Z3, Z30, Z22
+	VMOVUPS     Z22, (DX)
 	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z3, Z31
-	VMOVUPS     Z31, (DX)
+	VFMADD231PS Z3, Z31, Z23
+	VMOVUPS     Z23, (DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+128, R11
@@ -4978,7 +4939,7 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT1 (R13)
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VMOVDQA32  Z0, Z10
 	VPTERNLOGD $0xea, Z8, Z4, Z10

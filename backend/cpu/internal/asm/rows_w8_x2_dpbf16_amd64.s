@@ -12,11 +12,12 @@
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
 // left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
-// CX bytes to the second tile while lines are added, DI three steps of x, BP x of row 4,
-// R15 zero points; Z0 codes, Z2 and Z3 scales, Z2 weights, Z1 and Z3 those of every other
-// segment or tile, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where
-// upper halves go, K1 below, Z12 to Z19 what is taken from codes of segments or tiles, Z6
-// and Z7 x, sums to Z31, at least from Z20 and at most from Z16 on.
+// CX bytes to the second tile while lines are added, DI three steps of x, BP x of row 4 or
+// of the second of two segments, R15 zero points; Z0 codes, Z2 and Z3 scales, Z2 weights,
+// Z1 and Z3 those of every other segment or tile, Z4 and Z5 masks, Z8 and Z9 powers of
+// two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is taken
+// from codes of segments or tiles, Z6 and Z7 x, sums to Z31, at least from Z20 and at most
+// from Z16 on.
 
 #include "textflag.h"
 
@@ -91,11 +92,17 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
+	ADDQ       8(SP), R13
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
@@ -129,8 +136,8 @@ single_zeros0:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -437,11 +444,17 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
+	ADDQ       8(SP), R13
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
@@ -478,8 +491,8 @@ single_zeros0:
 	VXORPS  Z29, Z29, Z29
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -597,91 +610,91 @@ single_line:
 	VPTERNLOGD   $0xea, Z9, Z5, Z3
 	VSUBPS       Z15, Z3, Z3
 	VPSHUFB      Z11, Z10, K1, Z3
-	VPBROADCASTD 4(BX), Z6
+	VPBROADCASTD 4(BX), Z7
 
-	// VDPBF16PS Z6, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xe7
 
-	// VDPBF16PS Z6, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 4(BX)(R10*1), Z7
+	BYTE         $0xef
+	VPBROADCASTD 4(BX)(R10*1), Z6
 
-	// VDPBF16PS Z7, Z2, Z22
+	// VDPBF16PS Z6, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf7
+	BYTE $0xf6
 
-	// VDPBF16PS Z7, Z3, Z23
+	// VDPBF16PS Z6, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xff
-	VPBROADCASTD 4(BX)(R10*2), Z6
+	BYTE         $0xfe
+	VPBROADCASTD 4(BX)(R10*2), Z7
 
-	// VDPBF16PS Z6, Z2, Z24
+	// VDPBF16PS Z7, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc6
+	BYTE $0xc7
 
-	// VDPBF16PS Z6, Z3, Z25
+	// VDPBF16PS Z7, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xce
-	VPBROADCASTD 4(BX)(DI*1), Z7
+	BYTE         $0xcf
+	VPBROADCASTD 4(BX)(DI*1), Z6
 
-	// VDPBF16PS Z7, Z2, Z26
+	// VDPBF16PS Z6, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd7
+	BYTE $0xd6
 
-	// VDPBF16PS Z7, Z3, Z27
+	// VDPBF16PS Z6, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdf
-	VPBROADCASTD 4(BP), Z6
+	BYTE         $0xde
+	VPBROADCASTD 4(BP), Z7
 
-	// VDPBF16PS Z6, Z2, Z28
+	// VDPBF16PS Z7, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xe7
 
-	// VDPBF16PS Z6, Z3, Z29
+	// VDPBF16PS Z7, Z3, Z29
 	BYTE      $0x62
 	BYTE      $0x62
 	BYTE      $0x66
 	BYTE      $0x48
 	BYTE      $0x52
-	BYTE      $0xee
+	BYTE      $0xef
 	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
@@ -826,11 +839,17 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
+	ADDQ       8(SP), R13
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
@@ -869,8 +888,8 @@ single_zeros0:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -1256,11 +1275,17 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
+	ADDQ       8(SP), R13
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
@@ -1301,8 +1326,8 @@ single_zeros0:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -1454,125 +1479,125 @@ single_line:
 	VPTERNLOGD   $0xea, Z9, Z5, Z3
 	VSUBPS       Z15, Z3, Z3
 	VPSHUFB      Z11, Z10, K1, Z3
-	VPBROADCASTD 4(BX), Z6
+	VPBROADCASTD 4(BX), Z7
 
-	// VDPBF16PS Z6, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd6
+	BYTE $0xd7
 
-	// VDPBF16PS Z6, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 4(BX)(R10*1), Z7
+	BYTE         $0xdf
+	VPBROADCASTD 4(BX)(R10*1), Z6
 
-	// VDPBF16PS Z7, Z2, Z20
+	// VDPBF16PS Z6, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe7
+	BYTE $0xe6
 
-	// VDPBF16PS Z7, Z3, Z21
+	// VDPBF16PS Z6, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xef
-	VPBROADCASTD 4(BX)(R10*2), Z6
+	BYTE         $0xee
+	VPBROADCASTD 4(BX)(R10*2), Z7
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xf7
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 4(BX)(DI*1), Z7
+	BYTE         $0xff
+	VPBROADCASTD 4(BX)(DI*1), Z6
 
-	// VDPBF16PS Z7, Z2, Z24
+	// VDPBF16PS Z6, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc7
+	BYTE $0xc6
 
-	// VDPBF16PS Z7, Z3, Z25
+	// VDPBF16PS Z6, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcf
-	VPBROADCASTD 4(BP), Z6
+	BYTE         $0xce
+	VPBROADCASTD 4(BP), Z7
 
-	// VDPBF16PS Z6, Z2, Z26
+	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd6
+	BYTE $0xd7
 
-	// VDPBF16PS Z6, Z3, Z27
+	// VDPBF16PS Z7, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 4(BP)(R10*1), Z7
+	BYTE         $0xdf
+	VPBROADCASTD 4(BP)(R10*1), Z6
 
-	// VDPBF16PS Z7, Z2, Z28
+	// VDPBF16PS Z6, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe7
+	BYTE $0xe6
 
-	// VDPBF16PS Z7, Z3, Z29
+	// VDPBF16PS Z6, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xef
-	VPBROADCASTD 4(BP)(R10*2), Z6
+	BYTE         $0xee
+	VPBROADCASTD 4(BP)(R10*2), Z7
 
-	// VDPBF16PS Z6, Z2, Z30
+	// VDPBF16PS Z7, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xf7
 
-	// VDPBF16PS Z6, Z3, Z31
+	// VDPBF16PS Z7, Z3, Z31
 	BYTE      $0x62
 	BYTE      $0x62
 	BYTE      $0x66
 	BYTE      $0x48
 	BYTE      $0x52
-	BYTE      $0xfe
+	BYTE      $0xff
 	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
@@ -1727,11 +1752,17 @@ here:
 	MOVQ R12, 16(SP)
 
 block:
-	MOVBQZX 4(SI), R12
-	MOVQ    AX, R9
-	ADDQ    8(SP), AX
-	LEAQ    -64(AX), R15
-	MOVQ    AX, R11
+	MOVBQZX    4(SI), R12
+	MOVQ       AX, R9
+	ADDQ       8(SP), AX
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	PREFETCHT0 128(R13)
+	PREFETCHT0 192(R13)
+	ADDQ       8(SP), R13
+	ADDQ       8(SP), R13
+	LEAQ       -64(AX), R15
+	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
@@ -1774,8 +1805,8 @@ single_zeros0:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT1   (R13)
-	PREFETCHT1   64(R13)
+	PREFETCHT0   (R13)
+	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+const nibbles512Maths = `
+Maths: the package's exact sums. Lines are read from each byte of their dwords on, up to Beyond
+bytes more than there are, or shifted. With one zero point for all, the lowest code of a dword
+looks up u−z in a table. Where each column has one, an AND and an OR in one instruction leave one
+of the lowest two codes below an exponent, 2^e + u, and taking 2^e + z from it u−z, both exactly.
+`
+
+// tiles512 is a kind of weights for kernels of two tiles.
+type tiles512 struct {
+	name, kernel, what string
+	perLine            int
+	scaled             bool
+	maths              string
+	vectors            string // that are not those of all
+	weights            func(k *rowsFMA) weights512
+}
+
+var tilesKinds512 = []tiles512{
+	{"w4", "W4", "codes of 4 bits", codes4.perLine(), true, nibbles512Maths,
+		"Z4 and Z5 masks, Z6 and Z7 powers of two, from Z8 on what is taken from codes of segments and tiles, and x, if there is room, or Z8 the table, Z9 and Z10 x",
+		func(k *rowsFMA) weights512 { return k.nibbles() }},
+	{"w8", "W8", "codes of 8 bits", codes8.perLine(), true, code512Maths,
+		"Z4 and Z5 masks, Z6 and Z7 powers of two, from Z8 on what is taken from codes of segments and tiles, and x, if there is room",
+		func(k *rowsFMA) weights512 { return k.bytes() }},
+	{"f32", "F32", "plain float32 weights", 1, false, gemvPlainMaths, "Z12 and Z13 x", func(k *rowsFMA) weights512 {
+		return k.floatsOfTiles(nil, func(t, _ int, w operand.Mem, y reg.VecPhysical) { k.VMOVUPS(w, y) })
+	}},
+	{"bf16", "BF16", "plain bfloat16 weights", 2, false, gemvPlainMaths, "Z4 a mask of upper halves, Z12 and Z13 x", func(k *rowsFMA) weights512 {
+		return k.floatsOfTiles(func() { k.fill(0xffff0000, zmm[4]) }, func(_, i int, w operand.Mem, y reg.VecPhysical) {
+			k.bf16WeightIn(i, w, y)
+		})
+	}},
+	{"f16", "F16", "plain float16 weights", 2, false, gemvPlainMaths,
+		"Z4 the order of pairs of columns, Z5 to Z8 weights of two features; sums have pairs in another order to their end; Z12 and Z13 x", func(k *rowsFMA) weights512 {
+			k.fix = func(y reg.VecPhysical) { k.VPERMPD(y, zmm[4], y) }
+			return k.floatsOfTiles(func() { k.evenOdd(zmm[4]) }, func(t, i int, w operand.Mem, y reg.VecPhysical) {
+				both := zmm[5+2*t:]
+				if i == 0 {
+					k.halfWeightsIn(w, both)
+				}
+				k.halfWeightIn(i, both, y)
+			})
+		}},
+}
+
+// ofTiles512 is the segments that go together: eight sums or more keep two units busy, as each
+// takes four cycles.
+func ofTiles512(rows int) int {
+	switch {
+	case rows == 1:
+		return 4
+	case rows <= 4:
+		return 2
+	}
+	return 1
+}
+
+// ofTilesX is registers for x between what is taken from codes and sums, where they leave some.
+func (k *rowsFMA) ofTilesX() []reg.VecPhysical {
+	switch taken := zmm[8+4*k.together:]; {
+	case len(taken)-len(k.sums) >= 2:
+		return taken[:2]
+	default:
+		return nil
+	}
+}
+
+func init() {
+	for _, t := range tilesKinds512 {
+		others := "R9 x of row 4 or of the second of two segments, R15 step of Y"
+		if t.scaled {
+			others = "BP x of row 4 or of the second of two segments, R15 zero points"
+		}
+		least := map[string]int{"w4": 1, "w8": 2}[t.name] // fewer, or of plain weights, take as long as memory does
+		if least == 0 {
+			least = 4
+		}
+		if least == 1 {
+			others += "; where four segments go together DX is the bytes of a segment of x, DI three times that"
+		}
+		register(asmDir, "rows_"+t.name+"_x2_avx512", `
+Up to eight rows of float32 times two tiles of `+t.what+`. Their sums wait for each other
+half as often as those of one, and x is read once for both.
+`+"\n"+strings.TrimPrefix(t.maths, "\n")+rowsRegisters+lines("CX bytes to the second tile while lines are added, DI three steps of x, "+others+
+			"; "+map[bool]string{true: "Z0 and Z1 codes, Z2 and Z3 weights, then scales, ", false: "Z2 and Z3 weights, "}[t.scaled]+t.vectors+", sums to Z31."), func(f *file) {
+			for rows := least; rows <= rows512Most; rows++ {
+				k := rowsOfTiles(f, zmm, rows, ofTiles512(rows), 2, t.perLine, t.scaled)
+				k.sums = zmm[32-2*rows*k.together:]
+				k.with(t.weights(k))
+				name := fmt.Sprintf("Rows%sAVX512x%dx2", t.kernel, rows)
+				k.write(name, name+" multiplies so many rows with two tiles of "+t.what+".")
+			}
+		})
+	}
+}
+
+// floatsOfTiles are plain weights of two tiles.
+func (k exactFMA) floatsOfTiles(once func(), weight func(t, i int, w operand.Mem, y reg.VecPhysical)) weights512 {
+	return weights512{
+		once:  once,
+		x:     always(zmm[12:14]),
+		times: k.timesFloat,
+		weight: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
+			y := zmm[2+s%2]
+			weight(s%2, i, w, y)
+			return y
+		},
+	}
+}
+
+// bytes are codes of 8 bits of two tiles.
+func (k *rowsFMA) bytes() weights512 {
+	c := codes512{k.exactFMA, codes8, zmm[4:6], zmm[6:8], zmm[8 : 8+4*k.together]}
+	return weights512{
+		once:  c.once,
+		take:  c.takeBytes,
+		x:     always(k.ofTilesX()),
+		times: k.timesFloat,
+		weight: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
+			word, y := zmm[s%2], zmm[2+s%2]
+			switch i {
+			case 0:
+				k.VMOVDQU32(w, word)
+			case 2:
+				k.VPSRLD(operand.U8(16), word, word)
+			}
+			return c.fieldOf(word, s, i%2, y)
+		},
+	}
+}
+
+// nibbles are codes of 4 bits of two tiles.
+func (k *rowsFMA) nibbles() weights512 {
+	c := codes512{k.exactFMA, codes4, zmm[4:6], zmm[6:8], zmm[8 : 8+4*k.together]}
+	table := zmm[8] // and nothing taken
+	return weights512{
+		times: k.timesFloat,
+		apart: true,
+		x: func(bytes bool) []reg.VecPhysical {
+			if bytes {
+				return k.ofTilesX()
+			}
+			return zmm[9:11]
+		},
+		once: func() {
+			k.constantZero()
+			k.iota(zmm[2])
+			k.VSUBPS(zmm[0], zmm[2], table)
+			for j := range c.ones {
+				k.fill(codes4.one(j), c.ones[j])
+				k.fill(codes4.one(j)^codes4.mask(j), c.masks[j])
+			}
+		},
+		take: c.takeBytes,
+		weight: func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical {
+			word, y := zmm[s%2], zmm[2+s%2]
+			if i == 0 {
+				k.VMOVDQU32(w, word)
+			}
+			at, upper := i%4, i/4 // byte of a dword, and its half
+			shift := 0
+			switch {
+			case upper == 0 && at > 0:
+				k.VMOVDQU32(w.Offset(at), y)
+				word = y
+			case bytes:
+				shift = 8 * at
+			case upper == 1:
+				shift = 8*at + 4
+			}
+			if shift > 0 {
+				k.VPSRLD(operand.U8(shift), word, y)
+				word = y
+			}
+			if bytes {
+				c.fieldOf(word, s, upper, y)
+			} else {
+				k.VPERMPS(table, word, y)
+			}
+			return y
+		},
+	}
+}
