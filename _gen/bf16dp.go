@@ -60,8 +60,18 @@ type dotLines struct {
 	pairs      int // of a column in a line: dwords of x
 	scaled     bool
 	maths      string
-	vectors    string                                    // Z4 to Z19
-	weights    func(k exactFMA, segments int) weights512 // constants and zero points from Z4 on; Z0 to Z3 and the last twelve are others'
+	vectors    string                                    // beside Z0 codes and Z3 scales or ones
+	others     string                                    // of every other segment or tile
+	x          string                                    // registers for x, for kernels of two tiles
+	weights    func(k exactFMA, segments int) weights512 // constants and zero points from Z4 on; Z0 to Z3 and the last are others'
+}
+
+// head is registers of a kernel, with scaled of those that have codes.
+func (l dotLines) head(scaled string) string {
+	if !l.scaled {
+		scaled = ""
+	}
+	return scaled + l.vectors + ", " + l.others
 }
 
 // lines breaks a text of a head into lines.
@@ -88,15 +98,17 @@ var dotKinds = []dotLines{
 Words of codes, shifted, have a code in their lowest bits and look up its bfloat16 minus
 zero point in a table, twice the same 16. Where each column has a zero point it is taken
 first, from bytes of one code: the table is of -16 to 15, and so are what it looks up.
-`, vectors: "Z1 indices, Z2 weights, Z9, Z10 and Z3 those of every other segment or tile, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points of segments or tiles"},
+`, vectors: "Z1 indices, Z2 weights, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points",
+		others: "Z9, Z10 and Z3 codes, indices and weights of every other segment or tile", x: "Z5 and Z6"},
 	{name: "w8", what: "codes of 8 bits", pairs: 2, scaled: true, weights: dotCodes8, maths: `
 An AND and an OR in one instruction leave one code below an exponent, 2^e + u, and taking
 2^e + z from it u−z, both exactly: it has at most 8 bits, so that the upper half of the
 float32 is its bfloat16. That of the first of a pair goes below that of the second.
-`, vectors: "Z2 weights, Z1 and Z3 those of every other segment or tile, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is taken from codes of segments or tiles"},
+`, vectors: "Z2 weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is taken from codes",
+		others: "Z1 and Z3 codes and weights of every other segment or tile", x: "Z6 and Z7"},
 	{name: "bf16", what: "plain bfloat16 weights", pairs: 1, weights: dotPlain, maths: `
 Lines are pairs already.
-`, vectors: "Z2 weights, Z3 those of every other segment or tile"},
+`, vectors: "Z2 weights", others: "Z3 those of every other segment or tile", x: "Z0 and Z1"},
 }
 
 // dotCodes4 looks codes up.

@@ -18,8 +18,14 @@ func (l dotLines) together(rows int) int {
 	return 2
 }
 
-// ofTilesLeast is the fewest rows of a kernel of two tiles: of fewer, one tile is as fast.
-const ofTilesLeast = 4
+// ofTilesLeast is the fewest rows of a kernel of two tiles: of fewer, one tile is as fast, and of
+// plain weights up to 16 rows.
+func (l dotLines) ofTilesLeast() int {
+	if l.scaled {
+		return 4
+	}
+	return 5
+}
 
 // ofTiles is the segments of two tiles that go together.
 func (l dotLines) ofTiles(rows int) int {
@@ -37,8 +43,8 @@ func init() {
 		}
 		register(asmDir, "rows_"+l.name+"_dpbf16", `
 Two to eight rows of bfloat16 times `+l.what+`.
-`+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("DI three steps of x, "+others+rowsSpilled+"; Z0 codes, Z3 scales, "+
-			l.vectors+", sums to Z31, at least from Z20 and at most from Z16 on."), func(f *file) {
+`+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("DI three steps of x, "+others+rowsSpilled+"; "+
+			l.head("Z0 codes, Z3 scales, ")+", sums to Z31, at least from Z20 and at most from Z16 on."), func(f *file) {
 			for rows := 2; rows <= rows512Most; rows++ {
 				k := rowsKernel(f, zmm, rows, l.together(rows), l.pairs, l.scaled)
 				k.with(l.weights(k.exactFMA, k.together))
@@ -50,9 +56,8 @@ Two to eight rows of bfloat16 times `+l.what+`.
 Up to eight rows of bfloat16 times two tiles of `+l.what+`. A pair of x, read once, goes to
 both, so that loads do not take as many cycles as products do.
 `+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("CX bytes to the second tile while lines are added, DI three steps of x, "+
-			others+"; Z0 codes, Z2 and Z3 scales, "+l.vectors+", "+map[string]string{"w4": "Z5 and Z6", "w8": "Z6 and Z7", "bf16": "Z0 and Z1"}[l.name]+
-			" x, sums to Z31, at least from Z20 and at most from Z16 on."), func(f *file) {
-			for rows := ofTilesLeast; rows <= rows512Most; rows++ {
+			others+"; "+l.head("Z0 codes, Z2 and Z3 scales, ")+", "+l.x+" x, sums to Z31, at least from Z20 and at most from Z16 on."), func(f *file) {
+			for rows := l.ofTilesLeast(); rows <= rows512Most; rows++ {
 				k := rowsOfTiles(f, zmm, rows, l.ofTiles(rows), 2, l.pairs, l.scaled)
 				k.with(l.weights(k.exactFMA, 2*k.together))
 				name := fmt.Sprintf("Rows%sDPBF16x%dx2", strings.ToUpper(l.name), rows)

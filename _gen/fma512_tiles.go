@@ -19,6 +19,7 @@ of the lowest two codes below an exponent, 2^e + u, and taking 2^e + z from it u
 type tiles512 struct {
 	name, kernel, what string
 	perLine            int
+	least              int // rows: fewer take one tile, or memory longer
 	scaled             bool
 	maths              string
 	vectors            string // that are not those of all
@@ -26,21 +27,21 @@ type tiles512 struct {
 }
 
 var tilesKinds512 = []tiles512{
-	{"w4", "W4", "codes of 4 bits", codes4.perLine(), true, nibbles512Maths,
+	{"w4", "W4", "codes of 4 bits", codes4.perLine(), 1, true, nibbles512Maths,
 		"Z4 and Z5 masks, Z6 and Z7 powers of two, from Z8 on what is taken from codes of segments and tiles, and x, if there is room, or Z8 the table, Z9 and Z10 x",
 		func(k *rowsFMA) weights512 { return k.nibbles() }},
-	{"w8", "W8", "codes of 8 bits", codes8.perLine(), true, code512Maths,
+	{"w8", "W8", "codes of 8 bits", codes8.perLine(), 2, true, code512Maths,
 		"Z4 and Z5 masks, Z6 and Z7 powers of two, from Z8 on what is taken from codes of segments and tiles, and x, if there is room",
 		func(k *rowsFMA) weights512 { return k.bytes() }},
-	{"f32", "F32", "plain float32 weights", 1, false, gemvPlainMaths, "Z12 and Z13 x", func(k *rowsFMA) weights512 {
+	{"f32", "F32", "plain float32 weights", 1, 4, false, gemvPlainMaths, "Z12 and Z13 x", func(k *rowsFMA) weights512 {
 		return k.floatsOfTiles(nil, func(t, _ int, w operand.Mem, y reg.VecPhysical) { k.VMOVUPS(w, y) })
 	}},
-	{"bf16", "BF16", "plain bfloat16 weights", 2, false, gemvPlainMaths, "Z4 a mask of upper halves, Z12 and Z13 x", func(k *rowsFMA) weights512 {
+	{"bf16", "BF16", "plain bfloat16 weights", 2, 4, false, gemvPlainMaths, "Z4 a mask of upper halves, Z12 and Z13 x", func(k *rowsFMA) weights512 {
 		return k.floatsOfTiles(func() { k.fill(0xffff0000, zmm[4]) }, func(_, i int, w operand.Mem, y reg.VecPhysical) {
 			k.bf16WeightIn(i, w, y)
 		})
 	}},
-	{"f16", "F16", "plain float16 weights", 2, false, gemvPlainMaths,
+	{"f16", "F16", "plain float16 weights", 2, 4, false, gemvPlainMaths,
 		"Z4 the order of pairs of columns, Z5 to Z8 weights of two features; sums have pairs in another order to their end; Z12 and Z13 x", func(k *rowsFMA) weights512 {
 			k.fix = func(y reg.VecPhysical) { k.VPERMPD(y, zmm[4], y) }
 			return k.floatsOfTiles(func() { k.evenOdd(zmm[4]) }, func(t, i int, w operand.Mem, y reg.VecPhysical) {
@@ -67,12 +68,10 @@ func ofTiles512(rows int) int {
 
 // ofTilesX is registers for x between what is taken from codes and sums, where they leave some.
 func (k *rowsFMA) ofTilesX() []reg.VecPhysical {
-	switch taken := zmm[8+4*k.together:]; {
-	case len(taken)-len(k.sums) >= 2:
-		return taken[:2]
-	default:
-		return nil
+	if free := zmm[8+4*k.together : 32-len(k.sums)]; len(free) >= 2 {
+		return free[:2]
 	}
+	return nil
 }
 
 func init() {
@@ -81,11 +80,7 @@ func init() {
 		if t.scaled {
 			others = "BP x of row 4 or of the second of two segments, R15 zero points"
 		}
-		least := map[string]int{"w4": 1, "w8": 2}[t.name] // fewer, or of plain weights, take as long as memory does
-		if least == 0 {
-			least = 4
-		}
-		if least == 1 {
+		if t.least == 1 {
 			others += "; where four segments go together DX is the bytes of a segment of x, DI three times that"
 		}
 		register(asmDir, "rows_"+t.name+"_x2_avx512", `
@@ -93,7 +88,7 @@ Up to eight rows of float32 times two tiles of `+t.what+`. Their sums wait for e
 half as often as those of one, and x is read once for both.
 `+"\n"+strings.TrimPrefix(t.maths, "\n")+rowsRegisters+lines("CX bytes to the second tile while lines are added, DI three steps of x, "+others+
 			"; "+map[bool]string{true: "Z0 and Z1 codes, Z2 and Z3 weights, then scales, ", false: "Z2 and Z3 weights, "}[t.scaled]+t.vectors+", sums to Z31."), func(f *file) {
-			for rows := least; rows <= rows512Most; rows++ {
+			for rows := t.least; rows <= rows512Most; rows++ {
 				k := rowsOfTiles(f, zmm, rows, ofTiles512(rows), 2, t.perLine, t.scaled)
 				k.sums = zmm[32-2*rows*k.together:]
 				k.with(t.weights(k))

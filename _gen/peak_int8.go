@@ -11,8 +11,8 @@ import (
 const peakDir = "internal/peak"
 
 // peakTurn is the instructions of one turn of a loop, each into one of the
-// independent sums: as many as there are registers for beside two factors. Twelve
-// are latency × ports of vdpbf16ps on Zen 5, which did 1.85 in a cycle of the 2 it
+// independent sums, of X and Y twelve, for which there are registers beside two
+// factors. Twelve are latency × ports of vdpbf16ps on Zen 5, which did 1.85 in a cycle of the 2 it
 // does with twice as many.
 const peakTurn = 24
 

@@ -3,7 +3,10 @@ package cpu
 import (
 	"fmt"
 	"math/rand/v2"
+	"reflect"
+	"runtime"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -273,7 +276,7 @@ func TestUnpackFrom(t *testing.T) {
 }
 
 // TestDirectWider is from how many rows on a product takes two tiles straight from packed
-// weights, and that units have kernels for all parts that these rows come in.
+// weights, and that units have kernels for all parts that these rows come in on this processor.
 func TestDirectWider(t *testing.T) {
 	s := backend.Spec{N: 64, K: 64, Bits: 8, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
 	two := []step{{rows: 5}, {rows: 4}}
@@ -305,6 +308,10 @@ func TestDirectWider(t *testing.T) {
 			made, _ := b.prepare(s.linear(t, rng), backend.Request{Recipe: &quant.Recipe{}, X: b.x(), MaxRows: rowsTogether})
 			w := made.(interface{ whole() *layer }).whole().parts[0].matrix.(*product)
 			require.NotNil(t, w.directWider(rowsTogether), "%v", s)
+			for _, s := range w.f.exact.directWider[w.weights()] {
+				name := runtime.FuncForPC(reflect.ValueOf(s.run).Pointer()).Name()
+				require.Contains(t, name+".", fmt.Sprintf("x%dx2.", s.rows))
+			}
 			for rows := 1; rows <= rowsTogether; rows++ {
 				steps := w.directWider(rows)
 				for left := rows; left > 0 && steps != nil; {
@@ -314,4 +321,58 @@ func TestDirectWider(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestStraight is which tiles go together straight from packed weights: two and two, and the
+// last alone where their number is odd.
+func TestStraight(t *testing.T) {
+	const k, rows, ahead = 64, 4, 192
+	u := model(pairPanel)
+	type taken struct{ tile, tiles int }
+	var got []taken
+	var w *product
+	call := func(c *asm.Call, tiles int) {
+		at := uintptr(c.W) - uintptr(unsafe.Pointer(unsafe.SliceData(w.data)))
+		require.Zero(t, at%uintptr(w.tileBytes()))
+		require.EqualValues(t, w.tileBytes(), c.WStep)
+		require.EqualValues(t, tiles*tileColumns*4, c.YStep)
+		require.EqualValues(t, rows, c.Rows)
+		require.EqualValues(t, ahead+(tiles-1)*w.tileBytes(), c.Ahead)
+		got = append(got, taken{int(at) / w.tileBytes(), tiles})
+		for row := range rows {
+			for tile := range tiles {
+				one := *c
+				one.W = unsafe.Add(c.W, tile*w.tileBytes())
+				one.X = unsafe.Add(c.X, uintptr(row)*c.XStep)
+				one.Y = (*float32)(unsafe.Add(unsafe.Pointer(c.Y), uintptr(row)*c.YStep+uintptr(64*tile)))
+				modelPairs(&one, weightBF16)
+			}
+		}
+	}
+	u.functions.exact.direct[weightBF16] = []step{{rows, func(c *asm.Call) { call(c, 1) }}, {1, func(c *asm.Call) { modelPairs(c, weightBF16) }}}
+	u.functions.exact.directWider[weightBF16] = []step{{rows, func(c *asm.Call) { call(c, 2) }}}
+	u.functions.exact.directWiderFrom[weightBF16] = rows
+	b := open(t, backend.OpenOptions{Threads: 1})
+	b.table = tableOf([]*unit{u})
+	rng := rand.New(rand.NewPCG(5, 133))
+	for _, c := range []struct {
+		n    int
+		want []taken
+	}{
+		{16, []taken{{0, 1}}}, {32, []taken{{0, 2}}}, {40, []taken{{0, 2}, {2, 1}}}, {64, []taken{{0, 2}, {2, 2}}},
+		{17 * 16, []taken{{0, 2}, {2, 2}, {4, 2}, {6, 2}, {8, 2}, {10, 2}, {12, 2}, {14, 2}, {16, 1}}},
+	} {
+		n := c.n
+		l := shape{n: n, k: k, plain: dtype.BF16}.linear(t, rng)
+		made, _ := b.prepare(l, backend.Request{Recipe: &quant.Recipe{}, X: dtype.BF16, Y: dtype.F32, MaxRows: rows})
+		w = made.(interface{ whole() *layer }).whole().parts[0].matrix.(*product)
+		w.ahead, w.aheadRows = 64, ahead // of fewer rows, and of these
+		x := input(rng, dtype.BF16, rows, k)
+		got = nil
+		y := b.apply(made, x, rows)
+		require.Equal(t, c.want, got, "%d columns", n)
+		for row := range rows {
+			require.Equal(t, b.apply(made, x[row*k:(row+1)*k], 1), y[row*n:(row+1)*n])
+		}
+	}
 }

@@ -267,7 +267,7 @@ var units = []*unit{
 					},
 					weightBF16: {
 						{8, asm.RowsBF16DPBF16x8x2}, {7, asm.RowsBF16DPBF16x7x2}, {6, asm.RowsBF16DPBF16x6x2},
-						{5, asm.RowsBF16DPBF16x5x2}, {4, asm.RowsBF16DPBF16x4x2},
+						{5, asm.RowsBF16DPBF16x5x2},
 					},
 				},
 				directWiderFrom: [weightKinds]int{weight4: 4, weight8: 4, weightBF16: 17},

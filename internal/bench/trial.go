@@ -25,8 +25,8 @@ var standings = [2]standing{{tolerance, 2 * tolerance, 1 + tolerance}, {0.15, 0.
 
 // The best of a trial is the least number of cycles that so many of its probes share,
 // within the tolerance, and of these the middle: fewer are those whose chain was
-// interrupted, which makes cycles seem few, and the first of what is shared is as far
-// from what a quiet core takes as the tolerance allows.
+// interrupted, which makes cycles seem few, and the first of what is shared can be as
+// far from what a quiet core takes as the tolerance allows.
 const (
 	bestLeast = 3
 	bestPart  = 0.1
@@ -163,11 +163,9 @@ func (t *trial) busy() float64 {
 	slices.Sort(cycles)
 	share := min(len(cycles), max(bestLeast, int(bestPart*float64(len(cycles)))))
 	for i, c := range cycles[:len(cycles)-share+1] {
-		if cycles[i+share-1] > c*(1+tolerance) {
-			continue
+		if cycles[i+share-1] <= c*(1+tolerance) {
+			return cycles[i+share/2]
 		}
-		end, _ := slices.BinarySearch(cycles, c*(1+tolerance))
-		return cycles[i+(end-i)/2]
 	}
 	return cycles[len(cycles)/2]
 }

@@ -107,6 +107,24 @@ func TestReduceTakesTheMiddleOfTheBest(t *testing.T) {
 	require.Len(t, o.works[0].seconds, 100)
 }
 
+// What is shared by more probes than a tenth is not the best if a tenth is faster.
+func TestReduceKeepsToTheFastestTenth(t *testing.T) {
+	tr := &trial{works: make([]work, 1), cycles: quietCycles}
+	for i := range 100 {
+		p := slowed(1, 1)
+		switch {
+		case i >= 62:
+			p = slowed(1.058, 1)
+		case i >= 12:
+			p = slowed(1.028, 1)
+		}
+		tr.rounds = append(tr.rounds, roundOf([]probing{p, p}, sample{amount: 1, seconds: 100e-6}))
+	}
+	o := tr.reduce()
+	require.InDelta(t, 6000, o.busy, 1)
+	require.Len(t, o.works[0].seconds, 62)
+}
+
 // An Apply that lost its CPU to another program between quiet probes does not
 // count.
 func TestReduceDropsWhatWaited(t *testing.T) {

@@ -49,7 +49,7 @@ func (f Form) ScaleBytes() int { return [...]int{4, 2, 2, 0}[f&scaleMask] }
 
 // Beyond is the bytes behind the last line of packed weights that kernels may read,
 // of unpacked ones they read none:
-// those that look codes of 4 bits up read lines from their second and fourth byte on.
+// those that look codes of 4 bits up read lines from their second, third and fourth byte on.
 const Beyond = 3
 
 // Call is what a kernel works on: as many rows of x as its name says, and one
@@ -68,8 +68,8 @@ type Call struct {
 	YStep  uintptr        // from row to row
 	Form   Form
 	Zero   uint64  // exact kernels but those of unpacked panels, integer kernels of 16-bit x, DotW4AMX and UnpackW4AMX: the zero point of ZeroConstant
-	Ahead  uintptr // kernels of one tile of packed weights: how far ahead of what they read they fetch, whether it is there or not; 0: nothing but that. Those for AVX2 of more than three rows have their own distance
-	Next   uintptr // kernels of 512 bits for two tiles, and of VNNI for 4-bit codes and four rows: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
+	Ahead  uintptr // kernels of one tile of packed weights, exact ones of two: how far ahead of what they read they fetch, whether it is there or not; 0: nothing but that. Those for AVX2 of more than three rows have their own distance
+	Next   uintptr // kernels of 512 bits for two tiles but those named Rows, and of VNNI for 4-bit codes and four rows: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
 
 	// Kernels of tiles alone: DotW4AMX, GemmW4AMX, DotP4AMX, DotW8AMX, GemmAMX and GemmBF16AMX, and of each
 	// another whose name ends in x2: it is of an even number of tiles of W, and of segments that all end

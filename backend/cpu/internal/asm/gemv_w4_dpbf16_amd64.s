@@ -12,9 +12,9 @@
 // far ahead to fetch, R8 lines left, R9 scales, R10 bytes of a segment of x, then
 // zero points, R11 three times that, R12 segments left, R13 Form, R14 Y, R15 bytes
 // of a header;
-// Z0 codes, then sums of y, Z1 indices, Z2 weights, Z9, Z10 and Z3 those of every other
-// segment or tile, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points of segments or
-// tiles, Z28 to Z31 sums of four segments.
+// Z0 codes, then sums of y, Z1 indices, Z2 weights, Z4 the table, Z8 a mask of codes, Z12
+// to Z15 zero points, Z9, Z10 and Z3 codes, indices and weights of every other segment or
+// tile, Z28 to Z31 sums of four segments.
 
 #include "textflag.h"
 

@@ -12,9 +12,8 @@
 // DI three steps of x, R9 x of row 4 or of the second of two segments, R15 step of Y, CX
 // and R12 while lines of two segments and more than five rows are added five and seven
 // steps of x; where four segments go together DX is the bytes of a segment of x, DI three
-// times that, and R9 or BP, CX and R12 are x of rows 1 to 3; Z0 codes, Z3 scales, Z2
-// weights, Z3 those of every other segment or tile, sums to Z31, at least from Z20 and at
-// most from Z16 on.
+// times that, and R9 or BP, CX and R12 are x of rows 1 to 3; Z2 weights, Z3 those of every
+// other segment or tile, sums to Z31, at least from Z20 and at most from Z16 on.
 
 #include "textflag.h"
 

@@ -15,8 +15,8 @@
 // and R12 while lines of two segments and more than five rows are added five and seven
 // steps of x; where four segments go together DX is the bytes of a segment of x, DI three
 // times that, and R9 or BP, CX and R12 are x of rows 1 to 3; Z0 codes, Z3 scales, Z1
-// indices, Z2 weights, Z9, Z10 and Z3 those of every other segment or tile, Z4 the table,
-// Z8 a mask of codes, Z12 to Z15 zero points of segments or tiles, sums to Z31, at least
+// indices, Z2 weights, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points, Z9, Z10
+// and Z3 codes, indices and weights of every other segment or tile, sums to Z31, at least
 // from Z20 and at most from Z16 on.
 
 #include "textflag.h"

@@ -14,8 +14,8 @@
 // left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // CX bytes to the second tile while lines are added, DI three steps of x, BP x of row 4 or
 // of the second of two segments, R15 zero points; Z0 codes, Z2 and Z3 scales, Z1 indices,
-// Z2 weights, Z9, Z10 and Z3 those of every other segment or tile, Z4 the table, Z8 a mask
-// of codes, Z12 to Z15 zero points of segments or tiles, Z5 and Z6 x, sums to Z31, at
+// Z2 weights, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points, Z9, Z10 and Z3
+// codes, indices and weights of every other segment or tile, Z5 and Z6 x, sums to Z31, at
 // least from Z20 and at most from Z16 on.
 
 #include "textflag.h"

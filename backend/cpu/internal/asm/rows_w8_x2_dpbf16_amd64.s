@@ -14,10 +14,10 @@
 // left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // CX bytes to the second tile while lines are added, DI three steps of x, BP x of row 4 or
 // of the second of two segments, R15 zero points; Z0 codes, Z2 and Z3 scales, Z2 weights,
-// Z1 and Z3 those of every other segment or tile, Z4 and Z5 masks, Z8 and Z9 powers of
-// two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is taken
-// from codes of segments or tiles, Z6 and Z7 x, sums to Z31, at least from Z20 and at most
-// from Z16 on.
+// Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go,
+// K1 below, Z12 to Z19 what is taken from codes, Z1 and Z3 codes and weights of every
+// other segment or tile, Z6 and Z7 x, sums to Z31, at least from Z20 and at most from Z16
+// on.
 
 #include "textflag.h"
 

@@ -10,9 +10,8 @@
 // Registers: AX next line, CX blocks left, DX step between lines, SI Block, R8 lines
 // left, R9 scales, R10 zero points, R11 the segment's first line, R12 segments left,
 // R13 Form, R14 where to write, R15 bytes of a header;
-// Z0 scales or codes, Z3 ones, Z1 indices, Z2 weights, Z9, Z10 and Z3 those of every other
-// segment or tile, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points of segments or
-// tiles, Z20 to Z23 pairs.
+// Z0 scales or codes, Z3 ones, Z1 indices, Z2 weights, Z4 the table, Z8 a mask of codes,
+// Z12 to Z15 zero points, Z20 to Z23 pairs.
 
 #include "textflag.h"
 
