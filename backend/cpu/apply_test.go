@@ -266,6 +266,9 @@ func testSameBits(t *testing.T, one, many *bench) {
 // are unpacked, which differ between weights.
 func TestManyRowsHaveTheBitsOfOne(t *testing.T) {
 	for _, threads := range []int{1, 3} { // many tiles in a portion, or one
+		if testing.Short() && threads > 1 {
+			continue // other tests have several threads
+		}
 		t.Run(fmt.Sprintf("threads=%d", threads), func(t *testing.T) {
 			everywhere(t, backend.OpenOptions{Threads: threads}, testManyRows)
 		})
