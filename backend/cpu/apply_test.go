@@ -265,14 +265,12 @@ func testSameBits(t *testing.T, one, many *bench) {
 // TestManyRowsHaveTheBitsOfOne crosses the numbers of rows from which weights
 // are unpacked, which differ between weights.
 func TestManyRowsHaveTheBitsOfOne(t *testing.T) {
-	for _, threads := range []int{1, 3} { // many tiles in a portion, or one
-		if testing.Short() && threads > 1 {
-			continue // other tests have several threads
-		}
-		t.Run(fmt.Sprintf("threads=%d", threads), func(t *testing.T) {
-			everywhere(t, backend.OpenOptions{Threads: threads}, testManyRows)
-		})
-	}
+	everywhere(t, backend.OpenOptions{Threads: 3}, testManyRows)
+}
+
+// TestManyRowsOfOneThread is the same where portions have many tiles, of which two go together.
+func TestManyRowsOfOneThread(t *testing.T) {
+	everywhere(t, backend.OpenOptions{Threads: 1}, testManyRows)
 }
 
 func testManyRows(t *testing.T, b *bench) {
