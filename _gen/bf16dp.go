@@ -202,11 +202,7 @@ func dotCodes8(k exactFMA, segments int) weights512 {
 		x:    always(zmm[6:8]),
 		weight: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
 			word, y := zmm[s%2], zmm[2+s%2]
-			if i == 0 {
-				k.VMOVDQU32(w, word)
-			} else {
-				k.VPSRLD(operand.U8(16), word, word)
-			}
+			codes.wordOf(word, 2*i, w)
 			codes.fieldOf(word, s, 0, first)
 			codes.fieldOf(word, s, 1, y)
 			k.VPSHUFB(upper, first, lower, y)

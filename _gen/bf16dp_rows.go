@@ -37,10 +37,7 @@ func (l dotLines) ofTiles(rows int) int {
 
 func init() {
 	for _, l := range dotKinds {
-		others := "R9 x of row 4 or of the second of two segments, R15 step of Y"
-		if l.scaled {
-			others = "BP x of row 4 or of the second of two segments, R15 zero points"
-		}
+		others := rowsOthers(l.scaled)
 		register(asmDir, "rows_"+l.name+"_dpbf16", `
 Two to eight rows of bfloat16 times `+l.what+`.
 `+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("DI three steps of x, "+others+rowsSpilled+"; "+
@@ -56,7 +53,7 @@ Two to eight rows of bfloat16 times `+l.what+`.
 Up to eight rows of bfloat16 times two tiles of `+l.what+`. A pair of x, read once, goes to
 both, so that loads do not take as many cycles as products do.
 `+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("CX bytes to the second tile while lines are added, DI three steps of x, "+
-			others+"; "+l.head("Z0 codes, Z2 and Z3 scales, ")+", "+l.x+" x, sums to Z31, at least from Z20 and at most from Z16 on."), func(f *file) {
+			others+"; "+l.head("Z0 codes, Z2 and Z3 scales, ")+", "+l.x+" x, sums to Z31, at most from Z16 on."), func(f *file) {
 			for rows := l.ofTilesLeast(); rows <= rows512Most; rows++ {
 				k := rowsOfTiles(f, zmm, rows, l.ofTiles(rows), 2, l.pairs, l.scaled)
 				k.with(l.weights(k.exactFMA, 2*k.together))

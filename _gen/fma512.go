@@ -77,10 +77,7 @@ func (k codes512) weights() weights512 {
 func (k codes512) once() {
 	k.constantZero()
 	k.VMOVAPS(zmm[0], zmm[3])
-	for j := range k.ones {
-		k.fill(k.bits.one(j), k.ones[j])
-		k.fill(k.bits.one(j)^k.bits.mask(j), k.masks[j])
-	}
+	k.fields()
 	if k.bits == codes4 { // only segments with zero points of bytes take something of their own
 		k.take(0)
 		k.iota(zmm[2])
@@ -89,6 +86,14 @@ func (k codes512) once() {
 	}
 	for s := range len(k.taken) / len(k.ones) {
 		k.take(s)
+	}
+}
+
+// fields fills the registers that leave a field of a word.
+func (k codes512) fields() {
+	for j := range k.ones {
+		k.fill(k.bits.one(j), k.ones[j])
+		k.fill(k.bits.one(j)^k.bits.mask(j), k.masks[j])
 	}
 }
 
@@ -132,6 +137,17 @@ func (k codes512) field(s, i int, y reg.VecPhysical) reg.VecPhysical {
 		word = zmm[1]
 	}
 	return k.fieldOf(word, s, j, y)
+}
+
+// wordOf makes word dwords that have feature i, of 8 bits, in their low words: those of the line
+// at w, which are shifted down where they are for the third. Features come in order.
+func (k codes512) wordOf(word reg.VecPhysical, i int, w operand.Mem) {
+	switch i {
+	case 0:
+		k.VMOVDQU32(w, word)
+	case 2:
+		k.VPSRLD(operand.U8(16), word, word)
+	}
 }
 
 // fieldOf makes y u−z of field j of the low word.

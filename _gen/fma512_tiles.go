@@ -76,9 +76,9 @@ func (k *rowsFMA) ofTilesX() []reg.VecPhysical {
 
 func init() {
 	for _, t := range tilesKinds512 {
-		others := "R9 x of row 4 or of the second of two segments, R15 step of Y"
+		others, codes := rowsOthers(t.scaled), "Z2 and Z3 weights, "
 		if t.scaled {
-			others = "BP x of row 4 or of the second of two segments, R15 zero points"
+			codes = "Z0 and Z1 codes, Z2 and Z3 weights, then scales, "
 		}
 		if t.least == 1 {
 			others += "; where four segments go together DX is the bytes of a segment of x, DI three times that"
@@ -87,10 +87,9 @@ func init() {
 Up to eight rows of float32 times two tiles of `+t.what+`. Their sums wait for each other
 half as often as those of one, and x is read once for both.
 `+"\n"+strings.TrimPrefix(t.maths, "\n")+rowsRegisters+lines("CX bytes to the second tile while lines are added, DI three steps of x, "+others+
-			"; "+map[bool]string{true: "Z0 and Z1 codes, Z2 and Z3 weights, then scales, ", false: "Z2 and Z3 weights, "}[t.scaled]+t.vectors+", sums to Z31."), func(f *file) {
+			"; "+codes+t.vectors+", sums to Z31."), func(f *file) {
 			for rows := t.least; rows <= rows512Most; rows++ {
 				k := rowsOfTiles(f, zmm, rows, ofTiles512(rows), 2, t.perLine, t.scaled)
-				k.sums = zmm[32-2*rows*k.together:]
 				k.with(t.weights(k))
 				name := fmt.Sprintf("Rows%sAVX512x%dx2", t.kernel, rows)
 				k.write(name, name+" multiplies so many rows with two tiles of "+t.what+".")
@@ -123,12 +122,7 @@ func (k *rowsFMA) bytes() weights512 {
 		times: k.timesFloat,
 		weight: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
 			word, y := zmm[s%2], zmm[2+s%2]
-			switch i {
-			case 0:
-				k.VMOVDQU32(w, word)
-			case 2:
-				k.VPSRLD(operand.U8(16), word, word)
-			}
+			c.wordOf(word, i, w)
 			return c.fieldOf(word, s, i%2, y)
 		},
 	}
@@ -151,10 +145,7 @@ func (k *rowsFMA) nibbles() weights512 {
 			k.constantZero()
 			k.iota(zmm[2])
 			k.VSUBPS(zmm[0], zmm[2], table)
-			for j := range c.ones {
-				k.fill(codes4.one(j), c.ones[j])
-				k.fill(codes4.one(j)^codes4.mask(j), c.masks[j])
-			}
+			c.fields()
 		},
 		take: c.takeBytes,
 		weight: func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical {
@@ -162,16 +153,16 @@ func (k *rowsFMA) nibbles() weights512 {
 			if i == 0 {
 				k.VMOVDQU32(w, word)
 			}
-			at, upper := i%4, i/4 // byte of a dword, and its half
+			place, upper := i%4, i/4 // byte of a dword, and its half
 			shift := 0
 			switch {
-			case upper == 0 && at > 0:
-				k.VMOVDQU32(w.Offset(at), y)
+			case upper == 0 && place > 0:
+				k.VMOVDQU32(w.Offset(place), y)
 				word = y
 			case bytes:
-				shift = 8 * at
+				shift = 8 * place
 			case upper == 1:
-				shift = 8*at + 4
+				shift = 8*place + 4
 			}
 			if shift > 0 {
 				k.VPSRLD(operand.U8(shift), word, y)

@@ -51,6 +51,14 @@ const (
 		"that, and R9 or BP, CX and R12 are x of rows 1 to 3"
 )
 
+// rowsOthers is the registers of heads that differ between kernels of codes and of plain weights.
+func rowsOthers(scaled bool) string {
+	if scaled {
+		return "BP x of row 4 or of the second of two segments, R15 zero points"
+	}
+	return "R9 x of row 4 or of the second of two segments, R15 step of Y"
+}
+
 // spills says whether rows of n segments that go together need rowsOfLines.
 func (k *rowsFMA) spills(n int) bool {
 	return n == 2 && k.rows > 5 || n == 4 && k.rows > 2 || k.tiles == 2
@@ -74,9 +82,9 @@ func rowsOfTiles(f *file, vectors []reg.VecPhysical, rows, together, tiles, perL
 	k := &rowsFMA{exactFMA: exactFMA{f, vectors}, rows: rows, together: max(1, together), tiles: tiles, perLine: perLine, turn: 1, scaled: scaled}
 	k.fix, k.once, k.end = func(reg.VecPhysical) {}, func() {}, func() {}
 	if k.wide() {
-		k.sums, k.scale, k.three = vectors[32-max(12, rows*together*tiles):], vectors[3:4], exFrame
+		k.sums, k.scale, k.three = vectors[32-max(12, rows*together):], vectors[3:4], exFrame
 		if tiles == 2 {
-			k.scale = vectors[2:4]
+			k.sums, k.scale = vectors[32-2*rows*together:], vectors[2:4]
 		}
 	} else {
 		k.sums, k.scale = vectors, vectors[12:14]

@@ -12,7 +12,7 @@
 // left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
 // CX bytes to the second tile while lines are added, DI three steps of x, R9 x of row 4 or
 // of the second of two segments, R15 step of Y; Z2 weights, Z3 those of every other
-// segment or tile, Z0 and Z1 x, sums to Z31, at least from Z20 and at most from Z16 on.
+// segment or tile, Z0 and Z1 x, sums to Z31, at most from Z16 on.
 
 #include "textflag.h"
 
@@ -56,8 +56,6 @@ single:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
 	MOVQ    16(SP), CX
-	VXORPS  Z20, Z20, Z20
-	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
@@ -66,6 +64,8 @@ single:
 	VXORPS  Z27, Z27, Z27
 	VXORPS  Z28, Z28, Z28
 	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
 
 single_line:
 	PREFETCHT0   (R13)
@@ -74,89 +74,89 @@ single_line:
 	VMOVDQU32    (AX)(CX*1), Z3
 	VPBROADCASTD (BX), Z0
 
-	// VDPBF16PS Z0, Z2, Z20
+	// VDPBF16PS Z0, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe0
+	BYTE $0xf0
 
-	// VDPBF16PS Z0, Z3, Z21
+	// VDPBF16PS Z0, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xe8
+	BYTE         $0xf8
 	VPBROADCASTD (BX)(R10*1), Z1
 
-	// VDPBF16PS Z1, Z2, Z22
+	// VDPBF16PS Z1, Z2, Z24
 	BYTE $0x62
-	BYTE $0xe2
+	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf1
+	BYTE $0xc1
 
-	// VDPBF16PS Z1, Z3, Z23
+	// VDPBF16PS Z1, Z3, Z25
 	BYTE         $0x62
-	BYTE         $0xe2
+	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xf9
+	BYTE         $0xc9
 	VPBROADCASTD (BX)(R10*2), Z0
 
-	// VDPBF16PS Z0, Z2, Z24
+	// VDPBF16PS Z0, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc0
+	BYTE $0xd0
 
-	// VDPBF16PS Z0, Z3, Z25
+	// VDPBF16PS Z0, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xc8
+	BYTE         $0xd8
 	VPBROADCASTD (BX)(DI*1), Z1
 
-	// VDPBF16PS Z1, Z2, Z26
+	// VDPBF16PS Z1, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd1
+	BYTE $0xe1
 
-	// VDPBF16PS Z1, Z3, Z27
+	// VDPBF16PS Z1, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xd9
+	BYTE         $0xe9
 	VPBROADCASTD (R9), Z0
 
-	// VDPBF16PS Z0, Z2, Z28
+	// VDPBF16PS Z0, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe0
+	BYTE $0xf0
 
-	// VDPBF16PS Z0, Z3, Z29
+	// VDPBF16PS Z0, Z3, Z31
 	BYTE    $0x62
 	BYTE    $0x62
 	BYTE    $0x66
 	BYTE    $0x48
 	BYTE    $0x52
-	BYTE    $0xe8
+	BYTE    $0xf8
 	ADDQ    $+128, R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
@@ -166,11 +166,6 @@ single_line:
 	MOVQ    (SP), CX
 	MOVQ    8(SP), R12
 	MOVQ    R14, DX
-	VADDPS  (DX), Z20, Z20
-	VMOVUPS Z20, (DX)
-	VADDPS  64(DX), Z21, Z21
-	VMOVUPS Z21, 64(DX)
-	ADDQ    R15, DX
 	VADDPS  (DX), Z22, Z22
 	VMOVUPS Z22, (DX)
 	VADDPS  64(DX), Z23, Z23
@@ -190,6 +185,11 @@ single_line:
 	VMOVUPS Z28, (DX)
 	VADDPS  64(DX), Z29, Z29
 	VMOVUPS Z29, 64(DX)
+	ADDQ    R15, DX
+	VADDPS  (DX), Z30, Z30
+	VMOVUPS Z30, (DX)
+	VADDPS  64(DX), Z31, Z31
+	VMOVUPS Z31, 64(DX)
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
 	ADDQ    $+64, R11

@@ -16,7 +16,7 @@
 // of the second of two segments, R15 zero points; Z0 codes, Z2 and Z3 scales, Z1 indices,
 // Z2 weights, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points, Z9, Z10 and Z3
 // codes, indices and weights of every other segment or tile, Z5 and Z6 x, sums to Z31, at
-// least from Z20 and at most from Z16 on.
+// most from Z16 on.
 
 #include "textflag.h"
 
@@ -2249,8 +2249,6 @@ single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
 	MOVQ    48(SP), CX
-	VXORPS  Z20, Z20, Z20
-	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
@@ -2259,6 +2257,8 @@ single_zeros0:
 	VXORPS  Z27, Z27, Z27
 	VXORPS  Z28, Z28, Z28
 	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
 
 single_line:
 	PREFETCHT0   (R13)
@@ -2271,201 +2271,95 @@ single_line:
 	VPERMW       Z4, Z9, Z3
 	VPBROADCASTD (BX), Z5
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z5, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xf5
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z5, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xfd
 	VPBROADCASTD (BX)(R10*1), Z6
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z6, Z2, Z24
 	BYTE $0x62
-	BYTE $0xe2
+	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xc6
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z6, Z3, Z25
 	BYTE         $0x62
-	BYTE         $0xe2
+	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
+	BYTE         $0xce
 	VPBROADCASTD (BX)(R10*2), Z5
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z5, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xd5
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z5, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
+	BYTE         $0xdd
 	VPBROADCASTD (BX)(DI*1), Z6
 
-	// VDPBF16PS Z6, Z2, Z26
+	// VDPBF16PS Z6, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd6
+	BYTE $0xe6
 
-	// VDPBF16PS Z6, Z3, Z27
+	// VDPBF16PS Z6, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xde
+	BYTE         $0xee
 	VPBROADCASTD (BP), Z5
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z5, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xf5
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z5, Z3, Z31
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xfd
 	VPSRLW       $0x08, Z0, Z2
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x08, Z9, Z3
 	VPERMW       Z4, Z3, Z3
 	VPBROADCASTD 4(BX), Z6
 
-	// VDPBF16PS Z6, Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe6
-
-	// VDPBF16PS Z6, Z3, Z21
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 4(BX)(R10*1), Z5
-
-	// VDPBF16PS Z5, Z2, Z22
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf5
-
-	// VDPBF16PS Z5, Z3, Z23
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 4(BX)(R10*2), Z6
-
-	// VDPBF16PS Z6, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc6
-
-	// VDPBF16PS Z6, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xce
-	VPBROADCASTD 4(BX)(DI*1), Z5
-
-	// VDPBF16PS Z5, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd5
-
-	// VDPBF16PS Z5, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 4(BP), Z6
-
-	// VDPBF16PS Z6, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe6
-
-	// VDPBF16PS Z6, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xee
-	VPSRLW       $0x04, Z0, Z2
-	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x04, Z9, Z3
-	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 8(BX), Z5
-
-	// VDPBF16PS Z5, Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z21
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 8(BX)(R10*1), Z6
-
 	// VDPBF16PS Z6, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
@@ -2481,7 +2375,7 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xfe
-	VPBROADCASTD 8(BX)(R10*2), Z5
+	VPBROADCASTD 4(BX)(R10*1), Z5
 
 	// VDPBF16PS Z5, Z2, Z24
 	BYTE $0x62
@@ -2498,7 +2392,7 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xcd
-	VPBROADCASTD 8(BX)(DI*1), Z6
+	VPBROADCASTD 4(BX)(R10*2), Z6
 
 	// VDPBF16PS Z6, Z2, Z26
 	BYTE $0x62
@@ -2515,7 +2409,7 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xde
-	VPBROADCASTD 8(BP), Z5
+	VPBROADCASTD 4(BX)(DI*1), Z5
 
 	// VDPBF16PS Z5, Z2, Z28
 	BYTE $0x62
@@ -2532,28 +2426,28 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xed
-	VPSRLW       $0x0c, Z0, Z2
-	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x0c, Z9, Z3
-	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z6
+	VPBROADCASTD 4(BP), Z6
 
-	// VDPBF16PS Z6, Z2, Z20
+	// VDPBF16PS Z6, Z2, Z30
 	BYTE $0x62
-	BYTE $0xe2
+	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xf6
 
-	// VDPBF16PS Z6, Z3, Z21
+	// VDPBF16PS Z6, Z3, Z31
 	BYTE         $0x62
-	BYTE         $0xe2
+	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 12(BX)(R10*1), Z5
+	BYTE         $0xfe
+	VPSRLW       $0x04, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x04, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 8(BX), Z5
 
 	// VDPBF16PS Z5, Z2, Z22
 	BYTE $0x62
@@ -2570,7 +2464,7 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xfd
-	VPBROADCASTD 12(BX)(R10*2), Z6
+	VPBROADCASTD 8(BX)(R10*1), Z6
 
 	// VDPBF16PS Z6, Z2, Z24
 	BYTE $0x62
@@ -2587,7 +2481,7 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xce
-	VPBROADCASTD 12(BX)(DI*1), Z5
+	VPBROADCASTD 8(BX)(R10*2), Z5
 
 	// VDPBF16PS Z5, Z2, Z26
 	BYTE $0x62
@@ -2604,7 +2498,7 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xdd
-	VPBROADCASTD 12(BP), Z6
+	VPBROADCASTD 8(BX)(DI*1), Z6
 
 	// VDPBF16PS Z6, Z2, Z28
 	BYTE $0x62
@@ -2615,12 +2509,118 @@ single_line:
 	BYTE $0xe6
 
 	// VDPBF16PS Z6, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xee
+	VPBROADCASTD 8(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPSRLW       $0x0c, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x0c, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BX), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPBROADCASTD 12(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BX)(R10*2), Z6
+
+	// VDPBF16PS Z6, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 12(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BP), Z6
+
+	// VDPBF16PS Z6, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z31
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xee
+	BYTE $0xfe
 	JMP  lines1_done
 
 lines1_bytes:
@@ -2634,112 +2634,6 @@ lines1_bytes:
 	VPERMW       Z4, Z10, Z3
 	VPBROADCASTD (BX), Z5
 
-	// VDPBF16PS Z5, Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z21
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD (BX)(R10*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z22
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z23
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD (BX)(R10*2), Z5
-
-	// VDPBF16PS Z5, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc5
-
-	// VDPBF16PS Z5, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD (BX)(DI*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd6
-
-	// VDPBF16PS Z6, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD (BP), Z5
-
-	// VDPBF16PS Z5, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPSRLW       $0x08, Z1, Z2
-	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z10, Z3
-	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z6
-
-	// VDPBF16PS Z6, Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe6
-
-	// VDPBF16PS Z6, Z3, Z21
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 4(BX)(R10*1), Z5
-
 	// VDPBF16PS Z5, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
@@ -2755,7 +2649,7 @@ lines1_bytes:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xfd
-	VPBROADCASTD 4(BX)(R10*2), Z6
+	VPBROADCASTD (BX)(R10*1), Z6
 
 	// VDPBF16PS Z6, Z2, Z24
 	BYTE $0x62
@@ -2772,7 +2666,7 @@ lines1_bytes:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xce
-	VPBROADCASTD 4(BX)(DI*1), Z5
+	VPBROADCASTD (BX)(R10*2), Z5
 
 	// VDPBF16PS Z5, Z2, Z26
 	BYTE $0x62
@@ -2789,7 +2683,7 @@ lines1_bytes:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xdd
-	VPBROADCASTD 4(BP), Z6
+	VPBROADCASTD (BX)(DI*1), Z6
 
 	// VDPBF16PS Z6, Z2, Z28
 	BYTE $0x62
@@ -2806,6 +2700,112 @@ lines1_bytes:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xee
+	VPBROADCASTD (BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPBROADCASTD 4(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 4(BX)(R10*2), Z6
+
+	// VDPBF16PS Z6, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 4(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 4(BP), Z6
+
+	// VDPBF16PS Z6, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
 	VPSRLW       $0x04, Z0, Z1
 	VPANDD       Z1, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -2816,112 +2816,6 @@ lines1_bytes:
 	VPERMW       Z4, Z10, Z3
 	VPBROADCASTD 8(BX), Z5
 
-	// VDPBF16PS Z5, Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z21
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 8(BX)(R10*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z22
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z23
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 8(BX)(R10*2), Z5
-
-	// VDPBF16PS Z5, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc5
-
-	// VDPBF16PS Z5, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 8(BX)(DI*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd6
-
-	// VDPBF16PS Z6, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 8(BP), Z5
-
-	// VDPBF16PS Z5, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPSRLW       $0x08, Z1, Z2
-	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z10, Z3
-	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z6
-
-	// VDPBF16PS Z6, Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe6
-
-	// VDPBF16PS Z6, Z3, Z21
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 12(BX)(R10*1), Z5
-
 	// VDPBF16PS Z5, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
@@ -2937,7 +2831,7 @@ lines1_bytes:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xfd
-	VPBROADCASTD 12(BX)(R10*2), Z6
+	VPBROADCASTD 8(BX)(R10*1), Z6
 
 	// VDPBF16PS Z6, Z2, Z24
 	BYTE $0x62
@@ -2954,7 +2848,7 @@ lines1_bytes:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xce
-	VPBROADCASTD 12(BX)(DI*1), Z5
+	VPBROADCASTD 8(BX)(R10*2), Z5
 
 	// VDPBF16PS Z5, Z2, Z26
 	BYTE $0x62
@@ -2971,7 +2865,7 @@ lines1_bytes:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xdd
-	VPBROADCASTD 12(BP), Z6
+	VPBROADCASTD 8(BX)(DI*1), Z6
 
 	// VDPBF16PS Z6, Z2, Z28
 	BYTE $0x62
@@ -2982,12 +2876,118 @@ lines1_bytes:
 	BYTE $0xe6
 
 	// VDPBF16PS Z6, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xee
+	VPBROADCASTD 8(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BX), Z6
+
+	// VDPBF16PS Z6, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfe
+	VPBROADCASTD 12(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BX)(R10*2), Z6
+
+	// VDPBF16PS Z6, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd6
+
+	// VDPBF16PS Z6, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xde
+	VPBROADCASTD 12(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BP), Z6
+
+	// VDPBF16PS Z6, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf6
+
+	// VDPBF16PS Z6, Z3, Z31
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xee
+	BYTE $0xfe
 
 lines1_done:
 	ADDQ      $+128, R13
@@ -3024,11 +3024,6 @@ single0_f32:
 
 single0_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z2, Z20
-	VMOVUPS     Z20, (DX)
-	VFMADD213PS 64(DX), Z3, Z21
-	VMOVUPS     Z21, 64(DX)
-	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z2, Z22
 	VMOVUPS     Z22, (DX)
 	VFMADD213PS 64(DX), Z3, Z23
@@ -3048,6 +3043,11 @@ single0_scaled:
 	VMOVUPS     Z28, (DX)
 	VFMADD213PS 64(DX), Z3, Z29
 	VMOVUPS     Z29, 64(DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z2, Z30
+	VMOVUPS     Z30, (DX)
+	VFMADD213PS 64(DX), Z3, Z31
+	VMOVUPS     Z31, 64(DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+64, R11

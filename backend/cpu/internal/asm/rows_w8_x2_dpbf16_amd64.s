@@ -16,8 +16,7 @@
 // of the second of two segments, R15 zero points; Z0 codes, Z2 and Z3 scales, Z2 weights,
 // Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go,
 // K1 below, Z12 to Z19 what is taken from codes, Z1 and Z3 codes and weights of every
-// other segment or tile, Z6 and Z7 x, sums to Z31, at least from Z20 and at most from Z16
-// on.
+// other segment or tile, Z6 and Z7 x, sums to Z31, at most from Z16 on.
 
 #include "textflag.h"
 
@@ -126,14 +125,14 @@ single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
 	MOVQ    48(SP), CX
-	VXORPS  Z20, Z20, Z20
-	VXORPS  Z21, Z21, Z21
-	VXORPS  Z22, Z22, Z22
-	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
 	VXORPS  Z27, Z27, Z27
+	VXORPS  Z28, Z28, Z28
+	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
 
 single_line:
 	PREFETCHT0   (R13)
@@ -156,40 +155,6 @@ single_line:
 	VPSHUFB      Z11, Z10, K1, Z3
 	VPBROADCASTD (BX), Z6
 
-	// VDPBF16PS Z6, Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe6
-
-	// VDPBF16PS Z6, Z3, Z21
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD (BX)(R10*1), Z7
-
-	// VDPBF16PS Z7, Z2, Z22
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf7
-
-	// VDPBF16PS Z7, Z3, Z23
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xff
-	VPBROADCASTD (BX)(R10*2), Z6
-
 	// VDPBF16PS Z6, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
@@ -205,7 +170,7 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xce
-	VPBROADCASTD (BX)(DI*1), Z7
+	VPBROADCASTD (BX)(R10*1), Z7
 
 	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
@@ -222,6 +187,40 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xdf
+	VPBROADCASTD (BX)(R10*2), Z6
+
+	// VDPBF16PS Z6, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe6
+
+	// VDPBF16PS Z6, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xee
+	VPBROADCASTD (BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
 	VPSRLD       $0x10, Z0, Z0
 	VMOVDQA32    Z0, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -240,40 +239,6 @@ single_line:
 	VPSHUFB      Z11, Z10, K1, Z3
 	VPBROADCASTD 4(BX), Z6
 
-	// VDPBF16PS Z6, Z2, Z20
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe6
-
-	// VDPBF16PS Z6, Z3, Z21
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 4(BX)(R10*1), Z7
-
-	// VDPBF16PS Z7, Z2, Z22
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf7
-
-	// VDPBF16PS Z7, Z3, Z23
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xff
-	VPBROADCASTD 4(BX)(R10*2), Z6
-
 	// VDPBF16PS Z6, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
@@ -289,7 +254,7 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xce
-	VPBROADCASTD 4(BX)(DI*1), Z7
+	VPBROADCASTD 4(BX)(R10*1), Z7
 
 	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
@@ -300,12 +265,46 @@ single_line:
 	BYTE $0xd7
 
 	// VDPBF16PS Z7, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 4(BX)(R10*2), Z6
+
+	// VDPBF16PS Z6, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe6
+
+	// VDPBF16PS Z6, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xee
+	VPBROADCASTD 4(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z31
 	BYTE      $0x62
 	BYTE      $0x62
 	BYTE      $0x66
 	BYTE      $0x48
 	BYTE      $0x52
-	BYTE      $0xdf
+	BYTE      $0xff
 	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
@@ -339,16 +338,6 @@ single0_f32:
 
 single0_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z2, Z20
-	VMOVUPS     Z20, (DX)
-	VFMADD213PS 64(DX), Z3, Z21
-	VMOVUPS     Z21, 64(DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z2, Z22
-	VMOVUPS     Z22, (DX)
-	VFMADD213PS 64(DX), Z3, Z23
-	VMOVUPS     Z23, 64(DX)
-	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z2, Z24
 	VMOVUPS     Z24, (DX)
 	VFMADD213PS 64(DX), Z3, Z25
@@ -358,6 +347,16 @@ single0_scaled:
 	VMOVUPS     Z26, (DX)
 	VFMADD213PS 64(DX), Z3, Z27
 	VMOVUPS     Z27, 64(DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z2, Z28
+	VMOVUPS     Z28, (DX)
+	VFMADD213PS 64(DX), Z3, Z29
+	VMOVUPS     Z29, 64(DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z2, Z30
+	VMOVUPS     Z30, (DX)
+	VFMADD213PS 64(DX), Z3, Z31
+	VMOVUPS     Z31, 64(DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+64, R11
@@ -479,8 +478,6 @@ single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
 	MOVQ    48(SP), CX
-	VXORPS  Z20, Z20, Z20
-	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
@@ -489,6 +486,8 @@ single_zeros0:
 	VXORPS  Z27, Z27, Z27
 	VXORPS  Z28, Z28, Z28
 	VXORPS  Z29, Z29, Z29
+	VXORPS  Z30, Z30, Z30
+	VXORPS  Z31, Z31, Z31
 
 single_line:
 	PREFETCHT0   (R13)
@@ -511,89 +510,89 @@ single_line:
 	VPSHUFB      Z11, Z10, K1, Z3
 	VPBROADCASTD (BX), Z6
 
-	// VDPBF16PS Z6, Z2, Z20
+	// VDPBF16PS Z6, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xf6
 
-	// VDPBF16PS Z6, Z3, Z21
+	// VDPBF16PS Z6, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
+	BYTE         $0xfe
 	VPBROADCASTD (BX)(R10*1), Z7
 
-	// VDPBF16PS Z7, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z24
 	BYTE $0x62
-	BYTE $0xe2
+	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf7
+	BYTE $0xc7
 
-	// VDPBF16PS Z7, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z25
 	BYTE         $0x62
-	BYTE         $0xe2
+	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xff
+	BYTE         $0xcf
 	VPBROADCASTD (BX)(R10*2), Z6
 
-	// VDPBF16PS Z6, Z2, Z24
+	// VDPBF16PS Z6, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc6
+	BYTE $0xd6
 
-	// VDPBF16PS Z6, Z3, Z25
+	// VDPBF16PS Z6, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xce
+	BYTE         $0xde
 	VPBROADCASTD (BX)(DI*1), Z7
 
-	// VDPBF16PS Z7, Z2, Z26
+	// VDPBF16PS Z7, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd7
+	BYTE $0xe7
 
-	// VDPBF16PS Z7, Z3, Z27
+	// VDPBF16PS Z7, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdf
+	BYTE         $0xef
 	VPBROADCASTD (BP), Z6
 
-	// VDPBF16PS Z6, Z2, Z28
+	// VDPBF16PS Z6, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xf6
 
-	// VDPBF16PS Z6, Z3, Z29
+	// VDPBF16PS Z6, Z3, Z31
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
+	BYTE         $0xfe
 	VPSRLD       $0x10, Z0, Z0
 	VMOVDQA32    Z0, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -612,89 +611,89 @@ single_line:
 	VPSHUFB      Z11, Z10, K1, Z3
 	VPBROADCASTD 4(BX), Z7
 
-	// VDPBF16PS Z7, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe7
+	BYTE $0xf7
 
-	// VDPBF16PS Z7, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xef
+	BYTE         $0xff
 	VPBROADCASTD 4(BX)(R10*1), Z6
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z6, Z2, Z24
 	BYTE $0x62
-	BYTE $0xe2
+	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xc6
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z6, Z3, Z25
 	BYTE         $0x62
-	BYTE         $0xe2
+	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
+	BYTE         $0xce
 	VPBROADCASTD 4(BX)(R10*2), Z7
 
-	// VDPBF16PS Z7, Z2, Z24
+	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc7
+	BYTE $0xd7
 
-	// VDPBF16PS Z7, Z3, Z25
+	// VDPBF16PS Z7, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcf
+	BYTE         $0xdf
 	VPBROADCASTD 4(BX)(DI*1), Z6
 
-	// VDPBF16PS Z6, Z2, Z26
+	// VDPBF16PS Z6, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd6
+	BYTE $0xe6
 
-	// VDPBF16PS Z6, Z3, Z27
+	// VDPBF16PS Z6, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xde
+	BYTE         $0xee
 	VPBROADCASTD 4(BP), Z7
 
-	// VDPBF16PS Z7, Z2, Z28
+	// VDPBF16PS Z7, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe7
+	BYTE $0xf7
 
-	// VDPBF16PS Z7, Z3, Z29
+	// VDPBF16PS Z7, Z3, Z31
 	BYTE      $0x62
 	BYTE      $0x62
 	BYTE      $0x66
 	BYTE      $0x48
 	BYTE      $0x52
-	BYTE      $0xef
+	BYTE      $0xff
 	ADDQ      $+128, R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
@@ -729,11 +728,6 @@ single0_f32:
 
 single0_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z2, Z20
-	VMOVUPS     Z20, (DX)
-	VFMADD213PS 64(DX), Z3, Z21
-	VMOVUPS     Z21, 64(DX)
-	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z2, Z22
 	VMOVUPS     Z22, (DX)
 	VFMADD213PS 64(DX), Z3, Z23
@@ -753,6 +747,11 @@ single0_scaled:
 	VMOVUPS     Z28, (DX)
 	VFMADD213PS 64(DX), Z3, Z29
 	VMOVUPS     Z29, 64(DX)
+	ADDQ        16(SP), DX
+	VFMADD213PS (DX), Z2, Z30
+	VMOVUPS     Z30, (DX)
+	VFMADD213PS 64(DX), Z3, Z31
+	VMOVUPS     Z31, 64(DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+64, R11
