@@ -117,7 +117,7 @@ func dotCodes4(k exactFMA, segments int) weights512 {
 	right := func(bits int, from, to reg.VecPhysical) { k.VPSRLW(operand.U8(bits), from, to) }
 	return weights512{
 		times: k.dotBF16,
-		x:     always(zmm[5:7]),
+		x:     zmm[5:7],
 		apart: true,
 		once: func() {
 			k.constantZero()
@@ -199,7 +199,7 @@ func dotCodes8(k exactFMA, segments int) weights512 {
 			k.KMOVQ(exAny, lower)
 		},
 		take: codes.takeBytes,
-		x:    always(zmm[6:8]),
+		x:    zmm[6:8],
 		weight: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
 			word, y := zmm[s%2], zmm[2+s%2]
 			codes.wordOf(word, 2*i, w)
@@ -214,7 +214,7 @@ func dotCodes8(k exactFMA, segments int) weights512 {
 func dotPlain(k exactFMA, _ int) weights512 {
 	return weights512{
 		times: k.dotBF16,
-		x:     always(zmm[:2]),
+		x:     zmm[:2],
 		weight: func(s, _ int, w operand.Mem, _ bool) reg.VecPhysical {
 			y := zmm[2+s%2]
 			k.VMOVDQU32(w, y)

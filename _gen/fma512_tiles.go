@@ -11,8 +11,9 @@ import (
 const nibbles512Maths = `
 Maths: the package's exact sums. Lines are read from each byte of their dwords on, up to Beyond
 bytes more than there are, or shifted. With one zero point for all, the lowest code of a dword
-looks up u−z in a table. Where each column has one, an AND and an OR in one instruction leave one
-of the lowest two codes below an exponent, 2^e + u, and taking 2^e + z from it u−z, both exactly.
+looks up u−z in a table. Where each column has one, the table has 2^19 + u, which an AND and an OR
+in one instruction leave of the code above the lowest, and taking 2^19 + z gives u−z, all exactly.
+Segments that go together take turns, a code of each: a sum waits four cycles for the one before.
 `
 
 // tiles512 is a kind of weights for kernels of two tiles.
@@ -28,7 +29,7 @@ type tiles512 struct {
 
 var tilesKinds512 = []tiles512{
 	{"w4", "W4", "codes of 4 bits", codes4.perLine(), 1, true, nibbles512Maths,
-		"Z4 and Z5 masks, Z6 and Z7 powers of two, from Z8 on what is taken from codes of segments and tiles, and x, if there is room, or Z8 the table, Z9 and Z10 x",
+		"from Z4 on codes of segments and tiles, behind them, or from Z16 on, what is taken from codes, Z12 the table, Z13 a mask, Z14 2^19, Z15 x",
 		func(k *rowsFMA) weights512 { return k.nibbles() }},
 	{"w8", "W8", "codes of 8 bits", codes8.perLine(), 2, true, code512Maths,
 		"Z4 and Z5 masks, Z6 and Z7 powers of two, from Z8 on what is taken from codes of segments and tiles, and x, if there is room",
@@ -81,6 +82,7 @@ func init() {
 			codes = "Z0 and Z1 codes, Z2 and Z3 weights, then scales, "
 		}
 		if t.least == 1 {
+			codes = "Z0 to Z3 weights, Z2 and Z3 then scales, "
 			others += "; where four segments go together DX is the bytes of a segment of x, DI three times that"
 		}
 		register(asmDir, "rows_"+t.name+"_x2_avx512", `
@@ -102,7 +104,7 @@ half as often as those of one, and x is read once for both.
 func (k exactFMA) floatsOfTiles(once func(), weight func(t, i int, w operand.Mem, y reg.VecPhysical)) weights512 {
 	return weights512{
 		once:  once,
-		x:     always(zmm[12:14]),
+		x:     zmm[12:14],
 		times: k.timesFloat,
 		weight: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
 			y := zmm[2+s%2]
@@ -118,7 +120,7 @@ func (k *rowsFMA) bytes() weights512 {
 	return weights512{
 		once:  c.once,
 		take:  c.takeBytes,
-		x:     always(k.ofTilesX()),
+		x:     k.ofTilesX(),
 		times: k.timesFloat,
 		weight: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
 			word, y := zmm[s%2], zmm[2+s%2]
@@ -130,48 +132,50 @@ func (k *rowsFMA) bytes() weights512 {
 
 // nibbles are codes of 4 bits of two tiles.
 func (k *rowsFMA) nibbles() weights512 {
-	c := codes512{k.exactFMA, codes4, zmm[4:6], zmm[6:8], zmm[8 : 8+4*k.together]}
-	table := zmm[8] // and nothing taken
+	n := 2 * k.together
+	words, taken := zmm[4:4+n], zmm[4+n:4+2*n]
+	if k.together == 4 {
+		taken = zmm[16:24]
+	}
+	table := zmm[12]
+	c := codes512{k.exactFMA, codes4, zmm[13:14], zmm[14:15], taken}
 	return weights512{
 		times: k.timesFloat,
 		apart: true,
-		x: func(bytes bool) []reg.VecPhysical {
-			if bytes {
-				return k.ofTilesX()
-			}
-			return zmm[9:11]
-		},
+		x:     zmm[15:16],
+		turns: true,
 		once: func() {
 			k.constantZero()
 			k.iota(zmm[2])
 			k.VSUBPS(zmm[0], zmm[2], table)
-			c.fields()
+			k.fill(codes4.one(1), c.ones[0])
+			k.fill(codes4.one(1)^codes4.mask(1), c.masks[0])
+			k.ifBytes("table", exForm, func() { k.VADDPS(c.ones[0], zmm[2], table) })
 		},
 		take: c.takeBytes,
 		weight: func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical {
-			word, y := zmm[s%2], zmm[2+s%2]
+			word, y := words[s], zmm[s%4]
 			if i == 0 {
 				k.VMOVDQU32(w, word)
 			}
-			place, upper := i%4, i/4 // byte of a dword, and its half
-			shift := 0
+			place, upper := i%4, i/4 == 1 // byte of a dword, and its half
 			switch {
-			case upper == 0 && place > 0:
+			case !upper && place > 0:
 				k.VMOVDQU32(w.Offset(place), y)
 				word = y
-			case bytes:
-				shift = 8 * place
-			case upper == 1:
-				shift = 8*place + 4
-			}
-			if shift > 0 {
-				k.VPSRLD(operand.U8(shift), word, y)
+			case upper && bytes && place > 0:
+				k.VPSRLD(operand.U8(8*place), word, y)
+				word = y
+			case upper && !bytes:
+				k.VPSRLD(operand.U8(8*place+4), word, y)
 				word = y
 			}
+			if upper && bytes {
+				return c.fieldOf(word, s, 0, y)
+			}
+			k.VPERMPS(table, word, y)
 			if bytes {
-				c.fieldOf(word, s, upper, y)
-			} else {
-				k.VPERMPS(table, word, y)
+				k.VSUBPS(taken[s], y, y)
 			}
 			return y
 		},

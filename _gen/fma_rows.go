@@ -152,6 +152,8 @@ type rowsSegment struct {
 	w   func(h int) operand.Mem
 	x   func(r, i int) operand.Mem
 	sum func(r, h int) reg.VecPhysical
+
+	fetch func(t int) // what is as far ahead as Call says, of each tile; with AVX-512, whose lines do so between products
 }
 
 // Registers of rowsFMA, beside exW, exX, exCount, exAny, exBlock, exFrame,
@@ -353,13 +355,7 @@ func (k *rowsFMA) group(label string, n int) {
 	k.Label(label + "_line")
 	var segments []rowsSegment
 	for s := range n {
-		switch {
-		case k.turn > 1: // line does so
-		case k.wide():
-			for t := range k.tiles {
-				k.PREFETCHT0(at(rowsAhead, 64*(k.tiles*s+t)))
-			}
-		default:
+		if !k.wide() {
 			k.PREFETCHT0(indexed(exW, rowsAhead, 1, 64*s))
 		}
 		segments = append(segments, rowsSegment{
@@ -370,7 +366,8 @@ func (k *rowsFMA) group(label string, n int) {
 				return at(exW, 64*s+k.part()*h)
 			},
 			x:   func(r, i int) operand.Mem { return k.x(n, s, r, i) },
-			sum: func(r, h int) reg.VecPhysical { return sum(s, r, h) },
+			sum:   func(r, h int) reg.VecPhysical { return sum(s, r, h) },
+			fetch: func(t int) { k.PREFETCHT0(at(rowsAhead, 64*(k.tiles*s+t))) },
 		})
 	}
 	k.line(segments)

@@ -15,16 +15,15 @@ type weights512 struct {
 	weight func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical // weight i of the line at w; weights come in order. Of two tiles s is that and twice the segment
 	times  func(x operand.Op, w, sum reg.VecPhysical)                // adds the product with a value of x, or with a pair
 
-	x func(bytes bool) []reg.VecPhysical // two for x, of kernels of two tiles; nil: x is read for each
+	// Of kernels of two tiles x is registers for x, nil where x is read for each, and turns
+	// says that segments take turns, a weight of each after the other: what is added to a sum
+	// waits for the one before.
+	x     []reg.VecPhysical
+	turns bool
 
 	// apart says that lines with a zero point for each column, bytes, take other code
 	// than those with one for all. Where they do not, bytes has no meaning.
 	apart bool
-}
-
-// always is registers for x whatever zero points there are.
-func always(x []reg.VecPhysical) func(bool) []reg.VecPhysical {
-	return func(bool) []reg.VecPhysical { return x }
 }
 
 // floats are plain weights, times float32.
@@ -125,6 +124,7 @@ func (k *rowsFMA) with(weights weights512) {
 	k.line = func(segments []rowsSegment) {
 		weights.either(k.exactFMA, fmt.Sprintf("lines%d", len(segments)), k.slots.Offset(rowsForm), func(bytes bool) {
 			for s, l := range segments {
+				l.fetch(0)
 				for i := range k.perLine {
 					w := weights.weight(s, i, l.w(0), bytes)
 					for r := range k.rows {
@@ -141,23 +141,40 @@ func (k *rowsFMA) with(weights weights512) {
 func (k *rowsFMA) tilesLine(weights weights512) func([]rowsSegment) {
 	return func(segments []rowsSegment) {
 		weights.either(k.exactFMA, fmt.Sprintf("lines%d", len(segments)), k.slots.Offset(rowsForm), func(bytes bool) {
-			for s, l := range segments {
-				for i := range k.perLine {
-					var w [2]reg.VecPhysical
+			next := 0 // of the registers for x
+			weight := func(s, i int) {
+				l := segments[s]
+				var w [2]reg.VecPhysical
+				for t := range w {
+					if i == t*k.perLine/2 {
+						l.fetch(t)
+					}
+					w[t] = weights.weight(2*s+t, i, l.w(t), bytes)
+				}
+				for r := range k.rows {
+					var x operand.Op = l.x(r, i)
+					if weights.x != nil {
+						to := weights.x[next%len(weights.x)]
+						next++
+						k.VPBROADCASTD(x, to)
+						x = to
+					}
 					for t := range w {
-						w[t] = weights.weight(2*s+t, i, l.w(t), bytes)
+						weights.times(x, w[t], l.sum(r, t))
 					}
-					for r := range k.rows {
-						var x operand.Op = l.x(r, i)
-						if in := weights.x(bytes); in != nil {
-							to := in[(i*k.rows+r)%2]
-							k.VPBROADCASTD(x, to)
-							x = to
-						}
-						for t := range w {
-							weights.times(x, w[t], l.sum(r, t))
-						}
+				}
+			}
+			if weights.turns {
+				for i := range k.perLine {
+					for s := range segments {
+						weight(s, i)
 					}
+				}
+				return
+			}
+			for s := range segments {
+				for i := range k.perLine {
+					weight(s, i)
 				}
 			}
 		})

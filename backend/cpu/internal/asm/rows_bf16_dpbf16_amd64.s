@@ -63,9 +63,6 @@ block:
 
 four_line:
 	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	PREFETCHT0 128(R13)
-	PREFETCHT0 192(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -77,13 +74,14 @@ four_line:
 	BYTE $0x23
 
 	// VDPBF16PS.BCST (R9), Z2, Z21
-	BYTE      $0x62
-	BYTE      $0xc2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x29
-	VMOVDQU32 64(AX), Z3
+	BYTE       $0x62
+	BYTE       $0xc2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x29
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z3
 
 	// VDPBF16PS.BCST (BX)(DX*1), Z3, Z22
 	BYTE $0x62
@@ -95,14 +93,15 @@ four_line:
 	BYTE $0x13
 
 	// VDPBF16PS.BCST (R9)(DX*1), Z3, Z23
-	BYTE      $0x62
-	BYTE      $0xc2
-	BYTE      $0x66
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x3c
-	BYTE      $0x11
-	VMOVDQU32 128(AX), Z2
+	BYTE       $0x62
+	BYTE       $0xc2
+	BYTE       $0x66
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x3c
+	BYTE       $0x11
+	PREFETCHT0 128(R13)
+	VMOVDQU32  128(AX), Z2
 
 	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -114,14 +113,15 @@ four_line:
 	BYTE $0x53
 
 	// VDPBF16PS.BCST (R9)(DX*2), Z2, Z25
-	BYTE      $0x62
-	BYTE      $0x42
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x0c
-	BYTE      $0x51
-	VMOVDQU32 192(AX), Z3
+	BYTE       $0x62
+	BYTE       $0x42
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x0c
+	BYTE       $0x51
+	PREFETCHT0 192(R13)
+	VMOVDQU32  192(AX), Z3
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z3, Z26
 	BYTE $0x62
@@ -184,7 +184,6 @@ pair:
 
 pair_line:
 	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -196,14 +195,15 @@ pair_line:
 	BYTE $0x23
 
 	// VDPBF16PS.BCST (BX)(R10*1), Z2, Z21
-	BYTE      $0x62
-	BYTE      $0xa2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x2c
-	BYTE      $0x13
-	VMOVDQU32 64(AX), Z3
+	BYTE       $0x62
+	BYTE       $0xa2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x2c
+	BYTE       $0x13
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z3
 
 	// VDPBF16PS.BCST (R9), Z3, Z22
 	BYTE $0x62
@@ -354,9 +354,6 @@ block:
 
 four_line:
 	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	PREFETCHT0 128(R13)
-	PREFETCHT0 192(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -376,13 +373,14 @@ four_line:
 	BYTE $0x29
 
 	// VDPBF16PS.BCST (CX), Z2, Z22
-	BYTE      $0x62
-	BYTE      $0xe2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x31
-	VMOVDQU32 64(AX), Z3
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x31
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z3
 
 	// VDPBF16PS.BCST (BX)(DX*1), Z3, Z23
 	BYTE $0x62
@@ -403,14 +401,15 @@ four_line:
 	BYTE $0x11
 
 	// VDPBF16PS.BCST (CX)(DX*1), Z3, Z25
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x66
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x0c
-	BYTE      $0x11
-	VMOVDQU32 128(AX), Z2
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x66
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x0c
+	BYTE       $0x11
+	PREFETCHT0 128(R13)
+	VMOVDQU32  128(AX), Z2
 
 	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z26
 	BYTE $0x62
@@ -431,14 +430,15 @@ four_line:
 	BYTE $0x51
 
 	// VDPBF16PS.BCST (CX)(DX*2), Z2, Z28
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x24
-	BYTE      $0x51
-	VMOVDQU32 192(AX), Z3
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x24
+	BYTE       $0x51
+	PREFETCHT0 192(R13)
+	VMOVDQU32  192(AX), Z3
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z3, Z29
 	BYTE $0x62
@@ -522,7 +522,6 @@ pair:
 
 pair_line:
 	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -543,14 +542,15 @@ pair_line:
 	BYTE $0x13
 
 	// VDPBF16PS.BCST (BX)(R10*2), Z2, Z22
-	BYTE      $0x62
-	BYTE      $0xa2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x34
-	BYTE      $0x53
-	VMOVDQU32 64(AX), Z3
+	BYTE       $0x62
+	BYTE       $0xa2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x34
+	BYTE       $0x53
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z3
 
 	// VDPBF16PS.BCST (R9), Z3, Z23
 	BYTE $0x62
@@ -734,9 +734,6 @@ block:
 
 four_line:
 	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	PREFETCHT0 128(R13)
-	PREFETCHT0 192(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z16
@@ -764,14 +761,15 @@ four_line:
 	BYTE $0x11
 
 	// VDPBF16PS.BCST (R12), Z2, Z19
-	BYTE      $0x62
-	BYTE      $0xc2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x1c
-	BYTE      $0x24
-	VMOVDQU32 64(AX), Z3
+	BYTE       $0x62
+	BYTE       $0xc2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x1c
+	BYTE       $0x24
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z3
 
 	// VDPBF16PS.BCST (BX)(DX*1), Z3, Z20
 	BYTE $0x62
@@ -801,14 +799,15 @@ four_line:
 	BYTE $0x11
 
 	// VDPBF16PS.BCST (R12)(DX*1), Z3, Z23
-	BYTE      $0x62
-	BYTE      $0xc2
-	BYTE      $0x66
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x3c
-	BYTE      $0x14
-	VMOVDQU32 128(AX), Z2
+	BYTE       $0x62
+	BYTE       $0xc2
+	BYTE       $0x66
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x3c
+	BYTE       $0x14
+	PREFETCHT0 128(R13)
+	VMOVDQU32  128(AX), Z2
 
 	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -838,14 +837,15 @@ four_line:
 	BYTE $0x51
 
 	// VDPBF16PS.BCST (R12)(DX*2), Z2, Z27
-	BYTE      $0x62
-	BYTE      $0x42
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x1c
-	BYTE      $0x54
-	VMOVDQU32 192(AX), Z3
+	BYTE       $0x62
+	BYTE       $0x42
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x1c
+	BYTE       $0x54
+	PREFETCHT0 192(R13)
+	VMOVDQU32  192(AX), Z3
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z3, Z28
 	BYTE $0x62
@@ -949,7 +949,6 @@ pair:
 
 pair_line:
 	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z16
@@ -979,14 +978,15 @@ pair_line:
 	BYTE $0x53
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z2, Z19
-	BYTE      $0x62
-	BYTE      $0xe2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x1c
-	BYTE      $0x3b
-	VMOVDQU32 64(AX), Z3
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x1c
+	BYTE       $0x3b
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z3
 
 	// VDPBF16PS.BCST (R9), Z3, Z20
 	BYTE $0x62
@@ -1190,7 +1190,6 @@ pair:
 
 pair_line:
 	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -1229,14 +1228,15 @@ pair_line:
 	BYTE $0x3b
 
 	// VDPBF16PS.BCST (BX)(R10*4), Z2, Z24
-	BYTE      $0x62
-	BYTE      $0x22
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x04
-	BYTE      $0x93
-	VMOVDQU32 64(AX), Z3
+	BYTE       $0x62
+	BYTE       $0x22
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x04
+	BYTE       $0x93
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z3
 
 	// VDPBF16PS.BCST (R9), Z3, Z25
 	BYTE $0x62
@@ -1473,7 +1473,6 @@ pair:
 
 pair_line:
 	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
@@ -1521,14 +1520,15 @@ pair_line:
 	BYTE $0x93
 
 	// VDPBF16PS.BCST (BX)(CX*1), Z2, Z25
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x0c
-	BYTE      $0x0b
-	VMOVDQU32 64(AX), Z3
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x0c
+	BYTE       $0x0b
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z3
 
 	// VDPBF16PS.BCST (R9), Z3, Z26
 	BYTE $0x62
@@ -1796,7 +1796,6 @@ pair:
 
 pair_line:
 	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z18
@@ -1853,14 +1852,15 @@ pair_line:
 	BYTE $0x0b
 
 	// VDPBF16PS.BCST (BX)(DI*2), Z2, Z24
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x04
-	BYTE      $0x7b
-	VMOVDQU32 64(AX), Z3
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x04
+	BYTE       $0x7b
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z3
 
 	// VDPBF16PS.BCST (R9), Z3, Z25
 	BYTE $0x62
@@ -2158,7 +2158,6 @@ pair:
 
 pair_line:
 	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	VMOVDQU32  (AX), Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z16
@@ -2224,14 +2223,15 @@ pair_line:
 	BYTE $0x7b
 
 	// VDPBF16PS.BCST (BX)(R12*1), Z2, Z23
-	BYTE      $0x62
-	BYTE      $0xa2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x3c
-	BYTE      $0x23
-	VMOVDQU32 64(AX), Z3
+	BYTE       $0x62
+	BYTE       $0xa2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x3c
+	BYTE       $0x23
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z3
 
 	// VDPBF16PS.BCST (R9), Z3, Z24
 	BYTE $0x62

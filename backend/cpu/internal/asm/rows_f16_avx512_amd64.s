@@ -63,7 +63,6 @@ pair:
 
 pair_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -72,6 +71,7 @@ pair_line:
 	VSHUFPS          $0xdd, Z6, Z5, Z2
 	VFMADD231PS.BCST 4(BX), Z2, Z20
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
+	PREFETCHT0       64(R13)
 	VCVTPH2PS        64(AX), Z5
 	VCVTPH2PS        96(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -208,7 +208,6 @@ pair:
 
 pair_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -219,6 +218,7 @@ pair_line:
 	VFMADD231PS.BCST 4(BX), Z2, Z20
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
+	PREFETCHT0       64(R13)
 	VCVTPH2PS        64(AX), Z5
 	VCVTPH2PS        96(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -374,7 +374,6 @@ pair:
 
 pair_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -387,6 +386,7 @@ pair_line:
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
+	PREFETCHT0       64(R13)
 	VCVTPH2PS        64(AX), Z5
 	VCVTPH2PS        96(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -560,7 +560,6 @@ pair:
 
 pair_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	VCVTPH2PS        (AX), Z5
 	VCVTPH2PS        32(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2
@@ -575,6 +574,7 @@ pair_line:
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 4(BX)(R10*4), Z2, Z24
+	PREFETCHT0       64(R13)
 	VCVTPH2PS        64(AX), Z5
 	VCVTPH2PS        96(AX), Z6
 	VSHUFPS          $0x88, Z6, Z5, Z2

@@ -147,10 +147,9 @@ pair_zeros1:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -187,6 +186,7 @@ pair_line:
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 28(BX), Z2, Z20
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z21
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -226,6 +226,7 @@ pair_line:
 	JMP              lines2_done
 
 lines2_bytes:
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -268,6 +269,7 @@ lines2_bytes:
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 28(BX), Z2, Z20
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z21
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -396,9 +398,9 @@ single_zeros0:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -438,6 +440,7 @@ single_line:
 	JMP              lines1_done
 
 lines1_bytes:
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -659,10 +662,9 @@ pair_zeros1:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -707,6 +709,7 @@ pair_line:
 	VFMADD231PS.BCST 28(BX), Z2, Z20
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z22
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -754,6 +757,7 @@ pair_line:
 	JMP              lines2_done
 
 lines2_bytes:
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -804,6 +808,7 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BX), Z2, Z20
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z22
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -946,9 +951,9 @@ single_zeros0:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -996,6 +1001,7 @@ single_line:
 	JMP              lines1_done
 
 lines1_bytes:
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1231,10 +1237,9 @@ pair_zeros1:
 	VXORPS  Z27, Z27, Z27
 
 pair_line:
-	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -1287,6 +1292,7 @@ pair_line:
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 28(BX)(DI*1), Z2, Z23
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -1342,6 +1348,7 @@ pair_line:
 	JMP              lines2_done
 
 lines2_bytes:
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1400,6 +1407,7 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 28(BX)(DI*1), Z2, Z23
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1556,9 +1564,9 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -1614,6 +1622,7 @@ single_line:
 	JMP              lines1_done
 
 lines1_bytes:
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1862,10 +1871,9 @@ pair_zeros1:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -1926,6 +1934,7 @@ pair_line:
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 28(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 28(BX)(R10*4), Z2, Z24
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -1989,6 +1998,7 @@ pair_line:
 	JMP              lines2_done
 
 lines2_bytes:
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -2055,6 +2065,7 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 28(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 28(BX)(R10*4), Z2, Z24
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -2226,9 +2237,9 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -2292,6 +2303,7 @@ single_line:
 	JMP              lines1_done
 
 lines1_bytes:
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -2557,10 +2569,9 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	TESTQ            $+4, (SP)
 	JNE              lines2_bytes
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -2629,6 +2640,7 @@ pair_line:
 	VFMADD231PS.BCST 28(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 28(BX)(R10*4), Z2, Z24
 	VFMADD231PS.BCST 28(BX)(CX*1), Z2, Z25
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -2700,6 +2712,7 @@ pair_line:
 	JMP              lines2_done
 
 lines2_bytes:
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -2774,6 +2787,7 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 28(BX)(R10*4), Z2, Z24
 	VFMADD231PS.BCST 28(BX)(CX*1), Z2, Z25
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -2961,9 +2975,9 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -3035,6 +3049,7 @@ single_line:
 	JMP              lines1_done
 
 lines1_bytes:
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -3288,9 +3303,9 @@ single_zeros0:
 	VXORPS  Z26, Z26, Z26
 
 single_line:
-	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -3370,6 +3385,7 @@ single_line:
 	JMP              lines1_done
 
 lines1_bytes:
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -3633,9 +3649,9 @@ single_zeros0:
 	VXORPS  Z27, Z27, Z27
 
 single_line:
-	PREFETCHT0       (R13)
 	TESTQ            $+4, (SP)
 	JNE              lines1_bytes
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VPERMPS          Z16, Z0, Z2
@@ -3723,6 +3739,7 @@ single_line:
 	JMP              lines1_done
 
 lines1_bytes:
+	PREFETCHT0       (R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2

@@ -156,12 +156,9 @@ four_zeros3:
 	VXORPS Z27, Z27, Z27
 
 four_line:
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	PREFETCHT0 128(R13)
-	PREFETCHT0 192(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines4_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -234,15 +231,16 @@ four_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z21
-	BYTE      $0x62
-	BYTE      $0xe2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x6d
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x6d
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BX)(DX*1), Z3, Z22
 	BYTE $0x62
@@ -320,16 +318,17 @@ four_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BP)(DX*1), Z3, Z23
-	BYTE      $0x62
-	BYTE      $0xe2
-	BYTE      $0x66
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x7c
-	BYTE      $0x15
-	BYTE      $0x03
-	VMOVDQU32 128(AX), Z0
-	VPERMW    Z4, Z0, Z2
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x66
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x7c
+	BYTE       $0x15
+	BYTE       $0x03
+	PREFETCHT0 128(R13)
+	VMOVDQU32  128(AX), Z0
+	VPERMW     Z4, Z0, Z2
 
 	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -407,16 +406,17 @@ four_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BP)(DX*2), Z2, Z25
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x4c
-	BYTE      $0x55
-	BYTE      $0x03
-	VMOVDQU32 192(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x4c
+	BYTE       $0x55
+	BYTE       $0x03
+	PREFETCHT0 192(R13)
+	VMOVDQU32  192(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z3, Z26
 	BYTE $0x62
@@ -505,10 +505,11 @@ four_line:
 	JMP  lines4_done
 
 lines4_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -581,17 +582,18 @@ lines4_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BP), Z2, Z21
-	BYTE      $0x62
-	BYTE      $0xe2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x6d
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z13, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x6d
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z13, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BX)(DX*1), Z3, Z22
 	BYTE $0x62
@@ -671,18 +673,19 @@ lines4_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BP)(DX*1), Z3, Z23
-	BYTE      $0x62
-	BYTE      $0xe2
-	BYTE      $0x66
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x7c
-	BYTE      $0x15
-	BYTE      $0x03
-	VMOVDQU32 128(AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z14, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x66
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x7c
+	BYTE       $0x15
+	BYTE       $0x03
+	PREFETCHT0 128(R13)
+	VMOVDQU32  128(AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z14, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -762,18 +765,19 @@ lines4_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BP)(DX*2), Z2, Z25
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x4c
-	BYTE      $0x55
-	BYTE      $0x03
-	VMOVDQU32 192(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z15, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x4c
+	BYTE       $0x55
+	BYTE       $0x03
+	PREFETCHT0 192(R13)
+	VMOVDQU32  192(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z15, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z3, Z26
 	BYTE $0x62
@@ -1006,10 +1010,9 @@ pair_zeros1:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -1084,16 +1087,17 @@ pair_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z21
-	BYTE      $0x62
-	BYTE      $0xa2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x6c
-	BYTE      $0x13
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0xa2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x6c
+	BYTE       $0x13
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z22
 	BYTE $0x62
@@ -1179,10 +1183,11 @@ pair_line:
 	JMP  lines2_done
 
 lines2_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -1257,18 +1262,19 @@ lines2_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(R10*1), Z2, Z21
-	BYTE      $0x62
-	BYTE      $0xa2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x6c
-	BYTE      $0x13
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z13, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0xa2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x6c
+	BYTE       $0x13
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z13, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z22
 	BYTE $0x62
@@ -1438,9 +1444,9 @@ single_zeros0:
 	VXORPS  Z21, Z21, Z21
 
 single_line:
-	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -1526,10 +1532,11 @@ single_line:
 	JMP  lines1_done
 
 lines1_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -1804,12 +1811,9 @@ four_zeros3:
 	VXORPS Z31, Z31, Z31
 
 four_line:
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	PREFETCHT0 128(R13)
-	PREFETCHT0 192(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines4_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -1917,15 +1921,16 @@ four_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(CX), Z2, Z22
-	BYTE      $0x62
-	BYTE      $0xe2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x71
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x71
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BX)(DX*1), Z3, Z23
 	BYTE $0x62
@@ -2042,16 +2047,17 @@ four_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(CX)(DX*1), Z3, Z25
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x66
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x4c
-	BYTE      $0x11
-	BYTE      $0x03
-	VMOVDQU32 128(AX), Z0
-	VPERMW    Z4, Z0, Z2
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x66
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x4c
+	BYTE       $0x11
+	BYTE       $0x03
+	PREFETCHT0 128(R13)
+	VMOVDQU32  128(AX), Z0
+	VPERMW     Z4, Z0, Z2
 
 	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z26
 	BYTE $0x62
@@ -2168,16 +2174,17 @@ four_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(CX)(DX*2), Z2, Z28
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x64
-	BYTE      $0x51
-	BYTE      $0x03
-	VMOVDQU32 192(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x64
+	BYTE       $0x51
+	BYTE       $0x03
+	PREFETCHT0 192(R13)
+	VMOVDQU32  192(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z3, Z29
 	BYTE $0x62
@@ -2305,10 +2312,11 @@ four_line:
 	JMP  lines4_done
 
 lines4_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -2416,17 +2424,18 @@ lines4_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(CX), Z2, Z22
-	BYTE      $0x62
-	BYTE      $0xe2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x71
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z13, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x71
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z13, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BX)(DX*1), Z3, Z23
 	BYTE $0x62
@@ -2545,18 +2554,19 @@ lines4_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(CX)(DX*1), Z3, Z25
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x66
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x4c
-	BYTE      $0x11
-	BYTE      $0x03
-	VMOVDQU32 128(AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z14, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x66
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x4c
+	BYTE       $0x11
+	BYTE       $0x03
+	PREFETCHT0 128(R13)
+	VMOVDQU32  128(AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z14, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z26
 	BYTE $0x62
@@ -2675,18 +2685,19 @@ lines4_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(CX)(DX*2), Z2, Z28
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x64
-	BYTE      $0x51
-	BYTE      $0x03
-	VMOVDQU32 192(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z15, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x64
+	BYTE       $0x51
+	BYTE       $0x03
+	PREFETCHT0 192(R13)
+	VMOVDQU32  192(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z15, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z3, Z29
 	BYTE $0x62
@@ -2970,10 +2981,9 @@ pair_zeros1:
 	VXORPS  Z25, Z25, Z25
 
 pair_line:
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -3087,16 +3097,17 @@ pair_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z22
-	BYTE      $0x62
-	BYTE      $0xa2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x74
-	BYTE      $0x53
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0xa2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x74
+	BYTE       $0x53
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z23
 	BYTE $0x62
@@ -3222,10 +3233,11 @@ pair_line:
 	JMP  lines2_done
 
 lines2_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -3339,18 +3351,19 @@ lines2_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(R10*2), Z2, Z22
-	BYTE      $0x62
-	BYTE      $0xa2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x74
-	BYTE      $0x53
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z13, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0xa2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x74
+	BYTE       $0x53
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z13, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z23
 	BYTE $0x62
@@ -3566,9 +3579,9 @@ single_zeros0:
 	VXORPS  Z22, Z22, Z22
 
 single_line:
-	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -3693,10 +3706,11 @@ single_line:
 	JMP  lines1_done
 
 lines1_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -4019,12 +4033,9 @@ four_zeros3:
 	VXORPS Z31, Z31, Z31
 
 four_line:
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	PREFETCHT0 128(R13)
-	PREFETCHT0 192(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines4_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -4170,16 +4181,17 @@ four_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(R12), Z2, Z19
-	BYTE      $0x62
-	BYTE      $0xc2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x5c
-	BYTE      $0x24
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0xc2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x5c
+	BYTE       $0x24
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BX)(DX*1), Z3, Z20
 	BYTE $0x62
@@ -4335,16 +4347,17 @@ four_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(R12)(DX*1), Z3, Z23
-	BYTE      $0x62
-	BYTE      $0xc2
-	BYTE      $0x66
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x7c
-	BYTE      $0x14
-	BYTE      $0x03
-	VMOVDQU32 128(AX), Z0
-	VPERMW    Z4, Z0, Z2
+	BYTE       $0x62
+	BYTE       $0xc2
+	BYTE       $0x66
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x7c
+	BYTE       $0x14
+	BYTE       $0x03
+	PREFETCHT0 128(R13)
+	VMOVDQU32  128(AX), Z0
+	VPERMW     Z4, Z0, Z2
 
 	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -4500,16 +4513,17 @@ four_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(R12)(DX*2), Z2, Z27
-	BYTE      $0x62
-	BYTE      $0x42
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x5c
-	BYTE      $0x54
-	BYTE      $0x03
-	VMOVDQU32 192(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0x42
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x5c
+	BYTE       $0x54
+	BYTE       $0x03
+	PREFETCHT0 192(R13)
+	VMOVDQU32  192(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z3, Z28
 	BYTE $0x62
@@ -4676,10 +4690,11 @@ four_line:
 	JMP  lines4_done
 
 lines4_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62
@@ -4825,18 +4840,19 @@ lines4_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(R12), Z2, Z19
-	BYTE      $0x62
-	BYTE      $0xc2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x5c
-	BYTE      $0x24
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z13, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0xc2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x5c
+	BYTE       $0x24
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z13, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BX)(DX*1), Z3, Z20
 	BYTE $0x62
@@ -4994,18 +5010,19 @@ lines4_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(R12)(DX*1), Z3, Z23
-	BYTE      $0x62
-	BYTE      $0xc2
-	BYTE      $0x66
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x7c
-	BYTE      $0x14
-	BYTE      $0x03
-	VMOVDQU32 128(AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z14, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	BYTE       $0x62
+	BYTE       $0xc2
+	BYTE       $0x66
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x7c
+	BYTE       $0x14
+	BYTE       $0x03
+	PREFETCHT0 128(R13)
+	VMOVDQU32  128(AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z14, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX)(DX*2), Z2, Z24
 	BYTE $0x62
@@ -5163,18 +5180,19 @@ lines4_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(R12)(DX*2), Z2, Z27
-	BYTE      $0x62
-	BYTE      $0x42
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x5c
-	BYTE      $0x54
-	BYTE      $0x03
-	VMOVDQU32 192(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z15, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0x42
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x5c
+	BYTE       $0x54
+	BYTE       $0x03
+	PREFETCHT0 192(R13)
+	VMOVDQU32  192(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z15, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BX)(DI*1), Z3, Z28
 	BYTE $0x62
@@ -5508,10 +5526,9 @@ pair_zeros1:
 	VXORPS  Z23, Z23, Z23
 
 pair_line:
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -5664,16 +5681,17 @@ pair_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z19
-	BYTE      $0x62
-	BYTE      $0xe2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x5c
-	BYTE      $0x3b
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x5c
+	BYTE       $0x3b
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z20
 	BYTE $0x62
@@ -5839,10 +5857,11 @@ pair_line:
 	JMP  lines2_done
 
 lines2_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62
@@ -5995,18 +6014,19 @@ lines2_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(DI*1), Z2, Z19
-	BYTE      $0x62
-	BYTE      $0xe2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x5c
-	BYTE      $0x3b
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z13, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0xe2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x5c
+	BYTE       $0x3b
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z13, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z20
 	BYTE $0x62
@@ -6268,9 +6288,9 @@ single_zeros0:
 	VXORPS  Z19, Z19, Z19
 
 single_line:
-	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -6434,10 +6454,11 @@ single_line:
 	JMP  lines1_done
 
 lines1_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62
@@ -6775,10 +6796,9 @@ pair_zeros1:
 	VXORPS  Z29, Z29, Z29
 
 pair_line:
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -6970,16 +6990,17 @@ pair_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(R10*4), Z2, Z24
-	BYTE      $0x62
-	BYTE      $0x22
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x44
-	BYTE      $0x93
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0x22
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x44
+	BYTE       $0x93
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z25
 	BYTE $0x62
@@ -7185,10 +7206,11 @@ pair_line:
 	JMP  lines2_done
 
 lines2_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -7380,18 +7402,19 @@ lines2_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(R10*4), Z2, Z24
-	BYTE      $0x62
-	BYTE      $0x22
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x44
-	BYTE      $0x93
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z13, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0x22
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x44
+	BYTE       $0x93
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z13, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z25
 	BYTE $0x62
@@ -7700,9 +7723,9 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -7902,10 +7925,11 @@ single_line:
 	JMP  lines1_done
 
 lines1_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -8288,10 +8312,9 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -8522,16 +8545,17 @@ pair_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(CX*1), Z2, Z25
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x4c
-	BYTE      $0x0b
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x4c
+	BYTE       $0x0b
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z26
 	BYTE $0x62
@@ -8777,10 +8801,11 @@ pair_line:
 	JMP  lines2_done
 
 lines2_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -9011,18 +9036,19 @@ lines2_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(CX*1), Z2, Z25
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x4c
-	BYTE      $0x0b
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z13, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x4c
+	BYTE       $0x0b
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z13, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z26
 	BYTE $0x62
@@ -9379,9 +9405,9 @@ single_zeros0:
 	VXORPS  Z25, Z25, Z25
 
 single_line:
-	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -9621,10 +9647,11 @@ single_line:
 	JMP  lines1_done
 
 lines1_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z20
 	BYTE $0x62
@@ -10052,10 +10079,9 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -10325,16 +10351,17 @@ pair_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(DI*2), Z2, Z24
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x44
-	BYTE      $0x7b
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x44
+	BYTE       $0x7b
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z25
 	BYTE $0x62
@@ -10620,10 +10647,11 @@ pair_line:
 	JMP  lines2_done
 
 lines2_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z18
 	BYTE $0x62
@@ -10893,18 +10921,19 @@ lines2_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(DI*2), Z2, Z24
-	BYTE      $0x62
-	BYTE      $0x62
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x44
-	BYTE      $0x7b
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z13, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0x62
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x44
+	BYTE       $0x7b
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z13, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z25
 	BYTE $0x62
@@ -11307,9 +11336,9 @@ single_zeros0:
 	VXORPS  Z24, Z24, Z24
 
 single_line:
-	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -11589,10 +11618,11 @@ single_line:
 	JMP  lines1_done
 
 lines1_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z18
 	BYTE $0x62
@@ -12066,10 +12096,9 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
 	TESTQ      $+4, (SP)
 	JNE        lines2_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -12378,16 +12407,17 @@ pair_line:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(R12*1), Z2, Z23
-	BYTE      $0x62
-	BYTE      $0xa2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x7c
-	BYTE      $0x23
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPERMW    Z4, Z9, Z3
+	BYTE       $0x62
+	BYTE       $0xa2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x7c
+	BYTE       $0x23
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPERMW     Z4, Z9, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z24
 	BYTE $0x62
@@ -12713,10 +12743,11 @@ pair_line:
 	JMP  lines2_done
 
 lines2_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62
@@ -13025,18 +13056,19 @@ lines2_bytes:
 	BYTE $0x03
 
 	// VDPBF16PS.BCST 12(BX)(R12*1), Z2, Z23
-	BYTE      $0x62
-	BYTE      $0xa2
-	BYTE      $0x6e
-	BYTE      $0x58
-	BYTE      $0x52
-	BYTE      $0x7c
-	BYTE      $0x23
-	BYTE      $0x03
-	VMOVDQU32 64(AX), Z9
-	VPANDD    Z9, Z8, Z10
-	VPSUBB    Z13, Z10, Z10
-	VPERMW    Z4, Z10, Z3
+	BYTE       $0x62
+	BYTE       $0xa2
+	BYTE       $0x6e
+	BYTE       $0x58
+	BYTE       $0x52
+	BYTE       $0x7c
+	BYTE       $0x23
+	BYTE       $0x03
+	PREFETCHT0 64(R13)
+	VMOVDQU32  64(AX), Z9
+	VPANDD     Z9, Z8, Z10
+	VPSUBB     Z13, Z10, Z10
+	VPERMW     Z4, Z10, Z3
 
 	// VDPBF16PS.BCST (BP), Z3, Z24
 	BYTE $0x62
@@ -13485,9 +13517,9 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT0 (R13)
 	TESTQ      $+4, (SP)
 	JNE        lines1_bytes
+	PREFETCHT0 (R13)
 	VMOVDQU32  (AX), Z0
 	VPERMW     Z4, Z0, Z2
 
@@ -13807,10 +13839,11 @@ single_line:
 	JMP  lines1_done
 
 lines1_bytes:
-	VMOVDQU32 (AX), Z0
-	VPANDD    Z0, Z8, Z1
-	VPSUBB    Z12, Z1, Z1
-	VPERMW    Z4, Z1, Z2
+	PREFETCHT0 (R13)
+	VMOVDQU32  (AX), Z0
+	VPANDD     Z0, Z8, Z1
+	VPSUBB     Z12, Z1, Z1
+	VPERMW     Z4, Z1, Z2
 
 	// VDPBF16PS.BCST (BX), Z2, Z16
 	BYTE $0x62

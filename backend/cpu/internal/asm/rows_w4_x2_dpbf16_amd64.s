@@ -167,12 +167,9 @@ pair_zeros1:
 	VXORPS  Z31, Z31, Z31
 
 pair_line:
-	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
-	PREFETCHT0   128(R13)
-	PREFETCHT0   192(R13)
 	TESTQ        $+4, (SP)
 	JNE          lines2_bytes
+	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
 	VMOVDQU32    (AX)(CX*1), Z9
@@ -319,6 +316,7 @@ pair_line:
 	BYTE         $0xfe
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z3
 	VPERMW       Z4, Z3, Z3
 	VPBROADCASTD 8(BX), Z5
@@ -461,6 +459,7 @@ pair_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xfe
+	PREFETCHT0   128(R13)
 	VMOVDQU32    64(AX), Z0
 	VPERMW       Z4, Z0, Z2
 	VMOVDQU32    64(AX)(CX*1), Z9
@@ -607,6 +606,7 @@ pair_line:
 	BYTE         $0xfe
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
+	PREFETCHT0   192(R13)
 	VPSRLW       $0x04, Z9, Z3
 	VPERMW       Z4, Z3, Z3
 	VPBROADCASTD 8(BP), Z5
@@ -752,6 +752,7 @@ pair_line:
 	JMP  lines2_done
 
 lines2_bytes:
+	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPANDD       Z0, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -904,6 +905,7 @@ lines2_bytes:
 	VPANDD       Z1, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
 	VPERMW       Z4, Z1, Z2
+	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z10, Z8, Z10
 	VPSUBB       Z13, Z10, Z10
@@ -1048,6 +1050,7 @@ lines2_bytes:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xfe
+	PREFETCHT0   128(R13)
 	VMOVDQU32    64(AX), Z0
 	VPANDD       Z0, Z8, Z1
 	VPSUBB       Z14, Z1, Z1
@@ -1200,6 +1203,7 @@ lines2_bytes:
 	VPANDD       Z1, Z8, Z1
 	VPSUBB       Z14, Z1, Z1
 	VPERMW       Z4, Z1, Z2
+	PREFETCHT0   192(R13)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z10, Z8, Z10
 	VPSUBB       Z15, Z10, Z10
@@ -1478,10 +1482,9 @@ single_zeros0:
 	VXORPS  Z23, Z23, Z23
 
 single_line:
-	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	TESTQ        $+4, (SP)
 	JNE          lines1_bytes
+	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
 	VMOVDQU32    (AX)(CX*1), Z9
@@ -1628,6 +1631,7 @@ single_line:
 	BYTE         $0xfe
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z3
 	VPERMW       Z4, Z3, Z3
 	VPBROADCASTD 8(BX), Z5
@@ -1773,6 +1777,7 @@ single_line:
 	JMP  lines1_done
 
 lines1_bytes:
+	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPANDD       Z0, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -1925,6 +1930,7 @@ lines1_bytes:
 	VPANDD       Z1, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
 	VPERMW       Z4, Z1, Z2
+	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z10, Z8, Z10
 	VPSUBB       Z13, Z10, Z10
@@ -2261,10 +2267,9 @@ single_zeros0:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	TESTQ        $+4, (SP)
 	JNE          lines1_bytes
+	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
 	VMOVDQU32    (AX)(CX*1), Z9
@@ -2445,6 +2450,7 @@ single_line:
 	BYTE         $0xfe
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z3
 	VPERMW       Z4, Z3, Z3
 	VPBROADCASTD 8(BX), Z5
@@ -2624,6 +2630,7 @@ single_line:
 	JMP  lines1_done
 
 lines1_bytes:
+	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPANDD       Z0, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -2810,6 +2817,7 @@ lines1_bytes:
 	VPANDD       Z1, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
 	VPERMW       Z4, Z1, Z2
+	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z10, Z8, Z10
 	VPSUBB       Z13, Z10, Z10
@@ -3186,10 +3194,9 @@ single_zeros0:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	TESTQ        $+4, (SP)
 	JNE          lines1_bytes
+	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
 	VMOVDQU32    (AX)(CX*1), Z9
@@ -3404,6 +3411,7 @@ single_line:
 	BYTE         $0xfe
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z3
 	VPERMW       Z4, Z3, Z3
 	VPBROADCASTD 8(BX), Z5
@@ -3617,6 +3625,7 @@ single_line:
 	JMP  lines1_done
 
 lines1_bytes:
+	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPANDD       Z0, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -3837,6 +3846,7 @@ lines1_bytes:
 	VPANDD       Z1, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
 	VPERMW       Z4, Z1, Z2
+	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z10, Z8, Z10
 	VPSUBB       Z13, Z10, Z10
@@ -4254,10 +4264,9 @@ single_zeros0:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	TESTQ        $+4, (SP)
 	JNE          lines1_bytes
+	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
 	VMOVDQU32    (AX)(CX*1), Z9
@@ -4506,6 +4515,7 @@ single_line:
 	BYTE         $0xfe
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z3
 	VPERMW       Z4, Z3, Z3
 	VPBROADCASTD 8(BX), Z5
@@ -4753,6 +4763,7 @@ single_line:
 	JMP  lines1_done
 
 lines1_bytes:
+	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPANDD       Z0, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -5007,6 +5018,7 @@ lines1_bytes:
 	VPANDD       Z1, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
 	VPERMW       Z4, Z1, Z2
+	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z10, Z8, Z10
 	VPSUBB       Z13, Z10, Z10
@@ -5465,10 +5477,9 @@ single_zeros0:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	TESTQ        $+4, (SP)
 	JNE          lines1_bytes
+	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
 	VMOVDQU32    (AX)(CX*1), Z9
@@ -5751,6 +5762,7 @@ single_line:
 	BYTE         $0xfe
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z3
 	VPERMW       Z4, Z3, Z3
 	VPBROADCASTD 8(BX), Z5
@@ -6032,6 +6044,7 @@ single_line:
 	JMP  lines1_done
 
 lines1_bytes:
+	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPANDD       Z0, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
@@ -6320,6 +6333,7 @@ lines1_bytes:
 	VPANDD       Z1, Z8, Z1
 	VPSUBB       Z12, Z1, Z1
 	VPERMW       Z4, Z1, Z2
+	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z10
 	VPANDD       Z10, Z8, Z10
 	VPSUBB       Z13, Z10, Z10

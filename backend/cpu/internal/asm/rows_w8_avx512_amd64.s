@@ -122,7 +122,6 @@ pair_zeros1:
 
 pair_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -145,6 +144,7 @@ pair_line:
 	VSUBPS           Z13, Z2, Z2
 	VFMADD231PS.BCST 12(BX), Z2, Z20
 	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z21
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -427,7 +427,6 @@ pair_zeros1:
 
 pair_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -454,6 +453,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BX), Z2, Z20
 	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z22
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -756,7 +756,6 @@ pair_zeros1:
 
 pair_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -787,6 +786,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1108,7 +1108,6 @@ pair_zeros1:
 
 pair_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1143,6 +1142,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 12(BX)(R10*4), Z2, Z24
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1488,7 +1488,6 @@ pair_zeros1:
 
 pair_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1527,6 +1526,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 12(BX)(R10*4), Z2, Z24
 	VFMADD231PS.BCST 12(BX)(CX*1), Z2, Z25
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1893,7 +1893,6 @@ pair_zeros1:
 
 pair_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -1936,6 +1935,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BX)(R10*4), Z2, Z22
 	VFMADD231PS.BCST 12(BX)(CX*1), Z2, Z23
 	VFMADD231PS.BCST 12(BX)(DI*2), Z2, Z24
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -2322,7 +2322,6 @@ pair_zeros1:
 
 pair_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2
@@ -2369,6 +2368,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BX)(CX*1), Z2, Z21
 	VFMADD231PS.BCST 12(BX)(DI*2), Z2, Z22
 	VFMADD231PS.BCST 12(BX)(R12*1), Z2, Z23
+	PREFETCHT0       64(R13)
 	VMOVDQU32        64(AX), Z0
 	VPSRLD           $0x10, Z0, Z1
 	VMOVDQA32        Z0, Z2

@@ -148,9 +148,6 @@ pair_zeros1:
 
 pair_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
-	PREFETCHT0   128(R13)
-	PREFETCHT0   192(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
@@ -181,6 +178,7 @@ pair_line:
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
 	VSUBPS       Z8, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z3
 	VPTERNLOGD   $0xea, Z6, Z4, Z3
@@ -203,6 +201,7 @@ pair_line:
 	VPBROADCASTD 12(BX)(R10*1), Z17
 	VFMADD231PS  Z17, Z2, Z26
 	VFMADD231PS  Z17, Z3, Z27
+	PREFETCHT0   128(R13)
 	VMOVDQU32    64(AX), Z0
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
@@ -233,6 +232,7 @@ pair_line:
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
 	VSUBPS       Z12, Z2, Z2
+	PREFETCHT0   192(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z3
 	VPTERNLOGD   $0xea, Z6, Z4, Z3
@@ -366,7 +366,6 @@ single_zeros0:
 
 single_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
@@ -397,6 +396,7 @@ single_line:
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
 	VSUBPS       Z8, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z3
 	VPTERNLOGD   $0xea, Z6, Z4, Z3
@@ -613,9 +613,6 @@ pair_zeros1:
 
 pair_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
-	PREFETCHT0   128(R13)
-	PREFETCHT0   192(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
@@ -652,6 +649,7 @@ pair_line:
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
 	VSUBPS       Z8, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z3
 	VPTERNLOGD   $0xea, Z6, Z4, Z3
@@ -680,6 +678,7 @@ pair_line:
 	VPBROADCASTD 12(BX)(R10*2), Z17
 	VFMADD231PS  Z17, Z2, Z24
 	VFMADD231PS  Z17, Z3, Z25
+	PREFETCHT0   128(R13)
 	VMOVDQU32    64(AX), Z0
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
@@ -716,6 +715,7 @@ pair_line:
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
 	VSUBPS       Z12, Z2, Z2
+	PREFETCHT0   192(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z3
 	VPTERNLOGD   $0xea, Z6, Z4, Z3
@@ -865,7 +865,6 @@ single_zeros0:
 
 single_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
@@ -902,6 +901,7 @@ single_line:
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
 	VSUBPS       Z8, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z3
 	VPTERNLOGD   $0xea, Z6, Z4, Z3
@@ -1134,9 +1134,6 @@ pair_zeros1:
 
 pair_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
-	PREFETCHT0       128(R13)
-	PREFETCHT0       192(R13)
 	VMOVDQU32        (AX), Z0
 	VMOVDQA32        Z0, Z2
 	VPTERNLOGD       $0xea, Z6, Z4, Z2
@@ -1171,6 +1168,7 @@ pair_line:
 	VMOVDQA32        Z0, Z2
 	VPTERNLOGD       $0xea, Z6, Z4, Z2
 	VSUBPS           Z8, Z2, Z2
+	PREFETCHT0       64(R13)
 	VPSRLD           $0x10, Z1, Z1
 	VMOVDQA32        Z1, Z3
 	VPTERNLOGD       $0xea, Z6, Z4, Z3
@@ -1197,6 +1195,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BX)(R10*2), Z3, Z21
 	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z22
 	VFMADD231PS.BCST 12(BX)(DI*1), Z3, Z23
+	PREFETCHT0       128(R13)
 	VMOVDQU32        64(AX), Z0
 	VMOVDQA32        Z0, Z2
 	VPTERNLOGD       $0xea, Z6, Z4, Z2
@@ -1231,6 +1230,7 @@ pair_line:
 	VMOVDQA32        Z0, Z2
 	VPTERNLOGD       $0xea, Z6, Z4, Z2
 	VSUBPS           Z12, Z2, Z2
+	PREFETCHT0       192(R13)
 	VPSRLD           $0x10, Z1, Z1
 	VMOVDQA32        Z1, Z3
 	VPTERNLOGD       $0xea, Z6, Z4, Z3
@@ -1388,7 +1388,6 @@ single_zeros0:
 
 single_line:
 	PREFETCHT0       (R13)
-	PREFETCHT0       64(R13)
 	VMOVDQU32        (AX), Z0
 	VMOVDQA32        Z0, Z2
 	VPTERNLOGD       $0xea, Z6, Z4, Z2
@@ -1423,6 +1422,7 @@ single_line:
 	VMOVDQA32        Z0, Z2
 	VPTERNLOGD       $0xea, Z6, Z4, Z2
 	VSUBPS           Z8, Z2, Z2
+	PREFETCHT0       64(R13)
 	VPSRLD           $0x10, Z1, Z1
 	VMOVDQA32        Z1, Z3
 	VPTERNLOGD       $0xea, Z6, Z4, Z3
@@ -1630,7 +1630,6 @@ single_zeros0:
 
 single_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
@@ -1679,6 +1678,7 @@ single_line:
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
 	VSUBPS       Z8, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z3
 	VPTERNLOGD   $0xea, Z6, Z4, Z3
@@ -1906,7 +1906,6 @@ single_zeros0:
 
 single_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
@@ -1961,6 +1960,7 @@ single_line:
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
 	VSUBPS       Z8, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z3
 	VPTERNLOGD   $0xea, Z6, Z4, Z3
@@ -2201,7 +2201,6 @@ single_zeros0:
 
 single_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
@@ -2262,6 +2261,7 @@ single_line:
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
 	VSUBPS       Z8, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z3
 	VPTERNLOGD   $0xea, Z6, Z4, Z3
@@ -2515,7 +2515,6 @@ single_zeros0:
 
 single_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
@@ -2582,6 +2581,7 @@ single_line:
 	VMOVDQA32    Z0, Z2
 	VPTERNLOGD   $0xea, Z6, Z4, Z2
 	VSUBPS       Z8, Z2, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z3
 	VPTERNLOGD   $0xea, Z6, Z4, Z3

@@ -136,7 +136,6 @@ single_zeros0:
 
 single_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -229,6 +228,7 @@ single_line:
 	VPTERNLOGD   $0xea, Z9, Z5, Z2
 	VSUBPS       Z13, Z2, Z2
 	VPSHUFB      Z11, Z10, K1, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -491,7 +491,6 @@ single_zeros0:
 
 single_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -601,6 +600,7 @@ single_line:
 	VPTERNLOGD   $0xea, Z9, Z5, Z2
 	VSUBPS       Z13, Z2, Z2
 	VPSHUFB      Z11, Z10, K1, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -888,7 +888,6 @@ single_zeros0:
 
 single_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -1015,6 +1014,7 @@ single_line:
 	VPTERNLOGD   $0xea, Z9, Z5, Z2
 	VSUBPS       Z13, Z2, Z2
 	VPSHUFB      Z11, Z10, K1, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -1326,7 +1326,6 @@ single_zeros0:
 
 single_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -1470,6 +1469,7 @@ single_line:
 	VPTERNLOGD   $0xea, Z9, Z5, Z2
 	VSUBPS       Z13, Z2, Z2
 	VPSHUFB      Z11, Z10, K1, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -1805,7 +1805,6 @@ single_zeros0:
 
 single_line:
 	PREFETCHT0   (R13)
-	PREFETCHT0   64(R13)
 	VMOVDQU32    (AX), Z0
 	VMOVDQA32    Z0, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
@@ -1966,6 +1965,7 @@ single_line:
 	VPTERNLOGD   $0xea, Z9, Z5, Z2
 	VSUBPS       Z13, Z2, Z2
 	VPSHUFB      Z11, Z10, K1, Z2
+	PREFETCHT0   64(R13)
 	VPSRLD       $0x10, Z1, Z1
 	VMOVDQA32    Z1, Z10
 	VPTERNLOGD   $0xea, Z8, Z4, Z10
