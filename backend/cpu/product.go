@@ -16,11 +16,12 @@ const (
 	tilesTogether = 4   // of a portion with unpacked weights
 	tilesExact    = 8   // of a portion of exact rows on tiles
 
-	rowsOnTheWay = 128 // of a portion of exact rows, where weights are unpacked on the way to tiles
-	rowsFinished = 8   // of a portion at a time: their outputs stay in the first cache, even where they share a set
-	rowsWhole    = 32  // likewise where two tiles or more go together, whose outputs are whole lines
-	tilesStream  = 16  // of a portion straight from packed weights: one long stream
-	runFeatures  = 512 // about so many features are unpacked at a time
+	rowsOnTheWay  = 128 // of a portion of exact rows, where weights are unpacked on the way to tiles
+	rowsFinished  = 8   // of a portion at a time: their outputs stay in the first cache, even where they share a set
+	rowsWhole     = 32  // likewise where two tiles or more go together, whose outputs are whole lines
+	tilesFinished = 4   // of those straight from packed weights, at a time
+	tilesStream   = 16  // of a portion straight from packed weights: one long stream
+	runFeatures   = 512 // about so many features are unpacked at a time
 )
 
 // Portions for each thread: those of many rows take long, and threads wait half of
@@ -214,10 +215,7 @@ func (w *product) multiply(c *call, p *part, worker, portion int) {
 // compute multiplies the rows of the block with its tiles.
 func (b *block) compute() {
 	stride := uintptr(b.front().stride())
-	*b.call = asm.Call{XStep: stride, SStep: stride, Form: b.form, Zero: uint64(b.zero), Ahead: b.ahead}
-	if b.rows > 3 {
-		b.call.Ahead = b.aheadRows
-	}
+	*b.call = asm.Call{XStep: stride, SStep: stride, Form: b.form, Zero: uint64(b.zero), Ahead: b.aheadOf(1)}
 	switch {
 	case b.rows < b.from():
 		b.straight()
@@ -285,42 +283,6 @@ func (w *product) integers() *integerKernels {
 	return &w.f.codes8
 }
 
-// straight computes a tile after the other from packed weights, or two tiles after
-// the others where kernels take two for so many rows.
-func (b *block) straight() {
-	sums := view[float32](b.scratch, 2*b.rows*tileColumns)
-	all, one, two := run{0, len(b.blocks)}, b.direct(), b.directWider(b.rows)
-	ahead := b.call.Ahead
-	b.height = b.rows
-	for i, n := 0, 1; i < b.tiles; i += n {
-		steps := one
-		n, b.call.Ahead = 1, ahead
-		if two != nil && i+1 < b.tiles {
-			steps, n = two, 2
-			if ahead > 0 { // in the order of memory: the second tile's lines are there before it begins
-				b.call.Ahead += uintptr(b.tileBytes())
-			}
-		}
-		sums := sums[:n*b.rows*tileColumns]
-		clear(sums)
-		b.coming, b.share = [2]span{}, 0
-		if i+n < b.tiles {
-			b.coming[0] = spanOf(b.packed(i+n, all)) // memory is free while units are busy, or a tile is read again
-		}
-		b.sweep(steps, all, unsafe.Pointer(unsafe.SliceData(b.packed(i, all))), b.tileBytes(), sums, b.tile+i, n)
-		b.finish(b.tile+i, n, n, sums)
-	}
-}
-
-// directWider returns the kernels that multiply so many rows straight from packed weights of
-// two tiles, nil if there are none.
-func (w *product) directWider(rows int) []step {
-	if e, kind := &w.f.exact, w.weights(); w.kind.exact() && rows >= e.directWiderFrom[kind] {
-		return e.directWider[kind]
-	}
-	return nil
-}
-
 // runByRun computes a run of all tiles after the other, so that what it reads of
 // x is still in the second cache for the next tiles. It unpacks weights once for
 // all rows, two tiles at a time where kernels take two.
@@ -368,7 +330,7 @@ func (b *block) runByRun() {
 			if b.tileFeatures > 0 {
 				b.sweepOnTiles(r, w, step, sums, b.tile+tile, tiles)
 			} else {
-				b.sweep(steps, r, w, step, sums, b.tile+tile, tiles)
+				b.sweep(steps, r, w, step, sums, tiles, b.tile+tile, tiles)
 			}
 		}
 	}
@@ -433,30 +395,39 @@ func pick(steps []step, left int) (s *step, rows, times int) {
 	return &steps[i], steps[i].rows, times
 }
 
-// sweep runs kernels over all rows of the block and some tiles from one on.
-func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []float32, tile, tiles int) {
-	c, f := b.call, b.front()
-	first := b.pieces[b.first[r.from]]
-	c.W, c.WStep = w, uintptr(wStep)
+// begin makes the call one of a run of some tiles, whose sums of a row lie side by side.
+func (b *block) begin(r run, tiles int) {
+	c := b.call
 	c.Blocks, c.Count = &b.blocks[r.from], uintptr(r.to-r.from)
-	c.YStep = uintptr(tiles * tileColumns * 4)
-	// What the kernels read of a row is stride bytes behind that of the row before.
-	prepared := b.c.row(b.p, b.row)
-	x := int(first.at) * f.values.Size()
-	side, scales := f.sideAt+4*int(b.first[r.from]), f.scalesAt+4*int(b.first[r.from])
+	c.WStep, c.YStep = uintptr(b.tileBytes()), uintptr(tiles*tileColumns*4)
+}
+
+// rowsFrom makes the call one of some rows of the block from row m on. What the kernels read of a
+// row is stride bytes behind that of the row before.
+func (b *block) rowsFrom(m, rows int, r run) {
+	c, f := b.call, b.front()
+	first := int(b.first[r.from])
+	prepared, at := b.c.row(b.p, b.row), m*f.stride()
+	c.X, c.Rows = unsafe.Pointer(&prepared[at+int(b.pieces[first].at)*f.values.Size()]), uintptr(rows)
+	if f.sideAt > 0 {
+		c.Side = unsafe.Pointer(&prepared[at+f.sideAt+4*first])
+	}
+	if !f.perRow {
+		c.Scales = unsafe.Pointer(&prepared[at+f.scalesAt+4*first])
+	}
+}
+
+// sweep runs kernels over all rows of the block and some tiles from one on, whose sums lie beside
+// those of others.
+func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []float32, beside, tile, tiles int) {
+	c := b.call
+	b.begin(r, beside)
+	c.W, c.WStep = w, uintptr(wStep)
 	for m := 0; m < b.rows; {
 		s, rows, times := pick(steps, b.rows-m)
-		c.Rows = uintptr(rows)
 		for range times {
-			at := m * f.stride()
-			c.X = unsafe.Pointer(&prepared[at+x])
-			if f.sideAt > 0 {
-				c.Side = unsafe.Pointer(&prepared[at+side])
-			}
-			if !f.perRow {
-				c.Scales = unsafe.Pointer(&prepared[at+scales])
-			}
-			c.Y = &sums[m*tiles*tileColumns]
+			b.rowsFrom(m, rows, r)
+			c.Y = &sums[m*beside*tileColumns]
 			if r.to == len(b.blocks) {
 				b.fetchOutputs(tile, tiles, m/b.parts, (min(rows, b.rows-m)+b.parts-1)/b.parts)
 			}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -326,31 +327,48 @@ func TestDirectWider(t *testing.T) {
 // TestStraight is which tiles go together straight from packed weights: two and two, and the
 // last alone where their number is odd.
 func TestStraight(t *testing.T) {
+	t.Run("a call for all rows", func(t *testing.T) { testStraight(t, 4, tilesStream) })
+	t.Run("several calls", func(t *testing.T) { testStraight(t, 2, tilesFinished) })
+}
+
+// testStraight multiplies with kernels of so many rows at most, whose sums of so many tiles lie
+// side by side.
+func testStraight(t *testing.T, most, beside int) {
 	const k, rows, ahead = 64, 4, 192
 	u := model(pairPanel)
 	type taken struct{ tile, tiles int }
 	var got []taken
 	var w *product
-	call := func(c *asm.Call, tiles int) {
-		at := uintptr(c.W) - uintptr(unsafe.Pointer(unsafe.SliceData(w.data)))
-		require.Zero(t, at%uintptr(w.tileBytes()))
-		require.EqualValues(t, w.tileBytes(), c.WStep)
-		require.EqualValues(t, tiles*tileColumns*4, c.YStep)
-		require.EqualValues(t, rows, c.Rows)
-		require.EqualValues(t, ahead+(tiles-1)*w.tileBytes(), c.Ahead)
-		got = append(got, taken{int(at) / w.tileBytes(), tiles})
-		for row := range rows {
-			for tile := range tiles {
-				one := *c
-				one.W = unsafe.Add(c.W, tile*w.tileBytes())
-				one.X = unsafe.Add(c.X, uintptr(row)*c.XStep)
-				one.Y = (*float32)(unsafe.Add(unsafe.Pointer(c.Y), uintptr(row)*c.YStep+uintptr(64*tile)))
-				modelPairs(&one, weightBF16)
-			}
+	kernels := func(tiles int) (steps []step) {
+		for n := most; n > 0; n-- {
+			steps = append(steps, step{n, func(c *asm.Call) {
+				if w == nil || c.Rows == 1 { // of less than all rows
+					modelPairs(c, weightBF16)
+					return
+				}
+				at := uintptr(c.W) - uintptr(unsafe.Pointer(unsafe.SliceData(w.data)))
+				tile := int(at) / w.tileBytes()
+				require.Zero(t, at%uintptr(w.tileBytes()))
+				require.EqualValues(t, w.tileBytes(), c.WStep)
+				require.EqualValues(t, min(beside, w.panel.tiles()-tile/beside*beside)*tileColumns*4, c.YStep)
+				require.EqualValues(t, most, c.Rows)
+				require.EqualValues(t, ahead+(tiles-1)*w.tileBytes(), c.Ahead)
+				got = append(got, taken{tile, tiles})
+				for row := range most {
+					for tile := range tiles {
+						one := *c
+						one.W = unsafe.Add(c.W, tile*w.tileBytes())
+						one.X = unsafe.Add(c.X, uintptr(row)*c.XStep)
+						one.Y = (*float32)(unsafe.Add(unsafe.Pointer(c.Y), uintptr(row)*c.YStep+uintptr(64*tile)))
+						modelPairs(&one, weightBF16)
+					}
+				}
+			}})
 		}
+		return steps
 	}
-	u.functions.exact.direct[weightBF16] = []step{{rows, func(c *asm.Call) { call(c, 1) }}, {1, func(c *asm.Call) { modelPairs(c, weightBF16) }}}
-	u.functions.exact.directWider[weightBF16] = []step{{rows, func(c *asm.Call) { call(c, 2) }}}
+	u.functions.exact.direct[weightBF16] = kernels(1)
+	u.functions.exact.directWider[weightBF16] = kernels(2)
 	u.functions.exact.directWiderFrom[weightBF16] = rows
 	b := open(t, backend.OpenOptions{Threads: 1})
 	b.table = tableOf([]*unit{u})
@@ -370,7 +388,11 @@ func TestStraight(t *testing.T) {
 		x := input(rng, dtype.BF16, rows, k)
 		got = nil
 		y := b.apply(made, x, rows)
-		require.Equal(t, c.want, got, "%d columns", n)
+		var want []taken
+		for _, tile := range c.want {
+			want = append(want, slices.Repeat([]taken{tile}, rows/most)...)
+		}
+		require.Equal(t, want, got, "%d columns", n)
 		for row := range rows {
 			require.Equal(t, b.apply(made, x[row*k:(row+1)*k], 1), y[row*n:(row+1)*n])
 		}

@@ -62,7 +62,7 @@ var tunings = []tuned{
 	{
 		// Lines come at 40 GB/s to a core; gathers of 512 bits take twice as long as 16 loads.
 		name: "Zen 5", vendor: cpuid.AMD, family: 26,
-		ahead: every(9728), aheadRows: 9728, shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 96, weight8: 20},
+		ahead: every(9728), aheadRows: 9728, shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 128, weight8: 52},
 		unpackFrom:      [weightKinds]int{weight4: 128, weight8: 128, weightF32: 100, weightF16: 100, weightBF16: 100},
 		directWiderFrom: [weightKinds]int{weight4: 1}, // sums of one tile wait for each other longer than for memory
 	},

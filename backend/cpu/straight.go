@@ -1,0 +1,91 @@
+package cpu
+
+import (
+	"slices"
+	"unsafe"
+)
+
+// straight computes rows straight from packed weights, with kernels of two tiles where there are
+// some for so many.
+func (b *block) straight() {
+	one, two := b.direct(), b.directWider(b.rows)
+	b.height = b.rows
+	if s, t := b.ofAllRows(one), b.ofAllRows(two); s != nil && (t != nil || two == nil) {
+		b.stream(s, t)
+		return
+	}
+	all := run{0, len(b.blocks)}
+	for first := 0; first < b.tiles; first += tilesFinished {
+		tiles := min(tilesFinished, b.tiles-first)
+		sums := view[float32](b.scratch, b.rows*tiles*tileColumns)
+		clear(sums)
+		for i, n := first, 1; i < first+tiles; i += n {
+			steps := one
+			if n = 1; two != nil && i+1 < first+tiles {
+				steps, n = two, 2
+			}
+			b.call.Ahead = b.aheadOf(n)
+			b.coming, b.share = [2]span{}, 0
+			if i+n < b.tiles {
+				b.coming[0] = spanOf(b.packed(i+n, all)) // memory is free while units are busy, or a tile is read again
+			}
+			b.sweep(steps, all, unsafe.Pointer(unsafe.SliceData(b.packed(i, all))), b.tileBytes(), sums[(i-first)*tileColumns:], tiles, b.tile+i, n)
+		}
+		b.finish(b.tile+first, tiles, tiles, sums)
+	}
+}
+
+// ofAllRows returns the kernel that takes all rows of the block in a call, nil if there is none.
+func (b *block) ofAllRows(steps []step) *step {
+	if i := slices.IndexFunc(steps, func(s step) bool { return s.rows == b.rows }); i >= 0 {
+		return &steps[i]
+	}
+	return nil
+}
+
+// stream is straight for few rows: a call for two tiles, where two is not nil, or for one, and next
+// to nothing between them, as memory would wait for it.
+func (b *block) stream(one, two *step) {
+	c, all := b.call, run{0, len(b.blocks)}
+	sums := view[float32](b.scratch, b.rows*b.tiles*tileColumns)
+	clear(sums)
+	b.begin(all, b.tiles)
+	b.rowsFrom(0, b.rows, all)
+	b.fetchOutputs(b.tile, b.tiles, 0, b.rows/b.parts)
+	packed, tile := unsafe.Pointer(unsafe.SliceData(b.packed(0, all))), 0
+	multiply := func(s *step, n int) {
+		c.Ahead = b.aheadOf(n)
+		for ; tile+n <= b.tiles; tile += n {
+			c.W, c.Y = unsafe.Add(packed, tile*b.tileBytes()), &sums[tile*tileColumns]
+			c.Next = uintptr(c.W) + uintptr(n*b.tileBytes())
+			s.run(c)
+		}
+	}
+	if two != nil {
+		multiply(two, 2)
+	}
+	multiply(one, 1)
+	b.finish(b.tile, b.tiles, b.tiles, sums)
+}
+
+// aheadOf is Call.Ahead for kernels of n tiles: they fetch in the order of memory, so that a second
+// tile's lines are there before it begins.
+func (b *block) aheadOf(n int) uintptr {
+	ahead := b.ahead
+	if b.rows > 3 {
+		ahead = b.aheadRows
+	}
+	if ahead > 0 {
+		ahead += uintptr((n - 1) * b.tileBytes())
+	}
+	return ahead
+}
+
+// directWider returns the kernels that multiply so many rows straight from packed weights of
+// two tiles, nil if there are none.
+func (w *product) directWider(rows int) []step {
+	if e, kind := &w.f.exact, w.weights(); w.kind.exact() && rows >= e.directWiderFrom[kind] {
+		return e.directWider[kind]
+	}
+	return nil
+}
