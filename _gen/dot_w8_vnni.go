@@ -16,6 +16,9 @@ memory in vpdpbusd itself; kernels of two tiles load it once for both.
 
 const w8VNNIRest = `after them weights, and for two tiles x.`
 
+const s8VNNIRest = `after them weights, then four dwords of x
+of each of two rows, and one of them in all lanes.`
+
 const p4VNNIHead = `
 4-bit weights, unpacked by UnpackW4VNNI, by int8 x: see package asm for the sums.
 
@@ -30,25 +33,30 @@ const mostTwoTiles = 12
 func init() {
 	register(asmDir, "dot_w8_vnni", w8VNNIHead+w8VNNIRest, func(f *file) {
 		for rows := 1; rows <= 12; rows++ {
-			byteCodes(f, "DotW8VNNI", "8-bit codes", rows, 1, 1)
+			byteCodes(f, "DotW8VNNI", "8-bit codes", rows, 1, 1, 0)
 		}
 		for rows := 1; rows <= mostTwoTiles; rows++ {
-			byteCodes(f, "DotW8VNNI", "8-bit codes", rows, 2, 1)
+			byteCodes(f, "DotW8VNNI", "8-bit codes", rows, 2, 1, 0)
+		}
+	})
+	register(asmDir, "dot_s8_vnni", w8VNNIHead+s8VNNIRest, func(f *file) {
+		for rows := leastShuffled; rows <= 12; rows++ {
+			byteCodes(f, "DotS8VNNI", "8-bit codes", rows, 1, 1, rowsShuffled)
 		}
 	})
 	register(asmDir, "dot_p4_vnni", p4VNNIHead+w8VNNIRest, func(f *file) {
 		for rows := 1; rows <= 6; rows++ {
-			byteCodes(f, "DotP4VNNI", "unpacked 4-bit codes", rows, 1, 2)
+			byteCodes(f, "DotP4VNNI", "unpacked 4-bit codes", rows, 1, 2, 0)
 		}
 		for rows := 1; rows <= mostTwoTiles; rows++ {
-			byteCodes(f, "DotP4VNNI", "unpacked 4-bit codes", rows, 2, 2)
+			byteCodes(f, "DotP4VNNI", "unpacked 4-bit codes", rows, 2, 2, 0)
 		}
 	})
 }
 
 // byteCodes emits a kernel for lines of a code in each byte, each line of the
-// panel being so many of them.
-func byteCodes(f *file, family, codes string, rows, tiles, lines int) {
+// panel being so many of them, with x of so many rows shuffled.
+func byteCodes(f *file, family, codes string, rows, tiles, lines, shuffled int) {
 	name, what := fmt.Sprintf("%sx%d", family, rows), "a tile"
 	k := &intVNNI{file: f, rows: rows, tiles: tiles, chains: vnniChains(rows), packed: tiles == 1 && lines == 1}
 	if tiles == 2 {
@@ -59,6 +67,9 @@ func byteCodes(f *file, family, codes string, rows, tiles, lines int) {
 		if lines == 1 {
 			k.next *= 2
 		}
+	}
+	if spare := k.spare(); shuffled > 0 {
+		k.shuffled = spare[len(spare)-shuffled-1:]
 	}
 	k.lines = func() {
 		k.MOVL(at(vnniBlock, blockLines), vnniLines.As32())
@@ -71,12 +82,12 @@ func byteCodes(f *file, family, codes string, rows, tiles, lines int) {
 }
 
 func (k *intVNNI) byteLines() {
-	weights, x := k.spare(), []reg.VecPhysical(nil)
+	weights, x := k.spare()[:len(k.spare())-len(k.shuffled)], []reg.VecPhysical(nil)
 	if k.tiles == 2 { // with seven rows no more than two registers are left for weights
 		n := min(4, len(weights)-2)
 		weights, x = weights[:n], weights[n:]
 	}
-	k.unrolled(4, 4, func(i int) {
+	k.unrolled(4, 4, func(i int, alone bool) {
 		k.fetch(64 * i)
 		w := weights[i*k.tiles%len(weights):][:k.tiles]
 		for t := range w {
@@ -84,9 +95,7 @@ func (k *intVNNI) byteLines() {
 		}
 		chain := i % k.chains
 		if k.tiles == 1 {
-			for r := range k.rows {
-				k.VPDPBUSD_BCST(k.x(r, 4*i), w[0], k.sum(r, 0, chain))
-			}
+			k.products(i, alone, w[0], chain)
 			return
 		}
 		for r := range k.rows {

@@ -365,7 +365,7 @@ func (k *rowsFMA) group(label string, n int) {
 				}
 				return at(exW, 64*s+k.part()*h)
 			},
-			x:   func(r, i int) operand.Mem { return k.x(n, s, r, i) },
+			x:     func(r, i int) operand.Mem { return k.x(n, s, r, i) },
 			sum:   func(r, h int) reg.VecPhysical { return sum(s, r, h) },
 			fetch: func(t int) { k.PREFETCHT0(at(rowsAhead, 64*(k.tiles*s+t))) },
 		})

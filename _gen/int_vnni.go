@@ -49,6 +49,11 @@ type intVNNI struct {
 	packed              bool // weights of one tile come from memory, once or a few times
 	inMemory            bool // float sums stay in Y, as registers are too few
 
+	// With shuffled, kernels of one tile, x of the first rows is loaded four dwords at a
+	// time, to as many registers of it, and goes through the last of them: where two products
+	// begin in a cycle, so do two loads, of which weights are some.
+	shuffled []reg.VecPhysical
+
 	// Lines of what comes next that a turn of the lines' loop asks for; 0: none. On
 	// two ports of vpdpbusd a turn takes 24 cycles for four lines of two tiles and six
 	// rows, in which little more than a line comes from memory, and more would keep
@@ -413,14 +418,32 @@ func (k *intVNNI) correctionsOn() {
 	k.JMP(operand.LabelRef("lines"))
 }
 
+// products adds those of codes with dword i of x of all rows to the sums of a chain. A turn
+// of the lines' loop has four dwords of each row, a line that is alone only its own.
+func (k *intVNNI) products(i int, alone bool, codes reg.VecPhysical, chain int) {
+	most := len(k.shuffled) - 1
+	for r := range k.rows {
+		if alone || r >= most {
+			k.VPDPBUSD_BCST(k.x(r, 4*i), codes, k.sum(r, 0, chain))
+			continue
+		}
+		four, one := k.shuffled[r], k.shuffled[most]
+		if i == 0 {
+			k.VBROADCASTI32X4(k.x(r, 0), four)
+		}
+		k.VPSHUFD(operand.U8(0x55*i), four, one)
+		k.VPDPBUSD(one, codes, k.sum(r, 0, chain))
+	}
+}
+
 // unrolled emits line for all lines of a segment, R8 of them: some at a time,
-// then those left one by one. x has step bytes of each row for a line.
-func (k *intVNNI) unrolled(n, step int, line func(i int)) {
+// then those left one by one, alone. x has step bytes of each row for a line.
+func (k *intVNNI) unrolled(n, step int, line func(i int, alone bool)) {
 	k.SUBL(operand.Imm(uint64(n)), vnniLines.As32())
 	k.JCS(operand.LabelRef("few"))
 	k.Label("many")
 	for i := range n {
-		line(i)
+		line(i, false)
 	}
 	if k.next > 0 {
 		k.fetchNext()
@@ -435,7 +458,7 @@ func (k *intVNNI) unrolled(n, step int, line func(i int)) {
 	k.Label("summed")
 	k.later(func() {
 		k.Label("one")
-		line(0)
+		line(0, true)
 		k.nextX(step)
 		k.ADDQ(operand.Imm(64), vnniW)
 		k.DECL(vnniLines.As32())

@@ -8,10 +8,10 @@ type grid struct{ rows, tiles, rowGroups, tileGroups int }
 // grid divides so many rows of kernels.
 func (w *product) grid(rows, threads int) (g grid) {
 	most, unpacked := w.portion()
-	g.rows, g.tiles = most, tilesStream
+	g.rows, g.tiles = min(most, rowsStraight), tilesStream
 	least, pairs := rowsLeast, w.directWider(rows) != nil // rows of a portion; kernels take two tiles
 	if from := w.from(); from <= most && rows >= from {
-		g.tiles, least = unpacked, max(least, from)
+		g.rows, g.tiles, least = most, unpacked, max(least, from)
 		pairs = w.together() > 1
 		if w.fewOnTiles(rows - w.tail(rows)) {
 			g.tiles = tilesFew

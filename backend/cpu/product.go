@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"slices"
 	"unsafe"
 
 	"github.com/bitlane/bitlane/backend"
@@ -12,6 +13,7 @@ import (
 // Blocking of the products, in rows of x and in tiles of W.
 const (
 	rowsTogether  = 256 // of a portion: the sums of two tiles fit the first cache, or nearly. Another portion of rows reads all weights again
+	rowsStraight  = 128 // of a portion straight from packed weights: x of 4096 features stays in the second cache
 	rowsLeast     = 12  // of a portion where rows are divided among threads
 	tilesTogether = 4   // of a portion with unpacked weights
 	tilesExact    = 8   // of a portion of exact rows on tiles
@@ -22,6 +24,8 @@ const (
 	tilesFinished = 4   // of those straight from packed weights, at a time
 	tilesStream   = 16  // of a portion straight from packed weights: one long stream
 	runFeatures   = 512 // about so many features are unpacked at a time
+
+	never = rowsTogether + 1 // rows from which weights are unpacked
 )
 
 // Portions for each thread: those of many rows take long, and threads wait half of
@@ -112,6 +116,9 @@ func (w *product) tune(t *tuned) {
 	w.short = !w.kind.exact() && w.sumLength() < t.shortSum
 	if k, from := w.integers(), t.wideFrom[w.weights()]; from > 0 && k.inRegisters > 0 {
 		k.wideFrom = from
+	}
+	if k := w.integers(); t.shuffled && k.shuffled != nil {
+		k.direct = append(slices.Clone(k.shuffled), k.direct[len(k.shuffled):]...)
 	}
 	if e, kind := &w.f.exact, w.weights(); w.kind == floatPanel {
 		if from := t.unpackFrom[kind]; from > 0 && e.wider != nil {
@@ -260,7 +267,6 @@ func (w *product) from() int {
 	if w.tileFeatures > 0 {
 		return w.leastTiled()
 	}
-	never := rowsTogether + 1
 	if e := &w.f.exact; w.kind.exact() {
 		switch {
 		case e.gemm == nil:

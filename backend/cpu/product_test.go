@@ -221,12 +221,37 @@ func TestWideFrom(t *testing.T) {
 		{integerKernels{wideFrom: 24, inRegisters: 7}, tuned{}, 24},
 		{integerKernels{wideFrom: 24, inRegisters: 7}, tuned{wideFrom: [weightKinds]int{weight4: 40, weight8: 13}}, 40},
 		{integerKernels{wideFrom: 12}, tuned{wideFrom: [weightKinds]int{weight4: 40}}, 12},
-		{integerKernels{}, tuned{}, rowsTogether + 1},
+		{integerKernels{}, tuned{}, never},
 	} {
 		w := &product{panel: newPanel(bytePanel, &s)}
 		w.f.codes4 = c.unit
 		w.tune(&c.t)
 		require.Equal(t, c.want, w.from(), "%+v", c)
+	}
+}
+
+// TestShuffled is which kernels a product takes where the processor shuffles x: those that there are
+// of so many rows, and the others as before. The unit keeps its own.
+func TestShuffled(t *testing.T) {
+	s := backend.Spec{N: 64, K: 64, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
+	kernel := func(*asm.Call) {}
+	direct, shuffled := []step{{3, nil}, {2, nil}, {1, nil}}, []step{{3, kernel}, {2, kernel}}
+	for _, c := range []struct {
+		has, tuned bool
+		want       int // kernels that shuffle
+	}{{true, true, 2}, {true, false, 0}, {false, true, 0}} {
+		w := &product{panel: newPanel(bytePanel, &s)}
+		w.f.codes4.direct = direct
+		if c.has {
+			w.f.codes4.shuffled = shuffled
+		}
+		w.tune(&tuned{shuffled: c.tuned})
+		for i, s := range w.f.codes4.direct {
+			require.Equal(t, 3-i, s.rows)
+			require.Equal(t, i < c.want, s.run != nil, "%+v", c)
+		}
+		require.Len(t, w.f.codes4.direct, 3)
+		require.Nil(t, direct[0].run)
 	}
 }
 

@@ -38,6 +38,11 @@ type tuned struct {
 	// many on those of 512 bits take two tiles at once before that.
 	unpackFrom, directWiderFrom [weightKinds]int
 
+	// Integer kernels of 512 bits for seven rows and more shuffle x of two rows into lanes, if a
+	// unit has such: a processor that begins as many loads in a cycle as products, and shuffles
+	// elsewhere. Where two units do both, shuffles take the place of products.
+	shuffled bool
+
 	// Exact products go to FMA of 512 bits rather than to vdpbf16ps: this does twice as
 	// many in an instruction, and a processor may do half or a quarter as many of them.
 	floatsFirst bool
@@ -62,8 +67,9 @@ var tunings = []tuned{
 	{
 		// Lines come at 40 GB/s to a core; gathers of 512 bits take twice as long as 16 loads.
 		name: "Zen 5", vendor: cpuid.AMD, family: 26,
-		ahead: every(9728), aheadRows: 9728, shortSum: longestSum, wideFrom: [weightKinds]int{weight4: 128, weight8: 52},
+		ahead: every(9728), aheadRows: 9728, shortSum: longestSum, wideFrom: [weightKinds]int{weight4: never, weight8: never},
 		unpackFrom:      [weightKinds]int{weight4: 128, weight8: 128, weightF32: 100, weightF16: 100, weightBF16: 100},
+		shuffled:        true,
 		directWiderFrom: [weightKinds]int{weight4: 1}, // sums of one tile wait for each other longer than for memory
 	},
 	{name: "Zen 4", vendor: cpuid.AMD, family: 25, models: []int{1, 6, 7, 10}, ahead: every(0)}, // fetching costs 5 to 20 %

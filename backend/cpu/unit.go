@@ -59,7 +59,8 @@ type step struct {
 
 // integerKernels multiply codes. The zero value offers nothing.
 type integerKernels struct {
-	direct []step // from packed weights, most rows first, the last for one
+	direct   []step // from packed weights, most rows first, the last for one
+	shuffled []step // the same for the most of these rows, where the processor is tuned to them; nil: none
 
 	// From so many rows on, a run of blocks is multiplied with all rows before
 	// the next one, unpacked first where unpack is not nil, and wide is used

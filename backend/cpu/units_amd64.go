@@ -59,6 +59,10 @@ func vnniCodes4() integerKernels {
 			{8, asm.DotW4VNNIx8}, {7, asm.DotW4VNNIx7}, {6, asm.DotW4VNNIx6}, {5, asm.DotW4VNNIx5},
 			{4, asm.DotW4VNNIx4}, {3, asm.DotW4VNNIx3}, {2, asm.DotW4VNNIx2}, {1, asm.DotW4VNNIx1},
 		},
+		shuffled: []step{
+			{12, asm.DotS4VNNIx12}, {11, asm.DotS4VNNIx11}, {10, asm.DotS4VNNIx10},
+			{9, asm.DotS4VNNIx9}, {8, asm.DotS4VNNIx8}, {7, asm.DotS4VNNIx7},
+		},
 		wideFrom: 24,
 		unpack:   asm.UnpackW4VNNI,
 		wide: []step{
@@ -85,7 +89,11 @@ func vnniCodes8() integerKernels {
 		{4, asm.DotW8VNNIx4}, {3, asm.DotW8VNNIx3}, {2, asm.DotW8VNNIx2}, {1, asm.DotW8VNNIx1},
 	}
 	return integerKernels{
-		direct:   one,
+		direct: one,
+		shuffled: []step{
+			{12, asm.DotS8VNNIx12}, {11, asm.DotS8VNNIx11}, {10, asm.DotS8VNNIx10},
+			{9, asm.DotS8VNNIx9}, {8, asm.DotS8VNNIx8}, {7, asm.DotS8VNNIx7},
+		},
 		wideFrom: 24,
 		wide:     one,
 		wider: []step{
