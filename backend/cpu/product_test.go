@@ -64,6 +64,19 @@ func TestGridCoversEverything(t *testing.T) {
 	}
 }
 
+// TestGridOfStraight has kernels that never unpack: portions of rows whose x stays in the second
+// cache, alike, and sums of those and of so many tiles that are finished at a time have room.
+func TestGridOfStraight(t *testing.T) {
+	s := backend.Spec{N: 4096, K: 64, Bits: 4, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
+	w := &product{panel: newPanel(bytePanel, &s)}
+	for rows, want := range map[int]int{1: 1, 128: 128, 129: 65, 256: 128, 257: 86, 512: 128} {
+		for _, threads := range []int{1, 2, 8} {
+			require.Equal(t, want, w.grid(rows, threads).rows, "%d rows, %d threads", rows, threads)
+		}
+	}
+	require.LessOrEqual(t, rowsStraight*tilesFinished*tileColumns*4, w.sumsBytes())
+}
+
 // testGridOnTiles holds portions on tiles to what a call of their kernels can have, and to whole
 // rows of x.
 func testGridOnTiles(t *testing.T, kind panelKind, s backend.Spec) {

@@ -68,7 +68,7 @@ var tunings = []tuned{
 		// Lines come at 40 GB/s to a core; gathers of 512 bits take twice as long as 16 loads.
 		name: "Zen 5", vendor: cpuid.AMD, family: 26,
 		ahead: every(9728), aheadRows: 9728, shortSum: longestSum, wideFrom: [weightKinds]int{weight4: never, weight8: never},
-		unpackFrom:      [weightKinds]int{weight4: 128, weight8: 128, weightF32: 100, weightF16: 100, weightBF16: 100},
+		unpackFrom:      [weightKinds]int{weight4: 160, weight8: 160, weightF32: 160, weightF16: 160, weightBF16: 160},
 		shuffled:        true,
 		directWiderFrom: [weightKinds]int{weight4: 1}, // sums of one tile wait for each other longer than for memory
 	},

@@ -279,7 +279,7 @@ var units = []*unit{
 					},
 				},
 				directWiderFrom: [weightKinds]int{weight4: 4, weight8: 4, weightBF16: 17},
-				unpackFrom:      [weightKinds]int{weight4: 96, weight8: 56, weightBF16: 36}, // measured on Zen 5
+				unpackFrom:      [weightKinds]int{weight4: 128, weight8: 80, weightBF16: 44}, // measured on Zen 5
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
 					weight4: asm.UnpackPairsW4DPBF16, weight8: asm.UnpackPairsW8DPBF16, weightBF16: asm.UnpackPairsBF16DPBF16,
 				},
