@@ -17,13 +17,17 @@ memory in vpdpbusd itself; kernels of two tiles load it once for both.
 const w8VNNIRest = `after them weights, and for two tiles x.`
 
 const s8VNNIRest = `after them weights, then four dwords of x
-of each of two rows, and one of them in all lanes.`
+of each of three rows, one of them in all lanes.`
 
 const p4VNNIHead = `
 4-bit weights, unpacked by UnpackW4VNNI, by int8 x: see package asm for the sums.
 
 Maths: a line is two lines of 8-bit codes, and its sums are theirs.
 ` + vnniRegisters
+
+// rowsShuffled8 is rowsShuffled for 8-bit codes, and leastNext8 the fewest rows of kernels that
+// fetch of the next tile while they multiply: with fewer, memory is busy anyway.
+const rowsShuffled8, leastNext8 = 3, 10
 
 // mostTwoTiles is the most rows of a kernel for two tiles. Those of more than six
 // take fewer calls, which weigh where two units make one short, and read each
@@ -41,7 +45,7 @@ func init() {
 	})
 	register(asmDir, "dot_s8_vnni", w8VNNIHead+s8VNNIRest, func(f *file) {
 		for rows := leastShuffled; rows <= 12; rows++ {
-			byteCodes(f, "DotS8VNNI", "8-bit codes", rows, 1, 1, rowsShuffled)
+			byteCodes(f, "DotS8VNNI", "8-bit codes", rows, 1, 1, rowsShuffled8)
 		}
 	})
 	register(asmDir, "dot_p4_vnni", p4VNNIHead+w8VNNIRest, func(f *file) {
@@ -70,6 +74,9 @@ func byteCodes(f *file, family, codes string, rows, tiles, lines, shuffled int) 
 	}
 	if spare := k.spare(); shuffled > 0 {
 		k.shuffled = spare[len(spare)-shuffled-1:]
+		if rows >= leastNext8 {
+			k.next = 1
+		}
 	}
 	k.lines = func() {
 		k.MOVL(at(vnniBlock, blockLines), vnniLines.As32())

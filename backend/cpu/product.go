@@ -80,6 +80,7 @@ type product struct {
 	short  bool // integer sums are short: see tuned.shortSum
 
 	ahead, aheadRows uintptr // how far ahead weights are fetched, in bytes: see tuned
+	nextToo          bool    // a call that all rows do with fetches of the next tile, too: see tuned.aheadRows
 }
 
 // run is blocks that are unpacked, and their sums finished, together.
@@ -107,7 +108,7 @@ func (w *product) tune(t *tuned) {
 	if w.kind == tilePanel && w.bits == 0 && t.aheadTiles > 0 {
 		w.ahead = t.aheadTiles
 	}
-	w.aheadRows = w.ahead
+	w.aheadRows, w.nextToo = w.ahead, t.aheadRows == 0
 	if !w.kind.exact() && w.integers().inRegisters > 0 {
 		if w.aheadRows = t.aheadRows; w.aheadRows == 0 {
 			w.aheadRows = aheadOfRows

@@ -287,6 +287,7 @@ func TestAhead(t *testing.T) {
 		w := &product{panel: newPanel(c.kind, &s), f: c.f}
 		w.tune(&c.t)
 		require.Equal(t, []uintptr{c.few, c.more}, []uintptr{w.ahead, w.aheadRows}, "%+v", c)
+		require.Equal(t, c.t.aheadRows == 0, w.nextToo)
 	}
 }
 
@@ -365,13 +366,14 @@ func TestDirectWider(t *testing.T) {
 // TestStraight is which tiles go together straight from packed weights: two and two, and the
 // last alone where their number is odd.
 func TestStraight(t *testing.T) {
-	t.Run("a call for all rows", func(t *testing.T) { testStraight(t, 4, tilesStream) })
-	t.Run("several calls", func(t *testing.T) { testStraight(t, 2, tilesFinished) })
+	t.Run("a call for all rows", func(t *testing.T) { testStraight(t, 4, tilesStream, false) })
+	t.Run("and what is next fetched", func(t *testing.T) { testStraight(t, 4, tilesStream, true) })
+	t.Run("several calls", func(t *testing.T) { testStraight(t, 2, tilesFinished, true) })
 }
 
 // testStraight multiplies with kernels of so many rows at most, whose sums of so many tiles lie
-// side by side.
-func testStraight(t *testing.T, most, beside int) {
+// side by side; next says that calls fetch what is read next.
+func testStraight(t *testing.T, most, beside int, next bool) {
 	const k, rows, ahead = 64, 4, 192
 	u := model(pairPanel)
 	type taken struct{ tile, tiles int }
@@ -391,6 +393,12 @@ func testStraight(t *testing.T, most, beside int) {
 				require.EqualValues(t, min(beside, w.panel.tiles()-tile/beside*beside)*tileColumns*4, c.YStep)
 				require.EqualValues(t, most, c.Rows)
 				require.EqualValues(t, ahead+(tiles-1)*w.tileBytes(), c.Ahead)
+				if want := uintptr(c.W); most == rows {
+					if next {
+						want += uintptr(tiles * w.tileBytes())
+					}
+					require.Equal(t, want, c.Next)
+				}
 				got = append(got, taken{tile, tiles})
 				for row := range most {
 					for tile := range tiles {
@@ -422,7 +430,7 @@ func testStraight(t *testing.T, most, beside int) {
 		l := shape{n: n, k: k, plain: dtype.BF16}.linear(t, rng)
 		made, _ := b.prepare(l, backend.Request{Recipe: &quant.Recipe{}, X: dtype.BF16, Y: dtype.F32, MaxRows: rows})
 		w = made.(interface{ whole() *layer }).whole().parts[0].matrix.(*product)
-		w.ahead, w.aheadRows = 64, ahead // of fewer rows, and of these
+		w.ahead, w.aheadRows, w.nextToo = 64, ahead, next // of fewer rows, and of these
 		x := input(rng, dtype.BF16, rows, k)
 		got = nil
 		y := b.apply(made, x, rows)

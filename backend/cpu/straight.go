@@ -57,7 +57,9 @@ func (b *block) stream(one, two *step) {
 		c.Ahead = b.aheadOf(n)
 		for ; tile+n <= b.tiles; tile += n {
 			c.W, c.Y = unsafe.Add(packed, tile*b.tileBytes()), &sums[tile*tileColumns]
-			c.Next = uintptr(c.W) + uintptr(n*b.tileBytes())
+			if c.Next = uintptr(c.W); b.nextToo {
+				c.Next += uintptr(n * b.tileBytes())
+			}
 			s.run(c)
 		}
 	}

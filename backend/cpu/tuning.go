@@ -20,7 +20,8 @@ type tuned struct {
 	// and three and exact ones of few; 0: they do not.
 	ahead [weightKinds]uintptr
 
-	// The same for integer kernels of 512 bits for more rows; 0: aheadOfRows.
+	// The same for integer kernels of 512 bits for more rows; 0: aheadOfRows, and where a call
+	// does for all rows, what kernels fetch of the next tile while they multiply besides.
 	aheadRows uintptr
 
 	// The same for plain weights with the sums of tiles; 0: as others.

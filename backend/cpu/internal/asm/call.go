@@ -69,7 +69,7 @@ type Call struct {
 	Form   Form
 	Zero   uint64  // exact kernels but those of unpacked panels, integer kernels of 16-bit x, DotW4AMX and UnpackW4AMX: the zero point of ZeroConstant
 	Ahead  uintptr // kernels of one tile of packed weights, exact ones of two: how far ahead of what they read they fetch, whether it is there or not; 0: nothing but that. Those for AVX2 of more than three rows have their own distance
-	Next   uintptr // kernels of 512 bits for two tiles but those named Rows, and of VNNI for 4-bit codes and four rows: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
+	Next   uintptr // kernels of 512 bits for two tiles but those named Rows, and of VNNI for 4-bit codes and four rows, or those named DotS8 and ten: from where they fetch lines, whether there or not, for the second cache while they multiply; they move it on
 
 	// Kernels of tiles alone: DotW4AMX, GemmW4AMX, DotP4AMX, DotW8AMX, GemmAMX and GemmBF16AMX, and of each
 	// another whose name ends in x2: it is of an even number of tiles of W, and of segments that all end
