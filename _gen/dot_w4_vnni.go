@@ -12,7 +12,12 @@ const w4VNNIHead = `
 
 Maths: codes are unsigned, x is signed, as vpdpbusd takes them: four products and
 the sum of before, in int32 without saturation. A line is two of its operands.
-` + vnniRegisters + `after them low and high codes of two lines, `
+`
+
+const s4VNNIRest = `x of two rows, one of nine, is loaded four dwords at a time and shuffled into lanes.
+` + vnniRegisters + `after them low and high codes of two lines, with
+nine rows of one, four dwords of x of each row that is shuffled, one of them in all
+lanes, and the low nibbles' mask.`
 
 // x of so many rows goes to lanes by shuffles, in kernels of the rows from which loads,
 // not memory, keep products waiting. Measured on Zen 5, 1 to 3 rows: all better than none,
@@ -25,12 +30,12 @@ func init() {
 		w4VNNI(f, rows, shuffled).write(name,
 			fmt.Sprintf("%s adds the products of %d rows of int8 and a tile of 4-bit codes to Y.", name, rows))
 	}
-	register(asmDir, "dot_w4_vnni", w4VNNIHead+"and the low nibbles' mask.", func(f *file) {
+	register(asmDir, "dot_w4_vnni", w4VNNIHead+vnniRegisters+"after them low and high codes of two lines, and the low nibbles' mask.", func(f *file) {
 		for rows := 1; rows <= 12; rows++ {
 			kernel(f, "DotW4", rows, 0)
 		}
 	})
-	register(asmDir, "dot_s4_vnni", w4VNNIHead+"four\ndwords of x of each of one or two rows, one of them in all lanes, and the low nibbles' mask.", func(f *file) {
+	register(asmDir, "dot_s4_vnni", w4VNNIHead+s4VNNIRest, func(f *file) {
 		for rows := leastShuffled; rows <= 12; rows++ {
 			kernel(f, "DotS4", rows, rowsShuffled)
 		}
@@ -65,7 +70,7 @@ func w4VNNI(f *file, rows, shuffled int) *intVNNI {
 	if rows < 4 {
 		unroll = 4
 	} else {
-		k.next = 1 // half of a tile while another is read; 8-bit codes keep the memory busy anyway
+		k.next = 1 // half of a tile while another is read
 	}
 	k.lines = func() {
 		k.MOVL(at(vnniBlock, blockLines), vnniLines.As32())

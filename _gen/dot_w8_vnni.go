@@ -10,20 +10,21 @@ const w8VNNIHead = `
 8-bit weights by int8 x: see package asm for the layout and the sums.
 
 Maths: codes are unsigned, x is signed, as vpdpbusd takes them: four products and
-the sum of before, in int32 without saturation. Kernels of one tile take x from
+the sum of before, in int32 without saturation. `
+
+const w8VNNIRest = `Kernels of one tile take x from
 memory in vpdpbusd itself; kernels of two tiles load it once for both.
-` + vnniRegisters
+` + vnniRegisters + `after them weights, and for two tiles x.`
 
-const w8VNNIRest = `after them weights, and for two tiles x.`
-
-const s8VNNIRest = `after them weights, then four dwords of x
+const s8VNNIRest = `x of three rows is loaded four
+dwords at a time and shuffled into lanes, that of others taken from memory in vpdpbusd.
+` + vnniRegisters + `after them weights, then four dwords of x
 of each of three rows, one of them in all lanes.`
 
 const p4VNNIHead = `
 4-bit weights, unpacked by UnpackW4VNNI, by int8 x: see package asm for the sums.
 
-Maths: a line is two lines of 8-bit codes, and its sums are theirs.
-` + vnniRegisters
+Maths: a line is two lines of 8-bit codes, and its sums are theirs. `
 
 // rowsShuffled8 is rowsShuffled for 8-bit codes, and leastNext8 the fewest rows of kernels that
 // fetch of the next tile while they multiply: with fewer, memory is busy anyway.

@@ -273,6 +273,56 @@ func TestManyRowsOfOneThread(t *testing.T) {
 	everywhere(t, backend.OpenOptions{Threads: 1}, testManyRows)
 }
 
+// TestRunsHaveTheBitsOfOne multiplies rows by several runs of blocks, unpacked where kernels read
+// that, whatever number of rows the processor is tuned to: each has the bits of a row alone.
+func TestRunsHaveTheBitsOfOne(t *testing.T) {
+	everywhere(t, backend.OpenOptions{Threads: 1}, func(t *testing.T, b *bench) {
+		const m, n, k, from = 31, 56, 1216, 2
+		rng := rand.New(rand.NewPCG(5, 134))
+		recipes := []quant.RecipeKind{quant.Exact}
+		if !b.pairs() {
+			recipes = append(recipes, quant.Int8Token, quant.Int8TokenAsym, quant.Int8Group)
+		}
+		for _, s := range []shape{
+			{bits: 4, scales: dtype.F16}, {bits: 4, scales: dtype.F32, zeros: true}, {bits: 8, scales: dtype.BF16}, {bits: 8, scales: dtype.F16, zeros: true},
+		} {
+			s.n, s.k, s.groups = n, k, uniform(t, k, 64)
+			l := s.linear(t, rng)
+			for _, kind := range recipes {
+				made, kernel := b.prepare(l, backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: b.x(), Y: dtype.F32, MaxRows: m})
+				w, ok := made.(interface{ whole() *layer }).whole().parts[0].matrix.(*product)
+				if !ok {
+					continue // in plain Go
+				}
+				require.Greater(t, len(w.runs), 1)
+				if w.integers().wideFrom > 0 {
+					w.integers().wideFrom = from
+				}
+				for i := range w.f.exact.unpackFrom {
+					w.f.exact.unpackFrom[i] = from
+				}
+				x := input(rng, b.x(), m, k)
+				alone := make([][]float32, m)
+				for row := range m {
+					alone[row] = b.apply(made, x[row*k:(row+1)*k], 1)
+				}
+				counts := []int{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, m} // each kernel, and several
+				if kernel.unit.name == "model" {
+					counts = []int{2, m}
+				}
+				for _, w.short = range []bool{false, true} {
+					for _, rows := range counts {
+						y := b.apply(made, x[:rows*k], rows)
+						for row := range rows {
+							require.Equal(t, alone[row], y[row*n:(row+1)*n], "%s, %v, %v, short %v, row %d of %d", kernel.name, s, kind, w.short, row, rows)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 func testManyRows(t *testing.T, b *bench) {
 	const m, n, k = 131, 40, 96
 	rng := rand.New(rand.NewPCG(5, 131))

@@ -13,7 +13,7 @@ import (
 // Blocking of the products, in rows of x and in tiles of W.
 const (
 	rowsTogether  = 256 // of a portion: the sums of two tiles fit the first cache, or nearly. Another portion of rows reads all weights again
-	rowsStraight  = 128 // of a portion straight from packed weights: x of 4096 features stays in the second cache
+	rowsStraight  = 128 // of a portion straight from packed weights: int8 x of 4096 features stays in the second cache
 	rowsLeast     = 12  // of a portion where rows are divided among threads
 	tilesTogether = 4   // of a portion with unpacked weights
 	tilesExact    = 8   // of a portion of exact rows on tiles

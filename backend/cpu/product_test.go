@@ -75,6 +75,11 @@ func TestGridOfStraight(t *testing.T) {
 		}
 	}
 	require.LessOrEqual(t, rowsStraight*tilesFinished*tileColumns*4, w.sumsBytes())
+	for _, tuning := range tunings { // and rows that are divided are all unpacked, or none
+		for _, from := range append(tuning.wideFrom[:], tuning.unpackFrom[:]...) {
+			require.True(t, from <= rowsTogether/2 || from == never, "%s: %d", tuning.name, from)
+		}
+	}
 }
 
 // testGridOnTiles holds portions on tiles to what a call of their kernels can have, and to whole
@@ -266,6 +271,15 @@ func TestShuffled(t *testing.T) {
 		require.Len(t, w.f.codes4.direct, 3)
 		require.Nil(t, direct[0].run)
 	}
+	for _, u := range units {
+		f := u.kernels()
+		for _, k := range []*integerKernels{&f.codes4, &f.codes8} {
+			for i, s := range k.shuffled { // are named for their rows, and replace those
+				require.Contains(t, runtime.FuncForPC(reflect.ValueOf(s.run).Pointer()).Name()+".", fmt.Sprintf("VNNIx%d.", s.rows))
+				require.Equal(t, k.direct[i].rows, s.rows, u.name)
+			}
+		}
+	}
 }
 
 // TestAhead is how far ahead kernels of few and of more rows fetch.
@@ -366,41 +380,47 @@ func TestDirectWider(t *testing.T) {
 // TestStraight is which tiles go together straight from packed weights: two and two, and the
 // last alone where their number is odd.
 func TestStraight(t *testing.T) {
-	t.Run("a call for all rows", func(t *testing.T) { testStraight(t, 4, tilesStream, false) })
-	t.Run("and what is next fetched", func(t *testing.T) { testStraight(t, 4, tilesStream, true) })
-	t.Run("several calls", func(t *testing.T) { testStraight(t, 2, tilesFinished, true) })
+	t.Run("a call for all rows", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 192, false) })
+	t.Run("and what is next fetched", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 192, true) })
+	t.Run("nothing fetched", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 0, false) })
+	t.Run("several calls", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 192, true) })
+	t.Run("several of two tiles", func(t *testing.T) { testStraight(t, 4, 2, tilesFinished, 192, true) })
+	t.Run("and nothing fetched", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 0, true) })
 }
 
-// testStraight multiplies with kernels of so many rows at most, whose sums of so many tiles lie
-// side by side; next says that calls fetch what is read next.
-func testStraight(t *testing.T, most, beside int, next bool) {
-	const k, rows, ahead = 64, 4, 192
+// testStraight multiplies four rows with kernels of one or two tiles that have one row and as many
+// as given, whose sums of so many tiles lie side by side, and fetch so far ahead; next says that
+// calls fetch what is read next.
+func testStraight(t *testing.T, ofOne, ofTwo, beside int, ahead uintptr, next bool) {
+	const k, rows = 64, 4
 	u := model(pairPanel)
 	type taken struct{ tile, tiles int }
 	var got []taken
 	var w *product
-	kernels := func(tiles int) (steps []step) {
-		for n := most; n > 0; n-- {
+	kernels := func(tiles, most int) (steps []step) {
+		for _, n := range []int{most, 1} {
 			steps = append(steps, step{n, func(c *asm.Call) {
-				if w == nil || c.Rows == 1 { // of less than all rows
-					modelPairs(c, weightBF16)
-					return
-				}
+				require.EqualValues(t, n, c.Rows)
 				at := uintptr(c.W) - uintptr(unsafe.Pointer(unsafe.SliceData(w.data)))
 				tile := int(at) / w.tileBytes()
 				require.Zero(t, at%uintptr(w.tileBytes()))
-				require.EqualValues(t, w.tileBytes(), c.WStep)
-				require.EqualValues(t, min(beside, w.panel.tiles()-tile/beside*beside)*tileColumns*4, c.YStep)
-				require.EqualValues(t, most, c.Rows)
-				require.EqualValues(t, ahead+(tiles-1)*w.tileBytes(), c.Ahead)
-				if want := uintptr(c.W); most == rows {
-					if next {
-						want += uintptr(tiles * w.tileBytes())
+				if n > 1 { // of all rows
+					require.EqualValues(t, w.tileBytes(), c.WStep)
+					require.EqualValues(t, min(beside, w.panel.tiles()-tile/beside*beside)*tileColumns*4, c.YStep)
+					want := ahead
+					if ahead > 0 {
+						want += uintptr((tiles - 1) * w.tileBytes())
 					}
-					require.Equal(t, want, c.Next)
+					require.Equal(t, want, c.Ahead)
+					if want := uintptr(c.W); ofOne == rows && ofTwo == rows {
+						if next {
+							want += uintptr(tiles * w.tileBytes())
+						}
+						require.Equal(t, want, c.Next)
+					}
+					got = append(got, taken{tile, tiles})
 				}
-				got = append(got, taken{tile, tiles})
-				for row := range most {
+				for row := range n {
 					for tile := range tiles {
 						one := *c
 						one.W = unsafe.Add(c.W, tile*w.tileBytes())
@@ -413,8 +433,8 @@ func testStraight(t *testing.T, most, beside int, next bool) {
 		}
 		return steps
 	}
-	u.functions.exact.direct[weightBF16] = kernels(1)
-	u.functions.exact.directWider[weightBF16] = kernels(2)
+	u.functions.exact.direct[weightBF16] = kernels(1, ofOne)
+	u.functions.exact.directWider[weightBF16] = kernels(2, ofTwo)
 	u.functions.exact.directWiderFrom[weightBF16] = rows
 	b := open(t, backend.OpenOptions{Threads: 1})
 	b.table = tableOf([]*unit{u})
@@ -436,7 +456,7 @@ func testStraight(t *testing.T, most, beside int, next bool) {
 		y := b.apply(made, x, rows)
 		var want []taken
 		for _, tile := range c.want {
-			want = append(want, slices.Repeat([]taken{tile}, rows/most)...)
+			want = append(want, slices.Repeat([]taken{tile}, rows/[]int{ofOne, ofTwo}[tile.tiles-1])...)
 		}
 		require.Equal(t, want, got, "%d columns", n)
 		for row := range rows {

@@ -9,7 +9,6 @@ import (
 // some for so many.
 func (b *block) straight() {
 	one, two := b.direct(), b.directWider(b.rows)
-	b.height = b.rows
 	if s, t := b.ofAllRows(one), b.ofAllRows(two); s != nil && (t != nil || two == nil) {
 		b.stream(s, t)
 		return
@@ -51,7 +50,6 @@ func (b *block) stream(one, two *step) {
 	clear(sums)
 	b.begin(all, b.tiles)
 	b.rowsFrom(0, b.rows, all)
-	b.fetchOutputs(b.tile, b.tiles, 0, b.rows/b.parts)
 	packed, tile := unsafe.Pointer(unsafe.SliceData(b.packed(0, all))), 0
 	multiply := func(s *step, n int) {
 		c.Ahead = b.aheadOf(n)
@@ -59,6 +57,9 @@ func (b *block) stream(one, two *step) {
 			c.W, c.Y = unsafe.Add(packed, tile*b.tileBytes()), &sums[tile*tileColumns]
 			if c.Next = uintptr(c.W); b.nextToo {
 				c.Next += uintptr(n * b.tileBytes())
+			}
+			if tile+n == b.tiles {
+				b.fetchOutputs(b.tile, b.tiles, 0, b.rows/b.parts)
 			}
 			s.run(c)
 		}

@@ -21,7 +21,8 @@ type tuned struct {
 	ahead [weightKinds]uintptr
 
 	// The same for integer kernels of 512 bits for more rows; 0: aheadOfRows, and where a call
-	// does for all rows, what kernels fetch of the next tile while they multiply besides.
+	// does for all rows, what kernels fetch of the next tile while they multiply besides: else
+	// they fetch what they read again, which is there.
 	aheadRows uintptr
 
 	// The same for plain weights with the sums of tiles; 0: as others.
@@ -32,14 +33,15 @@ type tuned struct {
 	shortSum int
 
 	// From so many rows on, integer kernels of 512 bits go run by run, by weight; 0:
-	// as the unit has it.
+	// as the unit has it. More than half of the rows of a portion, but never, would divide some
+	// numbers of rows into portions that unpack and portions that do not.
 	wideFrom [weightKinds]int
 
 	// The same for exact ones with rows of float32, which unpack weights then, and from how
 	// many on those of 512 bits take two tiles at once before that.
 	unpackFrom, directWiderFrom [weightKinds]int
 
-	// Integer kernels of 512 bits for seven rows and more shuffle x of two rows into lanes, if a
+	// Integer kernels of 512 bits for seven rows and more shuffle x of some rows into lanes, if a
 	// unit has such: a processor that begins as many loads in a cycle as products, and shuffles
 	// elsewhere. Where two units do both, shuffles take the place of products.
 	shuffled bool
@@ -68,8 +70,8 @@ var tunings = []tuned{
 	{
 		// Lines come at 40 GB/s to a core; gathers of 512 bits take twice as long as 16 loads.
 		name: "Zen 5", vendor: cpuid.AMD, family: 26,
-		ahead: every(9728), aheadRows: 9728, shortSum: longestSum, wideFrom: [weightKinds]int{weight4: never, weight8: never},
-		unpackFrom:      [weightKinds]int{weight4: 160, weight8: 160, weightF32: 160, weightF16: 160, weightBF16: 160},
+		ahead: every(9728), aheadRows: 9728, wideFrom: [weightKinds]int{weight4: never, weight8: never},
+		unpackFrom:      [weightKinds]int{weight4: 128, weight8: 128, weightF32: 128, weightF16: 128, weightBF16: 128},
 		shuffled:        true,
 		directWiderFrom: [weightKinds]int{weight4: 1}, // sums of one tile wait for each other longer than for memory
 	},

@@ -21,7 +21,7 @@ func TestTunings(t *testing.T) {
 		{core: peak.Core{Vendor: cpuid.AMD, Family: 25, Model: 0x61}},                         // Raphael, Zen 4
 		{core: peak.Core{Vendor: cpuid.Intel, Family: 6, Model: 0x55}, ahead: 4096},           // Cascade Lake
 		{core: peak.Core{Vendor: cpuid.Intel, Family: 6, Model: 0x8f}, ahead: 2048},           // without AMX, as a hypervisor may have it
-		{peak.Core{Vendor: cpuid.AMD, Family: 26, Model: 0x02}, 9728, longestSum},             // Turin, Zen 5
+		{peak.Core{Vendor: cpuid.AMD, Family: 26, Model: 0x02}, 9728, 0},                      // Turin, Zen 5
 		{peak.Core{Vendor: cpuid.Intel, Family: 6, Model: 0xad, AMX: true}, 2560, longestSum}, // Granite Rapids
 		{peak.Core{Vendor: cpuid.Intel, Family: 6, Model: 0xa7, AMX: true}, 2560, longestSum}, // the same behind a hypervisor
 		{core: peak.Core{Vendor: cpuid.Ampere, Family: 8, Model: 3}, ahead: 2048},

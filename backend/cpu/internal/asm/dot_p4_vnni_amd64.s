@@ -2,7 +2,8 @@
 
 // 4-bit weights, unpacked by UnpackW4VNNI, by int8 x: see package asm for the sums.
 //
-// Maths: a line is two lines of 8-bit codes, and its sums are theirs.
+// Maths: a line is two lines of 8-bit codes, and its sums are theirs. Kernels of one tile take x from
+// memory in vpdpbusd itself; kernels of two tiles load it once for both.
 //
 // Registers: AX next line, CX bytes to the second tile, or of packed weights
 // Call.Ahead, BX x of row 0, DX x of row 7, SI, DI and BP one, three and five steps of

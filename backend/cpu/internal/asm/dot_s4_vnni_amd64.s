@@ -4,6 +4,7 @@
 //
 // Maths: codes are unsigned, x is signed, as vpdpbusd takes them: four products and
 // the sum of before, in int32 without saturation. A line is two of its operands.
+// x of two rows, one of nine, is loaded four dwords at a time and shuffled into lanes.
 //
 // Registers: AX next line, CX bytes to the second tile, or of packed weights
 // Call.Ahead, BX x of row 0, DX x of row 7, SI, DI and BP one, three and five steps of
@@ -12,8 +13,9 @@
 // both, R14 Block, R15 ends of the segments left, above them a 1; first Z registers:
 // int32 sums, then as many float sums as rows and tiles need, which stay in memory
 // for two tiles of more than seven rows;
-// after them low and high codes of two lines, four
-// dwords of x of each of one or two rows, one of them in all lanes, and the low nibbles' mask.
+// after them low and high codes of two lines, with
+// nine rows of one, four dwords of x of each row that is shuffled, one of them in all
+// lanes, and the low nibbles' mask.
 
 #include "textflag.h"
 

@@ -3,8 +3,8 @@
 // 8-bit weights by int8 x: see package asm for the layout and the sums.
 //
 // Maths: codes are unsigned, x is signed, as vpdpbusd takes them: four products and
-// the sum of before, in int32 without saturation. Kernels of one tile take x from
-// memory in vpdpbusd itself; kernels of two tiles load it once for both.
+// the sum of before, in int32 without saturation. x of three rows is loaded four
+// dwords at a time and shuffled into lanes, that of others taken from memory in vpdpbusd.
 //
 // Registers: AX next line, CX bytes to the second tile, or of packed weights
 // Call.Ahead, BX x of row 0, DX x of row 7, SI, DI and BP one, three and five steps of
