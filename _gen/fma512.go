@@ -77,7 +77,9 @@ func (k codes512) weights() weights512 {
 func (k codes512) once() {
 	k.constantZero()
 	k.VMOVAPS(zmm[0], zmm[3])
-	k.fields()
+	for j := range k.ones {
+		k.field512(k.bits, j, k.ones[j], k.masks[j])
+	}
 	if k.bits == codes4 { // only segments with zero points of bytes take something of their own
 		k.take(0)
 		k.iota(zmm[2])
@@ -89,12 +91,10 @@ func (k codes512) once() {
 	}
 }
 
-// fields fills the registers that leave a field of a word.
-func (k codes512) fields() {
-	for j := range k.ones {
-		k.fill(k.bits.one(j), k.ones[j])
-		k.fill(k.bits.one(j)^k.bits.mask(j), k.masks[j])
-	}
+// field512 fills the registers that leave field j of a word.
+func (k exactFMA) field512(c codeBits, j int, one, mask reg.VecPhysical) {
+	k.fill(c.one(j), one)
+	k.fill(c.one(j)^c.mask(j), mask)
 }
 
 // table is where u−z of each u is, if there is one zero point for all: what is taken

@@ -148,8 +148,7 @@ func (k *rowsFMA) nibbles() weights512 {
 			k.constantZero()
 			k.iota(zmm[2])
 			k.VSUBPS(zmm[0], zmm[2], table)
-			k.fill(codes4.one(1), c.ones[0])
-			k.fill(codes4.one(1)^codes4.mask(1), c.masks[0])
+			k.field512(codes4, 1, c.ones[0], c.masks[0])
 			k.ifBytes("table", exForm, func() { k.VADDPS(c.ones[0], zmm[2], table) })
 		},
 		take: c.takeBytes,
@@ -159,15 +158,17 @@ func (k *rowsFMA) nibbles() weights512 {
 				k.VMOVDQU32(w, word)
 			}
 			place, upper := i%4, i/4 == 1 // byte of a dword, and its half
+			shift := 8 * place
+			if upper && !bytes {
+				shift += 4
+			}
 			switch {
-			case !upper && place > 0:
+			case shift == 0: // the word as it is
+			case upper:
+				k.VPSRLD(operand.U8(shift), word, y)
+				word = y
+			default:
 				k.VMOVDQU32(w.Offset(place), y)
-				word = y
-			case upper && bytes && place > 0:
-				k.VPSRLD(operand.U8(8*place), word, y)
-				word = y
-			case upper && !bytes:
-				k.VPSRLD(operand.U8(8*place+4), word, y)
 				word = y
 			}
 			if upper && bytes {

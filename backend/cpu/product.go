@@ -323,7 +323,7 @@ func (b *block) runByRun() {
 			}
 			w, step := unsafe.Pointer(unsafe.SliceData(b.packed(tile, r))), b.tileBytes()
 			if unpack != nil {
-				b.call.Blocks, b.call.Count = &b.blocks[r.from], uintptr(r.to-r.from)
+				b.begin(r, tiles)
 				for t := range tiles {
 					w := b.packed(tile+t, r)
 					b.call.W = unsafe.Pointer(unsafe.SliceData(w))
@@ -406,21 +406,27 @@ func pick(steps []step, left int) (s *step, rows, times int) {
 func (b *block) begin(r run, tiles int) {
 	c := b.call
 	c.Blocks, c.Count = &b.blocks[r.from], uintptr(r.to-r.from)
-	c.WStep, c.YStep = uintptr(b.tileBytes()), uintptr(tiles*tileColumns*4)
+	c.YStep = uintptr(tiles * tileColumns * 4)
 }
 
-// rowsFrom makes the call one of some rows of the block from row m on. What the kernels read of a
-// row is stride bytes behind that of the row before.
+// rowsFrom makes the call one of some rows of the block from row m on.
 func (b *block) rowsFrom(m, rows int, r run) {
 	c, f := b.call, b.front()
 	first := int(b.first[r.from])
-	prepared, at := b.c.row(b.p, b.row), m*f.stride()
-	c.X, c.Rows = unsafe.Pointer(&prepared[at+int(b.pieces[first].at)*f.values.Size()]), uintptr(rows)
+	c.X, c.Rows = unsafe.Pointer(&b.c.row(b.p, b.row)[m*f.stride()+int(b.pieces[first].at)*f.values.Size()]), uintptr(rows)
+	b.sidesFrom(m, first)
+}
+
+// sidesFrom makes the call one of what rows have besides values from row m of the block and a piece
+// on. What the kernels read of a row is stride bytes behind that of the row before.
+func (b *block) sidesFrom(m, piece int) {
+	f := b.front()
+	prepared, at := b.c.row(b.p, b.row), m*f.stride()+4*piece
 	if f.sideAt > 0 {
-		c.Side = unsafe.Pointer(&prepared[at+f.sideAt+4*first])
+		b.call.Side = unsafe.Pointer(&prepared[at+f.sideAt])
 	}
 	if !f.perRow {
-		c.Scales = unsafe.Pointer(&prepared[at+f.scalesAt+4*first])
+		b.call.Scales = unsafe.Pointer(&prepared[at+f.scalesAt])
 	}
 }
 

@@ -50,6 +50,7 @@ func (b *block) stream(one, two *step) {
 	clear(sums)
 	b.begin(all, b.tiles)
 	b.rowsFrom(0, b.rows, all)
+	c.WStep = uintptr(b.tileBytes())
 	packed, tile := unsafe.Pointer(unsafe.SliceData(b.packed(0, all))), 0
 	multiply := func(s *step, n int) {
 		c.Ahead = b.aheadOf(n)

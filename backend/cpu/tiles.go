@@ -87,9 +87,8 @@ func (p *panel) tileSpare() int {
 // how many.
 func (b *block) beginOnTiles(r run, sums []float32, tile, tiles int) (each, all int) {
 	c, f := b.call, b.front()
-	c.Blocks, c.Count = &b.blocks[r.from], uintptr(r.to-r.from)
-	c.XStep, c.Rows = uintptr(f.tiles), b.rowsOnTiles()
-	c.Y, c.YStep = &sums[0], uintptr(tiles*tileColumns*4)
+	b.begin(r, tiles)
+	c.XStep, c.Rows, c.Y = uintptr(f.tiles), b.rowsOnTiles(), &sums[0]
 	c.Tiles, c.TileBytes = uintptr(tiles), uintptr(b.tileFeatures*b.tileValue())
 	if r.to == len(b.blocks) {
 		b.fetchOutputs(tile, tiles, 0, b.rows/b.parts)
@@ -178,15 +177,9 @@ func (b *block) sweepOnTiles(r run, w unsafe.Pointer, wStep int, sums []float32,
 
 // pointTo makes the call one of what rows have from a piece on.
 func (b *block) pointTo(piece int) {
-	c, f := b.call, b.front()
-	c.X = b.c.tilesOf(b.p, b.row, int(b.pieces[piece].at)*b.tileValue())
-	if b.kind.exact() {
-		return
-	}
-	prepared := b.c.row(b.p, b.row)
-	c.Side = unsafe.Pointer(&prepared[f.sideAt+4*piece])
-	if !f.perRow {
-		c.Scales = unsafe.Pointer(&prepared[f.scalesAt+4*piece])
+	b.call.X = b.c.tilesOf(b.p, b.row, int(b.pieces[piece].at)*b.tileValue())
+	if !b.kind.exact() {
+		b.sidesFrom(0, piece)
 	}
 }
 
