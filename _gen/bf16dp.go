@@ -113,15 +113,31 @@ Lines are pairs already.
 
 // dotCodes4 looks codes up.
 func dotCodes4(k exactFMA, segments int) weights512 {
-	table, mask, zeros := zmm[4], zmm[8], zmm[12:12+segments]
+	return dotCodes4In(k, zmm[5:7], zmm[8], zmm[12:12+segments])
+}
+
+// dotCodes4Dense does so where 20 sums leave twelve registers: the mask of codes is in memory.
+func dotCodes4Dense(k exactFMA) weights512 {
+	return dotCodes4In(k, zmm[5:6], nil, []reg.VecPhysical{zmm[6], zmm[7], zmm[8], zmm[11]})
+}
+
+// dotCodes4In has so many registers for x and zero points; a mask that is nil is in memory.
+func dotCodes4In(k exactFMA, x []reg.VecPhysical, mask reg.VecPhysical, zeros []reg.VecPhysical) weights512 {
+	const codeMask = 0x0f0f0f0f
+	table, inMemory := zmm[4], operand.Mem{}
 	right := func(bits int, from, to reg.VecPhysical) { k.VPSRLW(operand.U8(bits), from, to) }
 	return weights512{
 		times: k.dotBF16,
-		x:     zmm[5:7],
+		x:     x,
 		apart: true,
 		once: func() {
 			k.constantZero()
-			k.fill(0x0f0f0f0f, mask)
+			if mask != nil {
+				k.fill(codeMask, mask)
+			} else {
+				inMemory = k.AllocLocal(8)
+				k.MOVL(operand.U32(codeMask), inMemory)
+			}
 			low, high := zmm[0], zmm[1]
 			k.VMOVAPS(low, high)
 			k.ifBytes("table", exForm, func() {
@@ -156,7 +172,11 @@ func dotCodes4(k exactFMA, segments int) weights512 {
 						nibbles = from
 						right(4, codes, from)
 					}
-					k.VPANDD(nibbles, mask, from)
+					if mask != nil {
+						k.VPANDD(nibbles, mask, from)
+					} else {
+						k.VPANDD_BCST(inMemory, nibbles, from)
+					}
 					k.VPSUBB(zeros[s], from, from)
 				}
 			}

@@ -12,10 +12,22 @@ func (l dotLines) together(rows int) int {
 	if l.name == "w8" {
 		most = 3 // what is taken from codes of four segments leaves twelve registers
 	}
-	if rows <= most {
+	switch {
+	case rows <= most:
 		return 4
+	case rows <= rows512Most:
+		return 2
 	}
-	return 2
+	return 1
+}
+
+// rowsMost is the most rows of a kernel of one tile. Where weights take long to come from memory or
+// to take apart, they are read once for as many rows as there are; two tiles of 4-bit codes do better.
+func (l dotLines) rowsMost() int {
+	if l.name == "w4" {
+		return rows512Most
+	}
+	return 12
 }
 
 // ofTilesLeast is the fewest rows of a kernel of two tiles: of fewer, one tile is as fast, and of
@@ -32,6 +44,9 @@ func (l dotLines) ofTiles(rows int) int {
 	if l.name == "w8" {
 		return 1 // what is taken from codes of two leaves too few registers
 	}
+	if l.name == "w4" && rows == 5 {
+		return 2 // ten sums are too few
+	}
 	return ofTiles512(rows)
 }
 
@@ -39,10 +54,10 @@ func init() {
 	for _, l := range dotKinds {
 		others := rowsOthers(l.scaled)
 		register(asmDir, "rows_"+l.name+"_dpbf16", `
-Two to eight rows of bfloat16 times `+l.what+`.
-`+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("DI three steps of x, "+others+rowsSpilled+"; "+
+Two to `+map[int]string{8: "eight", 12: "twelve"}[l.rowsMost()]+` rows of bfloat16 times `+l.what+`.
+`+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("DI three steps of x, "+others+rowsSpilled+map[bool]string{true: "; of more than eight rows CX is x of row 8"}[l.rowsMost() > rows512Most]+"; "+
 			l.head("Z0 codes, Z3 scales, ")+", sums to Z31, at least from Z20 and at most from Z16 on."), func(f *file) {
-			for rows := 2; rows <= rows512Most; rows++ {
+			for rows := 2; rows <= l.rowsMost(); rows++ {
 				k := rowsKernel(f, zmm, rows, l.together(rows), l.pairs, l.scaled)
 				k.with(l.weights(k.exactFMA, k.together))
 				name := fmt.Sprintf("Rows%sDPBF16x%d", strings.ToUpper(l.name), rows)
@@ -56,7 +71,11 @@ both, so that loads do not take as many cycles as products do.
 			others+"; "+l.head("Z0 codes, Z2 and Z3 scales, ")+", "+l.x+" x, sums to Z31, at most from Z16 on."), func(f *file) {
 			for rows := l.ofTilesLeast(); rows <= rows512Most; rows++ {
 				k := rowsOfTiles(f, zmm, rows, l.ofTiles(rows), 2, l.pairs, l.scaled)
-				k.with(l.weights(k.exactFMA, 2*k.together))
+				if weights := l.weights(k.exactFMA, 2*k.together); len(k.sums) > 16 && l.scaled {
+					k.with(dotCodes4Dense(k.exactFMA))
+				} else {
+					k.with(weights)
+				}
 				name := fmt.Sprintf("Rows%sDPBF16x%dx2", strings.ToUpper(l.name), rows)
 				k.write(name, name+" multiplies so many rows with two tiles of "+l.what+".")
 			}

@@ -33,6 +33,7 @@ const (
 	callSegments   = 184
 	callPlaces     = 192
 	callPlaceCount = 200
+	callPace       = 208
 )
 
 // Offsets of the fields of asm.Block, and its size.

@@ -41,8 +41,8 @@ type rowsFMA struct {
 }
 
 // rowsOfLines are free while lines are added, for more rows of segments that go together:
-// five and seven steps of x, or x of rows 2 and 3 of four segments. Of two tiles the first
-// is the bytes to the second.
+// five and seven steps of x, or x of rows 2 and 3 of four segments, or of row 8 of one. Of two
+// tiles the first is the bytes to the second.
 var rowsOfLines = [2]reg.GPPhysical{exCount, exLeft}
 
 const (
@@ -61,7 +61,7 @@ func rowsOthers(scaled bool) string {
 
 // spills says whether rows of n segments that go together need rowsOfLines.
 func (k *rowsFMA) spills(n int) bool {
-	return n == 2 && k.rows > 5 || n == 4 && k.rows > 2 || k.tiles == 2
+	return n == 1 && k.rows > 8 || n == 2 && k.rows > 5 || n == 4 && k.rows > 2 || k.tiles == 2
 }
 
 // columns counts the vectors of a row's sums.
@@ -121,6 +121,8 @@ func (k *rowsFMA) x(n, s, r, i int) operand.Mem {
 	base := exX
 	if s == 1 {
 		base = k.x2
+	} else if n == 1 && r >= 8 {
+		base, r = rowsOfLines[0], r-8
 	} else if n == 1 && r >= 4 {
 		base, r = k.x2, r-4
 	}
@@ -171,7 +173,10 @@ const (
 	rowsForm = 8 * iota
 	rowsHead
 	rowsYStep
-	rowsSlots = 32
+	rowsSlots    = 32
+	rowsHeadPace = rowsSlots - 8 // of a header of each tile; the kernels of AVX-512 alone have this and what follows
+	rowsPace     = rowsSlots     // of lines of a segment that goes alone, of two and of four together
+	rowsSlots512 = rowsPace + 3*8
 )
 
 const rowsRegisters = `
@@ -200,14 +205,17 @@ func (k *rowsFMA) write(name string, doc ...string) {
 		k.header()
 	}
 	k.once()
-	if k.scaled {
+	switch {
+	case k.wide():
+		k.slots = k.AllocLocal(rowsSlots512)
+	case k.scaled:
 		k.slots = at(exFrame, 0)
-		if k.wide() {
-			k.slots = k.AllocLocal(rowsSlots)
-		}
+	}
+	if k.scaled {
 		k.MOVQ(exForm, k.slots.Offset(rowsForm))
 		k.MOVQ(exHead, k.slots.Offset(rowsHead))
 	}
+	k.pace()
 	if k.spills(k.together) {
 		k.kept = k.AllocLocal(8 * len(rowsOfLines))
 	}
@@ -266,7 +274,7 @@ func (k *rowsFMA) write(name string, doc ...string) {
 
 // aheadOfBlock makes R13 the next line to fetch, a block and Call.Ahead behind the
 // first: a segment's lines are those of all of the block with gaps between them, which
-// another segment reads, and one line is fetched for each that is read, in order.
+// another segment reads, and they are fetched in order, as fast as Call.Pace says.
 func (k *rowsFMA) aheadOfBlock() {
 	if !k.wide() {
 		return
@@ -283,6 +291,32 @@ func (k *rowsFMA) aheadOfBlock() {
 	k.ADDQ(exW, rowsAhead)
 }
 
+// pace keeps how far what is fetched goes on with a header and with lines: as far as what is
+// read, or where several calls read it a share of that.
+func (k *rowsFMA) pace() {
+	if !k.wide() {
+		return
+	}
+	k.MOVQ(at(exAny, callPace), exLeft)
+	if k.scaled {
+		k.IMULQ(exLeft, exHead)
+		k.SHRQ(operand.Imm(6), exHead)
+		k.MOVQ(exHead, k.slots.Offset(rowsHeadPace))
+	}
+	if k.tiles == 2 {
+		k.ADDQ(exLeft, exLeft)
+	}
+	for n := 1; n <= k.together; n *= 2 {
+		if n > 1 {
+			k.ADDQ(exLeft, exLeft)
+		}
+		k.MOVQ(exLeft, k.paceOf(n))
+	}
+}
+
+// paceOf is how far what is fetched goes on with a line of each of n segments.
+func (k *rowsFMA) paceOf(n int) operand.Mem { return k.slots.Offset(rowsPace + 8*int(log2(n))) }
+
 // fetchHeader fetches as much as a header of each tile: the lines of scales of 16 bits, of longer
 // headers the rest not.
 func (k *rowsFMA) fetchHeader() {
@@ -293,7 +327,7 @@ func (k *rowsFMA) fetchHeader() {
 		k.PREFETCHT0(at(rowsAhead, 64*n))
 	}
 	for range k.tiles {
-		k.ADDQ(k.slots.Offset(rowsHead), rowsAhead)
+		k.ADDQ(k.slots.Offset(rowsHeadPace), rowsAhead)
 	}
 }
 
@@ -329,6 +363,9 @@ func (k *rowsFMA) group(label string, n int) {
 		k.ADDQ(exX, x2)
 	case k.rows > k.near() && k.wide():
 		k.LEAQ(indexed(exX, rowsXStep, 4, 0), x2)
+		if k.rows > 8 {
+			k.LEAQ(indexed(exX, rowsXStep, 8, 0), rowsOfLines[0])
+		}
 	case k.rows > k.near():
 		k.LEAQ(indexed(exX, rowsXStep, 2, 0), x2)
 		k.ADDQ(rowsXStep, x2)
@@ -372,7 +409,7 @@ func (k *rowsFMA) group(label string, n int) {
 	}
 	k.line(segments)
 	if k.wide() {
-		k.ADDQ(operand.I32(uint64(64*n*k.turn*k.tiles)), rowsAhead)
+		k.ADDQ(k.paceOf(n), rowsAhead)
 	}
 	if n == 4 { // all of the block
 		k.ADDQ(operand.I32(4*64), exW)
@@ -382,6 +419,9 @@ func (k *rowsFMA) group(label string, n int) {
 	k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), exX)
 	if n > 1 || k.rows > k.near() {
 		k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), x2)
+	}
+	if n == 1 && k.rows > 8 {
+		k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), rowsOfLines[0])
 	}
 	if n == 4 {
 		for r := 2; r < k.rows; r++ {

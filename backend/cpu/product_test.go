@@ -378,14 +378,43 @@ func TestDirectWider(t *testing.T) {
 }
 
 // TestStraight is which tiles go together straight from packed weights: two and two, and the
-// last alone where their number is odd.
+// last alone where their number is odd; but one and one where only a kernel of one does all rows in a call.
 func TestStraight(t *testing.T) {
 	t.Run("a call for all rows", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 192, false) })
 	t.Run("and what is next fetched", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 192, true) })
 	t.Run("nothing fetched", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 0, false) })
 	t.Run("several calls", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 192, true) })
-	t.Run("several of two tiles", func(t *testing.T) { testStraight(t, 4, 2, tilesFinished, 192, true) })
+	t.Run("several of two tiles", func(t *testing.T) { testStraight(t, 4, 2, tilesStream, 192, true) })
+	t.Run("several of one tile", func(t *testing.T) { testStraight(t, 2, 4, tilesFinished, 192, true) })
 	t.Run("and nothing fetched", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 0, true) })
+}
+
+// TestShares holds what calls for some rows of the same tiles fetch together to the tiles behind them:
+// all of these, in turn, and no more than rounding adds.
+func TestShares(t *testing.T) {
+	for _, k := range []int{64, 1000, 4096} {
+		s := backend.Spec{N: 64, K: k, Plain: dtype.BF16, X: dtype.BF16}
+		w := &product{panel: newPanel(pairPanel, &s)}
+		block1 := int(w.blocks[0].Segments) * int(w.blocks[0].Lines) * lineBytes
+		for _, calls := range [][]int{{8, 8}, {7, 6}, {6, 6, 5}, {8, 8, 8, 8, 8, 8, 8, 8}, {1, 2}} {
+			for n := 1; n <= 2; n++ {
+				b := block{product: w}
+				for _, rows := range calls {
+					b.rows += rows
+				}
+				bytes, m := n*w.tileBytes(), 0
+				end := bytes
+				for _, rows := range calls {
+					ahead, pace := b.shareOf(m, rows, n)
+					begin := int(ahead) + block1
+					require.LessOrEqual(t, begin, end)
+					end, m = begin+bytes/lineBytes*int(pace), m+rows
+				}
+				require.GreaterOrEqual(t, end, 2*bytes)
+				require.LessOrEqual(t, end, 2*bytes+bytes/lineBytes)
+			}
+		}
+	}
 }
 
 // testStraight multiplies four rows with kernels of one or two tiles that have one row and as many
@@ -412,7 +441,7 @@ func testStraight(t *testing.T, ofOne, ofTwo, beside int, ahead uintptr, next bo
 						want += uintptr((tiles - 1) * w.tileBytes())
 					}
 					require.Equal(t, want, c.Ahead)
-					if want := uintptr(c.W); ofOne == rows && ofTwo == rows {
+					if want := uintptr(c.W); ofOne == rows {
 						if next {
 							want += uintptr(tiles * w.tileBytes())
 						}
@@ -456,6 +485,12 @@ func testStraight(t *testing.T, ofOne, ofTwo, beside int, ahead uintptr, next bo
 		y := b.apply(made, x, rows)
 		var want []taken
 		for _, tile := range c.want {
+			if ofOne == rows && ofTwo < rows {
+				for i := range tile.tiles {
+					want = append(want, taken{tile.tile + i, 1})
+				}
+				continue
+			}
 			want = append(want, slices.Repeat([]taken{tile}, rows/[]int{ofOne, ofTwo}[tile.tiles-1])...)
 		}
 		require.Equal(t, want, got, "%d columns", n)

@@ -9,8 +9,8 @@ import (
 // some for so many.
 func (b *block) straight() {
 	one, two := b.direct(), b.directWider(b.rows)
-	if s, t := b.ofAllRows(one), b.ofAllRows(two); s != nil && (t != nil || two == nil) {
-		b.stream(s, t)
+	if s := b.ofAllRows(one); s != nil {
+		b.stream(s, b.ofAllRows(two))
 		return
 	}
 	all := run{0, len(b.blocks)}
@@ -24,7 +24,7 @@ func (b *block) straight() {
 				steps, n = two, 2
 			}
 			b.call.Ahead = b.aheadOf(n)
-			b.coming, b.share = [2]span{}, 0
+			b.coming, b.share, b.shared = [2]span{}, 0, b.kind.exact() && b.f.exact.shares[b.weights()]
 			if i+n < b.tiles {
 				b.coming[0] = spanOf(b.packed(i+n, all)) // memory is free while units are busy, or a tile is read again
 			}
@@ -83,6 +83,15 @@ func (b *block) aheadOf(n int) uintptr {
 		ahead += uintptr((n - 1) * b.tileBytes())
 	}
 	return ahead
+}
+
+// shareOf is Call.Ahead and Call.Pace of the kernel for some rows from row m on that is one of several
+// for n tiles: it fetches as much of the tiles behind them as it has of the rows, so that memory, which
+// these tiles have come from before, is busy all the time.
+func (b *block) shareOf(m, rows, n int) (ahead, pace uintptr) {
+	bytes, first := n*b.tileBytes(), &b.blocks[0]
+	at := bytes + bytes*m/b.rows - int(first.Segments)*int(first.Lines)*lineBytes // kernels add these lines
+	return uintptr(at), uintptr((lineBytes*rows + b.rows - 1) / b.rows)
 }
 
 // directWider returns the kernels that multiply so many rows straight from packed weights of

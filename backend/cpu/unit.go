@@ -92,6 +92,11 @@ type exactKernels struct {
 	// From so many rows on, those of two tiles are used.
 	directWiderFrom [weightKinds]int
 
+	// Where several calls read the same weights, each fetches its share of the next: memory, which else
+	// waits for all calls but the first, takes as long as they do. Where they take much longer, shares cost
+	// them 2 to 6 % and bring nothing.
+	shares [weightKinds]bool
+
 	// From so many rows on, weights are unpacked once for all of them.
 	unpackFrom [weightKinds]int
 	unpack     [weightKinds]func(dst unsafe.Pointer, c *asm.Call) // to float32 or to pairs

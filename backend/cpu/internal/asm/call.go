@@ -105,6 +105,10 @@ type Call struct {
 	// zero points of its segment are.
 	Places     *uint32
 	PlaceCount uintptr
+
+	// Exact kernels of 512 bits named Rows: how far what they fetch goes on with each line of 64 bytes
+	// that they read. Less than 64 where several calls read the same lines, and each fetches a share.
+	Pace uintptr
 }
 
 // MostTileRows is the most rows of a call of kernels of tiles, TileRows how many go

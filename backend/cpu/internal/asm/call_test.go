@@ -16,6 +16,7 @@ func TestOffsets(t *testing.T) {
 		unsafe.Offsetof(c.SStep), unsafe.Offsetof(c.Y), unsafe.Offsetof(c.YStep), unsafe.Offsetof(c.Form), unsafe.Offsetof(c.Zero), unsafe.Offsetof(c.Ahead), unsafe.Offsetof(c.Next),
 		unsafe.Offsetof(c.Rows), unsafe.Offsetof(c.Spare), unsafe.Offsetof(c.Soon), unsafe.Offsetof(c.SoonStep), unsafe.Offsetof(c.Share),
 		unsafe.Offsetof(c.Tiles), unsafe.Offsetof(c.TileBytes), unsafe.Offsetof(c.First), unsafe.Offsetof(c.Segments), unsafe.Offsetof(c.Places), unsafe.Offsetof(c.PlaceCount),
+		unsafe.Offsetof(c.Pace),
 	} {
 		require.Equal(t, uintptr(8*i), at)
 	}

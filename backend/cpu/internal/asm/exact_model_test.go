@@ -333,7 +333,7 @@ func (m *memory) layExact(p *exactProblem, k exactPart, unpacked bool, beyond in
 	c := &Call{
 		W: pointer(m.w), WStep: uintptr(m.ws), X: pointer(m.x), XStep: uintptr(m.xs),
 		Blocks: (*Block)(pointer(m.blocks)), Count: uintptr(len(p.blocks)),
-		Y: (*float32)(pointer(m.y)), YStep: uintptr(m.ys), Form: p.form, Zero: uint64(p.zero), Ahead: uintptr(4160 * spread(3)),
+		Y: (*float32)(pointer(m.y)), YStep: uintptr(m.ys), Form: p.form, Zero: uint64(p.zero), Ahead: uintptr(4160 * spread(3)), Pace: uintptr(64 - 7*spread(10)),
 	}
 	if k.inTiles {
 		m.spare = m.take("spare", TileSpare(k.tiles, p.segments()), behind)

@@ -19,7 +19,7 @@
 
 // func RowsBF16AMXx2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+, SSE
-TEXT ·RowsBF16AMXx2(SB), NOSPLIT, $8-8
+TEXT ·RowsBF16AMXx2(SB), NOSPLIT, $64-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -37,6 +37,10 @@ TEXT ·RowsBF16AMXx2(SB), NOSPLIT, $8-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	MOVQ         R12, 40(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 48(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -318,7 +322,7 @@ pair_line:
 	VADDPS           Z28, Z22, Z22
 	VADDPS           Z31, Z30, Z30
 	VADDPS           Z30, Z23, Z23
-	ADDQ             $+2048, R13
+	ADDQ             48(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x80, BX
 	ADDQ             $0x80, R9
@@ -482,7 +486,7 @@ single_line:
 	VADDPS           Z24, Z20, Z20
 	VADDPS           Z27, Z26, Z26
 	VADDPS           Z26, Z21, Z21
-	ADDQ             $+1024, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x80, BX
 	SUBQ             $0x10, R8
@@ -513,7 +517,7 @@ next:
 
 // func RowsBF16AMXx3(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+, SSE
-TEXT ·RowsBF16AMXx3(SB), NOSPLIT, $8-8
+TEXT ·RowsBF16AMXx3(SB), NOSPLIT, $64-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -531,6 +535,8 @@ TEXT ·RowsBF16AMXx3(SB), NOSPLIT, $8-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	MOVQ         R12, 40(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -724,7 +730,7 @@ single_line:
 	VADDPS           Z25, Z21, Z21
 	VADDPS           Z28, Z27, Z27
 	VADDPS           Z27, Z22, Z22
-	ADDQ             $+1024, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x80, BX
 	SUBQ             $0x10, R8
@@ -756,7 +762,7 @@ single_line:
 
 // func RowsBF16AMXx4(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+, SSE
-TEXT ·RowsBF16AMXx4(SB), NOSPLIT, $8-8
+TEXT ·RowsBF16AMXx4(SB), NOSPLIT, $64-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -774,6 +780,8 @@ TEXT ·RowsBF16AMXx4(SB), NOSPLIT, $8-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1003,7 +1011,7 @@ single_line:
 	VADDPS           Z28, Z22, Z22
 	VADDPS           Z31, Z30, Z30
 	VADDPS           Z30, Z23, Z23
-	ADDQ             $+1024, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x80, BX
 	SUBQ             $0x10, R8

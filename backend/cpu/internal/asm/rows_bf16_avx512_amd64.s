@@ -14,7 +14,7 @@
 
 // func RowsBF16AVX512x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16AVX512x2(SB), NOSPLIT, $0-8
+TEXT ·RowsBF16AVX512x2(SB), NOSPLIT, $56-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -27,6 +27,10 @@ TEXT ·RowsBF16AVX512x2(SB), NOSPLIT, $0-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -75,7 +79,7 @@ pair_line:
 	VPANDD           64(AX), Z4, Z2
 	VFMADD231PS.BCST 4(R9), Z2, Z22
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z23
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -115,7 +119,7 @@ single_line:
 	VPANDD           (AX), Z4, Z2
 	VFMADD231PS.BCST 4(BX), Z2, Z20
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -145,7 +149,7 @@ next:
 
 // func RowsBF16AVX512x3(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16AVX512x3(SB), NOSPLIT, $0-8
+TEXT ·RowsBF16AVX512x3(SB), NOSPLIT, $56-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -158,6 +162,10 @@ TEXT ·RowsBF16AVX512x3(SB), NOSPLIT, $0-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -212,7 +220,7 @@ pair_line:
 	VFMADD231PS.BCST 4(R9), Z2, Z23
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z24
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z25
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -260,7 +268,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX), Z2, Z20
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -293,7 +301,7 @@ next:
 
 // func RowsBF16AVX512x4(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16AVX512x4(SB), NOSPLIT, $0-8
+TEXT ·RowsBF16AVX512x4(SB), NOSPLIT, $56-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -306,6 +314,10 @@ TEXT ·RowsBF16AVX512x4(SB), NOSPLIT, $0-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -367,7 +379,7 @@ pair_line:
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z26
 	VFMADD231PS.BCST 4(R9)(DI*1), Z2, Z27
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -423,7 +435,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -459,7 +471,7 @@ next:
 
 // func RowsBF16AVX512x5(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16AVX512x5(SB), NOSPLIT, $0-8
+TEXT ·RowsBF16AVX512x5(SB), NOSPLIT, $56-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -472,6 +484,10 @@ TEXT ·RowsBF16AVX512x5(SB), NOSPLIT, $0-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -539,7 +555,7 @@ pair_line:
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z27
 	VFMADD231PS.BCST 4(R9)(DI*1), Z2, Z28
 	VFMADD231PS.BCST 4(R9)(R10*4), Z2, Z29
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -604,7 +620,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 4(R9), Z2, Z24
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -644,7 +660,7 @@ next:
 
 // func RowsBF16AVX512x6(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16AVX512x6(SB), NOSPLIT, $0-8
+TEXT ·RowsBF16AVX512x6(SB), NOSPLIT, $56-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -657,6 +673,8 @@ TEXT ·RowsBF16AVX512x6(SB), NOSPLIT, $0-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	MOVQ         R12, 32(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -705,7 +723,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 4(R9), Z2, Z24
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -746,7 +764,7 @@ single_line:
 
 // func RowsBF16AVX512x7(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16AVX512x7(SB), NOSPLIT, $0-8
+TEXT ·RowsBF16AVX512x7(SB), NOSPLIT, $56-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -759,6 +777,8 @@ TEXT ·RowsBF16AVX512x7(SB), NOSPLIT, $0-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	MOVQ         R12, 32(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -810,7 +830,7 @@ single_line:
 	VFMADD231PS.BCST 4(R9), Z2, Z24
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z26
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -854,7 +874,7 @@ single_line:
 
 // func RowsBF16AVX512x8(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16AVX512x8(SB), NOSPLIT, $0-8
+TEXT ·RowsBF16AVX512x8(SB), NOSPLIT, $56-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -867,6 +887,8 @@ TEXT ·RowsBF16AVX512x8(SB), NOSPLIT, $0-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	MOVQ         R12, 32(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -921,7 +943,7 @@ single_line:
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z26
 	VFMADD231PS.BCST 4(R9)(DI*1), Z2, Z27
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9

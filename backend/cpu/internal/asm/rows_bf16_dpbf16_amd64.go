@@ -36,3 +36,23 @@ func RowsBF16DPBF16x7(c *Call)
 //
 //go:noescape
 func RowsBF16DPBF16x8(c *Call)
+
+// RowsBF16DPBF16x9 multiplies so many rows with plain bfloat16 weights.
+//
+//go:noescape
+func RowsBF16DPBF16x9(c *Call)
+
+// RowsBF16DPBF16x10 multiplies so many rows with plain bfloat16 weights.
+//
+//go:noescape
+func RowsBF16DPBF16x10(c *Call)
+
+// RowsBF16DPBF16x11 multiplies so many rows with plain bfloat16 weights.
+//
+//go:noescape
+func RowsBF16DPBF16x11(c *Call)
+
+// RowsBF16DPBF16x12 multiplies so many rows with plain bfloat16 weights.
+//
+//go:noescape
+func RowsBF16DPBF16x12(c *Call)

@@ -16,7 +16,7 @@
 
 // func RowsBF16AVX512x4x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16AVX512x4x2(SB), NOSPLIT, $24-8
+TEXT ·RowsBF16AVX512x4x2(SB), NOSPLIT, $80-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -29,8 +29,13 @@ TEXT ·RowsBF16AVX512x4x2(SB), NOSPLIT, $24-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 16(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -55,14 +60,14 @@ pair:
 	JCS     single
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	MOVQ    R8, R9
 	SHLQ    $0x03, R9
 	ADDQ    BX, R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -141,15 +146,15 @@ pair_line:
 	VPBROADCASTD 4(R9)(DI*1), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+256, R13
+	ADDQ         40(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x08, BX
 	ADDQ         $0x08, R9
 	DECQ         R8
 	JNE          pair_line
 	MOVQ         R9, BX
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VADDPS       (DX), Z16, Z16
 	VADDPS       64(DX), Z17, Z17
@@ -192,11 +197,11 @@ pair_line:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -237,13 +242,13 @@ single_line:
 	VPBROADCASTD 4(BX)(DI*1), Z13
 	VFMADD231PS  Z13, Z2, Z22
 	VFMADD231PS  Z13, Z3, Z23
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x08, BX
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VADDPS       (DX), Z16, Z16
 	VMOVUPS      Z16, (DX)
@@ -283,7 +288,7 @@ next:
 
 // func RowsBF16AVX512x5x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16AVX512x5x2(SB), NOSPLIT, $24-8
+TEXT ·RowsBF16AVX512x5x2(SB), NOSPLIT, $80-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -296,8 +301,11 @@ TEXT ·RowsBF16AVX512x5x2(SB), NOSPLIT, $24-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 16(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -320,12 +328,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
@@ -374,14 +382,14 @@ single_line:
 	VPBROADCASTD 4(R9), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x08, BX
 	ADDQ         $0x08, R9
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VADDPS       (DX), Z22, Z22
 	VMOVUPS      Z22, (DX)
@@ -424,7 +432,7 @@ single_line:
 
 // func RowsBF16AVX512x6x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16AVX512x6x2(SB), NOSPLIT, $24-8
+TEXT ·RowsBF16AVX512x6x2(SB), NOSPLIT, $80-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -437,8 +445,11 @@ TEXT ·RowsBF16AVX512x6x2(SB), NOSPLIT, $24-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 16(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -461,12 +472,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -523,14 +534,14 @@ single_line:
 	VPBROADCASTD 4(R9)(R10*1), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x08, BX
 	ADDQ         $0x08, R9
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VADDPS       (DX), Z20, Z20
 	VMOVUPS      Z20, (DX)
@@ -578,7 +589,7 @@ single_line:
 
 // func RowsBF16AVX512x7x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16AVX512x7x2(SB), NOSPLIT, $24-8
+TEXT ·RowsBF16AVX512x7x2(SB), NOSPLIT, $80-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -591,8 +602,11 @@ TEXT ·RowsBF16AVX512x7x2(SB), NOSPLIT, $24-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 16(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -615,12 +629,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z18, Z18, Z18
 	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
@@ -685,14 +699,14 @@ single_line:
 	VPBROADCASTD 4(R9)(R10*2), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x08, BX
 	ADDQ         $0x08, R9
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VADDPS       (DX), Z18, Z18
 	VMOVUPS      Z18, (DX)
@@ -745,7 +759,7 @@ single_line:
 
 // func RowsBF16AVX512x8x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16AVX512x8x2(SB), NOSPLIT, $24-8
+TEXT ·RowsBF16AVX512x8x2(SB), NOSPLIT, $80-8
 	MOVQ         c+0(FP), DX
 	MOVQ         (DX), AX
 	MOVQ         16(DX), BX
@@ -758,8 +772,11 @@ TEXT ·RowsBF16AVX512x8x2(SB), NOSPLIT, $24-8
 	VMOVD        DX, X4
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
+	MOVQ         208(DX), R12
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 16(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -782,12 +799,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -860,14 +877,14 @@ single_line:
 	VPBROADCASTD 4(R9)(DI*1), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x08, BX
 	ADDQ         $0x08, R9
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VADDPS       (DX), Z16, Z16
 	VMOVUPS      Z16, (DX)

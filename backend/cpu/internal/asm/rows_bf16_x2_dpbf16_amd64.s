@@ -18,7 +18,7 @@
 
 // func RowsBF16DPBF16x5x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16DPBF16x5x2(SB), NOSPLIT, $24-8
+TEXT ·RowsBF16DPBF16x5x2(SB), NOSPLIT, $80-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -26,8 +26,11 @@ TEXT ·RowsBF16DPBF16x5x2(SB), NOSPLIT, $24-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 16(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -50,12 +53,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
@@ -157,14 +160,14 @@ single_line:
 	BYTE    $0x48
 	BYTE    $0x52
 	BYTE    $0xf8
-	ADDQ    $+128, R13
+	ADDQ    32(SP), R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
 	DECQ    R8
 	JNE     single_line
-	MOVQ    (SP), CX
-	MOVQ    8(SP), R12
+	MOVQ    56(SP), CX
+	MOVQ    64(SP), R12
 	MOVQ    R14, DX
 	VADDPS  (DX), Z22, Z22
 	VMOVUPS Z22, (DX)
@@ -207,7 +210,7 @@ single_line:
 
 // func RowsBF16DPBF16x6x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16DPBF16x6x2(SB), NOSPLIT, $24-8
+TEXT ·RowsBF16DPBF16x6x2(SB), NOSPLIT, $80-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -215,8 +218,11 @@ TEXT ·RowsBF16DPBF16x6x2(SB), NOSPLIT, $24-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 16(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -239,12 +245,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -365,14 +371,14 @@ single_line:
 	BYTE    $0x48
 	BYTE    $0x52
 	BYTE    $0xf9
-	ADDQ    $+128, R13
+	ADDQ    32(SP), R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
 	DECQ    R8
 	JNE     single_line
-	MOVQ    (SP), CX
-	MOVQ    8(SP), R12
+	MOVQ    56(SP), CX
+	MOVQ    64(SP), R12
 	MOVQ    R14, DX
 	VADDPS  (DX), Z20, Z20
 	VMOVUPS Z20, (DX)
@@ -420,7 +426,7 @@ single_line:
 
 // func RowsBF16DPBF16x7x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16DPBF16x7x2(SB), NOSPLIT, $24-8
+TEXT ·RowsBF16DPBF16x7x2(SB), NOSPLIT, $80-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -428,8 +434,11 @@ TEXT ·RowsBF16DPBF16x7x2(SB), NOSPLIT, $24-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 16(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -452,12 +461,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z18, Z18, Z18
 	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
@@ -597,14 +606,14 @@ single_line:
 	BYTE    $0x48
 	BYTE    $0x52
 	BYTE    $0xf8
-	ADDQ    $+128, R13
+	ADDQ    32(SP), R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
 	DECQ    R8
 	JNE     single_line
-	MOVQ    (SP), CX
-	MOVQ    8(SP), R12
+	MOVQ    56(SP), CX
+	MOVQ    64(SP), R12
 	MOVQ    R14, DX
 	VADDPS  (DX), Z18, Z18
 	VMOVUPS Z18, (DX)
@@ -657,7 +666,7 @@ single_line:
 
 // func RowsBF16DPBF16x8x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsBF16DPBF16x8x2(SB), NOSPLIT, $24-8
+TEXT ·RowsBF16DPBF16x8x2(SB), NOSPLIT, $80-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -665,8 +674,11 @@ TEXT ·RowsBF16DPBF16x8x2(SB), NOSPLIT, $24-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 16(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -689,12 +701,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -853,14 +865,14 @@ single_line:
 	BYTE    $0x48
 	BYTE    $0x52
 	BYTE    $0xf9
-	ADDQ    $+128, R13
+	ADDQ    32(SP), R13
 	ADDQ    DX, AX
 	ADDQ    $0x04, BX
 	ADDQ    $0x04, R9
 	DECQ    R8
 	JNE     single_line
-	MOVQ    (SP), CX
-	MOVQ    8(SP), R12
+	MOVQ    56(SP), CX
+	MOVQ    64(SP), R12
 	MOVQ    R14, DX
 	VADDPS  (DX), Z16, Z16
 	VMOVUPS Z16, (DX)

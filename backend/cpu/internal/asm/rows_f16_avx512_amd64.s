@@ -15,7 +15,7 @@
 
 // func RowsF16AVX512x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF16AVX512x2(SB), NOSPLIT, $0-8
+TEXT ·RowsF16AVX512x2(SB), NOSPLIT, $56-8
 	MOVQ      c+0(FP), DX
 	MOVQ      (DX), AX
 	MOVQ      16(DX), BX
@@ -28,6 +28,10 @@ TEXT ·RowsF16AVX512x2(SB), NOSPLIT, $0-8
 	VMOVQ     DX, X4
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
+	MOVQ      208(DX), R12
+	MOVQ      R12, 32(SP)
+	ADDQ      R12, R12
+	MOVQ      R12, 40(SP)
 	MOVQ      104(DX), R13
 	TESTQ     R13, R13
 	JEQ       here
@@ -80,7 +84,7 @@ pair_line:
 	VSHUFPS          $0xdd, Z6, Z5, Z2
 	VFMADD231PS.BCST 4(R9), Z2, Z22
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z23
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -126,7 +130,7 @@ single_line:
 	VSHUFPS          $0xdd, Z6, Z5, Z2
 	VFMADD231PS.BCST 4(BX), Z2, Z20
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -158,7 +162,7 @@ next:
 
 // func RowsF16AVX512x3(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF16AVX512x3(SB), NOSPLIT, $0-8
+TEXT ·RowsF16AVX512x3(SB), NOSPLIT, $56-8
 	MOVQ      c+0(FP), DX
 	MOVQ      (DX), AX
 	MOVQ      16(DX), BX
@@ -171,6 +175,10 @@ TEXT ·RowsF16AVX512x3(SB), NOSPLIT, $0-8
 	VMOVQ     DX, X4
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
+	MOVQ      208(DX), R12
+	MOVQ      R12, 32(SP)
+	ADDQ      R12, R12
+	MOVQ      R12, 40(SP)
 	MOVQ      104(DX), R13
 	TESTQ     R13, R13
 	JEQ       here
@@ -229,7 +237,7 @@ pair_line:
 	VFMADD231PS.BCST 4(R9), Z2, Z23
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z24
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z25
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -285,7 +293,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX), Z2, Z20
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -321,7 +329,7 @@ next:
 
 // func RowsF16AVX512x4(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF16AVX512x4(SB), NOSPLIT, $0-8
+TEXT ·RowsF16AVX512x4(SB), NOSPLIT, $56-8
 	MOVQ      c+0(FP), DX
 	MOVQ      (DX), AX
 	MOVQ      16(DX), BX
@@ -334,6 +342,10 @@ TEXT ·RowsF16AVX512x4(SB), NOSPLIT, $0-8
 	VMOVQ     DX, X4
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
+	MOVQ      208(DX), R12
+	MOVQ      R12, 32(SP)
+	ADDQ      R12, R12
+	MOVQ      R12, 40(SP)
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
 	TESTQ     R13, R13
@@ -399,7 +411,7 @@ pair_line:
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z26
 	VFMADD231PS.BCST 4(R9)(DI*1), Z2, Z27
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -465,7 +477,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	DECQ             R8
@@ -505,7 +517,7 @@ next:
 
 // func RowsF16AVX512x5(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF16AVX512x5(SB), NOSPLIT, $0-8
+TEXT ·RowsF16AVX512x5(SB), NOSPLIT, $56-8
 	MOVQ      c+0(FP), DX
 	MOVQ      (DX), AX
 	MOVQ      16(DX), BX
@@ -518,6 +530,10 @@ TEXT ·RowsF16AVX512x5(SB), NOSPLIT, $0-8
 	VMOVQ     DX, X4
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
+	MOVQ      208(DX), R12
+	MOVQ      R12, 32(SP)
+	ADDQ      R12, R12
+	MOVQ      R12, 40(SP)
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
 	TESTQ     R13, R13
@@ -589,7 +605,7 @@ pair_line:
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z27
 	VFMADD231PS.BCST 4(R9)(DI*1), Z2, Z28
 	VFMADD231PS.BCST 4(R9)(R10*4), Z2, Z29
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -666,7 +682,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 4(R9), Z2, Z24
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -711,7 +727,7 @@ next:
 
 // func RowsF16AVX512x6(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF16AVX512x6(SB), NOSPLIT, $0-8
+TEXT ·RowsF16AVX512x6(SB), NOSPLIT, $56-8
 	MOVQ      c+0(FP), DX
 	MOVQ      (DX), AX
 	MOVQ      16(DX), BX
@@ -724,6 +740,8 @@ TEXT ·RowsF16AVX512x6(SB), NOSPLIT, $0-8
 	VMOVQ     DX, X4
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
+	MOVQ      208(DX), R12
+	MOVQ      R12, 32(SP)
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
 	TESTQ     R13, R13
@@ -774,7 +792,7 @@ single_line:
 	VFMADD231PS.BCST 4(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 4(R9), Z2, Z24
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -821,7 +839,7 @@ single_line:
 
 // func RowsF16AVX512x7(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF16AVX512x7(SB), NOSPLIT, $0-8
+TEXT ·RowsF16AVX512x7(SB), NOSPLIT, $56-8
 	MOVQ      c+0(FP), DX
 	MOVQ      (DX), AX
 	MOVQ      16(DX), BX
@@ -834,6 +852,8 @@ TEXT ·RowsF16AVX512x7(SB), NOSPLIT, $0-8
 	VMOVQ     DX, X4
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
+	MOVQ      208(DX), R12
+	MOVQ      R12, 32(SP)
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
 	TESTQ     R13, R13
@@ -887,7 +907,7 @@ single_line:
 	VFMADD231PS.BCST 4(R9), Z2, Z24
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z26
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9
@@ -938,7 +958,7 @@ single_line:
 
 // func RowsF16AVX512x8(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF16AVX512x8(SB), NOSPLIT, $0-8
+TEXT ·RowsF16AVX512x8(SB), NOSPLIT, $56-8
 	MOVQ      c+0(FP), DX
 	MOVQ      (DX), AX
 	MOVQ      16(DX), BX
@@ -951,6 +971,8 @@ TEXT ·RowsF16AVX512x8(SB), NOSPLIT, $0-8
 	VMOVQ     DX, X4
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
+	MOVQ      208(DX), R12
+	MOVQ      R12, 32(SP)
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
 	TESTQ     R13, R13
@@ -1007,7 +1029,7 @@ single_line:
 	VFMADD231PS.BCST 4(R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 4(R9)(R10*2), Z2, Z26
 	VFMADD231PS.BCST 4(R9)(DI*1), Z2, Z27
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x08, BX
 	ADDQ             $0x08, R9

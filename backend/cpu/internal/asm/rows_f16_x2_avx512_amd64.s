@@ -17,7 +17,7 @@
 
 // func RowsF16AVX512x4x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF16AVX512x4x2(SB), NOSPLIT, $24-8
+TEXT ·RowsF16AVX512x4x2(SB), NOSPLIT, $80-8
 	MOVQ      c+0(FP), DX
 	MOVQ      (DX), AX
 	MOVQ      16(DX), BX
@@ -30,8 +30,13 @@ TEXT ·RowsF16AVX512x4x2(SB), NOSPLIT, $24-8
 	VMOVQ     DX, X4
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
+	MOVQ      208(DX), R12
+	ADDQ      R12, R12
+	MOVQ      R12, 32(SP)
+	ADDQ      R12, R12
+	MOVQ      R12, 40(SP)
 	MOVQ      8(DX), R12
-	MOVQ      R12, 16(SP)
+	MOVQ      R12, 72(SP)
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
 	TESTQ     R13, R13
@@ -56,14 +61,14 @@ pair:
 	JCS     single
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	MOVQ    R8, R9
 	SHLQ    $0x03, R9
 	ADDQ    BX, R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -150,15 +155,15 @@ pair_line:
 	VPBROADCASTD 4(R9)(DI*1), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+256, R13
+	ADDQ         40(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x08, BX
 	ADDQ         $0x08, R9
 	DECQ         R8
 	JNE          pair_line
 	MOVQ         R9, BX
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VPERMPD      Z16, Z4, Z16
 	VADDPS       (DX), Z16, Z16
@@ -217,11 +222,11 @@ pair_line:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -266,13 +271,13 @@ single_line:
 	VPBROADCASTD 4(BX)(DI*1), Z13
 	VFMADD231PS  Z13, Z2, Z22
 	VFMADD231PS  Z13, Z3, Z23
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x08, BX
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VPERMPD      Z16, Z4, Z16
 	VADDPS       (DX), Z16, Z16
@@ -320,7 +325,7 @@ next:
 
 // func RowsF16AVX512x5x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF16AVX512x5x2(SB), NOSPLIT, $24-8
+TEXT ·RowsF16AVX512x5x2(SB), NOSPLIT, $80-8
 	MOVQ      c+0(FP), DX
 	MOVQ      (DX), AX
 	MOVQ      16(DX), BX
@@ -333,8 +338,11 @@ TEXT ·RowsF16AVX512x5x2(SB), NOSPLIT, $24-8
 	VMOVQ     DX, X4
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
+	MOVQ      208(DX), R12
+	ADDQ      R12, R12
+	MOVQ      R12, 32(SP)
 	MOVQ      8(DX), R12
-	MOVQ      R12, 16(SP)
+	MOVQ      R12, 72(SP)
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
 	TESTQ     R13, R13
@@ -357,12 +365,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
@@ -415,14 +423,14 @@ single_line:
 	VPBROADCASTD 4(R9), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x08, BX
 	ADDQ         $0x08, R9
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VPERMPD      Z22, Z4, Z22
 	VADDPS       (DX), Z22, Z22
@@ -475,7 +483,7 @@ single_line:
 
 // func RowsF16AVX512x6x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF16AVX512x6x2(SB), NOSPLIT, $24-8
+TEXT ·RowsF16AVX512x6x2(SB), NOSPLIT, $80-8
 	MOVQ      c+0(FP), DX
 	MOVQ      (DX), AX
 	MOVQ      16(DX), BX
@@ -488,8 +496,11 @@ TEXT ·RowsF16AVX512x6x2(SB), NOSPLIT, $24-8
 	VMOVQ     DX, X4
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
+	MOVQ      208(DX), R12
+	ADDQ      R12, R12
+	MOVQ      R12, 32(SP)
 	MOVQ      8(DX), R12
-	MOVQ      R12, 16(SP)
+	MOVQ      R12, 72(SP)
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
 	TESTQ     R13, R13
@@ -512,12 +523,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -578,14 +589,14 @@ single_line:
 	VPBROADCASTD 4(R9)(R10*1), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x08, BX
 	ADDQ         $0x08, R9
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VPERMPD      Z20, Z4, Z20
 	VADDPS       (DX), Z20, Z20
@@ -645,7 +656,7 @@ single_line:
 
 // func RowsF16AVX512x7x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF16AVX512x7x2(SB), NOSPLIT, $24-8
+TEXT ·RowsF16AVX512x7x2(SB), NOSPLIT, $80-8
 	MOVQ      c+0(FP), DX
 	MOVQ      (DX), AX
 	MOVQ      16(DX), BX
@@ -658,8 +669,11 @@ TEXT ·RowsF16AVX512x7x2(SB), NOSPLIT, $24-8
 	VMOVQ     DX, X4
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
+	MOVQ      208(DX), R12
+	ADDQ      R12, R12
+	MOVQ      R12, 32(SP)
 	MOVQ      8(DX), R12
-	MOVQ      R12, 16(SP)
+	MOVQ      R12, 72(SP)
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
 	TESTQ     R13, R13
@@ -682,12 +696,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z18, Z18, Z18
 	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
@@ -756,14 +770,14 @@ single_line:
 	VPBROADCASTD 4(R9)(R10*2), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x08, BX
 	ADDQ         $0x08, R9
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VPERMPD      Z18, Z4, Z18
 	VADDPS       (DX), Z18, Z18
@@ -830,7 +844,7 @@ single_line:
 
 // func RowsF16AVX512x8x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF16AVX512x8x2(SB), NOSPLIT, $24-8
+TEXT ·RowsF16AVX512x8x2(SB), NOSPLIT, $80-8
 	MOVQ      c+0(FP), DX
 	MOVQ      (DX), AX
 	MOVQ      16(DX), BX
@@ -843,8 +857,11 @@ TEXT ·RowsF16AVX512x8x2(SB), NOSPLIT, $24-8
 	VMOVQ     DX, X4
 	VPMOVZXBQ X4, Z4
 	MOVQ      R12, DX
+	MOVQ      208(DX), R12
+	ADDQ      R12, R12
+	MOVQ      R12, 32(SP)
 	MOVQ      8(DX), R12
-	MOVQ      R12, 16(SP)
+	MOVQ      R12, 72(SP)
 	LEAQ      (R10)(R10*2), DI
 	MOVQ      104(DX), R13
 	TESTQ     R13, R13
@@ -867,12 +884,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -949,14 +966,14 @@ single_line:
 	VPBROADCASTD 4(R9)(DI*1), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x08, BX
 	ADDQ         $0x08, R9
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VPERMPD      Z16, Z4, Z16
 	VADDPS       (DX), Z16, Z16

@@ -14,7 +14,7 @@
 
 // func RowsF32AVX512x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF32AVX512x2(SB), NOSPLIT, $0-8
+TEXT ·RowsF32AVX512x2(SB), NOSPLIT, $56-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -22,6 +22,10 @@ TEXT ·RowsF32AVX512x2(SB), NOSPLIT, $0-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	MOVQ    R12, 32(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 40(SP)
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
 	JEQ     here
@@ -64,7 +68,7 @@ pair_line:
 	VMOVUPS          64(AX), Z2
 	VFMADD231PS.BCST (R9), Z2, Z22
 	VFMADD231PS.BCST (R9)(R10*1), Z2, Z23
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -101,7 +105,7 @@ single_line:
 	VMOVUPS          (AX), Z2
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	DECQ             R8
@@ -131,7 +135,7 @@ next:
 
 // func RowsF32AVX512x3(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF32AVX512x3(SB), NOSPLIT, $0-8
+TEXT ·RowsF32AVX512x3(SB), NOSPLIT, $56-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -139,6 +143,10 @@ TEXT ·RowsF32AVX512x3(SB), NOSPLIT, $0-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	MOVQ    R12, 32(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 40(SP)
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
 	JEQ     here
@@ -185,7 +193,7 @@ pair_line:
 	VFMADD231PS.BCST (R9), Z2, Z23
 	VFMADD231PS.BCST (R9)(R10*1), Z2, Z24
 	VFMADD231PS.BCST (R9)(R10*2), Z2, Z25
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -229,7 +237,7 @@ single_line:
 	VFMADD231PS.BCST (BX), Z2, Z20
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST (BX)(R10*2), Z2, Z22
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	DECQ             R8
@@ -262,7 +270,7 @@ next:
 
 // func RowsF32AVX512x4(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF32AVX512x4(SB), NOSPLIT, $0-8
+TEXT ·RowsF32AVX512x4(SB), NOSPLIT, $56-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -270,6 +278,10 @@ TEXT ·RowsF32AVX512x4(SB), NOSPLIT, $0-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	MOVQ    R12, 32(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 40(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -321,7 +333,7 @@ pair_line:
 	VFMADD231PS.BCST (R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST (R9)(R10*2), Z2, Z26
 	VFMADD231PS.BCST (R9)(DI*1), Z2, Z27
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -372,7 +384,7 @@ single_line:
 	VFMADD231PS.BCST (BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST (BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST (BX)(DI*1), Z2, Z23
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	DECQ             R8
@@ -408,7 +420,7 @@ next:
 
 // func RowsF32AVX512x5(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF32AVX512x5(SB), NOSPLIT, $0-8
+TEXT ·RowsF32AVX512x5(SB), NOSPLIT, $56-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -416,6 +428,10 @@ TEXT ·RowsF32AVX512x5(SB), NOSPLIT, $0-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	MOVQ    R12, 32(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 40(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -471,7 +487,7 @@ pair_line:
 	VFMADD231PS.BCST (R9)(R10*2), Z2, Z27
 	VFMADD231PS.BCST (R9)(DI*1), Z2, Z28
 	VFMADD231PS.BCST (R9)(R10*4), Z2, Z29
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -530,7 +546,7 @@ single_line:
 	VFMADD231PS.BCST (BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST (BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST (R9), Z2, Z24
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -570,7 +586,7 @@ next:
 
 // func RowsF32AVX512x6(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF32AVX512x6(SB), NOSPLIT, $0-8
+TEXT ·RowsF32AVX512x6(SB), NOSPLIT, $56-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -578,6 +594,8 @@ TEXT ·RowsF32AVX512x6(SB), NOSPLIT, $0-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	MOVQ    R12, 32(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -619,7 +637,7 @@ single_line:
 	VFMADD231PS.BCST (BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST (R9), Z2, Z24
 	VFMADD231PS.BCST (R9)(R10*1), Z2, Z25
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -660,7 +678,7 @@ single_line:
 
 // func RowsF32AVX512x7(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF32AVX512x7(SB), NOSPLIT, $0-8
+TEXT ·RowsF32AVX512x7(SB), NOSPLIT, $56-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -668,6 +686,8 @@ TEXT ·RowsF32AVX512x7(SB), NOSPLIT, $0-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	MOVQ    R12, 32(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -711,7 +731,7 @@ single_line:
 	VFMADD231PS.BCST (R9), Z2, Z24
 	VFMADD231PS.BCST (R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST (R9)(R10*2), Z2, Z26
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9
@@ -755,7 +775,7 @@ single_line:
 
 // func RowsF32AVX512x8(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF32AVX512x8(SB), NOSPLIT, $0-8
+TEXT ·RowsF32AVX512x8(SB), NOSPLIT, $56-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -763,6 +783,8 @@ TEXT ·RowsF32AVX512x8(SB), NOSPLIT, $0-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	MOVQ    R12, 32(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -808,7 +830,7 @@ single_line:
 	VFMADD231PS.BCST (R9)(R10*1), Z2, Z25
 	VFMADD231PS.BCST (R9)(R10*2), Z2, Z26
 	VFMADD231PS.BCST (R9)(DI*1), Z2, Z27
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x04, BX
 	ADDQ             $0x04, R9

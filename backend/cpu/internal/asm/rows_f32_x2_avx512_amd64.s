@@ -16,7 +16,7 @@
 
 // func RowsF32AVX512x4x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF32AVX512x4x2(SB), NOSPLIT, $24-8
+TEXT ·RowsF32AVX512x4x2(SB), NOSPLIT, $80-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -24,8 +24,13 @@ TEXT ·RowsF32AVX512x4x2(SB), NOSPLIT, $24-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 40(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 16(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -50,14 +55,14 @@ pair:
 	JCS     single
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	MOVQ    R8, R9
 	SHLQ    $0x02, R9
 	ADDQ    BX, R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -108,15 +113,15 @@ pair_line:
 	VPBROADCASTD (R9)(DI*1), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+256, R13
+	ADDQ         40(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, R9
 	DECQ         R8
 	JNE          pair_line
 	MOVQ         R9, BX
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VADDPS       (DX), Z16, Z16
 	VADDPS       64(DX), Z17, Z17
@@ -159,11 +164,11 @@ pair_line:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -190,13 +195,13 @@ single_line:
 	VPBROADCASTD (BX)(DI*1), Z13
 	VFMADD231PS  Z13, Z2, Z22
 	VFMADD231PS  Z13, Z3, Z23
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x04, BX
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VADDPS       (DX), Z16, Z16
 	VMOVUPS      Z16, (DX)
@@ -236,7 +241,7 @@ next:
 
 // func RowsF32AVX512x5x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF32AVX512x5x2(SB), NOSPLIT, $24-8
+TEXT ·RowsF32AVX512x5x2(SB), NOSPLIT, $80-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -244,8 +249,11 @@ TEXT ·RowsF32AVX512x5x2(SB), NOSPLIT, $24-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 16(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -268,12 +276,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
@@ -305,14 +313,14 @@ single_line:
 	VPBROADCASTD (R9), Z12
 	VFMADD231PS  Z12, Z2, Z30
 	VFMADD231PS  Z12, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, R9
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VADDPS       (DX), Z22, Z22
 	VMOVUPS      Z22, (DX)
@@ -355,7 +363,7 @@ single_line:
 
 // func RowsF32AVX512x6x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF32AVX512x6x2(SB), NOSPLIT, $24-8
+TEXT ·RowsF32AVX512x6x2(SB), NOSPLIT, $80-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -363,8 +371,11 @@ TEXT ·RowsF32AVX512x6x2(SB), NOSPLIT, $24-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 16(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -387,12 +398,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -429,14 +440,14 @@ single_line:
 	VPBROADCASTD (R9)(R10*1), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, R9
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VADDPS       (DX), Z20, Z20
 	VMOVUPS      Z20, (DX)
@@ -484,7 +495,7 @@ single_line:
 
 // func RowsF32AVX512x7x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF32AVX512x7x2(SB), NOSPLIT, $24-8
+TEXT ·RowsF32AVX512x7x2(SB), NOSPLIT, $80-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -492,8 +503,11 @@ TEXT ·RowsF32AVX512x7x2(SB), NOSPLIT, $24-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 16(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -516,12 +530,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z18, Z18, Z18
 	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
@@ -563,14 +577,14 @@ single_line:
 	VPBROADCASTD (R9)(R10*2), Z12
 	VFMADD231PS  Z12, Z2, Z30
 	VFMADD231PS  Z12, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, R9
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VADDPS       (DX), Z18, Z18
 	VMOVUPS      Z18, (DX)
@@ -623,7 +637,7 @@ single_line:
 
 // func RowsF32AVX512x8x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsF32AVX512x8x2(SB), NOSPLIT, $24-8
+TEXT ·RowsF32AVX512x8x2(SB), NOSPLIT, $80-8
 	MOVQ    c+0(FP), DX
 	MOVQ    (DX), AX
 	MOVQ    16(DX), BX
@@ -631,8 +645,11 @@ TEXT ·RowsF32AVX512x8x2(SB), NOSPLIT, $24-8
 	MOVQ    32(DX), SI
 	MOVQ    40(DX), CX
 	MOVQ    72(DX), R14
+	MOVQ    208(DX), R12
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 16(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -655,12 +672,12 @@ block:
 single:
 	MOVQ    R11, AX
 	MOVL    (SI), R8
-	MOVQ    CX, (SP)
-	MOVQ    R12, 8(SP)
+	MOVQ    CX, 56(SP)
+	MOVQ    R12, 64(SP)
 	LEAQ    (BX)(R10*4), R9
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    16(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -707,14 +724,14 @@ single_line:
 	VPBROADCASTD (R9)(DI*1), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, R9
 	DECQ         R8
 	JNE          single_line
-	MOVQ         (SP), CX
-	MOVQ         8(SP), R12
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
 	MOVQ         R14, DX
 	VADDPS       (DX), Z16, Z16
 	VMOVUPS      Z16, (DX)

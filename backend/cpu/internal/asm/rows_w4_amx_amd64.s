@@ -25,7 +25,7 @@
 
 // func RowsW4AMXx2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AMXx2(SB), NOSPLIT, $32-8
+TEXT ·RowsW4AMXx2(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -88,6 +88,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -108,7 +115,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -819,7 +826,7 @@ lines2_bytes:
 	VADDPS           Z30, Z23, Z23
 
 lines2_done:
-	ADDQ      $+512, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x80, BX
 	ADDQ      $0x80, BP
@@ -1244,7 +1251,7 @@ lines1_bytes:
 	VADDPS           Z26, Z21, Z21
 
 lines1_done:
-	ADDQ      $+256, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x80, BX
 	SUBQ      $0x04, R8

@@ -22,7 +22,7 @@
 
 // func RowsW4AVX512x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x2(SB), NOSPLIT, $32-8
+TEXT ·RowsW4AVX512x2(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -85,6 +85,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -105,7 +112,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -314,7 +321,7 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BP)(R10*1), Z2, Z23
 
 lines2_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -485,7 +492,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BX)(R10*1), Z2, Z21
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	DECQ      R8
@@ -535,7 +542,7 @@ next:
 
 // func RowsW4AVX512x3(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x3(SB), NOSPLIT, $32-8
+TEXT ·RowsW4AVX512x3(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -598,6 +605,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -618,7 +632,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -861,7 +875,7 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BP)(R10*2), Z2, Z25
 
 lines2_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -1054,7 +1068,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BX)(R10*2), Z2, Z22
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	DECQ      R8
@@ -1107,7 +1121,7 @@ next:
 
 // func RowsW4AVX512x4(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x4(SB), NOSPLIT, $32-8
+TEXT ·RowsW4AVX512x4(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1170,6 +1184,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1191,7 +1212,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -1468,7 +1489,7 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BP)(DI*1), Z2, Z27
 
 lines2_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -1683,7 +1704,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BX)(DI*1), Z2, Z23
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	DECQ      R8
@@ -1739,7 +1760,7 @@ next:
 
 // func RowsW4AVX512x5(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x5(SB), NOSPLIT, $32-8
+TEXT ·RowsW4AVX512x5(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1802,6 +1823,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1823,7 +1851,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -2134,7 +2162,7 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BP)(R10*4), Z2, Z29
 
 lines2_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -2372,7 +2400,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BP), Z2, Z24
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -2432,7 +2460,7 @@ next:
 
 // func RowsW4AVX512x6(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x6(SB), NOSPLIT, $48-8
+TEXT ·RowsW4AVX512x6(SB), NOSPLIT, $72-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -2495,6 +2523,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -2516,7 +2551,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -2525,8 +2560,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (R10)(R10*4), CX
 	MOVQ      R8, BP
 	SHLQ      $0x05, BP
@@ -2864,15 +2899,15 @@ lines2_bytes:
 	VFMADD231PS.BCST 28(BP)(CX*1), Z2, Z31
 
 lines2_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
 	DECQ      R8
 	JNE       pair_line
 	MOVQ      BP, BX
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       pair0_f32
@@ -3126,7 +3161,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BP)(R10*1), Z2, Z25
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -3189,7 +3224,7 @@ next:
 
 // func RowsW4AVX512x7(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x7(SB), NOSPLIT, $32-8
+TEXT ·RowsW4AVX512x7(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -3252,6 +3287,11 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -3273,7 +3313,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -3470,7 +3510,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BP)(R10*2), Z2, Z26
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
@@ -3534,7 +3574,7 @@ single0_scaled:
 
 // func RowsW4AVX512x8(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x8(SB), NOSPLIT, $32-8
+TEXT ·RowsW4AVX512x8(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -3597,6 +3637,11 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -3618,7 +3663,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -3832,7 +3877,7 @@ lines1_bytes:
 	VFMADD231PS.BCST 28(BP)(DI*1), Z2, Z27
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP

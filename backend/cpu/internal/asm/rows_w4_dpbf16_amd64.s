@@ -23,7 +23,7 @@
 
 // func RowsW4DPBF16x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x2(SB), NOSPLIT, $32-8
+TEXT ·RowsW4DPBF16x2(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -75,6 +75,15 @@ table:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 48(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -95,7 +104,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 	CMPQ       R12, $0x04
@@ -867,7 +876,7 @@ lines4_bytes:
 	BYTE $0x03
 
 lines4_done:
-	ADDQ      $+256, R13
+	ADDQ      48(SP), R13
 	ADDQ      $+256, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -1361,7 +1370,7 @@ lines2_bytes:
 	BYTE $0x03
 
 lines2_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -1621,7 +1630,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	DECQ      R8
@@ -1671,7 +1680,7 @@ next:
 
 // func RowsW4DPBF16x3(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x3(SB), NOSPLIT, $48-8
+TEXT ·RowsW4DPBF16x3(SB), NOSPLIT, $72-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1723,6 +1732,15 @@ table:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 48(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -1743,15 +1761,15 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 	CMPQ       R12, $0x04
 	JNE        pair
 	MOVQ       R11, AX
 	MOVL       (SI), R8
-	MOVQ       CX, 32(SP)
-	MOVQ       R12, 40(SP)
+	MOVQ       CX, 56(SP)
+	MOVQ       R12, 64(SP)
 	LEAQ       (BX)(R10*1), BP
 	LEAQ       (BX)(R10*2), CX
 	TESTQ      $+4, (SP)
@@ -2826,7 +2844,7 @@ lines4_bytes:
 	BYTE $0x03
 
 lines4_done:
-	ADDQ      $+256, R13
+	ADDQ      48(SP), R13
 	ADDQ      $+256, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -2834,8 +2852,8 @@ lines4_done:
 	DECQ      R8
 	JNE       four_line
 	ADDQ      DI, BX
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       four0_f32
@@ -3490,7 +3508,7 @@ lines2_bytes:
 	BYTE $0x03
 
 lines2_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -3834,7 +3852,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	DECQ      R8
@@ -3887,7 +3905,7 @@ next:
 
 // func RowsW4DPBF16x4(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x4(SB), NOSPLIT, $48-8
+TEXT ·RowsW4DPBF16x4(SB), NOSPLIT, $72-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -3939,6 +3957,15 @@ table:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 48(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -3960,15 +3987,15 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 	CMPQ       R12, $0x04
 	JNE        pair
 	MOVQ       R11, AX
 	MOVL       (SI), R8
-	MOVQ       CX, 32(SP)
-	MOVQ       R12, 40(SP)
+	MOVQ       CX, 56(SP)
+	MOVQ       R12, 64(SP)
 	LEAQ       (BX)(R10*1), BP
 	LEAQ       (BX)(R10*2), CX
 	LEAQ       (BX)(DI*1), R12
@@ -5360,7 +5387,7 @@ lines4_bytes:
 	BYTE $0x03
 
 lines4_done:
-	ADDQ      $+256, R13
+	ADDQ      48(SP), R13
 	ADDQ      $+256, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -5370,8 +5397,8 @@ lines4_done:
 	JNE       four_line
 	ADDQ      DI, BX
 	LEAQ      (R10)(R10*2), DI
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       four0_f32
@@ -6193,7 +6220,7 @@ lines2_bytes:
 	BYTE $0x03
 
 lines2_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -6621,7 +6648,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	DECQ      R8
@@ -6677,7 +6704,7 @@ next:
 
 // func RowsW4DPBF16x5(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x5(SB), NOSPLIT, $32-8
+TEXT ·RowsW4DPBF16x5(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -6729,6 +6756,13 @@ table:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -6750,7 +6784,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -7621,7 +7655,7 @@ lines2_bytes:
 	BYTE $0x03
 
 lines2_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -8128,7 +8162,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -8188,7 +8222,7 @@ next:
 
 // func RowsW4DPBF16x6(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x6(SB), NOSPLIT, $48-8
+TEXT ·RowsW4DPBF16x6(SB), NOSPLIT, $72-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -8240,6 +8274,13 @@ table:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -8261,7 +8302,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -8270,8 +8311,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (R10)(R10*4), CX
 	MOVQ      R8, BP
 	SHLQ      $0x04, BP
@@ -9295,15 +9336,15 @@ lines2_bytes:
 	BYTE $0x03
 
 lines2_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
 	DECQ      R8
 	JNE       pair_line
 	MOVQ      BP, BX
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       pair0_f32
@@ -9890,7 +9931,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -9953,7 +9994,7 @@ next:
 
 // func RowsW4DPBF16x7(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x7(SB), NOSPLIT, $48-8
+TEXT ·RowsW4DPBF16x7(SB), NOSPLIT, $72-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -10005,6 +10046,13 @@ table:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -10026,7 +10074,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -10035,8 +10083,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (R10)(R10*4), CX
 	MOVQ      R8, BP
 	SHLQ      $0x04, BP
@@ -11220,15 +11268,15 @@ lines2_bytes:
 	BYTE $0x03
 
 lines2_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
 	DECQ      R8
 	JNE       pair_line
 	MOVQ      BP, BX
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       pair0_f32
@@ -11901,7 +11949,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
@@ -11967,7 +12015,7 @@ next:
 
 // func RowsW4DPBF16x8(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x8(SB), NOSPLIT, $48-8
+TEXT ·RowsW4DPBF16x8(SB), NOSPLIT, $72-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -12019,6 +12067,13 @@ table:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -12040,7 +12095,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -12049,8 +12104,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (R10)(R10*4), CX
 	LEAQ      (R10)(DI*2), R12
 	MOVQ      R8, BP
@@ -13395,15 +13450,15 @@ lines2_bytes:
 	BYTE $0x03
 
 lines2_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
 	DECQ      R8
 	JNE       pair_line
 	MOVQ      BP, BX
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       pair0_f32
@@ -14162,7 +14217,7 @@ lines1_bytes:
 	BYTE $0x03
 
 lines1_done:
-	ADDQ      $+64, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP

@@ -22,7 +22,7 @@
 
 // func RowsW4AVX512x1x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x1x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4AVX512x1x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -67,8 +67,18 @@ table:
 	MOVQ    R12, DX
 	MOVQ    R13, (SP)
 	MOVQ    R15, 8(SP)
-	MOVQ    8(DX), R12
+	MOVQ    208(DX), R12
+	IMULQ   R12, R15
+	SHRQ    $0x06, R15
+	MOVQ    R15, 24(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 40(SP)
+	ADDQ    R12, R12
 	MOVQ    R12, 48(SP)
+	MOVQ    8(DX), R12
+	MOVQ    R12, 72(SP)
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
 	JEQ     here
@@ -91,23 +101,23 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 	CMPQ       R12, $0x04
 	JNE        pair
 	MOVQ       R11, AX
 	MOVL       (SI), R8
-	MOVQ       CX, 32(SP)
-	MOVQ       R12, 40(SP)
+	MOVQ       CX, 56(SP)
+	MOVQ       R12, 64(SP)
 	LEAQ       (BX)(R10*1), BP
 	TESTQ      $+4, (SP)
 	JEQ        four_zeros0
 	VPMOVZXBD  (R15), Z3
 	VCVTDQ2PS  Z3, Z3
 	VADDPS     Z14, Z3, Z16
-	MOVQ       48(SP), DX
+	MOVQ       72(SP), DX
 	VPMOVZXBD  (R15)(DX*1), Z3
 	VCVTDQ2PS  Z3, Z3
 	VADDPS     Z14, Z3, Z17
@@ -119,7 +129,7 @@ four_zeros0:
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z18
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z19
@@ -131,7 +141,7 @@ four_zeros1:
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z20
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z21
@@ -143,7 +153,7 @@ four_zeros2:
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z22
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z23
@@ -153,7 +163,7 @@ four_zeros3:
 	MOVQ   R8, DX
 	SHLQ   $0x05, DX
 	LEAQ   (DX)(DX*2), DI
-	MOVQ   48(SP), CX
+	MOVQ   72(SP), CX
 	VXORPS Z24, Z24, Z24
 	VXORPS Z25, Z25, Z25
 	VXORPS Z26, Z26, Z26
@@ -699,16 +709,16 @@ lines4_bytes:
 	VFMADD231PS  Z15, Z3, Z31
 
 lines4_done:
-	ADDQ      $+512, R13
+	ADDQ      48(SP), R13
 	ADDQ      $+256, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
 	DECQ      R8
 	JNE       four_line
 	ADDQ      DI, BX
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       four0_f32
@@ -736,7 +746,7 @@ four0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z2, Z24
 	VFMADD213PS 64(DX), Z3, Z25
-	MOVQ        48(SP), AX
+	MOVQ        72(SP), AX
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four1_f32
@@ -763,7 +773,7 @@ four1_f32:
 four1_scaled:
 	VFMADD231PS Z2, Z26, Z24
 	VFMADD231PS Z3, Z27, Z25
-	MOVQ        48(SP), AX
+	MOVQ        72(SP), AX
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four2_f32
@@ -790,7 +800,7 @@ four2_f32:
 four2_scaled:
 	VFMADD231PS Z2, Z28, Z24
 	VFMADD231PS Z3, Z29, Z25
-	MOVQ        48(SP), AX
+	MOVQ        72(SP), AX
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         four3_f32
@@ -831,8 +841,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	MOVQ      R8, BP
 	SHLQ      $0x05, BP
 	ADDQ      BX, BP
@@ -841,7 +851,7 @@ pair:
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z16
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z17
@@ -853,7 +863,7 @@ pair_zeros0:
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z18
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z19
@@ -862,7 +872,7 @@ pair_zeros0:
 pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z24, Z24, Z24
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
@@ -1140,16 +1150,16 @@ lines2_bytes:
 	VFMADD231PS  Z15, Z3, Z27
 
 lines2_done:
-	ADDQ      $+256, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
 	DECQ      R8
 	JNE       pair_line
 	MOVQ      BP, BX
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       pair0_f32
@@ -1177,7 +1187,7 @@ pair0_scaled:
 	MOVQ        R14, DX
 	VFMADD213PS (DX), Z2, Z24
 	VFMADD213PS 64(DX), Z3, Z25
-	MOVQ        48(SP), AX
+	MOVQ        72(SP), AX
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -1217,14 +1227,14 @@ pair1_scaled:
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z16
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z17
@@ -1233,7 +1243,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z24, Z24, Z24
 	VXORPS  Z25, Z25, Z25
 
@@ -1377,14 +1387,14 @@ lines1_bytes:
 	VFMADD231PS  Z15, Z1, Z25
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -1433,7 +1443,7 @@ next:
 
 // func RowsW4AVX512x2x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x2x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4AVX512x2x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1478,8 +1488,16 @@ table:
 	MOVQ    R12, DX
 	MOVQ    R13, (SP)
 	MOVQ    R15, 8(SP)
+	MOVQ    208(DX), R12
+	IMULQ   R12, R15
+	SHRQ    $0x06, R15
+	MOVQ    R15, 24(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 40(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 48(SP)
+	MOVQ    R12, 72(SP)
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
 	JEQ     here
@@ -1502,8 +1520,8 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -1512,8 +1530,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	MOVQ      R8, BP
 	SHLQ      $0x05, BP
 	ADDQ      BX, BP
@@ -1522,7 +1540,7 @@ pair:
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z8
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z9
@@ -1534,7 +1552,7 @@ pair_zeros0:
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z10
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z11
@@ -1543,7 +1561,7 @@ pair_zeros0:
 pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z24, Z24, Z24
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
@@ -1921,16 +1939,16 @@ lines2_bytes:
 	VFMADD231PS  Z15, Z3, Z31
 
 lines2_done:
-	ADDQ      $+256, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
 	DECQ      R8
 	JNE       pair_line
 	MOVQ      BP, BX
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       pair0_f32
@@ -1961,7 +1979,7 @@ pair0_scaled:
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z2, Z26
 	VFMADD213PS 64(DX), Z3, Z27
-	MOVQ        48(SP), AX
+	MOVQ        72(SP), AX
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -2006,14 +2024,14 @@ pair1_scaled:
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z8
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z9
@@ -2022,7 +2040,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z24, Z24, Z24
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
@@ -2216,14 +2234,14 @@ lines1_bytes:
 	VFMADD231PS  Z15, Z1, Z27
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -2277,7 +2295,7 @@ next:
 
 // func RowsW4AVX512x3x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x3x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4AVX512x3x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -2322,8 +2340,16 @@ table:
 	MOVQ    R12, DX
 	MOVQ    R13, (SP)
 	MOVQ    R15, 8(SP)
+	MOVQ    208(DX), R12
+	IMULQ   R12, R15
+	SHRQ    $0x06, R15
+	MOVQ    R15, 24(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 40(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 48(SP)
+	MOVQ    R12, 72(SP)
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
 	JEQ     here
@@ -2346,8 +2372,8 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -2356,8 +2382,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	MOVQ      R8, BP
 	SHLQ      $0x05, BP
 	ADDQ      BX, BP
@@ -2366,7 +2392,7 @@ pair:
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z8
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z9
@@ -2378,7 +2404,7 @@ pair_zeros0:
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z10
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z11
@@ -2387,7 +2413,7 @@ pair_zeros0:
 pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -2865,16 +2891,16 @@ lines2_bytes:
 	VFMADD231PS  Z15, Z3, Z31
 
 lines2_done:
-	ADDQ      $+256, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
 	DECQ      R8
 	JNE       pair_line
 	MOVQ      BP, BX
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       pair0_f32
@@ -2908,7 +2934,7 @@ pair0_scaled:
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z2, Z24
 	VFMADD213PS 64(DX), Z3, Z25
-	MOVQ        48(SP), AX
+	MOVQ        72(SP), AX
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -2958,14 +2984,14 @@ pair1_scaled:
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z8
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z9
@@ -2974,7 +3000,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -3218,14 +3244,14 @@ lines1_bytes:
 	VFMADD231PS  Z15, Z1, Z25
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -3284,7 +3310,7 @@ next:
 
 // func RowsW4AVX512x4x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x4x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4AVX512x4x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -3329,8 +3355,16 @@ table:
 	MOVQ    R12, DX
 	MOVQ    R13, (SP)
 	MOVQ    R15, 8(SP)
+	MOVQ    208(DX), R12
+	IMULQ   R12, R15
+	SHRQ    $0x06, R15
+	MOVQ    R15, 24(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 40(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 48(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -3354,8 +3388,8 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -3364,8 +3398,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	MOVQ      R8, BP
 	SHLQ      $0x05, BP
 	ADDQ      BX, BP
@@ -3374,7 +3408,7 @@ pair:
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z8
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z9
@@ -3386,7 +3420,7 @@ pair_zeros0:
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z10
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z11
@@ -3395,7 +3429,7 @@ pair_zeros0:
 pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -3973,16 +4007,16 @@ lines2_bytes:
 	VFMADD231PS  Z15, Z3, Z31
 
 lines2_done:
-	ADDQ      $+256, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
 	DECQ      R8
 	JNE       pair_line
 	MOVQ      BP, BX
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       pair0_f32
@@ -4019,7 +4053,7 @@ pair0_scaled:
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z2, Z22
 	VFMADD213PS 64(DX), Z3, Z23
-	MOVQ        48(SP), AX
+	MOVQ        72(SP), AX
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -4074,14 +4108,14 @@ pair1_scaled:
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z8
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z9
@@ -4090,7 +4124,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -4384,14 +4418,14 @@ lines1_bytes:
 	VFMADD231PS  Z15, Z1, Z23
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -4455,7 +4489,7 @@ next:
 
 // func RowsW4AVX512x5x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x5x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4AVX512x5x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -4500,8 +4534,14 @@ table:
 	MOVQ    R12, DX
 	MOVQ    R13, (SP)
 	MOVQ    R15, 8(SP)
+	MOVQ    208(DX), R12
+	IMULQ   R12, R15
+	SHRQ    $0x06, R15
+	MOVQ    R15, 24(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 48(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -4525,23 +4565,23 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z6
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z7
@@ -4550,7 +4590,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
@@ -4894,15 +4934,15 @@ lines1_bytes:
 	VFMADD231PS  Z15, Z1, Z31
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -4969,7 +5009,7 @@ single0_scaled:
 
 // func RowsW4AVX512x6x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x6x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4AVX512x6x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -5014,8 +5054,14 @@ table:
 	MOVQ    R12, DX
 	MOVQ    R13, (SP)
 	MOVQ    R15, 8(SP)
+	MOVQ    208(DX), R12
+	IMULQ   R12, R15
+	SHRQ    $0x06, R15
+	MOVQ    R15, 24(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 48(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -5039,23 +5085,23 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z6
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z7
@@ -5064,7 +5110,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -5458,15 +5504,15 @@ lines1_bytes:
 	VFMADD231PS  Z15, Z1, Z31
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -5538,7 +5584,7 @@ single0_scaled:
 
 // func RowsW4AVX512x7x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x7x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4AVX512x7x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -5583,8 +5629,14 @@ table:
 	MOVQ    R12, DX
 	MOVQ    R13, (SP)
 	MOVQ    R15, 8(SP)
+	MOVQ    208(DX), R12
+	IMULQ   R12, R15
+	SHRQ    $0x06, R15
+	MOVQ    R15, 24(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 48(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -5608,23 +5660,23 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z6
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z7
@@ -5633,7 +5685,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z18, Z18, Z18
 	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
@@ -6077,15 +6129,15 @@ lines1_bytes:
 	VFMADD231PS  Z15, Z1, Z31
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -6162,7 +6214,7 @@ single0_scaled:
 
 // func RowsW4AVX512x8x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4AVX512x8x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4AVX512x8x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -6207,8 +6259,14 @@ table:
 	MOVQ    R12, DX
 	MOVQ    R13, (SP)
 	MOVQ    R15, 8(SP)
+	MOVQ    208(DX), R12
+	IMULQ   R12, R15
+	SHRQ    $0x06, R15
+	MOVQ    R15, 24(SP)
+	ADDQ    R12, R12
+	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
-	MOVQ    R12, 48(SP)
+	MOVQ    R12, 72(SP)
 	LEAQ    (R10)(R10*2), DI
 	MOVQ    104(DX), R13
 	TESTQ   R13, R13
@@ -6232,23 +6290,23 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z6
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z14, Z3, Z7
@@ -6257,7 +6315,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -6751,15 +6809,15 @@ lines1_bytes:
 	VFMADD231PS  Z15, Z1, Z31
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x20, BX
 	ADDQ      $0x20, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32

@@ -22,7 +22,7 @@
 
 // func RowsW4DPBF16x4x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x4x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4DPBF16x4x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -74,8 +74,16 @@ table:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -99,8 +107,8 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -109,8 +117,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	MOVQ      R8, BP
 	SHLQ      $0x04, BP
 	ADDQ      BX, BP
@@ -121,7 +129,7 @@ pair:
 	VPORD     Z3, Z12, Z12
 	VPSLLD    $0x10, Z12, Z3
 	VPORD     Z3, Z12, Z12
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z13
 	VPSLLD    $0x08, Z13, Z3
 	VPORD     Z3, Z13, Z13
@@ -137,7 +145,7 @@ pair_zeros0:
 	VPORD     Z3, Z14, Z14
 	VPSLLD    $0x10, Z14, Z3
 	VPORD     Z3, Z14, Z14
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z15
 	VPSLLD    $0x08, Z15, Z3
 	VPORD     Z3, Z15, Z15
@@ -148,7 +156,7 @@ pair_zeros0:
 pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -1350,16 +1358,16 @@ lines2_bytes:
 	BYTE $0xfe
 
 lines2_done:
-	ADDQ      $+256, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
 	DECQ      R8
 	JNE       pair_line
 	MOVQ      BP, BX
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       pair0_f32
@@ -1396,7 +1404,7 @@ pair0_scaled:
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z2, Z22
 	VFMADD213PS 64(DX), Z3, Z23
-	MOVQ        48(SP), AX
+	MOVQ        72(SP), AX
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -1451,8 +1459,8 @@ pair1_scaled:
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z12
@@ -1460,7 +1468,7 @@ single:
 	VPORD     Z3, Z12, Z12
 	VPSLLD    $0x10, Z12, Z3
 	VPORD     Z3, Z12, Z12
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z13
 	VPSLLD    $0x08, Z13, Z3
 	VPORD     Z3, Z13, Z13
@@ -1471,7 +1479,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -2077,14 +2085,14 @@ lines1_bytes:
 	BYTE $0xfe
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -2148,7 +2156,7 @@ next:
 
 // func RowsW4DPBF16x5x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x5x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4DPBF16x5x2(SB), NOSPLIT, $88-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -2172,9 +2180,7 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
-	MOVL         $0x0f0f0f0f, DX
-	VMOVD        DX, X8
-	VPBROADCASTD X8, Z8
+	MOVL         $0x0f0f0f0f, (SP)
 	VMOVAPS      Z0, Z1
 	TESTQ        $+4, R13
 	JEQ          table
@@ -2198,10 +2204,18 @@ table:
 	VPMOVDW      Z1, Y1
 	VINSERTI64X4 $0x01, Y1, Z0, Z4
 	MOVQ         R12, DX
-	MOVQ         R13, (SP)
-	MOVQ         R15, 8(SP)
-	MOVQ         8(DX), R12
+	MOVQ         R13, 8(SP)
+	MOVQ         R15, 16(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
+	ADDQ         R12, R12
 	MOVQ         R12, 48(SP)
+	MOVQ         8(DX), R12
+	MOVQ         R12, 80(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -2215,46 +2229,76 @@ table:
 here:
 	ADDQ AX, R13
 	MOVQ 80(DX), R12
-	MOVQ R12, 16(SP)
+	MOVQ R12, 24(SP)
 
 block:
 	MOVBQZX    4(SI), R12
 	MOVQ       AX, R9
-	ADDQ       8(SP), AX
+	ADDQ       16(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       32(SP), R13
+	ADDQ       32(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
-single:
+pair:
+	CMPQ      R12, $0x02
+	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
-	LEAQ      (BX)(R10*4), BP
-	TESTQ     $+4, (SP)
-	JEQ       single_zeros0
-	VPMOVZXBD (R15), Z12
-	VPSLLD    $0x08, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	VPSLLD    $0x10, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	MOVQ      48(SP), DX
-	VPMOVZXBD (R15)(DX*1), Z13
-	VPSLLD    $0x08, Z13, Z3
-	VPORD     Z3, Z13, Z13
-	VPSLLD    $0x10, Z13, Z3
-	VPORD     Z3, Z13, Z13
+	MOVQ      CX, 64(SP)
+	MOVQ      R12, 72(SP)
+	MOVQ      R8, BP
+	SHLQ      $0x04, BP
+	ADDQ      BX, BP
+	TESTQ     $+4, 8(SP)
+	JEQ       pair_zeros0
+	VPMOVZXBD (R15), Z6
+	VPSLLD    $0x08, Z6, Z3
+	VPORD     Z3, Z6, Z6
+	VPSLLD    $0x10, Z6, Z3
+	VPORD     Z3, Z6, Z6
+	MOVQ      80(SP), DX
+	VPMOVZXBD (R15)(DX*1), Z7
+	VPSLLD    $0x08, Z7, Z3
+	VPORD     Z3, Z7, Z7
+	VPSLLD    $0x10, Z7, Z3
+	VPORD     Z3, Z7, Z7
 	ADDQ      $0x10, R15
 
-single_zeros0:
+pair_zeros0:
+	TESTQ     $+4, 8(SP)
+	JEQ       pair_zeros1
+	VPMOVZXBD (R15), Z8
+	VPSLLD    $0x08, Z8, Z3
+	VPORD     Z3, Z8, Z8
+	VPSLLD    $0x10, Z8, Z3
+	VPORD     Z3, Z8, Z8
+	MOVQ      80(SP), DX
+	VPMOVZXBD (R15)(DX*1), Z11
+	VPSLLD    $0x08, Z11, Z3
+	VPORD     Z3, Z11, Z11
+	VPSLLD    $0x10, Z11, Z3
+	VPORD     Z3, Z11, Z11
+	ADDQ      $0x10, R15
+
+pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    80(SP), CX
+	VXORPS  Z12, Z12, Z12
+	VXORPS  Z13, Z13, Z13
+	VXORPS  Z14, Z14, Z14
+	VXORPS  Z15, Z15, Z15
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
@@ -2266,15 +2310,373 @@ single_zeros0:
 	VXORPS  Z30, Z30, Z30
 	VXORPS  Z31, Z31, Z31
 
-single_line:
-	TESTQ        $+4, (SP)
-	JNE          lines1_bytes
+pair_line:
+	TESTQ        $+4, 8(SP)
+	JNE          lines2_bytes
 	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
 	VMOVDQU32    (AX)(CX*1), Z9
 	VPERMW       Z4, Z9, Z3
 	VPBROADCASTD (BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD (BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD (BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD (BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD (BX)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPSRLW       $0x08, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 4(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 4(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 4(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 4(BX)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPSRLW       $0x04, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	PREFETCHT0   64(R13)
+	VPSRLW       $0x04, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 8(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 8(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 8(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 8(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 8(BX)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPSRLW       $0x0c, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x0c, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 12(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 12(BX)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	PREFETCHT0   128(R13)
+	VMOVDQU32    64(AX), Z0
+	VPERMW       Z4, Z0, Z2
+	VMOVDQU32    64(AX)(CX*1), Z9
+	VPERMW       Z4, Z9, Z3
+	VPBROADCASTD (BP), Z5
 
 	// VDPBF16PS Z5, Z2, Z22
 	BYTE $0x62
@@ -2291,24 +2693,24 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xfd
-	VPBROADCASTD (BX)(R10*1), Z6
+	VPBROADCASTD (BP)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z24
+	// VDPBF16PS Z5, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc6
+	BYTE $0xc5
 
-	// VDPBF16PS Z6, Z3, Z25
+	// VDPBF16PS Z5, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xce
-	VPBROADCASTD (BX)(R10*2), Z5
+	BYTE         $0xcd
+	VPBROADCASTD (BP)(R10*2), Z5
 
 	// VDPBF16PS Z5, Z2, Z26
 	BYTE $0x62
@@ -2325,24 +2727,24 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xdd
-	VPBROADCASTD (BX)(DI*1), Z6
+	VPBROADCASTD (BP)(DI*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z28
+	// VDPBF16PS Z5, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xe5
 
-	// VDPBF16PS Z6, Z3, Z29
+	// VDPBF16PS Z5, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD (BP), Z5
+	BYTE         $0xed
+	VPBROADCASTD (BP)(R10*4), Z5
 
 	// VDPBF16PS Z5, Z2, Z30
 	BYTE $0x62
@@ -2363,97 +2765,7 @@ single_line:
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x08, Z9, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z6
-
-	// VDPBF16PS Z6, Z2, Z22
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z23
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 4(BX)(R10*1), Z5
-
-	// VDPBF16PS Z5, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc5
-
-	// VDPBF16PS Z5, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 4(BX)(R10*2), Z6
-
-	// VDPBF16PS Z6, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd6
-
-	// VDPBF16PS Z6, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 4(BX)(DI*1), Z5
-
-	// VDPBF16PS Z5, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BP), Z6
-
-	// VDPBF16PS Z6, Z2, Z30
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z31
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
-	VPSRLW       $0x04, Z0, Z2
-	VPERMW       Z4, Z2, Z2
-	PREFETCHT0   64(R13)
-	VPSRLW       $0x04, Z9, Z3
-	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 8(BX), Z5
+	VPBROADCASTD 4(BP), Z5
 
 	// VDPBF16PS Z5, Z2, Z22
 	BYTE $0x62
@@ -2470,24 +2782,24 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xfd
-	VPBROADCASTD 8(BX)(R10*1), Z6
+	VPBROADCASTD 4(BP)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z24
+	// VDPBF16PS Z5, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc6
+	BYTE $0xc5
 
-	// VDPBF16PS Z6, Z3, Z25
+	// VDPBF16PS Z5, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xce
-	VPBROADCASTD 8(BX)(R10*2), Z5
+	BYTE         $0xcd
+	VPBROADCASTD 4(BP)(R10*2), Z5
 
 	// VDPBF16PS Z5, Z2, Z26
 	BYTE $0x62
@@ -2504,24 +2816,114 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xdd
-	VPBROADCASTD 8(BX)(DI*1), Z6
+	VPBROADCASTD 4(BP)(DI*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z28
+	// VDPBF16PS Z5, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe6
+	BYTE $0xe5
 
-	// VDPBF16PS Z6, Z3, Z29
+	// VDPBF16PS Z5, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xee
+	BYTE         $0xed
+	VPBROADCASTD 4(BP)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPSRLW       $0x04, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	PREFETCHT0   192(R13)
+	VPSRLW       $0x04, Z9, Z3
+	VPERMW       Z4, Z3, Z3
 	VPBROADCASTD 8(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 8(BP)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 8(BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 8(BP)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 8(BP)(R10*4), Z5
 
 	// VDPBF16PS Z5, Z2, Z30
 	BYTE $0x62
@@ -2542,24 +2944,24 @@ single_line:
 	VPERMW       Z4, Z2, Z2
 	VPSRLW       $0x0c, Z9, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z6
+	VPBROADCASTD 12(BP), Z5
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z5, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xf5
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z5, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 12(BX)(R10*1), Z5
+	BYTE         $0xfd
+	VPBROADCASTD 12(BP)(R10*1), Z5
 
 	// VDPBF16PS Z5, Z2, Z24
 	BYTE $0x62
@@ -2576,24 +2978,24 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xcd
-	VPBROADCASTD 12(BX)(R10*2), Z6
+	VPBROADCASTD 12(BP)(R10*2), Z5
 
-	// VDPBF16PS Z6, Z2, Z26
+	// VDPBF16PS Z5, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd6
+	BYTE $0xd5
 
-	// VDPBF16PS Z6, Z3, Z27
+	// VDPBF16PS Z5, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 12(BX)(DI*1), Z5
+	BYTE         $0xdd
+	VPBROADCASTD 12(BP)(DI*1), Z5
 
 	// VDPBF16PS Z5, Z2, Z28
 	BYTE $0x62
@@ -2610,404 +3012,1644 @@ single_line:
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xed
-	VPBROADCASTD 12(BP), Z6
+	VPBROADCASTD 12(BP)(R10*4), Z5
 
-	// VDPBF16PS Z6, Z2, Z30
+	// VDPBF16PS Z5, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xf5
 
-	// VDPBF16PS Z6, Z3, Z31
+	// VDPBF16PS Z5, Z3, Z31
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xfe
+	BYTE $0xfd
+	JMP  lines2_done
+
+lines2_bytes:
+	PREFETCHT0   (R13)
+	VMOVDQU32    (AX), Z0
+	VPANDD.BCST  (SP), Z0, Z1
+	VPSUBB       Z6, Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	VMOVDQU32    (AX)(CX*1), Z9
+	VPANDD.BCST  (SP), Z9, Z10
+	VPSUBB       Z7, Z10, Z10
+	VPERMW       Z4, Z10, Z3
+	VPBROADCASTD (BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD (BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD (BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD (BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD (BX)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 4(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 4(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 4(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 4(BX)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPSRLW       $0x04, Z0, Z1
+	VPANDD.BCST  (SP), Z1, Z1
+	VPSUBB       Z6, Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	PREFETCHT0   64(R13)
+	VPSRLW       $0x04, Z9, Z10
+	VPANDD.BCST  (SP), Z10, Z10
+	VPSUBB       Z7, Z10, Z10
+	VPERMW       Z4, Z10, Z3
+	VPBROADCASTD 8(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 8(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 8(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 8(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 8(BX)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 12(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 12(BX)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	PREFETCHT0   128(R13)
+	VMOVDQU32    64(AX), Z0
+	VPANDD.BCST  (SP), Z0, Z1
+	VPSUBB       Z8, Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	VMOVDQU32    64(AX)(CX*1), Z9
+	VPANDD.BCST  (SP), Z9, Z10
+	VPSUBB       Z11, Z10, Z10
+	VPERMW       Z4, Z10, Z3
+	VPBROADCASTD (BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD (BP)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD (BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD (BP)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD (BP)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 4(BP)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 4(BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 4(BP)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 4(BP)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPSRLW       $0x04, Z0, Z1
+	VPANDD.BCST  (SP), Z1, Z1
+	VPSUBB       Z8, Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	PREFETCHT0   192(R13)
+	VPSRLW       $0x04, Z9, Z10
+	VPANDD.BCST  (SP), Z10, Z10
+	VPSUBB       Z11, Z10, Z10
+	VPERMW       Z4, Z10, Z3
+	VPBROADCASTD 8(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 8(BP)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 8(BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 8(BP)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 8(BP)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 12(BP)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BP)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 12(BP)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BP)(R10*4), Z5
+
+	// VDPBF16PS Z5, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z31
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x66
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xfd
+
+lines2_done:
+	ADDQ      48(SP), R13
+	ADDQ      DX, AX
+	ADDQ      $0x10, BX
+	ADDQ      $0x10, BP
+	DECQ      R8
+	JNE       pair_line
+	MOVQ      BP, BX
+	MOVQ      64(SP), CX
+	MOVQ      72(SP), R12
+	MOVQ      80(SP), AX
+	MOVQ      8(SP), DX
+	ANDQ      $0x03, DX
+	JEQ       pair0_f32
+	CMPQ      DX, $0x01
+	JNE       pair0_bf16
+	VCVTPH2PS (R9), Z2
+	VCVTPH2PS (R9)(AX*1), Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_bf16:
+	VPMOVZXWD (R9), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VPMOVZXWD (R9)(AX*1), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_f32:
+	VMOVUPS (R9), Z2
+	VMOVUPS (R9)(AX*1), Z3
+	ADDQ    $0x40, R9
+
+pair0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z2, Z12
+	VFMADD213PS 64(DX), Z3, Z13
+	ADDQ        24(SP), DX
+	VFMADD213PS (DX), Z2, Z14
+	VFMADD213PS 64(DX), Z3, Z15
+	ADDQ        24(SP), DX
+	VFMADD213PS (DX), Z2, Z16
+	VFMADD213PS 64(DX), Z3, Z17
+	ADDQ        24(SP), DX
+	VFMADD213PS (DX), Z2, Z18
+	VFMADD213PS 64(DX), Z3, Z19
+	ADDQ        24(SP), DX
+	VFMADD213PS (DX), Z2, Z20
+	VFMADD213PS 64(DX), Z3, Z21
+	MOVQ        80(SP), AX
+	MOVQ        8(SP), DX
+	ANDQ        $0x03, DX
+	JEQ         pair1_f32
+	CMPQ        DX, $0x01
+	JNE         pair1_bf16
+	VCVTPH2PS   (R9), Z2
+	VCVTPH2PS   (R9)(AX*1), Z3
+	ADDQ        $0x20, R9
+	JMP         pair1_scaled
+
+pair1_bf16:
+	VPMOVZXWD (R9), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VPMOVZXWD (R9)(AX*1), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair1_scaled
+
+pair1_f32:
+	VMOVUPS (R9), Z2
+	VMOVUPS (R9)(AX*1), Z3
+	ADDQ    $0x40, R9
+
+pair1_scaled:
+	MOVQ        R14, DX
+	VFMADD231PS Z2, Z22, Z12
+	VMOVUPS     Z12, (DX)
+	VFMADD231PS Z3, Z23, Z13
+	VMOVUPS     Z13, 64(DX)
+	ADDQ        24(SP), DX
+	VFMADD231PS Z2, Z24, Z14
+	VMOVUPS     Z14, (DX)
+	VFMADD231PS Z3, Z25, Z15
+	VMOVUPS     Z15, 64(DX)
+	ADDQ        24(SP), DX
+	VFMADD231PS Z2, Z26, Z16
+	VMOVUPS     Z16, (DX)
+	VFMADD231PS Z3, Z27, Z17
+	VMOVUPS     Z17, 64(DX)
+	ADDQ        24(SP), DX
+	VFMADD231PS Z2, Z28, Z18
+	VMOVUPS     Z18, (DX)
+	VFMADD231PS Z3, Z29, Z19
+	VMOVUPS     Z19, 64(DX)
+	ADDQ        24(SP), DX
+	VFMADD231PS Z2, Z30, Z20
+	VMOVUPS     Z20, (DX)
+	VFMADD231PS Z3, Z31, Z21
+	VMOVUPS     Z21, 64(DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+128, R11
+	SUBQ        $0x02, R12
+	JNE         pair
+	JMP         next
+
+single:
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 64(SP)
+	MOVQ      R12, 72(SP)
+	LEAQ      (BX)(R10*4), BP
+	TESTQ     $+4, 8(SP)
+	JEQ       single_zeros0
+	VPMOVZXBD (R15), Z6
+	VPSLLD    $0x08, Z6, Z3
+	VPORD     Z3, Z6, Z6
+	VPSLLD    $0x10, Z6, Z3
+	VPORD     Z3, Z6, Z6
+	MOVQ      80(SP), DX
+	VPMOVZXBD (R15)(DX*1), Z7
+	VPSLLD    $0x08, Z7, Z3
+	VPORD     Z3, Z7, Z7
+	VPSLLD    $0x10, Z7, Z3
+	VPORD     Z3, Z7, Z7
+	ADDQ      $0x10, R15
+
+single_zeros0:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	MOVQ    80(SP), CX
+	VXORPS  Z12, Z12, Z12
+	VXORPS  Z13, Z13, Z13
+	VXORPS  Z14, Z14, Z14
+	VXORPS  Z15, Z15, Z15
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+	VXORPS  Z20, Z20, Z20
+	VXORPS  Z21, Z21, Z21
+
+single_line:
+	TESTQ        $+4, 8(SP)
+	JNE          lines1_bytes
+	PREFETCHT0   (R13)
+	VMOVDQU32    (AX), Z0
+	VPERMW       Z4, Z0, Z2
+	VMOVDQU32    (AX)(CX*1), Z9
+	VPERMW       Z4, Z9, Z3
+	VPBROADCASTD (BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD (BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD (BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD (BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD (BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPSRLW       $0x08, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 4(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 4(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 4(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 4(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPSRLW       $0x04, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	PREFETCHT0   64(R13)
+	VPSRLW       $0x04, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 8(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 8(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 8(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 8(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 8(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPSRLW       $0x0c, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x0c, Z9, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 12(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 12(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x66
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xed
 	JMP  lines1_done
 
 lines1_bytes:
 	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
-	VPANDD       Z0, Z8, Z1
-	VPSUBB       Z12, Z1, Z1
+	VPANDD.BCST  (SP), Z0, Z1
+	VPSUBB       Z6, Z1, Z1
 	VPERMW       Z4, Z1, Z2
 	VMOVDQU32    (AX)(CX*1), Z9
-	VPANDD       Z9, Z8, Z10
-	VPSUBB       Z13, Z10, Z10
+	VPANDD.BCST  (SP), Z9, Z10
+	VPSUBB       Z7, Z10, Z10
 	VPERMW       Z4, Z10, Z3
 	VPBROADCASTD (BX), Z5
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z5, Z2, Z12
 	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf5
-
-	// VDPBF16PS Z5, Z3, Z23
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD (BX)(R10*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc6
-
-	// VDPBF16PS Z6, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xce
-	VPBROADCASTD (BX)(R10*2), Z5
-
-	// VDPBF16PS Z5, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd5
-
-	// VDPBF16PS Z5, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD (BX)(DI*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe6
-
-	// VDPBF16PS Z6, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD (BP), Z5
-
-	// VDPBF16PS Z5, Z2, Z30
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf5
-
-	// VDPBF16PS Z5, Z3, Z31
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfd
-	VPSRLW       $0x08, Z1, Z2
-	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z10, Z3
-	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z6
-
-	// VDPBF16PS Z6, Z2, Z22
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z23
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 4(BX)(R10*1), Z5
-
-	// VDPBF16PS Z5, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc5
-
-	// VDPBF16PS Z5, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 4(BX)(R10*2), Z6
-
-	// VDPBF16PS Z6, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd6
-
-	// VDPBF16PS Z6, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 4(BX)(DI*1), Z5
-
-	// VDPBF16PS Z5, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
+	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
 	BYTE $0xe5
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z5, Z3, Z13
 	BYTE         $0x62
-	BYTE         $0x62
+	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xed
-	VPBROADCASTD 4(BP), Z6
+	VPBROADCASTD (BX)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z30
+	// VDPBF16PS Z5, Z2, Z14
 	BYTE $0x62
-	BYTE $0x62
+	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xf5
 
-	// VDPBF16PS Z6, Z3, Z31
+	// VDPBF16PS Z5, Z3, Z15
 	BYTE         $0x62
-	BYTE         $0x62
+	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
+	BYTE         $0xfd
+	VPBROADCASTD (BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD (BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD (BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 4(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 4(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 4(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 4(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
 	VPSRLW       $0x04, Z0, Z1
-	VPANDD       Z1, Z8, Z1
-	VPSUBB       Z12, Z1, Z1
+	VPANDD.BCST  (SP), Z1, Z1
+	VPSUBB       Z6, Z1, Z1
 	VPERMW       Z4, Z1, Z2
 	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z10, Z8, Z10
-	VPSUBB       Z13, Z10, Z10
+	VPANDD.BCST  (SP), Z10, Z10
+	VPSUBB       Z7, Z10, Z10
 	VPERMW       Z4, Z10, Z3
 	VPBROADCASTD 8(BX), Z5
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z5, Z2, Z12
 	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf5
-
-	// VDPBF16PS Z5, Z3, Z23
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 8(BX)(R10*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc6
-
-	// VDPBF16PS Z6, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xce
-	VPBROADCASTD 8(BX)(R10*2), Z5
-
-	// VDPBF16PS Z5, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd5
-
-	// VDPBF16PS Z5, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 8(BX)(DI*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe6
-
-	// VDPBF16PS Z6, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xee
-	VPBROADCASTD 8(BP), Z5
-
-	// VDPBF16PS Z5, Z2, Z30
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf5
-
-	// VDPBF16PS Z5, Z3, Z31
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfd
-	VPSRLW       $0x08, Z1, Z2
-	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z10, Z3
-	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z6
-
-	// VDPBF16PS Z6, Z2, Z22
-	BYTE $0x62
-	BYTE $0xe2
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z23
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 12(BX)(R10*1), Z5
-
-	// VDPBF16PS Z5, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc5
-
-	// VDPBF16PS Z5, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 12(BX)(R10*2), Z6
-
-	// VDPBF16PS Z6, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd6
-
-	// VDPBF16PS Z6, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 12(BX)(DI*1), Z5
-
-	// VDPBF16PS Z5, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
+	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
 	BYTE $0xe5
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z5, Z3, Z13
 	BYTE         $0x62
-	BYTE         $0x62
+	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
 	BYTE         $0xed
-	VPBROADCASTD 12(BP), Z6
+	VPBROADCASTD 8(BX)(R10*1), Z5
 
-	// VDPBF16PS Z6, Z2, Z30
+	// VDPBF16PS Z5, Z2, Z14
 	BYTE $0x62
-	BYTE $0x62
+	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xf5
 
-	// VDPBF16PS Z6, Z3, Z31
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 8(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
 	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 8(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
 	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 8(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z10, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BX), Z5
+
+	// VDPBF16PS Z5, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xed
+	VPBROADCASTD 12(BX)(R10*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf5
+
+	// VDPBF16PS Z5, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xfd
+	VPBROADCASTD 12(BX)(R10*2), Z5
+
+	// VDPBF16PS Z5, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc5
+
+	// VDPBF16PS Z5, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcd
+	VPBROADCASTD 12(BX)(DI*1), Z5
+
+	// VDPBF16PS Z5, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd5
+
+	// VDPBF16PS Z5, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdd
+	VPBROADCASTD 12(BP), Z5
+
+	// VDPBF16PS Z5, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe5
+
+	// VDPBF16PS Z5, Z3, Z21
+	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xfe
+	BYTE $0xed
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
-	MOVQ      (SP), DX
+	MOVQ      64(SP), CX
+	MOVQ      72(SP), R12
+	MOVQ      80(SP), AX
+	MOVQ      8(SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
 	CMPQ      DX, $0x01
@@ -3032,48 +4674,50 @@ single0_f32:
 
 single0_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z2, Z22
-	VMOVUPS     Z22, (DX)
-	VFMADD213PS 64(DX), Z3, Z23
-	VMOVUPS     Z23, 64(DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z2, Z24
-	VMOVUPS     Z24, (DX)
-	VFMADD213PS 64(DX), Z3, Z25
-	VMOVUPS     Z25, 64(DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z2, Z26
-	VMOVUPS     Z26, (DX)
-	VFMADD213PS 64(DX), Z3, Z27
-	VMOVUPS     Z27, 64(DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z2, Z28
-	VMOVUPS     Z28, (DX)
-	VFMADD213PS 64(DX), Z3, Z29
-	VMOVUPS     Z29, 64(DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z2, Z30
-	VMOVUPS     Z30, (DX)
-	VFMADD213PS 64(DX), Z3, Z31
-	VMOVUPS     Z31, 64(DX)
+	VFMADD213PS (DX), Z2, Z12
+	VMOVUPS     Z12, (DX)
+	VFMADD213PS 64(DX), Z3, Z13
+	VMOVUPS     Z13, 64(DX)
+	ADDQ        24(SP), DX
+	VFMADD213PS (DX), Z2, Z14
+	VMOVUPS     Z14, (DX)
+	VFMADD213PS 64(DX), Z3, Z15
+	VMOVUPS     Z15, 64(DX)
+	ADDQ        24(SP), DX
+	VFMADD213PS (DX), Z2, Z16
+	VMOVUPS     Z16, (DX)
+	VFMADD213PS 64(DX), Z3, Z17
+	VMOVUPS     Z17, 64(DX)
+	ADDQ        24(SP), DX
+	VFMADD213PS (DX), Z2, Z18
+	VMOVUPS     Z18, (DX)
+	VFMADD213PS 64(DX), Z3, Z19
+	VMOVUPS     Z19, 64(DX)
+	ADDQ        24(SP), DX
+	VFMADD213PS (DX), Z2, Z20
+	VMOVUPS     Z20, (DX)
+	VFMADD213PS 64(DX), Z3, Z21
+	VMOVUPS     Z21, 64(DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+64, R11
 	SUBQ        $0x01, R12
 	JNE         single
-	MOVL        (SI), R8
-	IMULQ       DX, R8
-	SUBQ        DX, R11
-	LEAQ        (R11)(R8*1), AX
-	ADDQ        $0x08, SI
-	DECQ        CX
-	JNE         block
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
 	VZEROUPPER
 	RET
 
 // func RowsW4DPBF16x6x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x6x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4DPBF16x6x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -3125,8 +4769,14 @@ table:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -3150,16 +4800,16 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
@@ -3168,7 +4818,7 @@ single:
 	VPORD     Z3, Z12, Z12
 	VPSLLD    $0x10, Z12, Z3
 	VPORD     Z3, Z12, Z12
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z13
 	VPSLLD    $0x08, Z13, Z3
 	VPORD     Z3, Z13, Z13
@@ -3179,7 +4829,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -4061,15 +5711,15 @@ lines1_bytes:
 	BYTE $0xfe
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -4141,7 +5791,7 @@ single0_scaled:
 
 // func RowsW4DPBF16x7x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x7x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4DPBF16x7x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -4193,8 +5843,14 @@ table:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -4218,16 +5874,16 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
@@ -4236,7 +5892,7 @@ single:
 	VPORD     Z3, Z12, Z12
 	VPSLLD    $0x10, Z12, Z3
 	VPORD     Z3, Z12, Z12
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z13
 	VPSLLD    $0x08, Z13, Z3
 	VPORD     Z3, Z13, Z13
@@ -4247,7 +5903,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z18, Z18, Z18
 	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
@@ -5267,15 +6923,15 @@ lines1_bytes:
 	BYTE $0xfe
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -5352,7 +7008,7 @@ single0_scaled:
 
 // func RowsW4DPBF16x8x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x8x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW4DPBF16x8x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -5404,8 +7060,14 @@ table:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -5429,16 +7091,16 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
@@ -5447,7 +7109,7 @@ single:
 	VPORD     Z3, Z12, Z12
 	VPSLLD    $0x10, Z12, Z3
 	VPORD     Z3, Z12, Z12
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z13
 	VPSLLD    $0x08, Z13, Z3
 	VPORD     Z3, Z13, Z13
@@ -5458,7 +7120,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -6616,15 +8278,15 @@ lines1_bytes:
 	BYTE $0xfe
 
 lines1_done:
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32

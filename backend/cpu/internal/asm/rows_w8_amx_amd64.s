@@ -21,7 +21,7 @@
 
 // func RowsW8AMXx2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AMXx2(SB), NOSPLIT, $32-8
+TEXT ·RowsW8AMXx2(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -65,6 +65,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -85,7 +92,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -506,7 +513,7 @@ pair_line:
 	VADDPS           Z28, Z22, Z22
 	VADDPS           Z31, Z30, Z30
 	VADDPS           Z30, Z23, Z23
-	ADDQ             $+1024, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x80, BX
 	ADDQ             $0x80, BP
@@ -783,7 +790,7 @@ single_line:
 	VADDPS           Z24, Z20, Z20
 	VADDPS           Z27, Z26, Z26
 	VADDPS           Z26, Z21, Z21
-	ADDQ             $+512, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x80, BX
 	SUBQ             $0x08, R8
@@ -833,7 +840,7 @@ next:
 
 // func RowsW8AMXx3(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AMXx3(SB), NOSPLIT, $32-8
+TEXT ·RowsW8AMXx3(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -875,6 +882,11 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -895,7 +907,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -1147,7 +1159,7 @@ single_line:
 	VADDPS           Z25, Z21, Z21
 	VADDPS           Z28, Z27, Z27
 	VADDPS           Z27, Z22, Z22
-	ADDQ             $+512, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x80, BX
 	SUBQ             $0x08, R8
@@ -1198,7 +1210,7 @@ single0_scaled:
 
 // func RowsW8AMXx4(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AMXx4(SB), NOSPLIT, $32-8
+TEXT ·RowsW8AMXx4(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1240,6 +1252,11 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1261,7 +1278,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -1548,7 +1565,7 @@ single_line:
 	VADDPS           Z28, Z22, Z22
 	VADDPS           Z31, Z30, Z30
 	VADDPS           Z30, Z23, Z23
-	ADDQ             $+512, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x80, BX
 	SUBQ             $0x08, R8

@@ -19,7 +19,7 @@
 
 // func RowsW8AVX512x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x2(SB), NOSPLIT, $32-8
+TEXT ·RowsW8AVX512x2(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -63,6 +63,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -83,7 +90,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -167,7 +174,7 @@ pair_line:
 	VSUBPS           Z15, Z2, Z2
 	VFMADD231PS.BCST 12(BP), Z2, Z22
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z23
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -272,7 +279,7 @@ single_line:
 	VSUBPS           Z13, Z2, Z2
 	VFMADD231PS.BCST 12(BX), Z2, Z20
 	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z21
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	DECQ             R8
@@ -322,7 +329,7 @@ next:
 
 // func RowsW8AVX512x3(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x3(SB), NOSPLIT, $32-8
+TEXT ·RowsW8AVX512x3(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -366,6 +373,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -386,7 +400,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -480,7 +494,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BP), Z2, Z23
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z24
 	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z25
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -595,7 +609,7 @@ single_line:
 	VFMADD231PS.BCST 12(BX), Z2, Z20
 	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z22
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	DECQ             R8
@@ -648,7 +662,7 @@ next:
 
 // func RowsW8AVX512x4(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x4(SB), NOSPLIT, $32-8
+TEXT ·RowsW8AVX512x4(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -692,6 +706,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -713,7 +734,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -817,7 +838,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z25
 	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z26
 	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z27
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -942,7 +963,7 @@ single_line:
 	VFMADD231PS.BCST 12(BX)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	DECQ             R8
@@ -998,7 +1019,7 @@ next:
 
 // func RowsW8AVX512x5(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x5(SB), NOSPLIT, $32-8
+TEXT ·RowsW8AVX512x5(SB), NOSPLIT, $56-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1042,6 +1063,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1063,7 +1091,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -1177,7 +1205,7 @@ pair_line:
 	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z27
 	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z28
 	VFMADD231PS.BCST 12(BP)(R10*4), Z2, Z29
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -1313,7 +1341,7 @@ single_line:
 	VFMADD231PS.BCST 12(BX)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 12(BP), Z2, Z24
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -1373,7 +1401,7 @@ next:
 
 // func RowsW8AVX512x6(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x6(SB), NOSPLIT, $48-8
+TEXT ·RowsW8AVX512x6(SB), NOSPLIT, $72-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1417,6 +1445,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1438,7 +1473,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -1447,8 +1482,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (R10)(R10*4), CX
 	MOVQ      R8, BP
 	SHLQ      $0x04, BP
@@ -1565,15 +1600,15 @@ pair_line:
 	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z29
 	VFMADD231PS.BCST 12(BP)(R10*4), Z2, Z30
 	VFMADD231PS.BCST 12(BP)(CX*1), Z2, Z31
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
 	DECQ             R8
 	JNE              pair_line
 	MOVQ             BP, BX
-	MOVQ             32(SP), CX
-	MOVQ             40(SP), R12
+	MOVQ             56(SP), CX
+	MOVQ             64(SP), R12
 	MOVQ             (SP), DX
 	ANDQ             $0x03, DX
 	JEQ              pair0_f32
@@ -1713,7 +1748,7 @@ single_line:
 	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z23
 	VFMADD231PS.BCST 12(BP), Z2, Z24
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z25
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -1776,7 +1811,7 @@ next:
 
 // func RowsW8AVX512x7(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x7(SB), NOSPLIT, $48-8
+TEXT ·RowsW8AVX512x7(SB), NOSPLIT, $72-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1820,6 +1855,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1841,7 +1883,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -1850,8 +1892,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (R10)(R10*4), CX
 	MOVQ      R8, BP
 	SHLQ      $0x04, BP
@@ -1978,15 +2020,15 @@ pair_line:
 	VFMADD231PS.BCST 12(BP)(R10*4), Z2, Z29
 	VFMADD231PS.BCST 12(BP)(CX*1), Z2, Z30
 	VFMADD231PS.BCST 12(BP)(DI*2), Z2, Z31
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
 	DECQ             R8
 	JNE              pair_line
 	MOVQ             BP, BX
-	MOVQ             32(SP), CX
-	MOVQ             40(SP), R12
+	MOVQ             56(SP), CX
+	MOVQ             64(SP), R12
 	MOVQ             (SP), DX
 	ANDQ             $0x03, DX
 	JEQ              pair0_f32
@@ -2136,7 +2178,7 @@ single_line:
 	VFMADD231PS.BCST 12(BP), Z2, Z22
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z23
 	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z24
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
@@ -2202,7 +2244,7 @@ next:
 
 // func RowsW8AVX512x8(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x8(SB), NOSPLIT, $48-8
+TEXT ·RowsW8AVX512x8(SB), NOSPLIT, $72-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -2246,6 +2288,13 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -2267,7 +2316,7 @@ block:
 	ADDQ       8(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -2276,8 +2325,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (R10)(R10*4), CX
 	LEAQ      (R10)(DI*2), R12
 	MOVQ      R8, BP
@@ -2415,15 +2464,15 @@ pair_line:
 	VFMADD231PS.BCST 12(BP)(CX*1), Z2, Z29
 	VFMADD231PS.BCST 12(BP)(DI*2), Z2, Z30
 	VFMADD231PS.BCST 12(BP)(R12*1), Z2, Z31
-	ADDQ             $+128, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
 	DECQ             R8
 	JNE              pair_line
 	MOVQ             BP, BX
-	MOVQ             32(SP), CX
-	MOVQ             40(SP), R12
+	MOVQ             56(SP), CX
+	MOVQ             64(SP), R12
 	MOVQ             (SP), DX
 	ANDQ             $0x03, DX
 	JEQ              pair0_f32
@@ -2583,7 +2632,7 @@ single_line:
 	VFMADD231PS.BCST 12(BP)(R10*1), Z2, Z21
 	VFMADD231PS.BCST 12(BP)(R10*2), Z2, Z22
 	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z23
-	ADDQ             $+64, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP

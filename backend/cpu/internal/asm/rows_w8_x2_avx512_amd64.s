@@ -19,7 +19,7 @@
 
 // func RowsW8AVX512x2x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x2x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW8AVX512x2x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -67,8 +67,16 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -91,8 +99,8 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -101,8 +109,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	MOVQ      R8, BP
 	SHLQ      $0x04, BP
 	ADDQ      BX, BP
@@ -112,7 +120,7 @@ pair:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z8
 	VADDPS    Z7, Z3, Z9
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z10
@@ -126,7 +134,7 @@ pair_zeros0:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z12
 	VADDPS    Z7, Z3, Z13
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z14
@@ -136,7 +144,7 @@ pair_zeros0:
 pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z24, Z24, Z24
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
@@ -255,16 +263,16 @@ pair_line:
 	VPBROADCASTD 12(BP)(R10*1), Z17
 	VFMADD231PS  Z17, Z2, Z30
 	VFMADD231PS  Z17, Z3, Z31
-	ADDQ         $+256, R13
+	ADDQ         40(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, BP
 	DECQ         R8
 	JNE          pair_line
 	MOVQ         BP, BX
-	MOVQ         32(SP), CX
-	MOVQ         40(SP), R12
-	MOVQ         48(SP), AX
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
+	MOVQ         72(SP), AX
 	MOVQ         (SP), DX
 	ANDQ         $0x03, DX
 	JEQ          pair0_f32
@@ -295,7 +303,7 @@ pair0_scaled:
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z2, Z26
 	VFMADD213PS 64(DX), Z3, Z27
-	MOVQ        48(SP), AX
+	MOVQ        72(SP), AX
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -340,15 +348,15 @@ pair1_scaled:
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z8
 	VADDPS    Z7, Z3, Z9
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z10
@@ -358,7 +366,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z24, Z24, Z24
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
@@ -419,14 +427,14 @@ single_line:
 	VPBROADCASTD 12(BX)(R10*1), Z17
 	VFMADD231PS  Z17, Z2, Z26
 	VFMADD231PS  Z17, Z3, Z27
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x10, BX
 	DECQ         R8
 	JNE          single_line
-	MOVQ         32(SP), CX
-	MOVQ         40(SP), R12
-	MOVQ         48(SP), AX
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
+	MOVQ         72(SP), AX
 	MOVQ         (SP), DX
 	ANDQ         $0x03, DX
 	JEQ          single0_f32
@@ -480,7 +488,7 @@ next:
 
 // func RowsW8AVX512x3x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x3x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW8AVX512x3x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -528,8 +536,16 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
 	JEQ          here
@@ -552,8 +568,8 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -562,8 +578,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	MOVQ      R8, BP
 	SHLQ      $0x04, BP
 	ADDQ      BX, BP
@@ -573,7 +589,7 @@ pair:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z8
 	VADDPS    Z7, Z3, Z9
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z10
@@ -587,7 +603,7 @@ pair_zeros0:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z12
 	VADDPS    Z7, Z3, Z13
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z14
@@ -597,7 +613,7 @@ pair_zeros0:
 pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -744,16 +760,16 @@ pair_line:
 	VPBROADCASTD 12(BP)(R10*2), Z17
 	VFMADD231PS  Z17, Z2, Z30
 	VFMADD231PS  Z17, Z3, Z31
-	ADDQ         $+256, R13
+	ADDQ         40(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, BP
 	DECQ         R8
 	JNE          pair_line
 	MOVQ         BP, BX
-	MOVQ         32(SP), CX
-	MOVQ         40(SP), R12
-	MOVQ         48(SP), AX
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
+	MOVQ         72(SP), AX
 	MOVQ         (SP), DX
 	ANDQ         $0x03, DX
 	JEQ          pair0_f32
@@ -787,7 +803,7 @@ pair0_scaled:
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z2, Z24
 	VFMADD213PS 64(DX), Z3, Z25
-	MOVQ        48(SP), AX
+	MOVQ        72(SP), AX
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -837,15 +853,15 @@ pair1_scaled:
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z8
 	VADDPS    Z7, Z3, Z9
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z10
@@ -855,7 +871,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -930,14 +946,14 @@ single_line:
 	VPBROADCASTD 12(BX)(R10*2), Z17
 	VFMADD231PS  Z17, Z2, Z24
 	VFMADD231PS  Z17, Z3, Z25
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x10, BX
 	DECQ         R8
 	JNE          single_line
-	MOVQ         32(SP), CX
-	MOVQ         40(SP), R12
-	MOVQ         48(SP), AX
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
+	MOVQ         72(SP), AX
 	MOVQ         (SP), DX
 	ANDQ         $0x03, DX
 	JEQ          single0_f32
@@ -996,7 +1012,7 @@ next:
 
 // func RowsW8AVX512x4x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x4x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW8AVX512x4x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1044,8 +1060,16 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 40(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1069,8 +1093,8 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
@@ -1079,8 +1103,8 @@ pair:
 	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	MOVQ      R8, BP
 	SHLQ      $0x04, BP
 	ADDQ      BX, BP
@@ -1090,7 +1114,7 @@ pair:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z8
 	VADDPS    Z7, Z3, Z9
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z10
@@ -1104,7 +1128,7 @@ pair_zeros0:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z12
 	VADDPS    Z7, Z3, Z13
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z14
@@ -1114,7 +1138,7 @@ pair_zeros0:
 pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -1257,16 +1281,16 @@ pair_line:
 	VFMADD231PS.BCST 12(BP)(R10*2), Z3, Z29
 	VFMADD231PS.BCST 12(BP)(DI*1), Z2, Z30
 	VFMADD231PS.BCST 12(BP)(DI*1), Z3, Z31
-	ADDQ             $+256, R13
+	ADDQ             40(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	ADDQ             $0x10, BP
 	DECQ             R8
 	JNE              pair_line
 	MOVQ             BP, BX
-	MOVQ             32(SP), CX
-	MOVQ             40(SP), R12
-	MOVQ             48(SP), AX
+	MOVQ             56(SP), CX
+	MOVQ             64(SP), R12
+	MOVQ             72(SP), AX
 	MOVQ             (SP), DX
 	ANDQ             $0x03, DX
 	JEQ              pair0_f32
@@ -1303,7 +1327,7 @@ pair0_scaled:
 	ADDQ        16(SP), DX
 	VFMADD213PS (DX), Z2, Z22
 	VFMADD213PS 64(DX), Z3, Z23
-	MOVQ        48(SP), AX
+	MOVQ        72(SP), AX
 	MOVQ        (SP), DX
 	ANDQ        $0x03, DX
 	JEQ         pair1_f32
@@ -1358,15 +1382,15 @@ pair1_scaled:
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z8
 	VADDPS    Z7, Z3, Z9
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z10
@@ -1376,7 +1400,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -1449,14 +1473,14 @@ single_line:
 	VFMADD231PS.BCST 12(BX)(R10*2), Z3, Z21
 	VFMADD231PS.BCST 12(BX)(DI*1), Z2, Z22
 	VFMADD231PS.BCST 12(BX)(DI*1), Z3, Z23
-	ADDQ             $+128, R13
+	ADDQ             32(SP), R13
 	ADDQ             DX, AX
 	ADDQ             $0x10, BX
 	DECQ             R8
 	JNE              single_line
-	MOVQ             32(SP), CX
-	MOVQ             40(SP), R12
-	MOVQ             48(SP), AX
+	MOVQ             56(SP), CX
+	MOVQ             64(SP), R12
+	MOVQ             72(SP), AX
 	MOVQ             (SP), DX
 	ANDQ             $0x03, DX
 	JEQ              single0_f32
@@ -1520,7 +1544,7 @@ next:
 
 // func RowsW8AVX512x5x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x5x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW8AVX512x5x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1564,8 +1588,14 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1589,16 +1619,16 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
@@ -1606,7 +1636,7 @@ single:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z8
 	VADDPS    Z7, Z3, Z9
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z10
@@ -1616,7 +1646,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
@@ -1719,15 +1749,15 @@ single_line:
 	VPBROADCASTD 12(BP), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, BP
 	DECQ         R8
 	JNE          single_line
-	MOVQ         32(SP), CX
-	MOVQ         40(SP), R12
-	MOVQ         48(SP), AX
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
+	MOVQ         72(SP), AX
 	MOVQ         (SP), DX
 	ANDQ         $0x03, DX
 	JEQ          single0_f32
@@ -1794,7 +1824,7 @@ single0_scaled:
 
 // func RowsW8AVX512x6x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x6x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW8AVX512x6x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1838,8 +1868,14 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1863,16 +1899,16 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
@@ -1880,7 +1916,7 @@ single:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z8
 	VADDPS    Z7, Z3, Z9
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z10
@@ -1890,7 +1926,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -2007,15 +2043,15 @@ single_line:
 	VPBROADCASTD 12(BP)(R10*1), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, BP
 	DECQ         R8
 	JNE          single_line
-	MOVQ         32(SP), CX
-	MOVQ         40(SP), R12
-	MOVQ         48(SP), AX
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
+	MOVQ         72(SP), AX
 	MOVQ         (SP), DX
 	ANDQ         $0x03, DX
 	JEQ          single0_f32
@@ -2087,7 +2123,7 @@ single0_scaled:
 
 // func RowsW8AVX512x7x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x7x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW8AVX512x7x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -2131,8 +2167,14 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -2156,16 +2198,16 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
@@ -2173,7 +2215,7 @@ single:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z8
 	VADDPS    Z7, Z3, Z9
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z10
@@ -2183,7 +2225,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z18, Z18, Z18
 	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
@@ -2314,15 +2356,15 @@ single_line:
 	VPBROADCASTD 12(BP)(R10*2), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, BP
 	DECQ         R8
 	JNE          single_line
-	MOVQ         32(SP), CX
-	MOVQ         40(SP), R12
-	MOVQ         48(SP), AX
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
+	MOVQ         72(SP), AX
 	MOVQ         (SP), DX
 	ANDQ         $0x03, DX
 	JEQ          single0_f32
@@ -2399,7 +2441,7 @@ single0_scaled:
 
 // func RowsW8AVX512x8x2(c *Call)
 // Requires: AVX, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8AVX512x8x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW8AVX512x8x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -2443,8 +2485,14 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -2468,16 +2516,16 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
@@ -2485,7 +2533,7 @@ single:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z8
 	VADDPS    Z7, Z3, Z9
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z6, Z3, Z10
@@ -2495,7 +2543,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -2640,15 +2688,15 @@ single_line:
 	VPBROADCASTD 12(BP)(DI*1), Z13
 	VFMADD231PS  Z13, Z2, Z30
 	VFMADD231PS  Z13, Z3, Z31
-	ADDQ         $+128, R13
+	ADDQ         32(SP), R13
 	ADDQ         DX, AX
 	ADDQ         $0x10, BX
 	ADDQ         $0x10, BP
 	DECQ         R8
 	JNE          single_line
-	MOVQ         32(SP), CX
-	MOVQ         40(SP), R12
-	MOVQ         48(SP), AX
+	MOVQ         56(SP), CX
+	MOVQ         64(SP), R12
+	MOVQ         72(SP), AX
 	MOVQ         (SP), DX
 	ANDQ         $0x03, DX
 	JEQ          single0_f32

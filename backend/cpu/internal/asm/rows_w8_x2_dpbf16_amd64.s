@@ -22,7 +22,7 @@
 
 // func RowsW8DPBF16x4x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8DPBF16x4x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW8DPBF16x4x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -73,8 +73,14 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -98,23 +104,23 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z8, Z3, Z12
 	VADDPS    Z9, Z3, Z13
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z8, Z3, Z14
@@ -124,7 +130,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z24, Z24, Z24
 	VXORPS  Z25, Z25, Z25
 	VXORPS  Z26, Z26, Z26
@@ -305,14 +311,14 @@ single_line:
 	BYTE      $0x48
 	BYTE      $0x52
 	BYTE      $0xff
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -374,7 +380,7 @@ single0_scaled:
 
 // func RowsW8DPBF16x5x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8DPBF16x5x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW8DPBF16x5x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -425,8 +431,14 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -450,16 +462,16 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
@@ -467,7 +479,7 @@ single:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z8, Z3, Z12
 	VADDPS    Z9, Z3, Z13
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z8, Z3, Z14
@@ -477,7 +489,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z22, Z22, Z22
 	VXORPS  Z23, Z23, Z23
 	VXORPS  Z24, Z24, Z24
@@ -694,15 +706,15 @@ single_line:
 	BYTE      $0x48
 	BYTE      $0x52
 	BYTE      $0xff
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -769,7 +781,7 @@ single0_scaled:
 
 // func RowsW8DPBF16x6x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8DPBF16x6x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW8DPBF16x6x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -820,8 +832,14 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -845,16 +863,16 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
@@ -862,7 +880,7 @@ single:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z8, Z3, Z12
 	VADDPS    Z9, Z3, Z13
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z8, Z3, Z14
@@ -872,7 +890,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -1125,15 +1143,15 @@ single_line:
 	BYTE      $0x48
 	BYTE      $0x52
 	BYTE      $0xff
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -1205,7 +1223,7 @@ single0_scaled:
 
 // func RowsW8DPBF16x7x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8DPBF16x7x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW8DPBF16x7x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1256,8 +1274,14 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1281,16 +1305,16 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
@@ -1298,7 +1322,7 @@ single:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z8, Z3, Z12
 	VADDPS    Z9, Z3, Z13
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z8, Z3, Z14
@@ -1308,7 +1332,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z18, Z18, Z18
 	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
@@ -1597,15 +1621,15 @@ single_line:
 	BYTE      $0x48
 	BYTE      $0x52
 	BYTE      $0xff
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
@@ -1682,7 +1706,7 @@ single0_scaled:
 
 // func RowsW8DPBF16x8x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW8DPBF16x8x2(SB), NOSPLIT, $56-8
+TEXT ·RowsW8DPBF16x8x2(SB), NOSPLIT, $80-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -1733,8 +1757,14 @@ headed:
 	MOVQ         R12, DX
 	MOVQ         R13, (SP)
 	MOVQ         R15, 8(SP)
+	MOVQ         208(DX), R12
+	IMULQ        R12, R15
+	SHRQ         $0x06, R15
+	MOVQ         R15, 24(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 48(SP)
+	MOVQ         R12, 72(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1758,16 +1788,16 @@ block:
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       8(SP), R13
-	ADDQ       8(SP), R13
+	ADDQ       24(SP), R13
+	ADDQ       24(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 32(SP)
-	MOVQ      R12, 40(SP)
+	MOVQ      CX, 56(SP)
+	MOVQ      R12, 64(SP)
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
@@ -1775,7 +1805,7 @@ single:
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z8, Z3, Z12
 	VADDPS    Z9, Z3, Z13
-	MOVQ      48(SP), DX
+	MOVQ      72(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z3
 	VCVTDQ2PS Z3, Z3
 	VADDPS    Z8, Z3, Z14
@@ -1785,7 +1815,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    48(SP), CX
+	MOVQ    72(SP), CX
 	VXORPS  Z16, Z16, Z16
 	VXORPS  Z17, Z17, Z17
 	VXORPS  Z18, Z18, Z18
@@ -2110,15 +2140,15 @@ single_line:
 	BYTE      $0x48
 	BYTE      $0x52
 	BYTE      $0xff
-	ADDQ      $+128, R13
+	ADDQ      32(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x08, BX
 	ADDQ      $0x08, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      32(SP), CX
-	MOVQ      40(SP), R12
-	MOVQ      48(SP), AX
+	MOVQ      56(SP), CX
+	MOVQ      64(SP), R12
+	MOVQ      72(SP), AX
 	MOVQ      (SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
