@@ -113,30 +113,51 @@ Lines are pairs already.
 
 // dotCodes4 looks codes up.
 func dotCodes4(k exactFMA, segments int) weights512 {
-	return dotCodes4In(k, zmm[5:7], zmm[8], zmm[12:12+segments])
+	return dotCodes4In(k, codes4Registers{
+		codes: []reg.VecPhysical{zmm[0], zmm[9]}, less: []reg.VecPhysical{zmm[1], zmm[10]}, out: zmm[2:4], table: zmm[4],
+		x: zmm[5:7], mask: zmm[8], zeros: zmm[12 : 12+segments],
+	})
 }
 
-// dotCodes4Dense does so where 20 sums leave twelve registers: the mask of codes is in memory.
-func dotCodes4Dense(k exactFMA) weights512 {
-	return dotCodes4In(k, zmm[5:6], nil, []reg.VecPhysical{zmm[6], zmm[7], zmm[8], zmm[11]})
+// codes4Dense are the registers where sums leave twelve or eight: a mask, and of eight zero points
+// too, are in memory.
+func codes4Dense(left int) codes4Registers {
+	r := codes4Registers{
+		codes: []reg.VecPhysical{zmm[0], zmm[5]}, less: []reg.VecPhysical{zmm[1], zmm[6]}, out: zmm[2:4], table: zmm[4], x: zmm[7:8],
+	}
+	if left >= 12 {
+		r.zeros = zmm[8:12]
+	}
+	return r
 }
 
-// dotCodes4In has so many registers for x and zero points; a mask that is nil is in memory.
-func dotCodes4In(k exactFMA, x []reg.VecPhysical, mask reg.VecPhysical, zeros []reg.VecPhysical) weights512 {
+// codes4Registers are those of 4-bit codes, of every other segment or tile the second.
+type codes4Registers struct {
+	codes, less, out []reg.VecPhysical
+	table            reg.VecPhysical
+	x                []reg.VecPhysical
+	mask             reg.VecPhysical   // nil: in memory
+	zeros            []reg.VecPhysical // nil: in memory, of four segments and tiles
+}
+
+func dotCodes4In(k exactFMA, r codes4Registers) weights512 {
 	const codeMask = 0x0f0f0f0f
-	table, inMemory := zmm[4], operand.Mem{}
+	var maskAt, zerosAt operand.Mem
 	right := func(bits int, from, to reg.VecPhysical) { k.VPSRLW(operand.U8(bits), from, to) }
 	return weights512{
 		times: k.dotBF16,
-		x:     x,
+		x:     r.x,
 		apart: true,
 		once: func() {
 			k.constantZero()
-			if mask != nil {
-				k.fill(codeMask, mask)
+			if r.mask != nil {
+				k.fill(codeMask, r.mask)
 			} else {
-				inMemory = k.AllocLocal(8)
-				k.MOVL(operand.U32(codeMask), inMemory)
+				maskAt = k.AllocLocal(8)
+				k.MOVL(operand.U32(codeMask), maskAt)
+			}
+			if r.zeros == nil {
+				zerosAt = k.AllocLocal(4 * 64)
 			}
 			low, high := zmm[0], zmm[1]
 			k.VMOVAPS(low, high)
@@ -145,21 +166,24 @@ func dotCodes4In(k exactFMA, x []reg.VecPhysical, mask reg.VecPhysical, zeros []
 				k.fill(0x41800000, high) // 16
 			})
 			k.iota(zmm[2])
-			k.pairTable(zmm[2], low, high, table)
+			k.pairTable(zmm[2], low, high, r.table)
 		},
 		take: func(s int, m operand.Mem) {
-			z := zeros[s]
+			z, shifted := r.out[0], r.out[1]
+			if r.zeros != nil {
+				z = r.zeros[s]
+			}
 			k.VPMOVZXBD(m, z)
 			for _, bits := range []uint8{8, 16} {
-				k.VPSLLD(operand.U8(bits), z, zmm[3])
-				k.VPORD(zmm[3], z, z)
+				k.VPSLLD(operand.U8(bits), z, shifted)
+				k.VPORD(shifted, z, z)
+			}
+			if r.zeros == nil {
+				k.VMOVDQU32(z, zerosAt.Offset(64*s))
 			}
 		},
 		weight: func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical {
-			codes, less, out := zmm[0], zmm[1], zmm[2]
-			if s%2 == 1 {
-				codes, less, out = zmm[9], zmm[10], zmm[3]
-			}
+			codes, less, out := r.codes[s%2], r.less[s%2], r.out[s%2]
 			if i == 0 {
 				k.VMOVDQU32(w, codes)
 			}
@@ -172,19 +196,23 @@ func dotCodes4In(k exactFMA, x []reg.VecPhysical, mask reg.VecPhysical, zeros []
 						nibbles = from
 						right(4, codes, from)
 					}
-					if mask != nil {
-						k.VPANDD(nibbles, mask, from)
+					if r.mask != nil {
+						k.VPANDD(nibbles, r.mask, from)
 					} else {
-						k.VPANDD_BCST(inMemory, nibbles, from)
+						k.VPANDD_BCST(maskAt, nibbles, from)
 					}
-					k.VPSUBB(zeros[s], from, from)
+					if r.zeros != nil {
+						k.VPSUBB(r.zeros[s], from, from)
+					} else {
+						k.VPSUBB(zerosAt.Offset(64*s), from, from)
+					}
 				}
 			}
 			if bits > 0 {
 				right(bits, from, out)
 				from = out
 			}
-			k.VPERMW(table, from, out)
+			k.VPERMW(r.table, from, out)
 			return out
 		},
 	}

@@ -44,8 +44,8 @@ func (l dotLines) ofTiles(rows int) int {
 	if l.name == "w8" {
 		return 1 // what is taken from codes of two leaves too few registers
 	}
-	if l.name == "w4" && rows == 5 {
-		return 2 // ten sums are too few
+	if l.name == "w4" && rows <= 6 {
+		return 2 // ten sums are too few, and twelve just enough
 	}
 	return ofTiles512(rows)
 }
@@ -71,10 +71,10 @@ both, so that loads do not take as many cycles as products do.
 			others+"; "+l.head("Z0 codes, Z2 and Z3 scales, ")+", "+l.x+" x, sums to Z31, at most from Z16 on."), func(f *file) {
 			for rows := l.ofTilesLeast(); rows <= rows512Most; rows++ {
 				k := rowsOfTiles(f, zmm, rows, l.ofTiles(rows), 2, l.pairs, l.scaled)
-				if weights := l.weights(k.exactFMA, 2*k.together); len(k.sums) > 16 && l.scaled {
-					k.with(dotCodes4Dense(k.exactFMA))
+				if len(k.sums) > 16 && l.scaled {
+					k.with(dotCodes4In(k.exactFMA, codes4Dense(32-len(k.sums))))
 				} else {
-					k.with(weights)
+					k.with(l.weights(k.exactFMA, 2*k.together))
 				}
 				name := fmt.Sprintf("Rows%sDPBF16x%dx2", strings.ToUpper(l.name), rows)
 				k.write(name, name+" multiplies so many rows with two tiles of "+l.what+".")

@@ -64,6 +64,9 @@ func (k *rowsFMA) spills(n int) bool {
 	return n == 1 && k.rows > 8 || n == 2 && k.rows > 5 || n == 4 && k.rows > 2 || k.tiles == 2
 }
 
+// five is where five steps of x are. Kernels of two tiles have no seven.
+func (k *rowsFMA) five() reg.GPPhysical { return rowsOfLines[k.tiles-1] }
+
 // columns counts the vectors of a row's sums.
 func (k *rowsFMA) columns() []int {
 	if k.tiles == 2 {
@@ -142,7 +145,7 @@ func (k *rowsFMA) x(n, s, r, i int) operand.Mem {
 	case 3, 6:
 		return indexed(base, k.three, r/3, 4*i)
 	case 5:
-		return indexed(base, rowsOfLines[0], 1, 4*i)
+		return indexed(base, k.five(), 1, 4*i)
 	case 7:
 		return indexed(base, rowsOfLines[1], 1, 4*i)
 	}
@@ -353,7 +356,7 @@ func (k *rowsFMA) group(label string, n int) {
 		}
 	case n == 2:
 		if k.rows > 5 {
-			k.LEAQ(indexed(rowsXStep, rowsXStep, 4, 0), rowsOfLines[0])
+			k.LEAQ(indexed(rowsXStep, rowsXStep, 4, 0), k.five())
 		}
 		if k.rows > 7 {
 			k.LEAQ(indexed(rowsXStep, k.three, 2, 0), rowsOfLines[1])

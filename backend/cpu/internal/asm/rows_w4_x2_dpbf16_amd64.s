@@ -2256,27 +2256,27 @@ pair:
 	ADDQ      BX, BP
 	TESTQ     $+4, 8(SP)
 	JEQ       pair_zeros0
-	VPMOVZXBD (R15), Z6
-	VPSLLD    $0x08, Z6, Z3
-	VPORD     Z3, Z6, Z6
-	VPSLLD    $0x10, Z6, Z3
-	VPORD     Z3, Z6, Z6
-	MOVQ      80(SP), DX
-	VPMOVZXBD (R15)(DX*1), Z7
-	VPSLLD    $0x08, Z7, Z3
-	VPORD     Z3, Z7, Z7
-	VPSLLD    $0x10, Z7, Z3
-	VPORD     Z3, Z7, Z7
-	ADDQ      $0x10, R15
-
-pair_zeros0:
-	TESTQ     $+4, 8(SP)
-	JEQ       pair_zeros1
 	VPMOVZXBD (R15), Z8
 	VPSLLD    $0x08, Z8, Z3
 	VPORD     Z3, Z8, Z8
 	VPSLLD    $0x10, Z8, Z3
 	VPORD     Z3, Z8, Z8
+	MOVQ      80(SP), DX
+	VPMOVZXBD (R15)(DX*1), Z9
+	VPSLLD    $0x08, Z9, Z3
+	VPORD     Z3, Z9, Z9
+	VPSLLD    $0x10, Z9, Z3
+	VPORD     Z3, Z9, Z9
+	ADDQ      $0x10, R15
+
+pair_zeros0:
+	TESTQ     $+4, 8(SP)
+	JEQ       pair_zeros1
+	VPMOVZXBD (R15), Z10
+	VPSLLD    $0x08, Z10, Z3
+	VPORD     Z3, Z10, Z10
+	VPSLLD    $0x10, Z10, Z3
+	VPORD     Z3, Z10, Z10
 	MOVQ      80(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z11
 	VPSLLD    $0x08, Z11, Z3
@@ -2316,1454 +2316,1454 @@ pair_line:
 	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
-	VMOVDQU32    (AX)(CX*1), Z9
-	VPERMW       Z4, Z9, Z3
-	VPBROADCASTD (BX), Z5
+	VMOVDQU32    (AX)(CX*1), Z5
+	VPERMW       Z4, Z5, Z3
+	VPBROADCASTD (BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD (BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD (BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD (BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD (BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD (BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD (BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD (BX)(R10*4), Z5
+	BYTE         $0xdf
+	VPBROADCASTD (BX)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	VPSRLW       $0x08, Z0, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z9, Z3
+	VPSRLW       $0x08, Z5, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z5
+	VPBROADCASTD 4(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD 4(BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 4(BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD 4(BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 4(BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 4(BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 4(BX)(R10*4), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 4(BX)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
 	PREFETCHT0   64(R13)
-	VPSRLW       $0x04, Z9, Z3
+	VPSRLW       $0x04, Z5, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 8(BX), Z5
+	VPBROADCASTD 8(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 8(BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD 8(BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 8(BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD 8(BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 8(BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 8(BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 8(BX)(R10*4), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 8(BX)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	VPSRLW       $0x0c, Z0, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x0c, Z9, Z3
+	VPSRLW       $0x0c, Z5, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z5
+	VPBROADCASTD 12(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 12(BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD 12(BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 12(BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD 12(BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 12(BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 12(BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 12(BX)(R10*4), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 12(BX)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	PREFETCHT0   128(R13)
 	VMOVDQU32    64(AX), Z0
 	VPERMW       Z4, Z0, Z2
-	VMOVDQU32    64(AX)(CX*1), Z9
-	VPERMW       Z4, Z9, Z3
-	VPBROADCASTD (BP), Z5
+	VMOVDQU32    64(AX)(CX*1), Z5
+	VPERMW       Z4, Z5, Z3
+	VPBROADCASTD (BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD (BP)(R10*1), Z5
+	BYTE         $0xff
+	VPBROADCASTD (BP)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z7, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z7, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD (BP)(R10*2), Z5
+	BYTE         $0xcf
+	VPBROADCASTD (BP)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z26
+	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z27
+	// VDPBF16PS Z7, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD (BP)(DI*1), Z5
+	BYTE         $0xdf
+	VPBROADCASTD (BP)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z7, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z7, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD (BP)(R10*4), Z5
+	BYTE         $0xef
+	VPBROADCASTD (BP)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z30
+	// VDPBF16PS Z7, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z31
+	// VDPBF16PS Z7, Z3, Z31
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
+	BYTE         $0xff
 	VPSRLW       $0x08, Z0, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z9, Z3
+	VPSRLW       $0x08, Z5, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BP), Z5
+	VPBROADCASTD 4(BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 4(BP)(R10*1), Z5
+	BYTE         $0xff
+	VPBROADCASTD 4(BP)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z7, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z7, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 4(BP)(R10*2), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 4(BP)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z26
+	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z27
+	// VDPBF16PS Z7, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 4(BP)(DI*1), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 4(BP)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z7, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z7, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BP)(R10*4), Z5
+	BYTE         $0xef
+	VPBROADCASTD 4(BP)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z30
+	// VDPBF16PS Z7, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z31
+	// VDPBF16PS Z7, Z3, Z31
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
+	BYTE         $0xff
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
 	PREFETCHT0   192(R13)
-	VPSRLW       $0x04, Z9, Z3
+	VPSRLW       $0x04, Z5, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 8(BP), Z5
+	VPBROADCASTD 8(BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 8(BP)(R10*1), Z5
+	BYTE         $0xff
+	VPBROADCASTD 8(BP)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z7, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z7, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 8(BP)(R10*2), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 8(BP)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z26
+	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z27
+	// VDPBF16PS Z7, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 8(BP)(DI*1), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 8(BP)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z7, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z7, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 8(BP)(R10*4), Z5
+	BYTE         $0xef
+	VPBROADCASTD 8(BP)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z30
+	// VDPBF16PS Z7, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z31
+	// VDPBF16PS Z7, Z3, Z31
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
+	BYTE         $0xff
 	VPSRLW       $0x0c, Z0, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x0c, Z9, Z3
+	VPSRLW       $0x0c, Z5, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BP), Z5
+	VPBROADCASTD 12(BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 12(BP)(R10*1), Z5
+	BYTE         $0xff
+	VPBROADCASTD 12(BP)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z7, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z7, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 12(BP)(R10*2), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 12(BP)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z26
+	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z27
+	// VDPBF16PS Z7, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 12(BP)(DI*1), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 12(BP)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z7, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z7, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 12(BP)(R10*4), Z5
+	BYTE         $0xef
+	VPBROADCASTD 12(BP)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z30
+	// VDPBF16PS Z7, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z31
+	// VDPBF16PS Z7, Z3, Z31
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xfd
+	BYTE $0xff
 	JMP  lines2_done
 
 lines2_bytes:
 	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPANDD.BCST  (SP), Z0, Z1
-	VPSUBB       Z6, Z1, Z1
+	VPSUBB       Z8, Z1, Z1
 	VPERMW       Z4, Z1, Z2
-	VMOVDQU32    (AX)(CX*1), Z9
-	VPANDD.BCST  (SP), Z9, Z10
-	VPSUBB       Z7, Z10, Z10
-	VPERMW       Z4, Z10, Z3
-	VPBROADCASTD (BX), Z5
+	VMOVDQU32    (AX)(CX*1), Z5
+	VPANDD.BCST  (SP), Z5, Z6
+	VPSUBB       Z9, Z6, Z6
+	VPERMW       Z4, Z6, Z3
+	VPBROADCASTD (BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD (BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD (BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD (BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD (BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD (BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD (BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD (BX)(R10*4), Z5
+	BYTE         $0xdf
+	VPBROADCASTD (BX)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	VPSRLW       $0x08, Z1, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z10, Z3
+	VPSRLW       $0x08, Z6, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z5
+	VPBROADCASTD 4(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD 4(BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 4(BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD 4(BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 4(BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 4(BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 4(BX)(R10*4), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 4(BX)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	VPSRLW       $0x04, Z0, Z1
 	VPANDD.BCST  (SP), Z1, Z1
-	VPSUBB       Z6, Z1, Z1
+	VPSUBB       Z8, Z1, Z1
 	VPERMW       Z4, Z1, Z2
 	PREFETCHT0   64(R13)
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD.BCST  (SP), Z10, Z10
-	VPSUBB       Z7, Z10, Z10
-	VPERMW       Z4, Z10, Z3
-	VPBROADCASTD 8(BX), Z5
+	VPSRLW       $0x04, Z5, Z6
+	VPANDD.BCST  (SP), Z6, Z6
+	VPSUBB       Z9, Z6, Z6
+	VPERMW       Z4, Z6, Z3
+	VPBROADCASTD 8(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 8(BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD 8(BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 8(BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD 8(BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 8(BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 8(BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 8(BX)(R10*4), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 8(BX)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	VPSRLW       $0x08, Z1, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z10, Z3
+	VPSRLW       $0x08, Z6, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z5
+	VPBROADCASTD 12(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 12(BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD 12(BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 12(BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD 12(BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 12(BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 12(BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 12(BX)(R10*4), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 12(BX)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	PREFETCHT0   128(R13)
 	VMOVDQU32    64(AX), Z0
 	VPANDD.BCST  (SP), Z0, Z1
-	VPSUBB       Z8, Z1, Z1
+	VPSUBB       Z10, Z1, Z1
 	VPERMW       Z4, Z1, Z2
-	VMOVDQU32    64(AX)(CX*1), Z9
-	VPANDD.BCST  (SP), Z9, Z10
-	VPSUBB       Z11, Z10, Z10
-	VPERMW       Z4, Z10, Z3
-	VPBROADCASTD (BP), Z5
+	VMOVDQU32    64(AX)(CX*1), Z5
+	VPANDD.BCST  (SP), Z5, Z6
+	VPSUBB       Z11, Z6, Z6
+	VPERMW       Z4, Z6, Z3
+	VPBROADCASTD (BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD (BP)(R10*1), Z5
+	BYTE         $0xff
+	VPBROADCASTD (BP)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z7, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z7, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD (BP)(R10*2), Z5
+	BYTE         $0xcf
+	VPBROADCASTD (BP)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z26
+	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z27
+	// VDPBF16PS Z7, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD (BP)(DI*1), Z5
+	BYTE         $0xdf
+	VPBROADCASTD (BP)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z7, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z7, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD (BP)(R10*4), Z5
+	BYTE         $0xef
+	VPBROADCASTD (BP)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z30
+	// VDPBF16PS Z7, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z31
+	// VDPBF16PS Z7, Z3, Z31
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
+	BYTE         $0xff
 	VPSRLW       $0x08, Z1, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z10, Z3
+	VPSRLW       $0x08, Z6, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BP), Z5
+	VPBROADCASTD 4(BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 4(BP)(R10*1), Z5
+	BYTE         $0xff
+	VPBROADCASTD 4(BP)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z7, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z7, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 4(BP)(R10*2), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 4(BP)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z26
+	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z27
+	// VDPBF16PS Z7, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 4(BP)(DI*1), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 4(BP)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z7, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z7, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BP)(R10*4), Z5
+	BYTE         $0xef
+	VPBROADCASTD 4(BP)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z30
+	// VDPBF16PS Z7, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z31
+	// VDPBF16PS Z7, Z3, Z31
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
+	BYTE         $0xff
 	VPSRLW       $0x04, Z0, Z1
 	VPANDD.BCST  (SP), Z1, Z1
-	VPSUBB       Z8, Z1, Z1
+	VPSUBB       Z10, Z1, Z1
 	VPERMW       Z4, Z1, Z2
 	PREFETCHT0   192(R13)
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD.BCST  (SP), Z10, Z10
-	VPSUBB       Z11, Z10, Z10
-	VPERMW       Z4, Z10, Z3
-	VPBROADCASTD 8(BP), Z5
+	VPSRLW       $0x04, Z5, Z6
+	VPANDD.BCST  (SP), Z6, Z6
+	VPSUBB       Z11, Z6, Z6
+	VPERMW       Z4, Z6, Z3
+	VPBROADCASTD 8(BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 8(BP)(R10*1), Z5
+	BYTE         $0xff
+	VPBROADCASTD 8(BP)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z7, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z7, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 8(BP)(R10*2), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 8(BP)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z26
+	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z27
+	// VDPBF16PS Z7, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 8(BP)(DI*1), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 8(BP)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z7, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z7, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 8(BP)(R10*4), Z5
+	BYTE         $0xef
+	VPBROADCASTD 8(BP)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z30
+	// VDPBF16PS Z7, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z31
+	// VDPBF16PS Z7, Z3, Z31
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
+	BYTE         $0xff
 	VPSRLW       $0x08, Z1, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z10, Z3
+	VPSRLW       $0x08, Z6, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BP), Z5
+	VPBROADCASTD 12(BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z22
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z23
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 12(BP)(R10*1), Z5
+	BYTE         $0xff
+	VPBROADCASTD 12(BP)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z7, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z7, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 12(BP)(R10*2), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 12(BP)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z26
+	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z27
+	// VDPBF16PS Z7, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 12(BP)(DI*1), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 12(BP)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z7, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z7, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 12(BP)(R10*4), Z5
+	BYTE         $0xef
+	VPBROADCASTD 12(BP)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z30
+	// VDPBF16PS Z7, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z31
+	// VDPBF16PS Z7, Z3, Z31
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xfd
+	BYTE $0xff
 
 lines2_done:
 	ADDQ      48(SP), R13
@@ -3880,17 +3880,17 @@ single:
 	LEAQ      (BX)(R10*4), BP
 	TESTQ     $+4, 8(SP)
 	JEQ       single_zeros0
-	VPMOVZXBD (R15), Z6
-	VPSLLD    $0x08, Z6, Z3
-	VPORD     Z3, Z6, Z6
-	VPSLLD    $0x10, Z6, Z3
-	VPORD     Z3, Z6, Z6
+	VPMOVZXBD (R15), Z8
+	VPSLLD    $0x08, Z8, Z3
+	VPORD     Z3, Z8, Z8
+	VPSLLD    $0x10, Z8, Z3
+	VPORD     Z3, Z8, Z8
 	MOVQ      80(SP), DX
-	VPMOVZXBD (R15)(DX*1), Z7
-	VPSLLD    $0x08, Z7, Z3
-	VPORD     Z3, Z7, Z7
-	VPSLLD    $0x10, Z7, Z3
-	VPORD     Z3, Z7, Z7
+	VPMOVZXBD (R15)(DX*1), Z9
+	VPSLLD    $0x08, Z9, Z3
+	VPORD     Z3, Z9, Z9
+	VPSLLD    $0x10, Z9, Z3
+	VPORD     Z3, Z9, Z9
 	ADDQ      $0x10, R15
 
 single_zeros0:
@@ -3914,730 +3914,730 @@ single_line:
 	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
-	VMOVDQU32    (AX)(CX*1), Z9
-	VPERMW       Z4, Z9, Z3
-	VPBROADCASTD (BX), Z5
+	VMOVDQU32    (AX)(CX*1), Z5
+	VPERMW       Z4, Z5, Z3
+	VPBROADCASTD (BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD (BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD (BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD (BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD (BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD (BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD (BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD (BP), Z5
+	BYTE         $0xdf
+	VPBROADCASTD (BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	VPSRLW       $0x08, Z0, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z9, Z3
+	VPSRLW       $0x08, Z5, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z5
+	VPBROADCASTD 4(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD 4(BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 4(BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD 4(BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 4(BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 4(BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 4(BP), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 4(BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
 	PREFETCHT0   64(R13)
-	VPSRLW       $0x04, Z9, Z3
+	VPSRLW       $0x04, Z5, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 8(BX), Z5
+	VPBROADCASTD 8(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 8(BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD 8(BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 8(BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD 8(BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 8(BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 8(BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 8(BP), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 8(BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	VPSRLW       $0x0c, Z0, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x0c, Z9, Z3
+	VPSRLW       $0x0c, Z5, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z5
+	VPBROADCASTD 12(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 12(BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD 12(BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 12(BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD 12(BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 12(BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 12(BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 12(BP), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 12(BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xed
+	BYTE $0xef
 	JMP  lines1_done
 
 lines1_bytes:
 	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPANDD.BCST  (SP), Z0, Z1
-	VPSUBB       Z6, Z1, Z1
+	VPSUBB       Z8, Z1, Z1
 	VPERMW       Z4, Z1, Z2
-	VMOVDQU32    (AX)(CX*1), Z9
-	VPANDD.BCST  (SP), Z9, Z10
-	VPSUBB       Z7, Z10, Z10
-	VPERMW       Z4, Z10, Z3
-	VPBROADCASTD (BX), Z5
+	VMOVDQU32    (AX)(CX*1), Z5
+	VPANDD.BCST  (SP), Z5, Z6
+	VPSUBB       Z9, Z6, Z6
+	VPERMW       Z4, Z6, Z3
+	VPBROADCASTD (BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD (BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD (BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD (BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD (BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD (BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD (BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD (BP), Z5
+	BYTE         $0xdf
+	VPBROADCASTD (BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	VPSRLW       $0x08, Z1, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z10, Z3
+	VPSRLW       $0x08, Z6, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z5
+	VPBROADCASTD 4(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD 4(BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 4(BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD 4(BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 4(BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 4(BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 4(BP), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 4(BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	VPSRLW       $0x04, Z0, Z1
 	VPANDD.BCST  (SP), Z1, Z1
-	VPSUBB       Z6, Z1, Z1
+	VPSUBB       Z8, Z1, Z1
 	VPERMW       Z4, Z1, Z2
 	PREFETCHT0   64(R13)
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD.BCST  (SP), Z10, Z10
-	VPSUBB       Z7, Z10, Z10
-	VPERMW       Z4, Z10, Z3
-	VPBROADCASTD 8(BX), Z5
+	VPSRLW       $0x04, Z5, Z6
+	VPANDD.BCST  (SP), Z6, Z6
+	VPSUBB       Z9, Z6, Z6
+	VPERMW       Z4, Z6, Z3
+	VPBROADCASTD 8(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 8(BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD 8(BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 8(BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD 8(BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 8(BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 8(BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 8(BP), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 8(BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
+	BYTE         $0xef
 	VPSRLW       $0x08, Z1, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z10, Z3
+	VPSRLW       $0x08, Z6, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z5
+	VPBROADCASTD 12(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z12
+	// VDPBF16PS Z7, Z2, Z12
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z13
+	// VDPBF16PS Z7, Z3, Z13
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 12(BX)(R10*1), Z5
+	BYTE         $0xef
+	VPBROADCASTD 12(BX)(R10*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z14
+	// VDPBF16PS Z7, Z2, Z14
 	BYTE $0x62
 	BYTE $0x72
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf5
+	BYTE $0xf7
 
-	// VDPBF16PS Z5, Z3, Z15
+	// VDPBF16PS Z7, Z3, Z15
 	BYTE         $0x62
 	BYTE         $0x72
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfd
-	VPBROADCASTD 12(BX)(R10*2), Z5
+	BYTE         $0xff
+	VPBROADCASTD 12(BX)(R10*2), Z7
 
-	// VDPBF16PS Z5, Z2, Z16
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z17
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 12(BX)(DI*1), Z5
+	BYTE         $0xcf
+	VPBROADCASTD 12(BX)(DI*1), Z7
 
-	// VDPBF16PS Z5, Z2, Z18
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd5
+	BYTE $0xd7
 
-	// VDPBF16PS Z5, Z3, Z19
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xdd
-	VPBROADCASTD 12(BP), Z5
+	BYTE         $0xdf
+	VPBROADCASTD 12(BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z20
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z21
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xed
+	BYTE $0xef
 
 lines1_done:
 	ADDQ      40(SP), R13
@@ -4717,7 +4717,7 @@ next:
 
 // func RowsW4DPBF16x6x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x6x2(SB), NOSPLIT, $80-8
+TEXT ·RowsW4DPBF16x6x2(SB), NOSPLIT, $344-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -4741,9 +4741,7 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
-	MOVL         $0x0f0f0f0f, DX
-	VMOVD        DX, X8
-	VPBROADCASTD X8, Z8
+	MOVL         $0x0f0f0f0f, (SP)
 	VMOVAPS      Z0, Z1
 	TESTQ        $+4, R13
 	JEQ          table
@@ -4767,16 +4765,18 @@ table:
 	VPMOVDW      Z1, Y1
 	VINSERTI64X4 $0x01, Y1, Z0, Z4
 	MOVQ         R12, DX
-	MOVQ         R13, (SP)
-	MOVQ         R15, 8(SP)
+	MOVQ         R13, 264(SP)
+	MOVQ         R15, 272(SP)
 	MOVQ         208(DX), R12
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
-	MOVQ         R15, 24(SP)
+	MOVQ         R15, 288(SP)
 	ADDQ         R12, R12
-	MOVQ         R12, 32(SP)
+	MOVQ         R12, 296(SP)
+	ADDQ         R12, R12
+	MOVQ         R12, 304(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 72(SP)
+	MOVQ         R12, 336(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -4790,46 +4790,83 @@ table:
 here:
 	ADDQ AX, R13
 	MOVQ 80(DX), R12
-	MOVQ R12, 16(SP)
+	MOVQ R12, 280(SP)
 
 block:
 	MOVBQZX    4(SI), R12
 	MOVQ       AX, R9
-	ADDQ       8(SP), AX
+	ADDQ       272(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       24(SP), R13
-	ADDQ       24(SP), R13
+	ADDQ       288(SP), R13
+	ADDQ       288(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
-single:
+pair:
+	CMPQ      R12, $0x02
+	JCS       single
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 56(SP)
-	MOVQ      R12, 64(SP)
-	LEAQ      (BX)(R10*4), BP
-	TESTQ     $+4, (SP)
-	JEQ       single_zeros0
-	VPMOVZXBD (R15), Z12
-	VPSLLD    $0x08, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	VPSLLD    $0x10, Z12, Z3
-	VPORD     Z3, Z12, Z12
-	MOVQ      72(SP), DX
-	VPMOVZXBD (R15)(DX*1), Z13
-	VPSLLD    $0x08, Z13, Z3
-	VPORD     Z3, Z13, Z13
-	VPSLLD    $0x10, Z13, Z3
-	VPORD     Z3, Z13, Z13
+	MOVQ      CX, 320(SP)
+	MOVQ      R12, 328(SP)
+	LEAQ      (R10)(R10*4), R12
+	MOVQ      R8, BP
+	SHLQ      $0x04, BP
+	ADDQ      BX, BP
+	TESTQ     $+4, 264(SP)
+	JEQ       pair_zeros0
+	VPMOVZXBD (R15), Z2
+	VPSLLD    $0x08, Z2, Z3
+	VPORD     Z3, Z2, Z2
+	VPSLLD    $0x10, Z2, Z3
+	VPORD     Z3, Z2, Z2
+	VMOVDQU32 Z2, 8(SP)
+	MOVQ      336(SP), DX
+	VPMOVZXBD (R15)(DX*1), Z2
+	VPSLLD    $0x08, Z2, Z3
+	VPORD     Z3, Z2, Z2
+	VPSLLD    $0x10, Z2, Z3
+	VPORD     Z3, Z2, Z2
+	VMOVDQU32 Z2, 72(SP)
 	ADDQ      $0x10, R15
 
-single_zeros0:
+pair_zeros0:
+	TESTQ     $+4, 264(SP)
+	JEQ       pair_zeros1
+	VPMOVZXBD (R15), Z2
+	VPSLLD    $0x08, Z2, Z3
+	VPORD     Z3, Z2, Z2
+	VPSLLD    $0x10, Z2, Z3
+	VPORD     Z3, Z2, Z2
+	VMOVDQU32 Z2, 136(SP)
+	MOVQ      336(SP), DX
+	VPMOVZXBD (R15)(DX*1), Z2
+	VPSLLD    $0x08, Z2, Z3
+	VPORD     Z3, Z2, Z2
+	VPSLLD    $0x10, Z2, Z3
+	VPORD     Z3, Z2, Z2
+	VMOVDQU32 Z2, 200(SP)
+	ADDQ      $0x10, R15
+
+pair_zeros1:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    72(SP), CX
+	MOVQ    336(SP), CX
+	VXORPS  Z8, Z8, Z8
+	VXORPS  Z9, Z9, Z9
+	VXORPS  Z10, Z10, Z10
+	VXORPS  Z11, Z11, Z11
+	VXORPS  Z12, Z12, Z12
+	VXORPS  Z13, Z13, Z13
+	VXORPS  Z14, Z14, Z14
+	VXORPS  Z15, Z15, Z15
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
 	VXORPS  Z20, Z20, Z20
 	VXORPS  Z21, Z21, Z21
 	VXORPS  Z22, Z22, Z22
@@ -4843,884 +4880,2766 @@ single_zeros0:
 	VXORPS  Z30, Z30, Z30
 	VXORPS  Z31, Z31, Z31
 
-single_line:
-	TESTQ        $+4, (SP)
-	JNE          lines1_bytes
+pair_line:
+	TESTQ        $+4, 264(SP)
+	JNE          lines2_bytes
 	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPERMW       Z4, Z0, Z2
-	VMOVDQU32    (AX)(CX*1), Z9
-	VPERMW       Z4, Z9, Z3
-	VPBROADCASTD (BX), Z5
+	VMOVDQU32    (AX)(CX*1), Z5
+	VPERMW       Z4, Z5, Z3
+	VPBROADCASTD (BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD (BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD (BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD (BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD (BX)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD (BX)(R10*1), Z6
+	BYTE         $0xcf
+	VPBROADCASTD (BX)(R12*1), Z7
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xd7
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD (BX)(R10*2), Z5
-
-	// VDPBF16PS Z5, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc5
-
-	// VDPBF16PS Z5, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD (BX)(DI*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd6
-
-	// VDPBF16PS Z6, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD (BP), Z5
-
-	// VDPBF16PS Z5, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD (BP)(R10*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z30
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z31
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
+	BYTE         $0xdf
 	VPSRLW       $0x08, Z0, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z9, Z3
+	VPSRLW       $0x08, Z5, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z5
+	VPBROADCASTD 4(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 4(BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 4(BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 4(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 4(BX)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BX)(R10*1), Z6
+	BYTE         $0xcf
+	VPBROADCASTD 4(BX)(R12*1), Z7
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xd7
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 4(BX)(R10*2), Z5
-
-	// VDPBF16PS Z5, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc5
-
-	// VDPBF16PS Z5, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 4(BX)(DI*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd6
-
-	// VDPBF16PS Z6, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 4(BP), Z5
-
-	// VDPBF16PS Z5, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BP)(R10*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z30
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z31
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
+	BYTE         $0xdf
 	VPSRLW       $0x04, Z0, Z2
 	VPERMW       Z4, Z2, Z2
 	PREFETCHT0   64(R13)
-	VPSRLW       $0x04, Z9, Z3
+	VPSRLW       $0x04, Z5, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 8(BX), Z5
+	VPBROADCASTD 8(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 8(BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 8(BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 8(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 8(BX)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 8(BX)(R10*1), Z6
+	BYTE         $0xcf
+	VPBROADCASTD 8(BX)(R12*1), Z7
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xd7
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 8(BX)(R10*2), Z5
-
-	// VDPBF16PS Z5, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc5
-
-	// VDPBF16PS Z5, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 8(BX)(DI*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd6
-
-	// VDPBF16PS Z6, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 8(BP), Z5
-
-	// VDPBF16PS Z5, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 8(BP)(R10*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z30
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z31
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
+	BYTE         $0xdf
 	VPSRLW       $0x0c, Z0, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x0c, Z9, Z3
+	VPSRLW       $0x0c, Z5, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z5
+	VPBROADCASTD 12(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 12(BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 12(BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 12(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 12(BX)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 12(BX)(R10*1), Z6
+	BYTE         $0xcf
+	VPBROADCASTD 12(BX)(R12*1), Z7
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xd7
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 12(BX)(R10*2), Z5
+	BYTE         $0xdf
+	PREFETCHT0   128(R13)
+	VMOVDQU32    64(AX), Z0
+	VPERMW       Z4, Z0, Z2
+	VMOVDQU32    64(AX)(CX*1), Z5
+	VPERMW       Z4, Z5, Z3
+	VPBROADCASTD (BP), Z7
 
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z7, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD (BP)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD (BP)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z24
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xc5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z25
+	// VDPBF16PS Z7, Z3, Z25
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 12(BX)(DI*1), Z6
+	BYTE         $0xcf
+	VPBROADCASTD (BP)(DI*1), Z7
 
-	// VDPBF16PS Z6, Z2, Z26
+	// VDPBF16PS Z7, Z2, Z26
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xd6
+	BYTE $0xd7
 
-	// VDPBF16PS Z6, Z3, Z27
+	// VDPBF16PS Z7, Z3, Z27
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 12(BP), Z5
+	BYTE         $0xdf
+	VPBROADCASTD (BP)(R10*4), Z7
 
-	// VDPBF16PS Z5, Z2, Z28
+	// VDPBF16PS Z7, Z2, Z28
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xe7
 
-	// VDPBF16PS Z5, Z3, Z29
+	// VDPBF16PS Z7, Z3, Z29
 	BYTE         $0x62
 	BYTE         $0x62
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 12(BP)(R10*1), Z6
+	BYTE         $0xef
+	VPBROADCASTD (BP)(R12*1), Z7
 
-	// VDPBF16PS Z6, Z2, Z30
+	// VDPBF16PS Z7, Z2, Z30
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xf7
 
-	// VDPBF16PS Z6, Z3, Z31
+	// VDPBF16PS Z7, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPSRLW       $0x08, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z5, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 4(BP)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 4(BP)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 4(BP)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 4(BP)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 4(BP)(R12*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPSRLW       $0x04, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	PREFETCHT0   192(R13)
+	VPSRLW       $0x04, Z5, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 8(BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 8(BP)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 8(BP)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 8(BP)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 8(BP)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 8(BP)(R12*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPSRLW       $0x0c, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x0c, Z5, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 12(BP)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 12(BP)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 12(BP)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 12(BP)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 12(BP)(R12*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z31
 	BYTE $0x62
 	BYTE $0x62
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xfe
+	BYTE $0xff
+	JMP  lines2_done
+
+lines2_bytes:
+	PREFETCHT0   (R13)
+	VMOVDQU32    (AX), Z0
+	VPANDD.BCST  (SP), Z0, Z1
+	VPSUBB       8(SP), Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	VMOVDQU32    (AX)(CX*1), Z5
+	VPANDD.BCST  (SP), Z5, Z6
+	VPSUBB       72(SP), Z6, Z6
+	VPERMW       Z4, Z6, Z3
+	VPBROADCASTD (BX), Z7
+
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD (BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD (BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD (BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD (BX)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD (BX)(R12*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z6, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z7
+
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 4(BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 4(BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 4(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 4(BX)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 4(BX)(R12*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPSRLW       $0x04, Z0, Z1
+	VPANDD.BCST  (SP), Z1, Z1
+	VPSUBB       8(SP), Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	PREFETCHT0   64(R13)
+	VPSRLW       $0x04, Z5, Z6
+	VPANDD.BCST  (SP), Z6, Z6
+	VPSUBB       72(SP), Z6, Z6
+	VPERMW       Z4, Z6, Z3
+	VPBROADCASTD 8(BX), Z7
+
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 8(BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 8(BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 8(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 8(BX)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 8(BX)(R12*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z6, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BX), Z7
+
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 12(BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 12(BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 12(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 12(BX)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 12(BX)(R12*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	PREFETCHT0   128(R13)
+	VMOVDQU32    64(AX), Z0
+	VPANDD.BCST  (SP), Z0, Z1
+	VPSUBB       136(SP), Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	VMOVDQU32    64(AX)(CX*1), Z5
+	VPANDD.BCST  (SP), Z5, Z6
+	VPSUBB       200(SP), Z6, Z6
+	VPERMW       Z4, Z6, Z3
+	VPBROADCASTD (BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD (BP)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD (BP)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD (BP)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD (BP)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD (BP)(R12*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z6, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 4(BP)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 4(BP)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 4(BP)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 4(BP)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 4(BP)(R12*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPSRLW       $0x04, Z0, Z1
+	VPANDD.BCST  (SP), Z1, Z1
+	VPSUBB       136(SP), Z1, Z1
+	VPERMW       Z4, Z1, Z2
+	PREFETCHT0   192(R13)
+	VPSRLW       $0x04, Z5, Z6
+	VPANDD.BCST  (SP), Z6, Z6
+	VPSUBB       200(SP), Z6, Z6
+	VPERMW       Z4, Z6, Z3
+	VPBROADCASTD 8(BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 8(BP)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 8(BP)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 8(BP)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 8(BP)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 8(BP)(R12*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z31
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPSRLW       $0x08, Z1, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z6, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z20
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z21
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 12(BP)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z22
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z23
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 12(BP)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z24
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z25
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 12(BP)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z26
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z27
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 12(BP)(R10*4), Z7
+
+	// VDPBF16PS Z7, Z2, Z28
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z29
+	BYTE         $0x62
+	BYTE         $0x62
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 12(BP)(R12*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z30
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z31
+	BYTE $0x62
+	BYTE $0x62
+	BYTE $0x66
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xff
+
+lines2_done:
+	ADDQ      304(SP), R13
+	ADDQ      DX, AX
+	ADDQ      $0x10, BX
+	ADDQ      $0x10, BP
+	DECQ      R8
+	JNE       pair_line
+	MOVQ      BP, BX
+	MOVQ      320(SP), CX
+	MOVQ      328(SP), R12
+	MOVQ      336(SP), AX
+	MOVQ      264(SP), DX
+	ANDQ      $0x03, DX
+	JEQ       pair0_f32
+	CMPQ      DX, $0x01
+	JNE       pair0_bf16
+	VCVTPH2PS (R9), Z2
+	VCVTPH2PS (R9)(AX*1), Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_bf16:
+	VPMOVZXWD (R9), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VPMOVZXWD (R9)(AX*1), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair0_scaled
+
+pair0_f32:
+	VMOVUPS (R9), Z2
+	VMOVUPS (R9)(AX*1), Z3
+	ADDQ    $0x40, R9
+
+pair0_scaled:
+	MOVQ        R14, DX
+	VFMADD213PS (DX), Z2, Z8
+	VFMADD213PS 64(DX), Z3, Z9
+	ADDQ        280(SP), DX
+	VFMADD213PS (DX), Z2, Z10
+	VFMADD213PS 64(DX), Z3, Z11
+	ADDQ        280(SP), DX
+	VFMADD213PS (DX), Z2, Z12
+	VFMADD213PS 64(DX), Z3, Z13
+	ADDQ        280(SP), DX
+	VFMADD213PS (DX), Z2, Z14
+	VFMADD213PS 64(DX), Z3, Z15
+	ADDQ        280(SP), DX
+	VFMADD213PS (DX), Z2, Z16
+	VFMADD213PS 64(DX), Z3, Z17
+	ADDQ        280(SP), DX
+	VFMADD213PS (DX), Z2, Z18
+	VFMADD213PS 64(DX), Z3, Z19
+	MOVQ        336(SP), AX
+	MOVQ        264(SP), DX
+	ANDQ        $0x03, DX
+	JEQ         pair1_f32
+	CMPQ        DX, $0x01
+	JNE         pair1_bf16
+	VCVTPH2PS   (R9), Z2
+	VCVTPH2PS   (R9)(AX*1), Z3
+	ADDQ        $0x20, R9
+	JMP         pair1_scaled
+
+pair1_bf16:
+	VPMOVZXWD (R9), Z2
+	VPSLLD    $0x10, Z2, Z2
+	VPMOVZXWD (R9)(AX*1), Z3
+	VPSLLD    $0x10, Z3, Z3
+	ADDQ      $0x20, R9
+	JMP       pair1_scaled
+
+pair1_f32:
+	VMOVUPS (R9), Z2
+	VMOVUPS (R9)(AX*1), Z3
+	ADDQ    $0x40, R9
+
+pair1_scaled:
+	MOVQ        R14, DX
+	VFMADD231PS Z2, Z20, Z8
+	VMOVUPS     Z8, (DX)
+	VFMADD231PS Z3, Z21, Z9
+	VMOVUPS     Z9, 64(DX)
+	ADDQ        280(SP), DX
+	VFMADD231PS Z2, Z22, Z10
+	VMOVUPS     Z10, (DX)
+	VFMADD231PS Z3, Z23, Z11
+	VMOVUPS     Z11, 64(DX)
+	ADDQ        280(SP), DX
+	VFMADD231PS Z2, Z24, Z12
+	VMOVUPS     Z12, (DX)
+	VFMADD231PS Z3, Z25, Z13
+	VMOVUPS     Z13, 64(DX)
+	ADDQ        280(SP), DX
+	VFMADD231PS Z2, Z26, Z14
+	VMOVUPS     Z14, (DX)
+	VFMADD231PS Z3, Z27, Z15
+	VMOVUPS     Z15, 64(DX)
+	ADDQ        280(SP), DX
+	VFMADD231PS Z2, Z28, Z16
+	VMOVUPS     Z16, (DX)
+	VFMADD231PS Z3, Z29, Z17
+	VMOVUPS     Z17, 64(DX)
+	ADDQ        280(SP), DX
+	VFMADD231PS Z2, Z30, Z18
+	VMOVUPS     Z18, (DX)
+	VFMADD231PS Z3, Z31, Z19
+	VMOVUPS     Z19, 64(DX)
+	MOVBQZX     4(SI), DX
+	SHLQ        $0x06, DX
+	ADDQ        $+128, R11
+	SUBQ        $0x02, R12
+	JNE         pair
+	JMP         next
+
+single:
+	MOVQ      R11, AX
+	MOVL      (SI), R8
+	MOVQ      CX, 320(SP)
+	MOVQ      R12, 328(SP)
+	LEAQ      (BX)(R10*4), BP
+	TESTQ     $+4, 264(SP)
+	JEQ       single_zeros0
+	VPMOVZXBD (R15), Z2
+	VPSLLD    $0x08, Z2, Z3
+	VPORD     Z3, Z2, Z2
+	VPSLLD    $0x10, Z2, Z3
+	VPORD     Z3, Z2, Z2
+	VMOVDQU32 Z2, 8(SP)
+	MOVQ      336(SP), DX
+	VPMOVZXBD (R15)(DX*1), Z2
+	VPSLLD    $0x08, Z2, Z3
+	VPORD     Z3, Z2, Z2
+	VPSLLD    $0x10, Z2, Z3
+	VPORD     Z3, Z2, Z2
+	VMOVDQU32 Z2, 72(SP)
+	ADDQ      $0x10, R15
+
+single_zeros0:
+	MOVBQZX 4(SI), DX
+	SHLQ    $0x06, DX
+	MOVQ    336(SP), CX
+	VXORPS  Z8, Z8, Z8
+	VXORPS  Z9, Z9, Z9
+	VXORPS  Z10, Z10, Z10
+	VXORPS  Z11, Z11, Z11
+	VXORPS  Z12, Z12, Z12
+	VXORPS  Z13, Z13, Z13
+	VXORPS  Z14, Z14, Z14
+	VXORPS  Z15, Z15, Z15
+	VXORPS  Z16, Z16, Z16
+	VXORPS  Z17, Z17, Z17
+	VXORPS  Z18, Z18, Z18
+	VXORPS  Z19, Z19, Z19
+
+single_line:
+	TESTQ        $+4, 264(SP)
+	JNE          lines1_bytes
+	PREFETCHT0   (R13)
+	VMOVDQU32    (AX), Z0
+	VPERMW       Z4, Z0, Z2
+	VMOVDQU32    (AX)(CX*1), Z5
+	VPERMW       Z4, Z5, Z3
+	VPBROADCASTD (BX), Z7
+
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD (BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD (BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD (BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD (BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD (BP)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPSRLW       $0x08, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x08, Z5, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 4(BX), Z7
+
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 4(BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 4(BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 4(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 4(BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 4(BP)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPSRLW       $0x04, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	PREFETCHT0   64(R13)
+	VPSRLW       $0x04, Z5, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 8(BX), Z7
+
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 8(BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 8(BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 8(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 8(BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 8(BP)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z19
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPSRLW       $0x0c, Z0, Z2
+	VPERMW       Z4, Z2, Z2
+	VPSRLW       $0x0c, Z5, Z3
+	VPERMW       Z4, Z3, Z3
+	VPBROADCASTD 12(BX), Z7
+
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 12(BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 12(BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 12(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 12(BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z17
+	BYTE         $0x62
+	BYTE         $0xe2
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 12(BP)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z18
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z19
+	BYTE $0x62
+	BYTE $0xe2
+	BYTE $0x66
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xdf
 	JMP  lines1_done
 
 lines1_bytes:
 	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
-	VPANDD       Z0, Z8, Z1
-	VPSUBB       Z12, Z1, Z1
+	VPANDD.BCST  (SP), Z0, Z1
+	VPSUBB       8(SP), Z1, Z1
 	VPERMW       Z4, Z1, Z2
-	VMOVDQU32    (AX)(CX*1), Z9
-	VPANDD       Z9, Z8, Z10
-	VPSUBB       Z13, Z10, Z10
-	VPERMW       Z4, Z10, Z3
-	VPBROADCASTD (BX), Z5
+	VMOVDQU32    (AX)(CX*1), Z5
+	VPANDD.BCST  (SP), Z5, Z6
+	VPSUBB       72(SP), Z6, Z6
+	VPERMW       Z4, Z6, Z3
+	VPBROADCASTD (BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD (BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD (BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD (BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD (BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD (BX)(R10*1), Z6
+	BYTE         $0xcf
+	VPBROADCASTD (BP)(R10*1), Z7
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xd7
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD (BX)(R10*2), Z5
-
-	// VDPBF16PS Z5, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc5
-
-	// VDPBF16PS Z5, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD (BX)(DI*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd6
-
-	// VDPBF16PS Z6, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD (BP), Z5
-
-	// VDPBF16PS Z5, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD (BP)(R10*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z30
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z31
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
+	BYTE         $0xdf
 	VPSRLW       $0x08, Z1, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z10, Z3
+	VPSRLW       $0x08, Z6, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 4(BX), Z5
+	VPBROADCASTD 4(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 4(BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 4(BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 4(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 4(BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BX)(R10*1), Z6
+	BYTE         $0xcf
+	VPBROADCASTD 4(BP)(R10*1), Z7
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xd7
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 4(BX)(R10*2), Z5
-
-	// VDPBF16PS Z5, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc5
-
-	// VDPBF16PS Z5, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 4(BX)(DI*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd6
-
-	// VDPBF16PS Z6, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 4(BP), Z5
-
-	// VDPBF16PS Z5, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 4(BP)(R10*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z30
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z31
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
+	BYTE         $0xdf
 	VPSRLW       $0x04, Z0, Z1
-	VPANDD       Z1, Z8, Z1
-	VPSUBB       Z12, Z1, Z1
+	VPANDD.BCST  (SP), Z1, Z1
+	VPSUBB       8(SP), Z1, Z1
 	VPERMW       Z4, Z1, Z2
 	PREFETCHT0   64(R13)
-	VPSRLW       $0x04, Z9, Z10
-	VPANDD       Z10, Z8, Z10
-	VPSUBB       Z13, Z10, Z10
-	VPERMW       Z4, Z10, Z3
-	VPBROADCASTD 8(BX), Z5
+	VPSRLW       $0x04, Z5, Z6
+	VPANDD.BCST  (SP), Z6, Z6
+	VPSUBB       72(SP), Z6, Z6
+	VPERMW       Z4, Z6, Z3
+	VPBROADCASTD 8(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 8(BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 8(BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 8(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 8(BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 8(BX)(R10*1), Z6
+	BYTE         $0xcf
+	VPBROADCASTD 8(BP)(R10*1), Z7
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xd7
 
-	// VDPBF16PS Z6, Z3, Z23
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 8(BX)(R10*2), Z5
-
-	// VDPBF16PS Z5, Z2, Z24
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc5
-
-	// VDPBF16PS Z5, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 8(BX)(DI*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd6
-
-	// VDPBF16PS Z6, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 8(BP), Z5
-
-	// VDPBF16PS Z5, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 8(BP)(R10*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z30
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z31
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
+	BYTE         $0xdf
 	VPSRLW       $0x08, Z1, Z2
 	VPERMW       Z4, Z2, Z2
-	VPSRLW       $0x08, Z10, Z3
+	VPSRLW       $0x08, Z6, Z3
 	VPERMW       Z4, Z3, Z3
-	VPBROADCASTD 12(BX), Z5
+	VPBROADCASTD 12(BX), Z7
 
-	// VDPBF16PS Z5, Z2, Z20
+	// VDPBF16PS Z7, Z2, Z8
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xc7
+
+	// VDPBF16PS Z7, Z3, Z9
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xcf
+	VPBROADCASTD 12(BX)(R10*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z10
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xd7
+
+	// VDPBF16PS Z7, Z3, Z11
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xdf
+	VPBROADCASTD 12(BX)(R10*2), Z7
+
+	// VDPBF16PS Z7, Z2, Z12
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xe7
+
+	// VDPBF16PS Z7, Z3, Z13
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xef
+	VPBROADCASTD 12(BX)(DI*1), Z7
+
+	// VDPBF16PS Z7, Z2, Z14
+	BYTE $0x62
+	BYTE $0x72
+	BYTE $0x6e
+	BYTE $0x48
+	BYTE $0x52
+	BYTE $0xf7
+
+	// VDPBF16PS Z7, Z3, Z15
+	BYTE         $0x62
+	BYTE         $0x72
+	BYTE         $0x66
+	BYTE         $0x48
+	BYTE         $0x52
+	BYTE         $0xff
+	VPBROADCASTD 12(BP), Z7
+
+	// VDPBF16PS Z7, Z2, Z16
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xe5
+	BYTE $0xc7
 
-	// VDPBF16PS Z5, Z3, Z21
+	// VDPBF16PS Z7, Z3, Z17
 	BYTE         $0x62
 	BYTE         $0xe2
 	BYTE         $0x66
 	BYTE         $0x48
 	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 12(BX)(R10*1), Z6
+	BYTE         $0xcf
+	VPBROADCASTD 12(BP)(R10*1), Z7
 
-	// VDPBF16PS Z6, Z2, Z22
+	// VDPBF16PS Z7, Z2, Z18
 	BYTE $0x62
 	BYTE $0xe2
 	BYTE $0x6e
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xf6
+	BYTE $0xd7
 
-	// VDPBF16PS Z6, Z3, Z23
-	BYTE         $0x62
-	BYTE         $0xe2
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xfe
-	VPBROADCASTD 12(BX)(R10*2), Z5
-
-	// VDPBF16PS Z5, Z2, Z24
+	// VDPBF16PS Z7, Z3, Z19
 	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xc5
-
-	// VDPBF16PS Z5, Z3, Z25
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xcd
-	VPBROADCASTD 12(BX)(DI*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z26
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xd6
-
-	// VDPBF16PS Z6, Z3, Z27
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xde
-	VPBROADCASTD 12(BP), Z5
-
-	// VDPBF16PS Z5, Z2, Z28
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xe5
-
-	// VDPBF16PS Z5, Z3, Z29
-	BYTE         $0x62
-	BYTE         $0x62
-	BYTE         $0x66
-	BYTE         $0x48
-	BYTE         $0x52
-	BYTE         $0xed
-	VPBROADCASTD 12(BP)(R10*1), Z6
-
-	// VDPBF16PS Z6, Z2, Z30
-	BYTE $0x62
-	BYTE $0x62
-	BYTE $0x6e
-	BYTE $0x48
-	BYTE $0x52
-	BYTE $0xf6
-
-	// VDPBF16PS Z6, Z3, Z31
-	BYTE $0x62
-	BYTE $0x62
+	BYTE $0xe2
 	BYTE $0x66
 	BYTE $0x48
 	BYTE $0x52
-	BYTE $0xfe
+	BYTE $0xdf
 
 lines1_done:
-	ADDQ      32(SP), R13
+	ADDQ      296(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
 	DECQ      R8
 	JNE       single_line
-	MOVQ      56(SP), CX
-	MOVQ      64(SP), R12
-	MOVQ      72(SP), AX
-	MOVQ      (SP), DX
+	MOVQ      320(SP), CX
+	MOVQ      328(SP), R12
+	MOVQ      336(SP), AX
+	MOVQ      264(SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
 	CMPQ      DX, $0x01
@@ -5745,47 +7664,49 @@ single0_f32:
 
 single0_scaled:
 	MOVQ        R14, DX
-	VFMADD213PS (DX), Z2, Z20
-	VMOVUPS     Z20, (DX)
-	VFMADD213PS 64(DX), Z3, Z21
-	VMOVUPS     Z21, 64(DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z2, Z22
-	VMOVUPS     Z22, (DX)
-	VFMADD213PS 64(DX), Z3, Z23
-	VMOVUPS     Z23, 64(DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z2, Z24
-	VMOVUPS     Z24, (DX)
-	VFMADD213PS 64(DX), Z3, Z25
-	VMOVUPS     Z25, 64(DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z2, Z26
-	VMOVUPS     Z26, (DX)
-	VFMADD213PS 64(DX), Z3, Z27
-	VMOVUPS     Z27, 64(DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z2, Z28
-	VMOVUPS     Z28, (DX)
-	VFMADD213PS 64(DX), Z3, Z29
-	VMOVUPS     Z29, 64(DX)
-	ADDQ        16(SP), DX
-	VFMADD213PS (DX), Z2, Z30
-	VMOVUPS     Z30, (DX)
-	VFMADD213PS 64(DX), Z3, Z31
-	VMOVUPS     Z31, 64(DX)
+	VFMADD213PS (DX), Z2, Z8
+	VMOVUPS     Z8, (DX)
+	VFMADD213PS 64(DX), Z3, Z9
+	VMOVUPS     Z9, 64(DX)
+	ADDQ        280(SP), DX
+	VFMADD213PS (DX), Z2, Z10
+	VMOVUPS     Z10, (DX)
+	VFMADD213PS 64(DX), Z3, Z11
+	VMOVUPS     Z11, 64(DX)
+	ADDQ        280(SP), DX
+	VFMADD213PS (DX), Z2, Z12
+	VMOVUPS     Z12, (DX)
+	VFMADD213PS 64(DX), Z3, Z13
+	VMOVUPS     Z13, 64(DX)
+	ADDQ        280(SP), DX
+	VFMADD213PS (DX), Z2, Z14
+	VMOVUPS     Z14, (DX)
+	VFMADD213PS 64(DX), Z3, Z15
+	VMOVUPS     Z15, 64(DX)
+	ADDQ        280(SP), DX
+	VFMADD213PS (DX), Z2, Z16
+	VMOVUPS     Z16, (DX)
+	VFMADD213PS 64(DX), Z3, Z17
+	VMOVUPS     Z17, 64(DX)
+	ADDQ        280(SP), DX
+	VFMADD213PS (DX), Z2, Z18
+	VMOVUPS     Z18, (DX)
+	VFMADD213PS 64(DX), Z3, Z19
+	VMOVUPS     Z19, 64(DX)
 	MOVBQZX     4(SI), DX
 	SHLQ        $0x06, DX
 	ADDQ        $+64, R11
 	SUBQ        $0x01, R12
 	JNE         single
-	MOVL        (SI), R8
-	IMULQ       DX, R8
-	SUBQ        DX, R11
-	LEAQ        (R11)(R8*1), AX
-	ADDQ        $0x08, SI
-	DECQ        CX
-	JNE         block
+
+next:
+	MOVL  (SI), R8
+	IMULQ DX, R8
+	SUBQ  DX, R11
+	LEAQ  (R11)(R8*1), AX
+	ADDQ  $0x08, SI
+	DECQ  CX
+	JNE   block
 	VZEROUPPER
 	RET
 
