@@ -31,7 +31,7 @@ func (l dotLines) rowsMost() int {
 }
 
 // ofTilesLeast is the fewest rows of a kernel of two tiles: of fewer, one tile is as fast, and of
-// plain weights up to 16 rows.
+// plain weights up to twelve rows.
 func (l dotLines) ofTilesLeast() int {
 	if l.scaled {
 		return 4
@@ -52,7 +52,10 @@ func (l dotLines) ofTiles(rows int) int {
 
 func init() {
 	for _, l := range dotKinds {
-		others := rowsOthers(l.scaled)
+		others, dense := rowsOthers(l.scaled), ""
+		if l.name == "w4" {
+			dense = "; of five rows from Z12 and six from Z8 on, with Z5 and Z6 codes and indices of the other tile, Z7 x, and in the frame the mask and of six rows zero points, of five in Z8 to Z11"
+		}
 		register(asmDir, "rows_"+l.name+"_dpbf16", `
 Two to `+map[int]string{8: "eight", 12: "twelve"}[l.rowsMost()]+` rows of bfloat16 times `+l.what+`.
 `+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("DI three steps of x, "+others+rowsSpilled+map[bool]string{true: "; of more than eight rows CX is x of row 8"}[l.rowsMost() > rows512Most]+"; "+
@@ -68,7 +71,7 @@ Two to `+map[int]string{8: "eight", 12: "twelve"}[l.rowsMost()]+` rows of bfloat
 Up to eight rows of bfloat16 times two tiles of `+l.what+`. A pair of x, read once, goes to
 both, so that loads do not take as many cycles as products do.
 `+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("CX bytes to the second tile while lines are added, DI three steps of x, "+
-			others+"; "+l.head("Z0 codes, Z2 and Z3 scales, ")+", "+l.x+" x, sums to Z31, at most from Z16 on."), func(f *file) {
+			others+"; "+l.head("Z0 codes, Z2 and Z3 scales, ")+", "+l.x+" x, sums to Z31, at most from Z16 on"+dense+"."), func(f *file) {
 			for rows := l.ofTilesLeast(); rows <= rows512Most; rows++ {
 				k := rowsOfTiles(f, zmm, rows, l.ofTiles(rows), 2, l.pairs, l.scaled)
 				if len(k.sums) > 16 && l.scaled {

@@ -162,7 +162,7 @@ type rowsSegment struct {
 }
 
 // Registers of rowsFMA, beside exW, exX, exCount, exAny, exBlock, exFrame,
-// exLines, exScale, exLeft and exY. Plain weights have no frame.
+// exLines, exScale, exLeft and exY. Plain weights have no frame with AVX2.
 var (
 	rowsXStep = reg.R10 // from row to row
 	rowsFirst = reg.R11 // first line of the segment
@@ -306,8 +306,8 @@ func (k *rowsFMA) pace() {
 		k.SHRQ(operand.Imm(6), exHead)
 		k.MOVQ(exHead, k.slots.Offset(rowsHeadPace))
 	}
-	if k.tiles == 2 {
-		k.ADDQ(exLeft, exLeft)
+	if lines := k.tiles * k.turn; lines > 1 {
+		k.SHLQ(operand.Imm(log2(lines)), exLeft)
 	}
 	for n := 1; n <= k.together; n *= 2 {
 		if n > 1 {
@@ -317,7 +317,7 @@ func (k *rowsFMA) pace() {
 	}
 }
 
-// paceOf is how far what is fetched goes on with a line of each of n segments.
+// paceOf is how far what is fetched goes on with a turn of lines of each of n segments.
 func (k *rowsFMA) paceOf(n int) operand.Mem { return k.slots.Offset(rowsPace + 8*int(log2(n))) }
 
 // fetchHeader fetches as much as a header of each tile: the lines of scales of 16 bits, of longer

@@ -327,6 +327,15 @@ func TestUnpackFrom(t *testing.T) {
 		w.tune(&c.t)
 		require.Equal(t, c.want, w.from(), "%+v", c)
 	}
+	plain := exactKernels{gemm: some, wider: some, unpackFrom: [weightKinds]int{weightBF16: never}, shares: [weightKinds]bool{weightBF16: true}}
+	plain.direct[weightBF16] = some
+	for k, want := range map[int]int{8192: never, 8320: rowsStraight} {
+		w := &product{panel: newPanel(pairPanel, &backend.Spec{N: 64, K: k, Plain: dtype.BF16, X: dtype.BF16})}
+		w.f.exact = plain
+		require.Equal(t, want, w.from(), "K=%d", k)
+		w.f.exact.unpackFrom[weightBF16] = 40
+		require.Equal(t, 40, w.from(), "K=%d", k)
+	}
 }
 
 // TestDirectWider is from how many rows on a product takes two tiles straight from packed
@@ -380,13 +389,14 @@ func TestDirectWider(t *testing.T) {
 // TestStraight is which tiles go together straight from packed weights: two and two, and the
 // last alone where their number is odd; but one and one where only a kernel of one does all rows in a call.
 func TestStraight(t *testing.T) {
-	t.Run("a call for all rows", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 192, false) })
-	t.Run("and what is next fetched", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 192, true) })
-	t.Run("nothing fetched", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 0, false) })
-	t.Run("several calls", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 192, true) })
-	t.Run("several of two tiles", func(t *testing.T) { testStraight(t, 4, 2, tilesStream, 192, true) })
-	t.Run("several of one tile", func(t *testing.T) { testStraight(t, 2, 4, tilesFinished, 192, true) })
-	t.Run("and nothing fetched", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 0, true) })
+	t.Run("a call for all rows", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 192, false, false) })
+	t.Run("and what is next fetched", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 192, true, true) })
+	t.Run("nothing fetched", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 0, false, false) })
+	t.Run("several calls", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 192, true, false) })
+	t.Run("several calls that share", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 192, true, true) })
+	t.Run("several of two tiles", func(t *testing.T) { testStraight(t, 4, 2, tilesStream, 192, true, true) })
+	t.Run("several of one tile", func(t *testing.T) { testStraight(t, 2, 4, tilesFinished, 192, true, true) })
+	t.Run("and nothing fetched", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 0, true, true) })
 }
 
 // TestShares holds what calls for some rows of the same tiles fetch together to the tiles behind them:
@@ -407,7 +417,7 @@ func TestShares(t *testing.T) {
 				for _, rows := range calls {
 					ahead, pace := b.shareOf(m, rows, n)
 					begin := int(ahead) + block1
-					require.LessOrEqual(t, begin, end)
+					require.LessOrEqual(t, begin/lineBytes*lineBytes, end)
 					end, m = begin+bytes/lineBytes*int(pace), m+rows
 				}
 				require.GreaterOrEqual(t, end, 2*bytes)
@@ -419,13 +429,14 @@ func TestShares(t *testing.T) {
 
 // testStraight multiplies four rows with kernels of one or two tiles that have one row and as many
 // as given, whose sums of so many tiles lie side by side, and fetch so far ahead; next says that
-// calls fetch what is read next.
-func testStraight(t *testing.T, ofOne, ofTwo, beside int, ahead uintptr, next bool) {
+// calls fetch what is read next, shares that several fetch shares of it, where they fetch at all.
+func testStraight(t *testing.T, ofOne, ofTwo, beside int, ahead uintptr, next, shares bool) {
 	const k, rows = 64, 4
 	u := model(pairPanel)
 	type taken struct{ tile, tiles int }
 	var got []taken
 	var w *product
+	calls := map[int]int{} // for a tile
 	kernels := func(tiles, most int) (steps []step) {
 		for _, n := range []int{most, 1} {
 			steps = append(steps, step{n, func(c *asm.Call) {
@@ -440,7 +451,14 @@ func testStraight(t *testing.T, ofOne, ofTwo, beside int, ahead uintptr, next bo
 					if ahead > 0 {
 						want += uintptr((tiles - 1) * w.tileBytes())
 					}
+					pace := uintptr(lineBytes)
+					if shares && ahead > 0 && ofOne < rows {
+						b := block{product: w, rows: rows}
+						want, pace = b.shareOf(calls[tile]*n, n, tiles)
+					}
+					calls[tile]++
 					require.Equal(t, want, c.Ahead)
+					require.Equal(t, pace, c.Pace)
 					if want := uintptr(c.W); ofOne == rows {
 						if next {
 							want += uintptr(tiles * w.tileBytes())
@@ -465,6 +483,7 @@ func testStraight(t *testing.T, ofOne, ofTwo, beside int, ahead uintptr, next bo
 	u.functions.exact.direct[weightBF16] = kernels(1, ofOne)
 	u.functions.exact.directWider[weightBF16] = kernels(2, ofTwo)
 	u.functions.exact.directWiderFrom[weightBF16] = rows
+	u.functions.exact.shares[weightBF16] = shares
 	b := open(t, backend.OpenOptions{Threads: 1})
 	b.table = tableOf([]*unit{u})
 	rng := rand.New(rand.NewPCG(5, 133))
@@ -479,9 +498,10 @@ func testStraight(t *testing.T, ofOne, ofTwo, beside int, ahead uintptr, next bo
 		l := shape{n: n, k: k, plain: dtype.BF16}.linear(t, rng)
 		made, _ := b.prepare(l, backend.Request{Recipe: &quant.Recipe{}, X: dtype.BF16, Y: dtype.F32, MaxRows: rows})
 		w = made.(interface{ whole() *layer }).whole().parts[0].matrix.(*product)
-		w.ahead, w.aheadRows, w.nextToo = 64, ahead, next // of fewer rows, and of these
+		w.ahead, w.aheadRows, w.nextToo = ahead/3, ahead, next // of fewer rows, and of these
 		x := input(rng, dtype.BF16, rows, k)
 		got = nil
+		clear(calls)
 		y := b.apply(made, x, rows)
 		var want []taken
 		for _, tile := range c.want {

@@ -24,7 +24,7 @@ func (b *block) straight() {
 				steps, n = two, 2
 			}
 			b.call.Ahead = b.aheadOf(n)
-			b.coming, b.share, b.shared = [2]span{}, 0, b.kind.exact() && b.f.exact.shares[b.weights()]
+			b.coming, b.share, b.shared = [2]span{}, 0, b.ahead > 0 && b.kind.exact() && b.f.exact.shares[b.weights()]
 			if i+n < b.tiles {
 				b.coming[0] = spanOf(b.packed(i+n, all)) // memory is free while units are busy, or a tile is read again
 			}
@@ -90,8 +90,8 @@ func (b *block) aheadOf(n int) uintptr {
 // these tiles have come from before, is busy all the time.
 func (b *block) shareOf(m, rows, n int) (ahead, pace uintptr) {
 	bytes, first := n*b.tileBytes(), &b.blocks[0]
-	at := bytes + bytes*m/b.rows - int(first.Segments)*int(first.Lines)*lineBytes // kernels add these lines
-	return uintptr(at), uintptr((lineBytes*rows + b.rows - 1) / b.rows)
+	at := bytes + bytes*m/b.rows - int(first.Segments)*int(first.Lines)*lineBytes // kernels add these lines, but to 0
+	return uintptr(max(1, at)), uintptr((lineBytes*rows + b.rows - 1) / b.rows)
 }
 
 // directWider returns the kernels that multiply so many rows straight from packed weights of

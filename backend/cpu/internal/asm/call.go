@@ -107,7 +107,8 @@ type Call struct {
 	PlaceCount uintptr
 
 	// Exact kernels of 512 bits named Rows: how far what they fetch goes on with each line of 64 bytes
-	// that they read. Less than 64 where several calls read the same lines, and each fetches a share.
+	// that they read, and with a header of as many bytes in proportion. Less than 64 where several calls
+	// read the same lines, and each fetches a share.
 	Pace uintptr
 }
 

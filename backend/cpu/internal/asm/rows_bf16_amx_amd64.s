@@ -38,6 +38,7 @@ TEXT ·RowsBF16AMXx2(SB), NOSPLIT, $64-8
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
 	MOVQ         208(DX), R12
+	SHLQ         $0x04, R12
 	MOVQ         R12, 40(SP)
 	ADDQ         R12, R12
 	MOVQ         R12, 48(SP)
@@ -536,6 +537,7 @@ TEXT ·RowsBF16AMXx3(SB), NOSPLIT, $64-8
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
 	MOVQ         208(DX), R12
+	SHLQ         $0x04, R12
 	MOVQ         R12, 40(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -781,6 +783,7 @@ TEXT ·RowsBF16AMXx4(SB), NOSPLIT, $64-8
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
 	MOVQ         208(DX), R12
+	SHLQ         $0x04, R12
 	MOVQ         R12, 40(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13

@@ -30,7 +30,7 @@ TEXT ·RowsBF16AVX512x4x2(SB), NOSPLIT, $80-8
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
 	MOVQ         208(DX), R12
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	ADDQ         R12, R12
 	MOVQ         R12, 40(SP)
@@ -302,7 +302,7 @@ TEXT ·RowsBF16AVX512x5x2(SB), NOSPLIT, $80-8
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
 	MOVQ         208(DX), R12
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)
@@ -446,7 +446,7 @@ TEXT ·RowsBF16AVX512x6x2(SB), NOSPLIT, $80-8
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
 	MOVQ         208(DX), R12
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)
@@ -603,7 +603,7 @@ TEXT ·RowsBF16AVX512x7x2(SB), NOSPLIT, $80-8
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
 	MOVQ         208(DX), R12
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)
@@ -773,7 +773,7 @@ TEXT ·RowsBF16AVX512x8x2(SB), NOSPLIT, $80-8
 	VPBROADCASTD X4, Z4
 	MOVQ         R12, DX
 	MOVQ         208(DX), R12
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)

@@ -92,6 +92,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
+	SHLQ         $0x02, R12
 	MOVQ         R12, 32(SP)
 	ADDQ         R12, R12
 	MOVQ         R12, 40(SP)

@@ -71,7 +71,7 @@ table:
 	IMULQ   R12, R15
 	SHRQ    $0x06, R15
 	MOVQ    R15, 24(SP)
-	ADDQ    R12, R12
+	SHLQ    $0x01, R12
 	MOVQ    R12, 32(SP)
 	ADDQ    R12, R12
 	MOVQ    R12, 40(SP)
@@ -1492,7 +1492,7 @@ table:
 	IMULQ   R12, R15
 	SHRQ    $0x06, R15
 	MOVQ    R15, 24(SP)
-	ADDQ    R12, R12
+	SHLQ    $0x01, R12
 	MOVQ    R12, 32(SP)
 	ADDQ    R12, R12
 	MOVQ    R12, 40(SP)
@@ -2344,7 +2344,7 @@ table:
 	IMULQ   R12, R15
 	SHRQ    $0x06, R15
 	MOVQ    R15, 24(SP)
-	ADDQ    R12, R12
+	SHLQ    $0x01, R12
 	MOVQ    R12, 32(SP)
 	ADDQ    R12, R12
 	MOVQ    R12, 40(SP)
@@ -3359,7 +3359,7 @@ table:
 	IMULQ   R12, R15
 	SHRQ    $0x06, R15
 	MOVQ    R15, 24(SP)
-	ADDQ    R12, R12
+	SHLQ    $0x01, R12
 	MOVQ    R12, 32(SP)
 	ADDQ    R12, R12
 	MOVQ    R12, 40(SP)
@@ -4538,7 +4538,7 @@ table:
 	IMULQ   R12, R15
 	SHRQ    $0x06, R15
 	MOVQ    R15, 24(SP)
-	ADDQ    R12, R12
+	SHLQ    $0x01, R12
 	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
 	MOVQ    R12, 72(SP)
@@ -5058,7 +5058,7 @@ table:
 	IMULQ   R12, R15
 	SHRQ    $0x06, R15
 	MOVQ    R15, 24(SP)
-	ADDQ    R12, R12
+	SHLQ    $0x01, R12
 	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
 	MOVQ    R12, 72(SP)
@@ -5633,7 +5633,7 @@ table:
 	IMULQ   R12, R15
 	SHRQ    $0x06, R15
 	MOVQ    R15, 24(SP)
-	ADDQ    R12, R12
+	SHLQ    $0x01, R12
 	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
 	MOVQ    R12, 72(SP)
@@ -6263,7 +6263,7 @@ table:
 	IMULQ   R12, R15
 	SHRQ    $0x06, R15
 	MOVQ    R15, 24(SP)
-	ADDQ    R12, R12
+	SHLQ    $0x01, R12
 	MOVQ    R12, 32(SP)
 	MOVQ    8(DX), R12
 	MOVQ    R12, 72(SP)

@@ -16,7 +16,9 @@
 // of the second of two segments, R15 zero points; Z0 codes, Z2 and Z3 scales, Z1 indices,
 // Z2 weights, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points, Z9, Z10 and Z3
 // codes, indices and weights of every other segment or tile, Z5 and Z6 x, sums to Z31, at
-// most from Z16 on.
+// most from Z16 on; of five rows from Z12 and six from Z8 on, with Z5 and Z6 codes and
+// indices of the other tile, Z7 x, and in the frame the mask and of six rows zero points,
+// of five in Z8 to Z11.
 
 #include "textflag.h"
 
@@ -78,7 +80,7 @@ table:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	ADDQ         R12, R12
 	MOVQ         R12, 40(SP)
@@ -2210,7 +2212,7 @@ table:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 32(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 40(SP)
 	ADDQ         R12, R12
 	MOVQ         R12, 48(SP)
@@ -4771,7 +4773,7 @@ table:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 288(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 296(SP)
 	ADDQ         R12, R12
 	MOVQ         R12, 304(SP)
@@ -7768,7 +7770,7 @@ table:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)
@@ -8985,7 +8987,7 @@ table:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)

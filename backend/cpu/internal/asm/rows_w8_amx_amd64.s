@@ -69,6 +69,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
+	SHLQ         $0x03, R12
 	MOVQ         R12, 32(SP)
 	ADDQ         R12, R12
 	MOVQ         R12, 40(SP)
@@ -886,6 +887,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
+	SHLQ         $0x03, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -1256,6 +1258,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
+	SHLQ         $0x03, R12
 	MOVQ         R12, 32(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13

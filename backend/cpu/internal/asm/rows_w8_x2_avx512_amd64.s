@@ -71,7 +71,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	ADDQ         R12, R12
 	MOVQ         R12, 40(SP)
@@ -540,7 +540,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	ADDQ         R12, R12
 	MOVQ         R12, 40(SP)
@@ -1064,7 +1064,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	ADDQ         R12, R12
 	MOVQ         R12, 40(SP)
@@ -1592,7 +1592,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)
@@ -1872,7 +1872,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)
@@ -2171,7 +2171,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)
@@ -2489,7 +2489,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)

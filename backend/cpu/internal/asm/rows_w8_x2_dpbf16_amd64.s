@@ -77,7 +77,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)
@@ -435,7 +435,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)
@@ -836,7 +836,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)
@@ -1278,7 +1278,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)
@@ -1761,7 +1761,7 @@ headed:
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
 	MOVQ         R15, 24(SP)
-	ADDQ         R12, R12
+	SHLQ         $0x01, R12
 	MOVQ         R12, 32(SP)
 	MOVQ         8(DX), R12
 	MOVQ         R12, 72(SP)
