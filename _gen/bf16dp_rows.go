@@ -54,7 +54,7 @@ func init() {
 	for _, l := range dotKinds {
 		others, dense := rowsOthers(l.scaled), ""
 		if l.name == "w4" {
-			dense = "; of five rows from Z12 and six from Z8 on, with Z5 and Z6 codes and indices of the other tile, Z7 x, and in the frame the mask and of six rows zero points, of five in Z8 to Z11"
+			dense = "; of five rows from Z12 and six from Z8 on, with Z5 and Z6 codes and indices of the other tile, Z7 x, in the frame the mask and of six rows zero points, of five in Z8 to Z11, and of six R12 five steps of x while lines are added"
 		}
 		register(asmDir, "rows_"+l.name+"_dpbf16", `
 Two to `+map[int]string{8: "eight", 12: "twelve"}[l.rowsMost()]+` rows of bfloat16 times `+l.what+`.

@@ -17,8 +17,8 @@
 // Z2 weights, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points, Z9, Z10 and Z3
 // codes, indices and weights of every other segment or tile, Z5 and Z6 x, sums to Z31, at
 // most from Z16 on; of five rows from Z12 and six from Z8 on, with Z5 and Z6 codes and
-// indices of the other tile, Z7 x, and in the frame the mask and of six rows zero points,
-// of five in Z8 to Z11.
+// indices of the other tile, Z7 x, in the frame the mask and of six rows zero points, of
+// five in Z8 to Z11, and of six R12 five steps of x while lines are added.
 
 #include "textflag.h"
 
