@@ -2,19 +2,15 @@ package cpu
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"reflect"
 	"runtime"
-	"slices"
 	"testing"
-	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/cpu/internal/asm"
 	"github.com/bitlane/bitlane/dtype"
-	"github.com/bitlane/bitlane/quant"
 )
 
 // TestGridCoversEverything tries numbers of rows, tiles and threads: portions
@@ -335,187 +331,5 @@ func TestUnpackFrom(t *testing.T) {
 		require.Equal(t, want, w.from(), "K=%d", k)
 		w.f.exact.unpackFrom[weightBF16] = 40
 		require.Equal(t, 40, w.from(), "K=%d", k)
-	}
-}
-
-// TestDirectWider is from how many rows on a product takes two tiles straight from packed
-// weights, and that units have kernels for all parts that these rows come in on this processor.
-func TestDirectWider(t *testing.T) {
-	s := backend.Spec{N: 64, K: 64, Bits: 8, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
-	two := []step{{rows: 5}, {rows: 4}}
-	exact := &product{panel: newPanel(pairPanel, &s)}
-	exact.f.exact.directWider[weight8], exact.f.exact.directWiderFrom[weight8] = two, 7
-	require.Nil(t, exact.directWider(6))
-	require.Equal(t, two, exact.directWider(7))
-	integers := &product{panel: newPanel(bytePanel, &s), f: exact.f}
-	require.Nil(t, integers.directWider(7))
-	for _, c := range []struct {
-		kind panelKind
-		want int
-	}{{pairPanel, 7}, {floatPanel, 3}} { // what is tuned is for float32
-		w := &product{panel: newPanel(c.kind, &s), f: exact.f}
-		w.tune(&tuned{directWiderFrom: [weightKinds]int{weight8: 3, weight4: 2}})
-		require.Equal(t, [weightKinds]int{weight8: c.want}, w.f.exact.directWiderFrom, "%v", c.kind)
-	}
-
-	everywhere(t, backend.OpenOptions{Threads: 1}, func(t *testing.T, b *bench) {
-		u := b.table[0].unit
-		if u == nil || u.name != "bf16" && u.name != "avx512" {
-			return // has no kernels of two tiles
-		}
-		rng := rand.New(rand.NewPCG(5, 132))
-		for _, s := range []shape{{bits: 4, scales: dtype.F16}, {bits: 8, scales: dtype.F16}, {plain: dtype.BF16}} {
-			if s.n, s.k = 32, 64; !s.plain.Valid() {
-				s.groups = uniform(t, s.k, 32)
-			}
-			made, _ := b.prepare(s.linear(t, rng), backend.Request{Recipe: &quant.Recipe{}, X: b.x(), MaxRows: rowsTogether})
-			w := made.(interface{ whole() *layer }).whole().parts[0].matrix.(*product)
-			require.NotNil(t, w.directWider(rowsTogether), "%v", s)
-			for _, s := range w.f.exact.directWider[w.weights()] {
-				name := runtime.FuncForPC(reflect.ValueOf(s.run).Pointer()).Name()
-				require.Contains(t, name+".", fmt.Sprintf("x%dx2.", s.rows))
-			}
-			for rows := 1; rows <= rowsTogether; rows++ {
-				steps := w.directWider(rows)
-				for left := rows; left > 0 && steps != nil; {
-					_, taken, times := pick(steps, left)
-					left -= taken * times
-				}
-			}
-		}
-	})
-}
-
-// TestStraight is which tiles go together straight from packed weights: two and two, and the
-// last alone where their number is odd; but one and one where only a kernel of one does all rows in a call.
-func TestStraight(t *testing.T) {
-	t.Run("a call for all rows", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 192, false, false) })
-	t.Run("and what is next fetched", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 192, true, true) })
-	t.Run("nothing fetched", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 0, false, false) })
-	t.Run("several calls", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 192, true, false) })
-	t.Run("several calls that share", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 192, true, true) })
-	t.Run("several of two tiles", func(t *testing.T) { testStraight(t, 4, 2, tilesStream, 192, true, true) })
-	t.Run("several of one tile", func(t *testing.T) { testStraight(t, 2, 4, tilesFinished, 192, true, true) })
-	t.Run("and nothing fetched", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 0, true, true) })
-}
-
-// TestShares holds what calls for some rows of the same tiles fetch together to the tiles behind them:
-// all of these, in turn, and no more than rounding adds.
-func TestShares(t *testing.T) {
-	for _, k := range []int{64, 1000, 4096} {
-		s := backend.Spec{N: 64, K: k, Plain: dtype.BF16, X: dtype.BF16}
-		w := &product{panel: newPanel(pairPanel, &s)}
-		block1 := int(w.blocks[0].Segments) * int(w.blocks[0].Lines) * lineBytes
-		for _, calls := range [][]int{{8, 8}, {7, 6}, {6, 6, 5}, {8, 8, 8, 8, 8, 8, 8, 8}, {1, 2}} {
-			for n := 1; n <= 2; n++ {
-				b := block{product: w}
-				for _, rows := range calls {
-					b.rows += rows
-				}
-				bytes, m := n*w.tileBytes(), 0
-				end := bytes
-				for _, rows := range calls {
-					ahead, pace := b.shareOf(m, rows, n)
-					begin := int(ahead) + block1
-					require.LessOrEqual(t, begin/lineBytes*lineBytes, end)
-					end, m = begin+bytes/lineBytes*int(pace), m+rows
-				}
-				require.GreaterOrEqual(t, end, 2*bytes)
-				require.LessOrEqual(t, end, 2*bytes+bytes/lineBytes)
-			}
-		}
-	}
-}
-
-// testStraight multiplies four rows with kernels of one or two tiles that have one row and as many
-// as given, whose sums of so many tiles lie side by side, and fetch so far ahead; next says that
-// calls fetch what is read next, shares that several fetch shares of it, where they fetch at all.
-func testStraight(t *testing.T, ofOne, ofTwo, beside int, ahead uintptr, next, shares bool) {
-	const k, rows = 64, 4
-	u := model(pairPanel)
-	type taken struct{ tile, tiles int }
-	var got []taken
-	var w *product
-	calls := map[int]int{} // for a tile
-	kernels := func(tiles, most int) (steps []step) {
-		for _, n := range []int{most, 1} {
-			steps = append(steps, step{n, func(c *asm.Call) {
-				require.EqualValues(t, n, c.Rows)
-				at := uintptr(c.W) - uintptr(unsafe.Pointer(unsafe.SliceData(w.data)))
-				tile := int(at) / w.tileBytes()
-				require.Zero(t, at%uintptr(w.tileBytes()))
-				if n > 1 { // of all rows
-					require.EqualValues(t, w.tileBytes(), c.WStep)
-					require.EqualValues(t, min(beside, w.panel.tiles()-tile/beside*beside)*tileColumns*4, c.YStep)
-					want := ahead
-					if ahead > 0 {
-						want += uintptr((tiles - 1) * w.tileBytes())
-					}
-					pace := uintptr(lineBytes)
-					if shares && ahead > 0 && ofOne < rows {
-						b := block{product: w, rows: rows}
-						want, pace = b.shareOf(calls[tile]*n, n, tiles)
-					}
-					calls[tile]++
-					require.Equal(t, want, c.Ahead)
-					require.Equal(t, pace, c.Pace)
-					if want := uintptr(c.W); ofOne == rows {
-						if next {
-							want += uintptr(tiles * w.tileBytes())
-						}
-						require.Equal(t, want, c.Next)
-					}
-					got = append(got, taken{tile, tiles})
-				}
-				for row := range n {
-					for tile := range tiles {
-						one := *c
-						one.W = unsafe.Add(c.W, tile*w.tileBytes())
-						one.X = unsafe.Add(c.X, uintptr(row)*c.XStep)
-						one.Y = (*float32)(unsafe.Add(unsafe.Pointer(c.Y), uintptr(row)*c.YStep+uintptr(64*tile)))
-						modelPairs(&one, weightBF16)
-					}
-				}
-			}})
-		}
-		return steps
-	}
-	u.functions.exact.direct[weightBF16] = kernels(1, ofOne)
-	u.functions.exact.directWider[weightBF16] = kernels(2, ofTwo)
-	u.functions.exact.directWiderFrom[weightBF16] = rows
-	u.functions.exact.shares[weightBF16] = shares
-	b := open(t, backend.OpenOptions{Threads: 1})
-	b.table = tableOf([]*unit{u})
-	rng := rand.New(rand.NewPCG(5, 133))
-	for _, c := range []struct {
-		n    int
-		want []taken
-	}{
-		{16, []taken{{0, 1}}}, {32, []taken{{0, 2}}}, {40, []taken{{0, 2}, {2, 1}}}, {64, []taken{{0, 2}, {2, 2}}},
-		{17 * 16, []taken{{0, 2}, {2, 2}, {4, 2}, {6, 2}, {8, 2}, {10, 2}, {12, 2}, {14, 2}, {16, 1}}},
-	} {
-		n := c.n
-		l := shape{n: n, k: k, plain: dtype.BF16}.linear(t, rng)
-		made, _ := b.prepare(l, backend.Request{Recipe: &quant.Recipe{}, X: dtype.BF16, Y: dtype.F32, MaxRows: rows})
-		w = made.(interface{ whole() *layer }).whole().parts[0].matrix.(*product)
-		w.ahead, w.aheadRows, w.nextToo = ahead/3, ahead, next // of fewer rows, and of these
-		x := input(rng, dtype.BF16, rows, k)
-		got = nil
-		clear(calls)
-		y := b.apply(made, x, rows)
-		var want []taken
-		for _, tile := range c.want {
-			if ofOne == rows && ofTwo < rows {
-				for i := range tile.tiles {
-					want = append(want, taken{tile.tile + i, 1})
-				}
-				continue
-			}
-			want = append(want, slices.Repeat([]taken{tile}, rows/[]int{ofOne, ofTwo}[tile.tiles-1])...)
-		}
-		require.Equal(t, want, got, "%d columns", n)
-		for row := range rows {
-			require.Equal(t, b.apply(made, x[row*k:(row+1)*k], 1), y[row*n:(row+1)*n])
-		}
 	}
 }
