@@ -143,6 +143,12 @@ type codes4Registers struct {
 func dotCodes4In(k exactFMA, r codes4Registers) weights512 {
 	const codeMask = 0x0f0f0f0f
 	var maskAt, zerosAt operand.Mem
+	zero := func(s int) operand.Op {
+		if r.zeros != nil {
+			return r.zeros[s]
+		}
+		return zerosAt.Offset(64 * s)
+	}
 	right := func(bits int, from, to reg.VecPhysical) { k.VPSRLW(operand.U8(bits), from, to) }
 	return weights512{
 		times: k.dotBF16,
@@ -179,7 +185,7 @@ func dotCodes4In(k exactFMA, r codes4Registers) weights512 {
 				k.VPORD(shifted, z, z)
 			}
 			if r.zeros == nil {
-				k.VMOVDQU32(z, zerosAt.Offset(64*s))
+				k.VMOVDQU32(z, zero(s))
 			}
 		},
 		weight: func(s, i int, w operand.Mem, bytes bool) reg.VecPhysical {
@@ -201,11 +207,7 @@ func dotCodes4In(k exactFMA, r codes4Registers) weights512 {
 					} else {
 						k.VPANDD_BCST(maskAt, nibbles, from)
 					}
-					if r.zeros != nil {
-						k.VPSUBB(r.zeros[s], from, from)
-					} else {
-						k.VPSUBB(zerosAt.Offset(64*s), from, from)
-					}
+					k.VPSUBB(zero(s), from, from)
 				}
 			}
 			if bits > 0 {

@@ -74,8 +74,8 @@ both, so that loads do not take as many cycles as products do.
 			others+"; "+l.head("Z0 codes, Z2 and Z3 scales, ")+", "+l.x+" x, sums to Z31, at most from Z16 on"+dense+"."), func(f *file) {
 			for rows := l.ofTilesLeast(); rows <= rows512Most; rows++ {
 				k := rowsOfTiles(f, zmm, rows, l.ofTiles(rows), 2, l.pairs, l.scaled)
-				if len(k.sums) > 16 && l.scaled {
-					k.with(dotCodes4In(k.exactFMA, codes4Dense(32-len(k.sums))))
+				if left := 32 - len(k.sums); left < 16 { // by 4-bit codes alone
+					k.with(dotCodes4In(k.exactFMA, codes4Dense(left)))
 				} else {
 					k.with(l.weights(k.exactFMA, 2*k.together))
 				}

@@ -233,7 +233,6 @@ func (w *product) multiply(c *call, p *part, worker, portion int) {
 func (b *block) compute() {
 	stride := uintptr(b.front().stride())
 	*b.call = asm.Call{XStep: stride, SStep: stride, Form: b.form, Zero: uint64(b.zero), Ahead: b.aheadOf(1), Pace: lineBytes}
-	b.shared = false
 	switch {
 	case b.rows < b.from():
 		b.straight()
@@ -261,7 +260,6 @@ type block struct {
 
 	coming [2]span // packed weights of the next run, of each tile, that are not fetched yet: whole lines
 	share  int     // bytes that are fetched with a step
-	shared bool    // kernels fetch shares of the next tiles themselves
 }
 
 // front is what has prepared the rows.
@@ -458,7 +456,7 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 			if r.to == len(b.blocks) {
 				b.fetchOutputs(tile, tiles, m/b.parts, (min(rows, b.rows-m)+b.parts-1)/b.parts)
 			}
-			if b.shared {
+			if b.sharing() {
 				c.Ahead, c.Pace = b.shareOf(m, rows, tiles)
 			}
 			next := b.next(w)

@@ -24,7 +24,7 @@ func (b *block) straight() {
 				steps, n = two, 2
 			}
 			b.call.Ahead = b.aheadOf(n)
-			b.coming, b.share, b.shared = [2]span{}, 0, b.ahead > 0 && b.kind.exact() && b.f.exact.shares[b.weights()]
+			b.coming, b.share = [2]span{}, 0
 			if i+n < b.tiles {
 				b.coming[0] = spanOf(b.packed(i+n, all)) // memory is free while units are busy, or a tile is read again
 			}
@@ -83,6 +83,11 @@ func (b *block) aheadOf(n int) uintptr {
 		ahead += uintptr((n - 1) * b.tileBytes())
 	}
 	return ahead
+}
+
+// sharing says that calls which read the same tiles straight from packed weights fetch shares of the next.
+func (w *product) sharing() bool {
+	return w.ahead > 0 && w.kind.exact() && w.f.exact.shares[w.weights()]
 }
 
 // shareOf is Call.Ahead and Call.Pace of the kernel for some rows from row m on that is one of several
