@@ -22,6 +22,7 @@ type call struct {
 
 	fronts   []prepared  // of each of the layer's
 	scratch  []byte      // l.scratch bytes for each worker
+	together int         // rows that are prepared one after the other
 	products bool        // which of the two loops runs
 	run      []kernelRun // one for each worker
 	portions []int       // of each part
@@ -56,14 +57,30 @@ func (c *call) divide(work []byte) {
 
 func (c *call) do() {
 	l, pool := c.l, c.l.dev.pool
-	prepare := c.rows * len(l.fronts)
-	pool.Run(c.job, c, prepare, width(float64(prepare)*float64(l.k)/frontWork))
+	c.together = l.together(c.rows)
+	prepare := (c.rows + c.together - 1) / c.together * len(l.fronts)
+	pool.Run(c.job, c, prepare, width(float64(c.rows*len(l.fronts))*float64(l.k)/frontWork))
 	c.products = true
 	c.portions = c.portions[:0]
 	for i := range l.parts {
 		c.portions = append(c.portions, l.parts[i].portions(c.rows, pool.Threads()))
 	}
 	pool.RunParts(c.job, c, c.portions, width(float64(c.rows)*float64(l.n)*float64(l.k)/productWork))
+}
+
+// together is how many rows go to a worker at once: one, or as many as a front puts in their places
+// together, if there are so many for each.
+func (l *layer) together(rows int) int {
+	most, threads := 1, l.dev.pool.Threads()
+	for _, f := range l.fronts {
+		if f.placer != nil {
+			most = max(most, f.placer.Rows())
+		}
+	}
+	if n := min(most, (rows+threads-1)/threads); n >= placedLeast {
+		return n
+	}
+	return 1
 }
 
 // readsFrom is the first of a front's prepared rows that a part reads as it is.
@@ -86,8 +103,8 @@ func (c *call) scratchOf(worker int) []byte { return c.scratch[worker*c.l.scratc
 // Do implements workers.Task.
 func (c *call) Do(worker, chunk int) {
 	if !c.products {
-		m, i := chunk/len(c.l.fronts), chunk%len(c.l.fronts)
-		c.l.fronts[i].write(&c.fronts[i], c.x[m*c.xStep:], c.scratchOf(worker), m)
+		m, i := chunk/len(c.l.fronts)*c.together, chunk%len(c.l.fronts)
+		c.l.fronts[i].write(&c.fronts[i], c.x[m*c.xStep:], c.xStep, c.scratchOf(worker), m, min(c.together, c.rows-m))
 		return
 	}
 	for i := range c.l.parts {

@@ -328,27 +328,32 @@ func testManyRows(t *testing.T, b *bench) {
 	rng := rand.New(rand.NewPCG(5, 131))
 	for _, s := range []shape{
 		{bits: 4, scales: dtype.F16, zeros: true}, {bits: 7, scales: dtype.BF16, zeros: true}, {bits: 8, scales: dtype.BF16}, {bits: 3, scales: dtype.F32},
+		{bits: 4, scales: dtype.F16, groups: actOrder(t, rng, k, 4)}, // a few rows are put in their places together
 		{plain: dtype.F32}, {plain: dtype.F16}, {plain: dtype.BF16},
 	} {
-		recipes := []quant.RecipeKind{quant.Exact}
+		recipes, xt := []quant.RecipeKind{quant.Exact}, b.x()
 		u := b.table[0].unit
 		if u != nil && u.exact.kind.pairs() && s.plain.Valid() && s.plain != dtype.BF16 {
 			continue // not for this unit
 		}
 		s.n, s.k = n, k
 		if !s.plain.Valid() {
-			s.groups = uniform(t, k, 32)
+			if s.groups.Count() == 0 {
+				s.groups = uniform(t, k, 32)
+			} else {
+				xt = dtype.BF16
+			}
 			if !b.pairs() {
 				recipes = append(recipes, quant.Int8Token, quant.Int8Group)
 			}
 		}
 		l := s.linear(t, rng)
 		for _, kind := range recipes {
-			layer, kernel := b.prepare(l, backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: b.x(), Y: dtype.F32, MaxRows: m})
+			layer, kernel := b.prepare(l, backend.Request{Recipe: &quant.Recipe{Kind: kind}, X: xt, Y: dtype.F32, MaxRows: m})
 			if u != nil && u.exact.is && kind == quant.Exact {
 				require.True(t, kernel.unit == u, "%s, %v", kernel.name, s)
 			}
-			x := input(rng, b.x(), m, k)
+			x := input(rng, xt, m, k)
 			alone := map[int][]float32{}
 			for row := range m {
 				if !testing.Short() || row%26 == 0 { // of an emulator few are enough

@@ -20,7 +20,8 @@ type front struct {
 	act    int // activation groups, 0 without codes
 	values rows.Values
 
-	order     []int32 // of the features; nil: as x has them
+	order     []int32      // of the features; nil: as x has them
+	placer    *rows.Placer // for several rows in that order; nil: there is none, or no order
 	transform *quant.Transform
 }
 
@@ -114,6 +115,9 @@ func frontScratch(s *backend.Spec, r *rowShape) int {
 	if r.pairs { // and for a row that is scaled before it goes to tiles
 		n += r.row
 	}
+	if s.Groups.Kind == quant.ActOrder {
+		n += rows.PlaceScratch(s.K, r.width, s.X.Size())
+	}
 	return n
 }
 
@@ -145,8 +149,11 @@ func newFront(mem []byte, at *layout, s *backend.Spec, p *panel, isa rows.ISA) (
 		}
 	}
 	f.order = form.Order
-	f.plan, err = rows.New(form)
-	return f, err
+	if f.plan, err = rows.New(form); err != nil {
+		return nil, err
+	}
+	f.placer = f.plan.Placer()
+	return f, nil
 }
 
 // same reports whether both fronts prepare the same rows.
@@ -162,29 +169,28 @@ func (f *front) words(row []byte) (codes []int16, scales []float32) {
 
 func (f *front) rowScales(row []byte) []float32 { return view[float32](row[f.scalesAt:], f.scales) }
 
-// prepare writes one row of x, of the front's type, to dst. scratch is
-// frontScratch bytes.
-func (f *front) prepare(dst, x, scratch []byte) {
+// prepare writes one row of x, of the front's type, or as its plan reads them, to dst.
+func (f *front) prepare(plan *rows.Plan, dst, x, scratch []byte) {
 	to := rows.Dst{Values: dst[:f.width*f.values.Size()]}
 	if f.sideAt > 0 {
 		to.Side = view[int32](dst[f.sideAt:], f.segments)
 	}
 	switch f.values {
 	case rows.Float32:
-		f.plan.Row(to, x, scratch)
+		plan.Row(to, x, scratch)
 		if f.scales > 0 {
 			f.rowScales(dst)[0] = tame(f.floats(dst))
 		}
 		return
 	case rows.BFloat16:
-		f.plan.Row(to, x, scratch)
+		plan.Row(to, x, scratch)
 		if f.scales > 0 {
 			f.rowScales(dst)[0] = tamePairs(to.Values)
 		}
 		return
 	}
 	to.Scales = f.rowScales(dst)
-	f.plan.Row(to, x, scratch)
+	plan.Row(to, x, scratch)
 }
 
 // Exact sums over a panel of codes are of x·(u−z), up to 2¹⁵ times as large as x:

@@ -158,7 +158,7 @@ func staging(s *backend.Spec, p *panel, threads int) int64 {
 	b := 32 * int64(sizesOf(s).segments+s.Groups.Count+2)
 	order := s.Groups.Kind == quant.ActOrder
 	if order {
-		b += 24 * int64(s.K)
+		b += 24*int64(s.K) + 4*int64(align(shapeOfRow(s, p).width))
 	}
 	if p == nil {
 		return b + 2*int64(max(threads, 1))*int64(padded(s.K))

@@ -39,7 +39,7 @@ func (p *panel) flushTiles() float64 {
 // writePairs prepares row m of x: its parts go to tiles of pairs, where there are such, and to
 // rows of float32 where some are read so. What the sums of a row are to be multiplied with is
 // that of tame.
-func (f *front) writePairs(to *prepared, x, scratch []byte, m int) {
+func (f *front) writePairs(to *prepared, plan *rows.Plan, x, scratch []byte, m int) {
 	first, scale, least := m*f.parts, float32(1), float32(0)
 	if f.scales > 0 {
 		least = asm.LeastInTiles
@@ -49,22 +49,22 @@ func (f *front) writePairs(to *prepared, x, scratch []byte, m int) {
 		for i := range f.parts {
 			dst[i] = rowOfTiles(to.tiles, first+i, f.tiles, asm.TileBytes)
 		}
-		if top := f.plan.Tiles(&dst, x, scratch, &f.halves, least); f.scales > 0 && tooLarge(top) {
+		if top := plan.Tiles(&dst, x, scratch, &f.halves, least); f.scales > 0 && tooLarge(top) {
 			row := f.floats(scratch)
-			f.plan.Row(rows.Dst{Values: scratch[:f.row]}, x, scratch[f.row:])
+			plan.Row(rows.Dst{Values: scratch[:f.row]}, x, scratch[f.row:])
 			shrinkRow(row)
-			f.plan.TilesOfRow(&dst, row, &f.halves, least)
+			plan.TilesOfRow(&dst, row, &f.halves, least)
 			scale = 1 / shrink
 		}
 	}
 	if first >= to.first {
 		row := to.rows[(first-to.first)*f.stride():]
 		parts := view[float32](row, (f.parts-1)*f.stride()/4+f.width)
-		f.plan.Row(rows.Dst{Values: row[:f.row]}, x, scratch)
-		if top := f.plan.Parts(parts, f.stride()/4, least); f.scales > 0 && tooLarge(top) {
-			f.plan.Row(rows.Dst{Values: row[:f.row]}, x, scratch)
+		plan.Row(rows.Dst{Values: row[:f.row]}, x, scratch)
+		if top := plan.Parts(parts, f.stride()/4, least); f.scales > 0 && tooLarge(top) {
+			plan.Row(rows.Dst{Values: row[:f.row]}, x, scratch)
 			shrinkRow(parts[:f.width])
-			f.plan.Parts(parts, f.stride()/4, least)
+			plan.Parts(parts, f.stride()/4, least)
 			scale = 1 / shrink
 		}
 	}

@@ -45,7 +45,7 @@ func TestTameTiles(t *testing.T) {
 				xt.Put(b, at+1, []float32{float32(math.Inf(-1)), float32nan()}[i/4%2])
 			}
 			dtype.Decode(xt, x, b)
-			f.writePairs(&to, b, scratch, m)
+			f.writePairs(&to, f.plan, b, scratch, m)
 			if f.scales == 0 {
 				require.Equal(t, dtype.F16, xt)
 			} else {

@@ -69,6 +69,48 @@ func BenchmarkRow(b *testing.B) {
 	}
 }
 
+// BenchmarkPlacer prepares rows of 4096 that are put in their places together, among so many rows that
+// they are in no first cache before: ns/row is the time of each.
+func BenchmarkPlacer(b *testing.B) {
+	const k, most = 4096, 256
+	rng := rand.New(rand.NewPCG(9, 10))
+	index := make([]int32, k)
+	for i, at := range rng.Perm(k) {
+		index[i] = int32(at / 128)
+	}
+	groups, err := quant.IndexedGroups(index, k/128)
+	require.NoError(b, err)
+	for _, x := range floats {
+		for _, r := range []quant.Recipe{{Kind: quant.Int8Token}, {}} {
+			f := tight(r, x, map[bool]rows.Values{true: rows.Float32, false: rows.Int8}[r.Kind == quant.Exact], &groups, 128)
+			f.ISA = isas[len(isas)-1]
+			p, err := rows.New(f)
+			require.NoError(b, err)
+			a := p.Placer()
+			if a == nil {
+				b.Skip("the processor lacks AVX2")
+			}
+			from := make([]byte, most*k*x.Size())
+			for i := range most * k {
+				x.Put(from, i, float32(rng.NormFloat64()))
+			}
+			scratch := make([]byte, p.Scratch()+rows.PlaceScratch(k, f.Width, x.Size()))
+			dst := rows.Dst{Values: make([]byte, f.Width*f.Values.Size()), Side: make([]int32, len(f.Segments)), Scales: make([]float32, p.Scales())}
+			for n := 1; n <= a.Rows(); n++ {
+				b.Run(fmt.Sprintf("x=%v/recipe=%v/rows=%d", x, r, n), func(b *testing.B) {
+					for m := 0; b.Loop(); m = (m + n) % (most - n) {
+						placed, rest := a.Place(from[m*k*x.Size():], k*x.Size(), n, scratch)
+						for i := range n {
+							a.Plan.Row(dst, placed[i*a.Stride():], rest)
+						}
+					}
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/row")
+				})
+			}
+		}
+	}
+}
+
 // BenchmarkTiles writes rows of 4096 to tiles for codes of 4 bits, among so many rows that they are in
 // no cache before: ns/op is the time of one row.
 func BenchmarkTiles(b *testing.B) {

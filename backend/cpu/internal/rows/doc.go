@@ -17,6 +17,9 @@
 // put the values of x in their places; with a scale of less than 2⁻¹⁰⁰ or more than
 // 2¹⁰⁰ plain Go does all.
 //
+// A few rows with an order are put in their places at once by a Placer, whose Plan then prepares
+// each of them.
+//
 // Codes, scales and zero points equal those of quant.Recipe.QuantizeRow and
 // quant.Transform bit for bit, with every instruction set. What a fast path
 // cannot do takes the plain one, which calls them.

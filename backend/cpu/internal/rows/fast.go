@@ -54,6 +54,10 @@ func (p *Plan) fastPlaced(x, scratch []byte, size int) (row, rest []byte) {
 //
 //asmcheck:needs AVX2,FMA3,F16C
 func (p *Plan) fastPlace(row, x []byte, size int) {
+	if p.asItIs {
+		copy(row, x)
+		return
+	}
 	f := &p.form
 	clearPadding(row, p.spans, size)
 	for _, s := range p.spans {
@@ -181,7 +185,7 @@ func (p *Plan) fastQuantize(dst Dst, x, scratch []byte) (zero int32) {
 	case f.Values == Int16:
 		to := view[int16](dst.Values, f.Width)
 		rowWords(&to[0], c.Codes, uintptr(f.Width/step), int64(zero))
-	case zero != 0 && !p.asItIs:
+	case zero != 0:
 		clearPadding(dst.Values[:f.Width], p.spans, 1)
 	}
 	return zero

@@ -191,6 +191,11 @@ type guarded struct {
 	codes        []int8
 	actScales    []float32
 	codesScratch []byte
+
+	placer        *rows.Placer // nil: none
+	several       []byte       // rows of x, step bytes apart
+	step, at      int          // at is which of them comes next
+	placerScratch []byte
 }
 
 func newGuarded(t testing.TB, f rows.Form) *guarded {
@@ -211,6 +216,12 @@ func newGuarded(t testing.TB, f rows.Form) *guarded {
 		g.actScales = view[float32](guardpage.End(t, 4*f.Act.Count()))
 		g.codesScratch = guardpage.Begin(t, p.CodesScratch())
 	}
+	if g.placer = p.Placer(); g.placer != nil {
+		g.step = (f.K + f.K%3) * f.X.Size()
+		g.several = guardpage.End(t, (g.placer.Rows()-1)*g.step+f.K*f.X.Size())
+		g.placerScratch = guardpage.End(t, (rows.PlaceScratch(f.K, f.Width, f.X.Size())+p.Scratch()+63)&^63)
+		rubbish(g.several)
+	}
 	return g
 }
 
@@ -222,32 +233,57 @@ func view[T int8 | int32 | float32](b []byte) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), len(b)/int(unsafe.Sizeof(t)))
 }
 
-// run prepares x twice, as a row and as codes, over memory full of rubbish, compares all
-// with want, and says what differs. It runs so often that it does without reflection, and
-// that its caller names the case only where something does.
+// run prepares x as a row, among others where the plan has a Placer, and as codes, over memory full of
+// rubbish, compares all with want, and says what differs. It runs so often that it does without
+// reflection, and that its caller names the case only where something does.
 func (g *guarded) run(x []float32, want *prepared) error {
 	dtype.Encode(g.form.X, g.x, x)
-	rubbish(g.dst.Values)
 	rubbish(g.scratch)
-	for i := range g.dst.Side {
-		g.dst.Side[i] = -0x5a5a5a5b
+	if err := g.row(g.Plan, g.x, g.scratch, want); err != nil {
+		return err
 	}
-	for i := range g.dst.Scales {
-		g.dst.Scales[i] = -1
-	}
-	zero := g.Row(g.dst, g.x, g.scratch)
-	err := cmp.Or(same("zero point", []int32{want.zero}, []int32{zero}), same("scales", bitsOf(want.scales), bitsOf(g.dst.Scales)),
-		same("values", want.values, g.dst.Values), same("side", want.side, g.dst.Side))
-	if err != nil || want.codes == nil {
+	if err := g.among(want); err != nil || want.codes == nil {
 		return err
 	}
 	rubbish(g.codesScratch)
 	for i := range g.codes {
 		g.codes[i] = 99
 	}
-	zero = g.Codes(g.codes, g.actScales, g.x, g.codesScratch)
+	zero := g.Codes(g.codes, g.actScales, g.x, g.codesScratch)
 	return cmp.Or(same("zero point of codes", []int32{want.zero}, []int32{zero}),
 		same("codes", want.codes, g.codes), same("scales of groups", bitsOf(want.actScales), bitsOf(g.actScales)))
+}
+
+// row prepares x, as p has it.
+func (g *guarded) row(p *rows.Plan, x, scratch []byte, want *prepared) error {
+	rubbish(g.dst.Values)
+	for i := range g.dst.Side {
+		g.dst.Side[i] = -0x5a5a5a5b
+	}
+	for i := range g.dst.Scales {
+		g.dst.Scales[i] = -1
+	}
+	zero := p.Row(g.dst, x, scratch)
+	return cmp.Or(same("zero point", []int32{want.zero}, []int32{zero}), same("scales", bitsOf(want.scales), bitsOf(g.dst.Scales)),
+		same("values", want.values, g.dst.Values), same("side", want.side, g.dst.Side))
+}
+
+// among puts x in its places as one of several rows, the others of which are what was there before, and
+// prepares it.
+func (g *guarded) among(want *prepared) error {
+	if g.placer == nil {
+		return nil
+	}
+	i := g.at % g.placer.Rows()
+	n := i + 1 + g.at/g.placer.Rows()%(g.placer.Rows()-i)
+	g.at++
+	copy(g.several[i*g.step:], g.x)
+	rubbish(g.placerScratch)
+	placed, rest := g.placer.Place(g.several[:(n-1)*g.step+len(g.x)], g.step, n, g.placerScratch)
+	if err := g.row(g.placer.Plan, placed[i*g.placer.Stride():], rest, want); err != nil {
+		return fmt.Errorf("row %d of %d: %w", i, n, err)
+	}
+	return nil
 }
 
 func same[T int8 | byte | int32 | uint32](what string, want, got []T) error {
