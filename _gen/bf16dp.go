@@ -64,6 +64,10 @@ type dotLines struct {
 	others     string                                    // of every other segment or tile
 	x          string                                    // registers for x, for kernels of two tiles
 	weights    func(k exactFMA, segments int) weights512 // constants and zero points from Z4 on; Z0 to Z3 and the last are others'
+
+	// The same of two tiles whose sums leave fewer than 16 registers; nil: weights.
+	dense        func(k exactFMA, left int) weights512
+	denseVectors string
 }
 
 // head is registers of a kernel, with scaled of those that have codes.
@@ -94,18 +98,20 @@ func lines(text string) string {
 }
 
 var dotKinds = []dotLines{
-	{name: "w4", what: "codes of 4 bits", pairs: 4, scaled: true, weights: dotCodes4, maths: `
+	{name: "w4", what: "codes of 4 bits", pairs: 4, scaled: true, weights: dotCodes4, dense: dotCodes4Dense, maths: `
 Words of codes, shifted, have a code in their lowest bits and look up its bfloat16 minus
 zero point in a table, twice the same 16. Where each column has a zero point it is taken
 first, from bytes of one code: the table is of -16 to 15, and so are what it looks up.
 `, vectors: "Z1 indices, Z2 weights, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points",
-		others: "Z9, Z10 and Z3 codes, indices and weights of every other segment or tile", x: "Z5 and Z6"},
-	{name: "w8", what: "codes of 8 bits", pairs: 2, scaled: true, weights: dotCodes8, maths: `
+		others: "Z9, Z10 and Z3 codes, indices and weights of every other segment or tile", x: "Z5 and Z6",
+		denseVectors: "Z5 and Z6 are codes and indices of the other tile, Z7 x, and zero points, if not Z8 to Z11, and the mask in the frame"},
+	{name: "w8", what: "codes of 8 bits", pairs: 2, scaled: true, weights: dotCodes8, dense: dotCodes8Dense, maths: `
 An AND and an OR in one instruction leave one code below an exponent, 2^e + u, and taking
 2^e + z from it u−z, both exactly: it has at most 8 bits, so that the upper half of the
 float32 is its bfloat16. That of the first of a pair goes below that of the second.
 `, vectors: "Z2 weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is taken from codes",
-		others: "Z1 and Z3 codes and weights of every other segment or tile", x: "Z6 and Z7"},
+		others: "Z1 and Z3 codes and weights of every other segment or tile", x: "Z6 and Z7",
+		denseVectors: "Z0 and Z1 are weights of the tiles, Z2 a first weight, Z3 x, Z4 and Z5 masks, K1 upper halves, from Z6 on what is taken from codes and powers of two, if not in the frame"},
 	{name: "bf16", what: "plain bfloat16 weights", pairs: 1, weights: dotPlain, maths: `
 Lines are pairs already.
 `, vectors: "Z2 weights", others: "Z3 those of every other segment or tile", x: "Z0 and Z1"},
@@ -119,16 +125,16 @@ func dotCodes4(k exactFMA, segments int) weights512 {
 	})
 }
 
-// codes4Dense are the registers where sums leave twelve or eight: a mask, and of eight zero points
-// too, are in memory.
-func codes4Dense(left int) codes4Registers {
+// dotCodes4Dense does so with eight registers and what is left besides: a mask is in memory, and zero
+// points are where there is no room.
+func dotCodes4Dense(k exactFMA, left int) weights512 {
 	r := codes4Registers{
 		codes: []reg.VecPhysical{zmm[0], zmm[5]}, less: []reg.VecPhysical{zmm[1], zmm[6]}, out: zmm[2:4], table: zmm[4], x: zmm[7:8],
 	}
 	if left >= 12 {
 		r.zeros = zmm[8:12]
 	}
-	return r
+	return dotCodes4In(k, r)
 }
 
 // codes4Registers are those of 4-bit codes, of every other segment or tile the second.
@@ -256,6 +262,98 @@ func dotCodes8(k exactFMA, segments int) weights512 {
 			codes.fieldOf(word, s, 0, first)
 			codes.fieldOf(word, s, 1, y)
 			k.VPSHUFB(upper, first, lower, y)
+			return y
+		},
+	}
+}
+
+// dotCodes8Dense does so with six registers and what is left besides: what is taken from codes and
+// the powers of two are in memory where there is no room. Words are loaded again for a second pair,
+// and what is of the first of a pair is shifted to its lower halves.
+func dotCodes8Dense(k exactFMA, left int) weights512 {
+	const pairs = 2 // of codes in a word, and of segments or tiles
+	out, first, masks, lower, free := zmm[:2], zmm[2], zmm[4:6], reg.K1, zmm[6:left]
+	var taken, ones []reg.VecPhysical // nil: in memory
+	var takenAt, onesAt operand.Mem
+	if len(free) >= 2*pairs {
+		taken, free = free[:2*pairs], free[2*pairs:]
+	}
+	if len(free) >= pairs {
+		ones = free[:pairs]
+	}
+	// field makes y u−z of code j of words.
+	field := func(s, j int, y reg.VecPhysical) {
+		if ones != nil {
+			k.VPTERNLOGD(operand.U8(andOr), ones[j], masks[j], y)
+		} else {
+			k.VPTERNLOGD_BCST(operand.U8(andOr), onesAt.Offset(4*j), masks[j], y)
+		}
+		if taken != nil {
+			k.VSUBPS(taken[pairs*s+j], y, y)
+		} else {
+			k.VSUBPS(takenAt.Offset(64*(pairs*s+j)), y, y)
+		}
+	}
+	// take makes what is taken from codes of segment s of the zero points z, with one to spare.
+	take := func(s int, z, spare reg.VecPhysical) {
+		for j := range pairs {
+			to := spare
+			if taken != nil {
+				to = taken[pairs*s+j]
+			}
+			if ones != nil {
+				k.VADDPS(ones[j], z, to)
+			} else {
+				k.VADDPS_BCST(onesAt.Offset(4*j), z, to)
+			}
+			if taken == nil {
+				k.VMOVUPS(to, takenAt.Offset(64*(pairs*s+j)))
+			}
+		}
+	}
+	return weights512{
+		times: k.dotBF16,
+		x:     zmm[3:4],
+		once: func() {
+			if taken == nil {
+				takenAt = k.AllocLocal(2 * pairs * 64)
+			}
+			if ones == nil {
+				onesAt = k.AllocLocal(8)
+			}
+			k.constantZero()
+			for j, mask := range masks {
+				one := first
+				if ones != nil {
+					one = ones[j]
+				}
+				k.field512(codes8, j, one, mask)
+				if ones == nil {
+					k.VMOVD(one.AsX(), onesAt.Offset(4*j))
+				}
+			}
+			for s := range pairs {
+				take(s, zmm[0], first)
+			}
+			k.MOVL(operand.U32(0x55555555), exAny.As32()) // even words
+			k.KMOVD(exAny.As32(), lower)
+		},
+		take: func(s int, m operand.Mem) {
+			k.byteZeros(m, zmm[0])
+			take(s, zmm[0], first)
+		},
+		weight: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
+			y := out[s]
+			if i == 0 {
+				k.VMOVDQU32(w, y)
+			} else {
+				k.VPSRLD(operand.U8(16), w, y)
+			}
+			k.VMOVDQA32(y, first)
+			field(s, 0, first)
+			field(s, 1, y)
+			k.VPSRLD(operand.U8(16), first, first)
+			k.VMOVDQU16(first, lower, y)
 			return y
 		},
 	}

@@ -21,14 +21,16 @@ func (l dotLines) together(rows int) int {
 	return 1
 }
 
-// rowsMost is the most rows of a kernel of one tile. Where weights take long to come from memory or
-// to take apart, they are read once for as many rows as there are; two tiles of 4-bit codes do better.
+// rowsMost is the most rows of a kernel of one tile: of codes two tiles do better.
 func (l dotLines) rowsMost() int {
-	if l.name == "w4" {
+	if l.scaled {
 		return rows512Most
 	}
-	return 12
+	return ofTilesMost
 }
+
+// ofTilesMost is the most rows of a kernel of two tiles, whose sums leave eight registers.
+const ofTilesMost = 12
 
 // ofTilesLeast is the fewest rows of a kernel of two tiles: of fewer, one tile is as fast, and of
 // plain weights up to twelve rows.
@@ -53,11 +55,11 @@ func (l dotLines) ofTiles(rows int) int {
 func init() {
 	for _, l := range dotKinds {
 		others, dense := rowsOthers(l.scaled), ""
-		if l.name == "w4" {
-			dense = "; of five rows from Z12 and six from Z8 on, with Z5 and Z6 codes and indices of the other tile, Z7 x, in the frame the mask and of six rows zero points, of five in Z8 to Z11, and of six R12 five steps of x while lines are added"
+		if l.dense != nil {
+			dense = "; where they leave less than sixteen registers, " + l.denseVectors
 		}
 		register(asmDir, "rows_"+l.name+"_dpbf16", `
-Two to `+map[int]string{8: "eight", 12: "twelve"}[l.rowsMost()]+` rows of bfloat16 times `+l.what+`.
+Two to `+map[int]string{rows512Most: "eight", ofTilesMost: "twelve"}[l.rowsMost()]+` rows of bfloat16 times `+l.what+`.
 `+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("DI three steps of x, "+others+rowsSpilled+map[bool]string{true: "; of more than eight rows CX is x of row 8"}[l.rowsMost() > rows512Most]+"; "+
 			l.head("Z0 codes, Z3 scales, ")+", sums to Z31, at least from Z20 and at most from Z16 on."), func(f *file) {
 			for rows := 2; rows <= l.rowsMost(); rows++ {
@@ -68,14 +70,14 @@ Two to `+map[int]string{8: "eight", 12: "twelve"}[l.rowsMost()]+` rows of bfloat
 			}
 		})
 		register(asmDir, "rows_"+l.name+"_x2_dpbf16", `
-Up to eight rows of bfloat16 times two tiles of `+l.what+`. A pair of x, read once, goes to
+Up to twelve rows of bfloat16 times two tiles of `+l.what+`. A pair of x, read once, goes to
 both, so that loads do not take as many cycles as products do.
-`+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("CX bytes to the second tile while lines are added, DI three steps of x, "+
-			others+"; "+l.head("Z0 codes, Z2 and Z3 scales, ")+", "+l.x+" x, sums to Z31, at most from Z16 on"+dense+"."), func(f *file) {
-			for rows := l.ofTilesLeast(); rows <= rows512Most; rows++ {
+`+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("while lines are added CX bytes to the second tile and R12 x of row 8, or of two segments five steps of x, DI three steps of x, "+
+			others+"; "+l.head("Z0 codes, Z2 and Z3 scales, ")+", "+l.x+" x, sums to Z31, at most from Z8 on"+dense+"."), func(f *file) {
+			for rows := l.ofTilesLeast(); rows <= ofTilesMost; rows++ {
 				k := rowsOfTiles(f, zmm, rows, l.ofTiles(rows), 2, l.pairs, l.scaled)
-				if left := 32 - len(k.sums); left < 16 { // by 4-bit codes alone
-					k.with(dotCodes4In(k.exactFMA, codes4Dense(left)))
+				if left := 32 - len(k.sums); left < 16 && l.dense != nil {
+					k.with(l.dense(k.exactFMA, left))
 				} else {
 					k.with(l.weights(k.exactFMA, 2*k.together))
 				}

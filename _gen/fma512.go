@@ -150,9 +150,11 @@ func (k codes512) wordOf(word reg.VecPhysical, i int, w operand.Mem) {
 	}
 }
 
+// andOr is what VPTERNLOGD makes of what is there: that and the second, or the first.
+const andOr = 0xea
+
 // fieldOf makes y u−z of field j of the low word.
 func (k codes512) fieldOf(word reg.VecPhysical, s, j int, y reg.VecPhysical) reg.VecPhysical {
-	const andOr = 0xea // first and second, or third
 	if word != y {
 		k.VMOVDQA32(word, y)
 	}

@@ -42,7 +42,7 @@ type rowsFMA struct {
 
 // rowsOfLines are free while lines are added, for more rows of segments that go together:
 // five and seven steps of x, or x of rows 2 and 3 of four segments, or of row 8 of one. Of two
-// tiles the first is the bytes to the second.
+// tiles the first is the bytes to the second, and x of row 8 the other.
 var rowsOfLines = [2]reg.GPPhysical{exCount, exLeft}
 
 const (
@@ -66,6 +66,9 @@ func (k *rowsFMA) spills(n int) bool {
 
 // five is where five steps of x are. Kernels of two tiles have no seven.
 func (k *rowsFMA) five() reg.GPPhysical { return rowsOfLines[k.tiles-1] }
+
+// eight is where x of row 8 is, of kernels of so many rows.
+func (k *rowsFMA) eight() reg.GPPhysical { return rowsOfLines[k.tiles-1] }
 
 // columns counts the vectors of a row's sums.
 func (k *rowsFMA) columns() []int {
@@ -125,7 +128,7 @@ func (k *rowsFMA) x(n, s, r, i int) operand.Mem {
 	if s == 1 {
 		base = k.x2
 	} else if n == 1 && r >= 8 {
-		base, r = rowsOfLines[0], r-8
+		base, r = k.eight(), r-8
 	} else if n == 1 && r >= 4 {
 		base, r = k.x2, r-4
 	}
@@ -308,7 +311,7 @@ func (k *rowsFMA) group(label string, n int) {
 	case k.rows > k.near() && k.wide():
 		k.LEAQ(indexed(exX, rowsXStep, 4, 0), x2)
 		if k.rows > 8 {
-			k.LEAQ(indexed(exX, rowsXStep, 8, 0), rowsOfLines[0])
+			k.LEAQ(indexed(exX, rowsXStep, 8, 0), k.eight())
 		}
 	case k.rows > k.near():
 		k.LEAQ(indexed(exX, rowsXStep, 2, 0), x2)
@@ -365,7 +368,7 @@ func (k *rowsFMA) group(label string, n int) {
 		k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), x2)
 	}
 	if n == 1 && k.rows > 8 {
-		k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), rowsOfLines[0])
+		k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), k.eight())
 	}
 	if n == 4 {
 		for r := 2; r < k.rows; r++ {

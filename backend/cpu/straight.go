@@ -9,8 +9,8 @@ import (
 // some for so many.
 func (b *block) straight() {
 	one, two := b.direct(), b.directWider(b.rows)
-	if s := b.ofAllRows(one); s != nil {
-		b.stream(s, b.ofAllRows(two))
+	if s1, s2 := b.ofAllRows(one), b.ofAllRows(two); s1 != nil || s2 != nil && b.tiles%2 == 0 {
+		b.stream(s1, s2)
 		return
 	}
 	all := run{0, len(b.blocks)}
@@ -42,8 +42,8 @@ func (b *block) ofAllRows(steps []step) *step {
 	return nil
 }
 
-// stream is straight for few rows: a call for two tiles, where two is not nil, or for one, and next
-// to nothing between them, as memory would wait for it.
+// stream is straight for few rows: a call for two tiles, where two is not nil, or for one, which is not
+// nil if one is left, and next to nothing between them, as memory would wait for it.
 func (b *block) stream(one, two *step) {
 	c, all := b.call, run{0, len(b.blocks)}
 	sums := view[float32](b.scratch, b.rows*b.tiles*tileColumns)
@@ -68,7 +68,9 @@ func (b *block) stream(one, two *step) {
 	if two != nil {
 		multiply(two, 2)
 	}
-	multiply(one, 1)
+	if one != nil {
+		multiply(one, 1)
+	}
 	b.finish(b.tile, b.tiles, b.tiles, sums)
 }
 

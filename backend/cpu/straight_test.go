@@ -67,15 +67,16 @@ func TestDirectWider(t *testing.T) {
 
 // TestStraight is which tiles go together straight from packed weights: two and two, and the
 // last alone where their number is odd; but one and one where only a kernel of one does all rows in a call.
+// Where each call does all rows, those of a portion follow each other.
 func TestStraight(t *testing.T) {
-	t.Run("a call for all rows", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 192, false, false) })
-	t.Run("and what is next fetched", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 192, true, true) })
-	t.Run("nothing fetched", func(t *testing.T) { testStraight(t, 4, 4, tilesStream, 0, false, false) })
-	t.Run("several calls", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 192, true, false) })
-	t.Run("several calls that share", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 192, true, true) })
-	t.Run("several of two tiles", func(t *testing.T) { testStraight(t, 4, 2, tilesStream, 192, true, true) })
-	t.Run("several of one tile", func(t *testing.T) { testStraight(t, 2, 4, tilesFinished, 192, true, true) })
-	t.Run("and nothing fetched", func(t *testing.T) { testStraight(t, 2, 2, tilesFinished, 0, true, true) })
+	t.Run("a call for all rows", func(t *testing.T) { testStraight(t, 4, 4, 192, false, false) })
+	t.Run("and what is next fetched", func(t *testing.T) { testStraight(t, 4, 4, 192, true, true) })
+	t.Run("nothing fetched", func(t *testing.T) { testStraight(t, 4, 4, 0, false, false) })
+	t.Run("several calls", func(t *testing.T) { testStraight(t, 2, 2, 192, true, false) })
+	t.Run("several calls that share", func(t *testing.T) { testStraight(t, 2, 2, 192, true, true) })
+	t.Run("several of two tiles", func(t *testing.T) { testStraight(t, 4, 2, 192, true, true) })
+	t.Run("several of one tile", func(t *testing.T) { testStraight(t, 2, 4, 192, true, true) })
+	t.Run("and nothing fetched", func(t *testing.T) { testStraight(t, 2, 2, 0, true, true) })
 }
 
 // TestShares holds what calls for some rows of the same tiles fetch together to the tiles behind them:
@@ -107,9 +108,8 @@ func TestShares(t *testing.T) {
 }
 
 // testStraight multiplies four rows with kernels of one or two tiles that have one row and as many
-// as given, whose sums of so many tiles lie side by side, and fetch so far ahead; next says that
-// calls fetch what is read next, shares that several fetch shares of it, where they fetch at all.
-func testStraight(t *testing.T, ofOne, ofTwo, beside int, ahead uintptr, next, shares bool) {
+// as given, which fetch so far ahead; next says that calls fetch what is read next, shares that several fetch shares of it, where they fetch at all.
+func testStraight(t *testing.T, ofOne, ofTwo int, ahead uintptr, next, shares bool) {
 	const k, rows = 64, 4
 	u := model(pairPanel)
 	type taken struct{ tile, tiles int }
@@ -124,6 +124,11 @@ func testStraight(t *testing.T, ofOne, ofTwo, beside int, ahead uintptr, next, s
 				tile := int(at) / w.tileBytes()
 				require.Zero(t, at%uintptr(w.tileBytes()))
 				if n > 1 { // of all rows
+					portion := min(tilesStream, w.panel.tiles()-tile/tilesStream*tilesStream)
+					streams, beside := ofOne == rows || ofTwo == rows && portion%2 == 0, tilesFinished
+					if streams {
+						beside = tilesStream
+					}
 					require.EqualValues(t, w.tileBytes(), c.WStep)
 					require.EqualValues(t, min(beside, w.panel.tiles()-tile/beside*beside)*tileColumns*4, c.YStep)
 					want := ahead
@@ -131,14 +136,14 @@ func testStraight(t *testing.T, ofOne, ofTwo, beside int, ahead uintptr, next, s
 						want += uintptr((tiles - 1) * w.tileBytes())
 					}
 					pace := uintptr(lineBytes)
-					if shares && ahead > 0 && ofOne < rows {
+					if shares && ahead > 0 && !streams {
 						b := block{product: w, rows: rows}
 						want, pace = b.shareOf(calls[tile]*n, n, tiles)
 					}
 					calls[tile]++
 					require.Equal(t, want, c.Ahead)
 					require.Equal(t, pace, c.Pace)
-					if want := uintptr(c.W); ofOne == rows {
+					if want := uintptr(c.W); streams {
 						if next {
 							want += uintptr(tiles * w.tileBytes())
 						}

@@ -256,7 +256,6 @@ var units = []*unit{
 						{4, asm.RowsW4DPBF16x4}, {3, asm.RowsW4DPBF16x3}, {2, asm.RowsW4DPBF16x2}, {1, asm.GemvW4DPBF16},
 					},
 					weight8: {
-						{12, asm.RowsW8DPBF16x12}, {11, asm.RowsW8DPBF16x11}, {10, asm.RowsW8DPBF16x10}, {9, asm.RowsW8DPBF16x9},
 						{8, asm.RowsW8DPBF16x8}, {7, asm.RowsW8DPBF16x7}, {6, asm.RowsW8DPBF16x6}, {5, asm.RowsW8DPBF16x5},
 						{4, asm.RowsW8DPBF16x4}, {3, asm.RowsW8DPBF16x3}, {2, asm.RowsW8DPBF16x2}, {1, asm.GemvW8DPBF16},
 					},
@@ -268,21 +267,24 @@ var units = []*unit{
 				},
 				directWider: [weightKinds][]step{
 					weight4: {
+						{12, asm.RowsW4DPBF16x12x2}, {11, asm.RowsW4DPBF16x11x2}, {10, asm.RowsW4DPBF16x10x2}, {9, asm.RowsW4DPBF16x9x2},
 						{8, asm.RowsW4DPBF16x8x2}, {7, asm.RowsW4DPBF16x7x2}, {6, asm.RowsW4DPBF16x6x2},
 						{5, asm.RowsW4DPBF16x5x2}, {4, asm.RowsW4DPBF16x4x2},
 					},
 					weight8: {
+						{12, asm.RowsW8DPBF16x12x2}, {11, asm.RowsW8DPBF16x11x2}, {10, asm.RowsW8DPBF16x10x2}, {9, asm.RowsW8DPBF16x9x2},
 						{8, asm.RowsW8DPBF16x8x2}, {7, asm.RowsW8DPBF16x7x2}, {6, asm.RowsW8DPBF16x6x2},
 						{5, asm.RowsW8DPBF16x5x2}, {4, asm.RowsW8DPBF16x4x2},
 					},
 					weightBF16: {
+						{12, asm.RowsBF16DPBF16x12x2}, {11, asm.RowsBF16DPBF16x11x2}, {10, asm.RowsBF16DPBF16x10x2}, {9, asm.RowsBF16DPBF16x9x2},
 						{8, asm.RowsBF16DPBF16x8x2}, {7, asm.RowsBF16DPBF16x7x2}, {6, asm.RowsBF16DPBF16x6x2},
 						{5, asm.RowsBF16DPBF16x5x2},
 					},
 				},
 				// Measured on Zen 5.
-				directWiderFrom: [weightKinds]int{weight4: 4, weight8: 4, weightBF16: 13},
-				unpackFrom:      [weightKinds]int{weight4: 128, weight8: 80, weightBF16: never},
+				directWiderFrom: [weightKinds]int{weight4: 4, weight8: 4, weightBF16: 14},
+				unpackFrom:      [weightKinds]int{weight4: never, weight8: 128, weightBF16: never},
 				shares:          [weightKinds]bool{weightBF16: true},
 				unpack: [weightKinds]func(unsafe.Pointer, *asm.Call){
 					weight4: asm.UnpackPairsW4DPBF16, weight8: asm.UnpackPairsW8DPBF16, weightBF16: asm.UnpackPairsBF16DPBF16,

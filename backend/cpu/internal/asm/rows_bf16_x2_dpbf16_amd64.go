@@ -21,3 +21,23 @@ func RowsBF16DPBF16x7x2(c *Call)
 //
 //go:noescape
 func RowsBF16DPBF16x8x2(c *Call)
+
+// RowsBF16DPBF16x9x2 multiplies so many rows with two tiles of plain bfloat16 weights.
+//
+//go:noescape
+func RowsBF16DPBF16x9x2(c *Call)
+
+// RowsBF16DPBF16x10x2 multiplies so many rows with two tiles of plain bfloat16 weights.
+//
+//go:noescape
+func RowsBF16DPBF16x10x2(c *Call)
+
+// RowsBF16DPBF16x11x2 multiplies so many rows with two tiles of plain bfloat16 weights.
+//
+//go:noescape
+func RowsBF16DPBF16x11x2(c *Call)
+
+// RowsBF16DPBF16x12x2 multiplies so many rows with two tiles of plain bfloat16 weights.
+//
+//go:noescape
+func RowsBF16DPBF16x12x2(c *Call)

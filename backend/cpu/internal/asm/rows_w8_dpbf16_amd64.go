@@ -36,23 +36,3 @@ func RowsW8DPBF16x7(c *Call)
 //
 //go:noescape
 func RowsW8DPBF16x8(c *Call)
-
-// RowsW8DPBF16x9 multiplies so many rows with codes of 8 bits.
-//
-//go:noescape
-func RowsW8DPBF16x9(c *Call)
-
-// RowsW8DPBF16x10 multiplies so many rows with codes of 8 bits.
-//
-//go:noescape
-func RowsW8DPBF16x10(c *Call)
-
-// RowsW8DPBF16x11 multiplies so many rows with codes of 8 bits.
-//
-//go:noescape
-func RowsW8DPBF16x11(c *Call)
-
-// RowsW8DPBF16x12 multiplies so many rows with codes of 8 bits.
-//
-//go:noescape
-func RowsW8DPBF16x12(c *Call)

@@ -26,3 +26,23 @@ func RowsW8DPBF16x7x2(c *Call)
 //
 //go:noescape
 func RowsW8DPBF16x8x2(c *Call)
+
+// RowsW8DPBF16x9x2 multiplies so many rows with two tiles of codes of 8 bits.
+//
+//go:noescape
+func RowsW8DPBF16x9x2(c *Call)
+
+// RowsW8DPBF16x10x2 multiplies so many rows with two tiles of codes of 8 bits.
+//
+//go:noescape
+func RowsW8DPBF16x10x2(c *Call)
+
+// RowsW8DPBF16x11x2 multiplies so many rows with two tiles of codes of 8 bits.
+//
+//go:noescape
+func RowsW8DPBF16x11x2(c *Call)
+
+// RowsW8DPBF16x12x2 multiplies so many rows with two tiles of codes of 8 bits.
+//
+//go:noescape
+func RowsW8DPBF16x12x2(c *Call)
