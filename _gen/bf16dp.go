@@ -111,7 +111,7 @@ An AND and an OR in one instruction leave one code below an exponent, 2^e + u, a
 float32 is its bfloat16. That of the first of a pair goes below that of the second.
 `, vectors: "Z2 weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is taken from codes",
 		others: "Z1 and Z3 codes and weights of every other segment or tile", x: "Z6 and Z7",
-		denseVectors: "Z0 and Z1 are weights of the tiles, Z2 a first weight, Z3 x, Z4 and Z5 masks, K1 upper halves, from Z6 on what is taken from codes and powers of two, if not in the frame"},
+		denseVectors: "Z0 and Z1 are weights of the tiles, Z2 a first weight, Z3 x, Z4 and Z5 masks, K1 lower halves, from Z6 on what is taken from codes and powers of two, if not in the frame"},
 	{name: "bf16", what: "plain bfloat16 weights", pairs: 1, weights: dotPlain, maths: `
 Lines are pairs already.
 `, vectors: "Z2 weights", others: "Z3 those of every other segment or tile", x: "Z0 and Z1"},
@@ -271,87 +271,22 @@ func dotCodes8(k exactFMA, segments int) weights512 {
 // the powers of two are in memory where there is no room. Words are loaded again for a second pair,
 // and what is of the first of a pair is shifted to its lower halves.
 func dotCodes8Dense(k exactFMA, left int) weights512 {
-	const pairs = 2 // of codes in a word, and of segments or tiles
-	out, first, masks, lower, free := zmm[:2], zmm[2], zmm[4:6], reg.K1, zmm[6:left]
-	var taken, ones []reg.VecPhysical // nil: in memory
-	var takenAt, onesAt operand.Mem
-	if len(free) >= 2*pairs {
-		taken, free = free[:2*pairs], free[2*pairs:]
-	}
-	if len(free) >= pairs {
-		ones = free[:pairs]
-	}
-	// field makes y u−z of code j of words.
-	field := func(s, j int, y reg.VecPhysical) {
-		if ones != nil {
-			k.VPTERNLOGD(operand.U8(andOr), ones[j], masks[j], y)
-		} else {
-			k.VPTERNLOGD_BCST(operand.U8(andOr), onesAt.Offset(4*j), masks[j], y)
-		}
-		if taken != nil {
-			k.VSUBPS(taken[pairs*s+j], y, y)
-		} else {
-			k.VSUBPS(takenAt.Offset(64*(pairs*s+j)), y, y)
-		}
-	}
-	// take makes what is taken from codes of segment s of the zero points z, with one to spare.
-	take := func(s int, z, spare reg.VecPhysical) {
-		for j := range pairs {
-			to := spare
-			if taken != nil {
-				to = taken[pairs*s+j]
-			}
-			if ones != nil {
-				k.VADDPS(ones[j], z, to)
-			} else {
-				k.VADDPS_BCST(onesAt.Offset(4*j), z, to)
-			}
-			if taken == nil {
-				k.VMOVUPS(to, takenAt.Offset(64*(pairs*s+j)))
-			}
-		}
-	}
+	out, first, lower := zmm[:2], zmm[2], reg.K1
+	codes := denseCodes512(k, codes8, left)
 	return weights512{
 		times: k.dotBF16,
 		x:     zmm[3:4],
 		once: func() {
-			if taken == nil {
-				takenAt = k.AllocLocal(2 * pairs * 64)
-			}
-			if ones == nil {
-				onesAt = k.AllocLocal(8)
-			}
-			k.constantZero()
-			for j, mask := range masks {
-				one := first
-				if ones != nil {
-					one = ones[j]
-				}
-				k.field512(codes8, j, one, mask)
-				if ones == nil {
-					k.VMOVD(one.AsX(), onesAt.Offset(4*j))
-				}
-			}
-			for s := range pairs {
-				take(s, zmm[0], first)
-			}
+			codes.once()
 			k.MOVL(operand.U32(0x55555555), exAny.As32()) // even words
 			k.KMOVD(exAny.As32(), lower)
 		},
-		take: func(s int, m operand.Mem) {
-			k.byteZeros(m, zmm[0])
-			take(s, zmm[0], first)
-		},
+		take: codes.takeBytes,
 		weight: func(s, i int, w operand.Mem, _ bool) reg.VecPhysical {
 			y := out[s]
-			if i == 0 {
-				k.VMOVDQU32(w, y)
-			} else {
-				k.VPSRLD(operand.U8(16), w, y)
-			}
-			k.VMOVDQA32(y, first)
-			field(s, 0, first)
-			field(s, 1, y)
+			codes.wordIn(y, 2*i, w)
+			codes.fieldOf(y, s, 0, first)
+			codes.fieldOf(y, s, 1, y)
 			k.VPSRLD(operand.U8(16), first, first)
 			k.VMOVDQU16(first, lower, y)
 			return y

@@ -46,19 +46,36 @@ type codes512 struct {
 	exactFMA
 	bits  codeBits
 	masks []reg.VecPhysical // of fields
-	ones  []reg.VecPhysical // 2^(23-..) of fields
-	taken []reg.VecPhysical // 2^(23-..) + z, [segments][fields]
+	ones  []reg.VecPhysical // 2^(23-..) of fields; nil: at onesAt
+	taken []reg.VecPhysical // 2^(23-..) + z, [segments][fields]; nil: at takenAt
+
+	onesAt, takenAt operand.Mem // in the frame: a dword and a vector for each
+	segments        int
 }
 
 // newCodes512 takes Z4 to Z7 for masks, Z8 to Z11 for ones, Z12 on for segments. Z0
 // to Z2 hold words and weights, Z3 zero points.
-func newCodes512(k exactFMA, c codeBits, segments int) codes512 {
+func newCodes512(k exactFMA, c codeBits, segments int) *codes512 {
 	n := c.inWord()
-	return codes512{k, c, zmm[4 : 4+n], zmm[8 : 8+n], zmm[12 : 12+n*segments]}
+	return &codes512{exactFMA: k, bits: c, masks: zmm[4 : 4+n], ones: zmm[8 : 8+n], taken: zmm[12 : 12+n*segments], segments: segments}
+}
+
+// denseCodes512 takes, for two segments, Z4 on for masks, and for the rest what there is below left.
+func denseCodes512(k exactFMA, c codeBits, left int) *codes512 {
+	n, segments := c.inWord(), 2
+	d := &codes512{exactFMA: k, bits: c, masks: zmm[4 : 4+n], segments: segments}
+	free := zmm[4+n : left]
+	if len(free) >= n*segments {
+		d.taken, free = free[:n*segments], free[n*segments:]
+	}
+	if len(free) >= n {
+		d.ones = free[:n]
+	}
+	return d
 }
 
 // weights are the codes times float32.
-func (k codes512) weights() weights512 {
+func (k *codes512) weights() weights512 {
 	return weights512{
 		once: k.once,
 		take: k.takeBytes,
@@ -73,12 +90,30 @@ func (k codes512) weights() weights512 {
 	}
 }
 
+// inFrame takes the room in the frame for what is there.
+func (k *codes512) inFrame() {
+	if k.taken == nil {
+		k.takenAt = k.AllocLocal(64 * k.segments * len(k.masks))
+	}
+	if k.ones == nil {
+		k.onesAt = k.AllocLocal((4*len(k.masks) + 7) / 8 * 8)
+	}
+}
+
 // once fills the registers. exAny points at the Call.
-func (k codes512) once() {
+func (k *codes512) once() {
+	k.inFrame()
 	k.constantZero()
 	k.VMOVAPS(zmm[0], zmm[3])
-	for j := range k.ones {
-		k.field512(k.bits, j, k.ones[j], k.masks[j])
+	for j, mask := range k.masks {
+		one := zmm[2]
+		if k.ones != nil {
+			one = k.ones[j]
+		}
+		k.field512(k.bits, j, one, mask)
+		if k.ones == nil {
+			k.VMOVD(one.AsX(), k.onesAt.Offset(4*j))
+		}
 	}
 	if k.bits == codes4 { // only segments with zero points of bytes take something of their own
 		k.take(0)
@@ -86,7 +121,7 @@ func (k codes512) once() {
 		k.VSUBPS(zmm[3], zmm[2], k.table())
 		return
 	}
-	for s := range len(k.taken) / len(k.ones) {
+	for s := range k.segments {
 		k.take(s)
 	}
 }
@@ -99,23 +134,34 @@ func (k exactFMA) field512(c codeBits, j int, one, mask reg.VecPhysical) {
 
 // table is where u−z of each u is, if there is one zero point for all: what is taken
 // from a second segment's codes is not needed then.
-func (k codes512) table() reg.VecPhysical { return zmm[16] }
+func (k *codes512) table() reg.VecPhysical { return zmm[16] }
 
 // take makes what is taken from segment s's codes of the zero points in Z3.
-func (k codes512) take(s int) {
-	for j, one := range k.ones {
-		k.VADDPS(one, zmm[3], k.taken[s*len(k.ones)+j])
+func (k *codes512) take(s int) {
+	for j := range k.masks {
+		to, i := zmm[2], s*len(k.masks)+j
+		if k.taken != nil {
+			to = k.taken[i]
+		}
+		if k.ones != nil {
+			k.VADDPS(k.ones[j], zmm[3], to)
+		} else {
+			k.VADDPS_BCST(k.onesAt.Offset(4*j), zmm[3], to)
+		}
+		if k.taken == nil {
+			k.VMOVUPS(to, k.takenAt.Offset(64*i))
+		}
 	}
 }
 
 // takeBytes does so of the zero points at m.
-func (k codes512) takeBytes(s int, m operand.Mem) {
+func (k *codes512) takeBytes(s int, m operand.Mem) {
 	k.byteZeros(m, zmm[3])
 	k.take(s)
 }
 
 // weightIn makes y u−z of feature i of the line at w. Features come in order.
-func (k codes512) weightIn(s, i int, w operand.Mem, y reg.VecPhysical) reg.VecPhysical {
+func (k *codes512) weightIn(s, i int, w operand.Mem, y reg.VecPhysical) reg.VecPhysical {
 	if i == 0 {
 		k.words(w)
 	}
@@ -124,13 +170,13 @@ func (k codes512) weightIn(s, i int, w operand.Mem, y reg.VecPhysical) reg.VecPh
 
 // words makes Z0 and Z1 the dwords of the line at w, from their low words and from
 // their high ones on.
-func (k codes512) words(w operand.Mem) {
+func (k *codes512) words(w operand.Mem) {
 	k.VMOVDQU32(w, zmm[0])
 	k.VPSRLD(operand.U8(16), zmm[0], zmm[1])
 }
 
 // field makes y u−z of feature i of the dwords in Z0 and Z1.
-func (k codes512) field(s, i int, y reg.VecPhysical) reg.VecPhysical {
+func (k *codes512) field(s, i int, y reg.VecPhysical) reg.VecPhysical {
 	high, j := k.bits.at(i)
 	word := zmm[0]
 	if high {
@@ -141,7 +187,7 @@ func (k codes512) field(s, i int, y reg.VecPhysical) reg.VecPhysical {
 
 // wordOf makes word dwords that have feature i, of 8 bits, in their low words: those of the line
 // at w, which are shifted down where they are for the third. Features come in order.
-func (k codes512) wordOf(word reg.VecPhysical, i int, w operand.Mem) {
+func (k *codes512) wordOf(word reg.VecPhysical, i int, w operand.Mem) {
 	switch i {
 	case 0:
 		k.VMOVDQU32(w, word)
@@ -150,22 +196,38 @@ func (k codes512) wordOf(word reg.VecPhysical, i int, w operand.Mem) {
 	}
 }
 
-// andOr is what VPTERNLOGD makes of what is there: that and the second, or the first.
-const andOr = 0xea
+// wordIn is wordOf for features in any order: it loads the line again.
+func (k *codes512) wordIn(word reg.VecPhysical, i int, w operand.Mem) {
+	if i < 2 {
+		k.VMOVDQU32(w, word)
+	} else {
+		k.VPSRLD(operand.U8(16), w, word)
+	}
+}
+
+const andOr = 0xea // of VPTERNLOGD: first and second, or third
 
 // fieldOf makes y u−z of field j of the low word.
-func (k codes512) fieldOf(word reg.VecPhysical, s, j int, y reg.VecPhysical) reg.VecPhysical {
+func (k *codes512) fieldOf(word reg.VecPhysical, s, j int, y reg.VecPhysical) reg.VecPhysical {
 	if word != y {
 		k.VMOVDQA32(word, y)
 	}
-	k.VPTERNLOGD(operand.U8(andOr), k.ones[j], k.masks[j], y)
-	k.VSUBPS(k.taken[s*len(k.ones)+j], y, y)
+	if k.ones != nil {
+		k.VPTERNLOGD(operand.U8(andOr), k.ones[j], k.masks[j], y)
+	} else {
+		k.VPTERNLOGD_BCST(operand.U8(andOr), k.onesAt.Offset(4*j), k.masks[j], y)
+	}
+	if i := s*len(k.masks) + j; k.taken != nil {
+		k.VSUBPS(k.taken[i], y, y)
+	} else {
+		k.VSUBPS(k.takenAt.Offset(64*i), y, y)
+	}
 	return y
 }
 
 // lookedUp makes Z2 u−z of feature i of the line at w, of which the table has half.
 // Features come in order.
-func (k codes512) lookedUp(i int, w operand.Mem) reg.VecPhysical {
+func (k *codes512) lookedUp(i int, w operand.Mem) reg.VecPhysical {
 	y := zmm[2]
 	if i == 0 {
 		k.words(w)

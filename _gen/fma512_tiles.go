@@ -116,7 +116,7 @@ func (k exactFMA) floatsOfTiles(once func(), weight func(t, i int, w operand.Mem
 
 // bytes are codes of 8 bits of two tiles.
 func (k *rowsFMA) bytes() weights512 {
-	c := codes512{k.exactFMA, codes8, zmm[4:6], zmm[6:8], zmm[8 : 8+4*k.together]}
+	c := &codes512{exactFMA: k.exactFMA, bits: codes8, masks: zmm[4:6], ones: zmm[6:8], taken: zmm[8 : 8+4*k.together], segments: 2 * k.together}
 	return weights512{
 		once:  c.once,
 		take:  c.takeBytes,
@@ -138,7 +138,7 @@ func (k *rowsFMA) nibbles() weights512 {
 		taken = zmm[16:24]
 	}
 	table := zmm[12]
-	c := codes512{k.exactFMA, codes4, zmm[13:14], zmm[14:15], taken}
+	c := &codes512{exactFMA: k.exactFMA, bits: codes4, masks: zmm[13:14], ones: zmm[14:15], taken: taken, segments: n}
 	return weights512{
 		times: k.timesFloat,
 		apart: true,

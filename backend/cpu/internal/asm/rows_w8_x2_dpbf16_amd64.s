@@ -18,7 +18,7 @@
 // powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what
 // is taken from codes, Z1 and Z3 codes and weights of every other segment or tile, Z6 and
 // Z7 x, sums to Z31, at most from Z8 on; where they leave less than sixteen registers, Z0
-// and Z1 are weights of the tiles, Z2 a first weight, Z3 x, Z4 and Z5 masks, K1 upper
+// and Z1 are weights of the tiles, Z2 a first weight, Z3 x, Z4 and Z5 masks, K1 lower
 // halves, from Z6 on what is taken from codes and powers of two, if not in the frame.
 
 #include "textflag.h"
@@ -2257,6 +2257,7 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
+	VMOVAPS      Z0, Z3
 	MOVL         $0x4b000000, DX
 	VMOVD        DX, X10
 	VPBROADCASTD X10, Z10
@@ -2269,10 +2270,10 @@ headed:
 	MOVL         $0x0000ff00, DX
 	VMOVD        DX, X5
 	VPBROADCASTD X5, Z5
-	VADDPS       Z10, Z0, Z6
-	VADDPS       Z11, Z0, Z7
-	VADDPS       Z10, Z0, Z8
-	VADDPS       Z11, Z0, Z9
+	VADDPS       Z10, Z3, Z6
+	VADDPS       Z11, Z3, Z7
+	VADDPS       Z10, Z3, Z8
+	VADDPS       Z11, Z3, Z9
 	MOVL         $0x55555555, DX
 	KMOVD        DX, K1
 	MOVQ         R12, DX
@@ -2323,15 +2324,15 @@ single:
 	LEAQ      (BX)(R10*8), R12
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
-	VPMOVZXBD (R15), Z0
-	VCVTDQ2PS Z0, Z0
-	VADDPS    Z10, Z0, Z6
-	VADDPS    Z11, Z0, Z7
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z10, Z3, Z6
+	VADDPS    Z11, Z3, Z7
 	MOVQ      72(SP), DX
-	VPMOVZXBD (R15)(DX*1), Z0
-	VCVTDQ2PS Z0, Z0
-	VADDPS    Z10, Z0, Z8
-	VADDPS    Z11, Z0, Z9
+	VPMOVZXBD (R15)(DX*1), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z10, Z3, Z8
+	VADDPS    Z11, Z3, Z9
 	ADDQ      $0x10, R15
 
 single_zeros0:
@@ -2818,6 +2819,7 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
+	VMOVAPS      Z0, Z3
 	MOVL         $0x4b000000, DX
 	VMOVD        DX, X10
 	VPBROADCASTD X10, Z10
@@ -2830,10 +2832,10 @@ headed:
 	MOVL         $0x0000ff00, DX
 	VMOVD        DX, X5
 	VPBROADCASTD X5, Z5
-	VADDPS       Z10, Z0, Z6
-	VADDPS       Z11, Z0, Z7
-	VADDPS       Z10, Z0, Z8
-	VADDPS       Z11, Z0, Z9
+	VADDPS       Z10, Z3, Z6
+	VADDPS       Z11, Z3, Z7
+	VADDPS       Z10, Z3, Z8
+	VADDPS       Z11, Z3, Z9
 	MOVL         $0x55555555, DX
 	KMOVD        DX, K1
 	MOVQ         R12, DX
@@ -2884,15 +2886,15 @@ single:
 	LEAQ      (BX)(R10*8), R12
 	TESTQ     $+4, (SP)
 	JEQ       single_zeros0
-	VPMOVZXBD (R15), Z0
-	VCVTDQ2PS Z0, Z0
-	VADDPS    Z10, Z0, Z6
-	VADDPS    Z11, Z0, Z7
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z10, Z3, Z6
+	VADDPS    Z11, Z3, Z7
 	MOVQ      72(SP), DX
-	VPMOVZXBD (R15)(DX*1), Z0
-	VCVTDQ2PS Z0, Z0
-	VADDPS    Z10, Z0, Z8
-	VADDPS    Z11, Z0, Z9
+	VPMOVZXBD (R15)(DX*1), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z10, Z3, Z8
+	VADDPS    Z11, Z3, Z9
 	ADDQ      $0x10, R15
 
 single_zeros0:
@@ -3420,6 +3422,7 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
+	VMOVAPS      Z0, Z3
 	MOVL         $0x4b000000, DX
 	VMOVD        DX, X2
 	VPBROADCASTD X2, Z2
@@ -3434,10 +3437,10 @@ headed:
 	VMOVD        DX, X5
 	VPBROADCASTD X5, Z5
 	VMOVD        X2, 4(SP)
-	VADDPS.BCST  (SP), Z0, Z6
-	VADDPS.BCST  4(SP), Z0, Z7
-	VADDPS.BCST  (SP), Z0, Z8
-	VADDPS.BCST  4(SP), Z0, Z9
+	VADDPS.BCST  (SP), Z3, Z6
+	VADDPS.BCST  4(SP), Z3, Z7
+	VADDPS.BCST  (SP), Z3, Z8
+	VADDPS.BCST  4(SP), Z3, Z9
 	MOVL         $0x55555555, DX
 	KMOVD        DX, K1
 	MOVQ         R12, DX
@@ -3488,15 +3491,15 @@ single:
 	LEAQ        (BX)(R10*8), R12
 	TESTQ       $+4, 8(SP)
 	JEQ         single_zeros0
-	VPMOVZXBD   (R15), Z0
-	VCVTDQ2PS   Z0, Z0
-	VADDPS.BCST (SP), Z0, Z6
-	VADDPS.BCST 4(SP), Z0, Z7
+	VPMOVZXBD   (R15), Z3
+	VCVTDQ2PS   Z3, Z3
+	VADDPS.BCST (SP), Z3, Z6
+	VADDPS.BCST 4(SP), Z3, Z7
 	MOVQ        80(SP), DX
-	VPMOVZXBD   (R15)(DX*1), Z0
-	VCVTDQ2PS   Z0, Z0
-	VADDPS.BCST (SP), Z0, Z8
-	VADDPS.BCST 4(SP), Z0, Z9
+	VPMOVZXBD   (R15)(DX*1), Z3
+	VCVTDQ2PS   Z3, Z3
+	VADDPS.BCST (SP), Z3, Z8
+	VADDPS.BCST 4(SP), Z3, Z9
 	ADDQ        $0x10, R15
 
 single_zeros0:
@@ -4065,6 +4068,7 @@ headed:
 	VXORPS       X0, X0, X0
 	VCVTSI2SSQ   96(DX), X0, X0
 	VBROADCASTSS X0, Z0
+	VMOVAPS      Z0, Z3
 	MOVL         $0x4b000000, DX
 	VMOVD        DX, X6
 	VPBROADCASTD X6, Z6
@@ -4077,13 +4081,13 @@ headed:
 	MOVL         $0x0000ff00, DX
 	VMOVD        DX, X5
 	VPBROADCASTD X5, Z5
-	VADDPS       Z6, Z0, Z2
+	VADDPS       Z6, Z3, Z2
 	VMOVUPS      Z2, (SP)
-	VADDPS       Z7, Z0, Z2
+	VADDPS       Z7, Z3, Z2
 	VMOVUPS      Z2, 64(SP)
-	VADDPS       Z6, Z0, Z2
+	VADDPS       Z6, Z3, Z2
 	VMOVUPS      Z2, 128(SP)
-	VADDPS       Z7, Z0, Z2
+	VADDPS       Z7, Z3, Z2
 	VMOVUPS      Z2, 192(SP)
 	MOVL         $0x55555555, DX
 	KMOVD        DX, K1
@@ -4135,18 +4139,18 @@ single:
 	LEAQ      (BX)(R10*8), R12
 	TESTQ     $+4, 256(SP)
 	JEQ       single_zeros0
-	VPMOVZXBD (R15), Z0
-	VCVTDQ2PS Z0, Z0
-	VADDPS    Z6, Z0, Z2
+	VPMOVZXBD (R15), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z6, Z3, Z2
 	VMOVUPS   Z2, (SP)
-	VADDPS    Z7, Z0, Z2
+	VADDPS    Z7, Z3, Z2
 	VMOVUPS   Z2, 64(SP)
 	MOVQ      328(SP), DX
-	VPMOVZXBD (R15)(DX*1), Z0
-	VCVTDQ2PS Z0, Z0
-	VADDPS    Z6, Z0, Z2
+	VPMOVZXBD (R15)(DX*1), Z3
+	VCVTDQ2PS Z3, Z3
+	VADDPS    Z6, Z3, Z2
 	VMOVUPS   Z2, 128(SP)
-	VADDPS    Z7, Z0, Z2
+	VADDPS    Z7, Z3, Z2
 	VMOVUPS   Z2, 192(SP)
 	ADDQ      $0x10, R15
 
