@@ -25,14 +25,16 @@ const (
 	tilesStream   = 16  // of a portion straight from packed weights: one long stream
 	runFeatures   = 512 // about so many features are unpacked at a time
 
-	// Two tiles from which calls do not share what they fetch well: with those behind them they fill a second
-	// cache of 1 MiB. So plain bfloat16 is unpacked for 128 rows and more. Zen 5, N=4096, ms:
+	// Two tiles from which many rows do not read them well again and again: with those behind them they fill
+	// a second cache of 1 MiB. Beyond that weights are unpacked for rowsStraight rows and more. Plain bfloat16
+	// on Zen 5, N=4096, ms:
 	//
-	//	K               6144          8192          11008
-	//	rows         128   256     128   256     128   256
-	//	unpacked    14.9  28.4    19.0  37.0    25.8  49.8
-	//	not         14.2  27.7    18.2  36.6    27.2  53.7
-	sharedBytes = 1 << 19
+	//	x              bfloat16                                 float32
+	//	K               6144          8192          11008          4096          8192         14336
+	//	rows         128   256     128   256     128   256     128   256     128   256     128    256
+	//	unpacked    14.9  28.4    19.0  37.0    25.8  49.8    18.4  36.2    36.7  74.2    64.3  128.1
+	//	not         14.2  27.7    18.2  36.6    27.2  53.7    17.4  34.9    36.5  73.9    68.6  136.9
+	straightBytes = 1 << 19
 
 	never = rowsTogether + 1 // rows from which weights are unpacked
 )
@@ -284,7 +286,7 @@ func (w *product) from() int {
 		case e.direct[w.weights()] == nil:
 			return 1
 		}
-		if e.shares[w.weights()] && 2*w.tileBytes() > sharedBytes {
+		if 2*w.tileBytes() > straightBytes {
 			return min(e.unpackFrom[w.weights()], rowsStraight)
 		}
 		return e.unpackFrom[w.weights()]

@@ -323,7 +323,7 @@ func TestUnpackFrom(t *testing.T) {
 		w.tune(&c.t)
 		require.Equal(t, c.want, w.from(), "%+v", c)
 	}
-	plain := exactKernels{gemm: some, wider: some, unpackFrom: [weightKinds]int{weightBF16: never}, shares: [weightKinds]bool{weightBF16: true}}
+	plain := exactKernels{gemm: some, wider: some, unpackFrom: [weightKinds]int{weightBF16: never}}
 	plain.direct[weightBF16] = some
 	for k, want := range map[int]int{8192: never, 8320: rowsStraight} {
 		w := &product{panel: newPanel(pairPanel, &backend.Spec{N: 64, K: k, Plain: dtype.BF16, X: dtype.BF16})}

@@ -71,7 +71,7 @@ var tunings = []tuned{
 		// Lines come at 40 GB/s to a core; gathers of 512 bits take twice as long as 16 loads.
 		name: "Zen 5", vendor: cpuid.AMD, family: 26,
 		ahead: every(9728), aheadRows: 9728, wideFrom: [weightKinds]int{weight4: never, weight8: never},
-		unpackFrom:      [weightKinds]int{weight4: 128, weight8: 128, weightF32: 128, weightF16: 128, weightBF16: 128},
+		unpackFrom:      [weightKinds]int{weight4: never, weight8: 128, weightF32: never, weightF16: never, weightBF16: never},
 		shuffled:        true,
 		directWiderFrom: [weightKinds]int{weight4: 1}, // sums of one tile wait for each other longer than for memory
 	},
