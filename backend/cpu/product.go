@@ -90,8 +90,8 @@ type product struct {
 	spare  int  // bytes of Call.Spare
 	short  bool // integer sums are short: see tuned.shortSum
 
-	ahead, aheadRows uintptr // how far ahead weights are fetched, in bytes: see tuned
-	nextToo          bool    // a call that all rows do with fetches of the next tile, too: see tuned.aheadRows
+	ahead, aheadTwo, aheadRows uintptr // how far ahead weights are fetched, in bytes: see tuned
+	nextToo                    bool    // a call that all rows do with fetches of the next tile, too: see tuned.aheadRows
 }
 
 // run is blocks that are unpacked, and their sums finished, together.
@@ -119,8 +119,11 @@ func (w *product) tune(t *tuned) {
 	if w.kind == tilePanel && w.bits == 0 && t.aheadTiles > 0 {
 		w.ahead = t.aheadTiles
 	}
-	w.aheadRows, w.nextToo = w.ahead, t.aheadRows == 0
+	w.aheadTwo, w.aheadRows, w.nextToo = w.ahead, w.ahead, t.aheadRows == 0
 	if !w.kind.exact() && w.integers().inRegisters > 0 {
+		if t.aheadTwo > 0 {
+			w.aheadTwo = t.aheadTwo
+		}
 		if w.aheadRows = t.aheadRows; w.aheadRows == 0 {
 			w.aheadRows = aheadOfRows
 		}

@@ -283,20 +283,27 @@ func TestAhead(t *testing.T) {
 	s := backend.Spec{N: 64, K: 64, Bits: 8, Scales: dtype.F16, Symmetric: true, Groups: backend.GroupSpec{Count: 1, Longest: 64}}
 	wide, narrow := functions{codes8: integerKernels{inRegisters: 7}}, functions{}
 	for _, c := range []struct {
-		kind      panelKind
-		f         functions
-		t         tuned
-		few, more uintptr
+		kind             panelKind
+		f                functions
+		t                tuned
+		two, three, more uintptr
 	}{
-		{bytePanel, wide, tuned{ahead: every(2048)}, 2048, aheadOfRows},
-		{bytePanel, wide, tuned{}, 0, aheadOfRows},
-		{bytePanel, wide, tuned{ahead: every(2048), aheadRows: 8192}, 2048, 8192},
-		{bytePanel, narrow, tuned{ahead: every(2048), aheadRows: 8192}, 2048, 2048},
-		{floatPanel, wide, tuned{ahead: every(2048), aheadRows: 8192}, 2048, 2048},
+		{bytePanel, wide, tuned{ahead: every(2048)}, 2048, 2048, aheadOfRows},
+		{bytePanel, wide, tuned{}, 0, 0, aheadOfRows},
+		{bytePanel, wide, tuned{ahead: every(2048), aheadTwo: 1024, aheadRows: 8192}, 1024, 2048, 8192},
+		{bytePanel, narrow, tuned{ahead: every(2048), aheadTwo: 1024, aheadRows: 8192}, 2048, 2048, 2048},
+		{floatPanel, wide, tuned{ahead: every(2048), aheadTwo: 1024, aheadRows: 8192}, 2048, 2048, 2048},
 	} {
 		w := &product{panel: newPanel(c.kind, &s), f: c.f}
 		w.tune(&c.t)
-		require.Equal(t, []uintptr{c.few, c.more}, []uintptr{w.ahead, w.aheadRows}, "%+v", c)
+		for rows, want := range map[int]uintptr{1: c.two, 2: c.two, 3: c.three, 4: c.more, 9: c.more} {
+			b := block{product: w, rows: rows}
+			require.Equal(t, want, b.aheadOf(1), "%+v, %d rows", c, rows)
+			if want > 0 {
+				want += uintptr(w.tileBytes())
+			}
+			require.Equal(t, want, b.aheadOf(2), "%+v, %d rows", c, rows)
+		}
 		require.Equal(t, c.t.aheadRows == 0, w.nextToo)
 	}
 }

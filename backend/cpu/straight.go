@@ -78,8 +78,11 @@ func (b *block) stream(one, two *step) {
 // tile's lines are there before it begins.
 func (b *block) aheadOf(n int) uintptr {
 	ahead := b.ahead
-	if b.rows > 3 {
+	switch {
+	case b.rows > 3:
 		ahead = b.aheadRows
+	case b.rows <= 2:
+		ahead = b.aheadTwo
 	}
 	if ahead > 0 {
 		ahead += uintptr((n - 1) * b.tileBytes())

@@ -20,7 +20,10 @@ type tuned struct {
 	// and three and exact ones of few; 0: they do not.
 	ahead [weightKinds]uintptr
 
-	// The same for integer kernels of 512 bits for more rows; 0: aheadOfRows, and where a call
+	// The same for integer kernels of 512 bits for one and two rows; 0: as others of few.
+	aheadTwo uintptr
+
+	// The same for those for more than three rows; 0: aheadOfRows, and where a call
 	// does for all rows, what kernels fetch of the next tile while they multiply besides: else
 	// they fetch what they read again, which is there.
 	aheadRows uintptr
@@ -70,7 +73,7 @@ var tunings = []tuned{
 	{
 		// Lines come at 40 GB/s to a core; gathers of 512 bits take twice as long as 16 loads.
 		name: "Zen 5", vendor: cpuid.AMD, family: 26,
-		ahead: every(9728), aheadRows: 9728, wideFrom: [weightKinds]int{weight4: never, weight8: never},
+		ahead: every(9728), aheadTwo: 7168, aheadRows: 9728, wideFrom: [weightKinds]int{weight4: never, weight8: never},
 		unpackFrom:      [weightKinds]int{weight4: never, weight8: 128, weightF32: never, weightF16: never, weightBF16: never},
 		shuffled:        true,
 		directWiderFrom: [weightKinds]int{weight4: 1}, // sums of one tile wait for each other longer than for memory
