@@ -164,7 +164,7 @@ func (k *rowsFMA) nibbles() weights512 {
 			}
 			switch {
 			case shift == 0: // the word as it is
-			case upper:
+			case upper || place == 2 && k.rows == 1 && !bytes: // loads that cross lines wait for memory, too
 				k.VPSRLD(operand.U8(shift), word, y)
 				word = y
 			default:
