@@ -66,7 +66,7 @@ type dotLines struct {
 	weights    func(k exactFMA, segments int) weights512 // constants and zero points from Z4 on; Z0 to Z3 and the last are others'
 
 	// The same of two tiles whose sums leave fewer than 16 registers; nil: weights.
-	dense        func(k exactFMA, left int) weights512
+	dense        func(k exactFMA, segments, left int) weights512
 	denseVectors string
 }
 
@@ -104,12 +104,12 @@ zero point in a table, twice the same 16. Where each column has a zero point it 
 first, from bytes of one code: the table is of -16 to 15, and so are what it looks up.
 `, vectors: "Z1 indices, Z2 weights, Z4 the table, Z8 a mask of codes, Z12 to Z15 zero points",
 		others: "Z9, Z10 and Z3 codes, indices and weights of every other segment or tile", x: "Z5 and Z6",
-		denseVectors: "Z5 and Z6 are codes and indices of the other tile, Z7 x, and zero points, if not Z8 to Z11, and the mask in the frame"},
+		denseVectors: "Z5 and Z6 are codes and indices of the other tile, Z7 x, zero points from Z8 on, or they too in the frame, where the mask is"},
 	{name: "w8", what: "codes of 8 bits", pairs: 2, scaled: true, weights: dotCodes8, dense: dotCodes8Dense, maths: `
 An AND and an OR in one instruction leave one code below an exponent, 2^e + u, and taking
 2^e + z from it u−z, both exactly: it has at most 8 bits, so that the upper half of the
 float32 is its bfloat16. That of the first of a pair goes below that of the second.
-`, vectors: "Z2 weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is taken from codes",
+`, vectors: "Z2 weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, from Z12 on what is taken from codes",
 		others: "Z1 and Z3 codes and weights of every other segment or tile", x: "Z6 and Z7",
 		denseVectors: "Z0 and Z1 are weights of the tiles, Z2 a first weight, Z3 x, Z4 and Z5 masks, K1 lower halves, from Z6 on what is taken from codes and powers of two, if not in the frame"},
 	{name: "bf16", what: "plain bfloat16 weights", pairs: 1, weights: dotPlain, maths: `
@@ -127,12 +127,13 @@ func dotCodes4(k exactFMA, segments int) weights512 {
 
 // dotCodes4Dense does so with eight registers and what is left besides: a mask is in memory, and zero
 // points are where there is no room.
-func dotCodes4Dense(k exactFMA, left int) weights512 {
+func dotCodes4Dense(k exactFMA, segments, left int) weights512 {
 	r := codes4Registers{
 		codes: []reg.VecPhysical{zmm[0], zmm[5]}, less: []reg.VecPhysical{zmm[1], zmm[6]}, out: zmm[2:4], table: zmm[4], x: zmm[7:8],
+		segments: segments,
 	}
-	if left >= 12 {
-		r.zeros = zmm[8:12]
+	if free := zmm[8:left]; len(free) >= segments {
+		r.zeros = free[:segments]
 	}
 	return dotCodes4In(k, r)
 }
@@ -143,7 +144,8 @@ type codes4Registers struct {
 	table            reg.VecPhysical
 	x                []reg.VecPhysical
 	mask             reg.VecPhysical   // nil: in memory
-	zeros            []reg.VecPhysical // nil: in memory, of four segments and tiles
+	zeros            []reg.VecPhysical // of each segment and tile; nil: in memory, of so many
+	segments         int
 }
 
 func dotCodes4In(k exactFMA, r codes4Registers) weights512 {
@@ -169,7 +171,7 @@ func dotCodes4In(k exactFMA, r codes4Registers) weights512 {
 				k.MOVL(operand.U32(codeMask), maskAt)
 			}
 			if r.zeros == nil {
-				zerosAt = k.AllocLocal(4 * 64)
+				zerosAt = k.AllocLocal(64 * r.segments)
 			}
 			low, high := zmm[0], zmm[1]
 			k.VMOVAPS(low, high)
@@ -270,9 +272,9 @@ func dotCodes8(k exactFMA, segments int) weights512 {
 // dotCodes8Dense does so with six registers and what is left besides: what is taken from codes and
 // the powers of two are in memory where there is no room. Words are loaded again for a second pair,
 // and what is of the first of a pair is shifted to its lower halves.
-func dotCodes8Dense(k exactFMA, left int) weights512 {
+func dotCodes8Dense(k exactFMA, segments, left int) weights512 {
 	out, first, lower := zmm[:2], zmm[2], reg.K1
-	codes := denseCodes512(k, codes8, left)
+	codes := denseCodes512(k, codes8, segments, left)
 	return weights512{
 		times: k.dotBF16,
 		x:     zmm[3:4],

@@ -33,12 +33,12 @@ func (l dotLines) rowsMost() int {
 const ofTilesMost = 12
 
 // ofTilesLeast is the fewest rows of a kernel of two tiles: of fewer, one tile is as fast, and of
-// plain weights up to twelve rows.
+// plain weights up to thirteen; of fourteen seven go together, of more as many at least.
 func (l dotLines) ofTilesLeast() int {
 	if l.scaled {
 		return 4
 	}
-	return 5
+	return 7
 }
 
 // ofTiles is the segments of two tiles that go together.
@@ -54,7 +54,10 @@ func (l dotLines) ofTiles(rows int) int {
 
 func init() {
 	for _, l := range dotKinds {
-		others, dense := rowsOthers(l.scaled), ""
+		others, dense, five := rowsOthers(l.scaled), "", ""
+		if l.ofTiles(l.ofTilesLeast()) > 1 {
+			five = ", or of two segments five steps of x"
+		}
 		if l.dense != nil {
 			dense = "; where they leave less than sixteen registers, " + l.denseVectors
 		}
@@ -72,12 +75,12 @@ Two to `+map[int]string{rows512Most: "eight", ofTilesMost: "twelve"}[l.rowsMost(
 		register(asmDir, "rows_"+l.name+"_x2_dpbf16", `
 Up to twelve rows of bfloat16 times two tiles of `+l.what+`. A pair of x, read once, goes to
 both, so that loads do not take as many cycles as products do.
-`+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("while lines are added CX bytes to the second tile and R12 x of row 8, or of two segments five steps of x, DI three steps of x, "+
+`+dotMaths+strings.TrimPrefix(l.maths, "\n")+rowsRegisters+lines("while lines are added CX bytes to the second tile and R12 x of row 8"+five+", DI three steps of x, "+
 			others+"; "+l.head("Z0 codes, Z2 and Z3 scales, ")+", "+l.x+" x, sums to Z31, at most from Z8 on"+dense+"."), func(f *file) {
 			for rows := l.ofTilesLeast(); rows <= ofTilesMost; rows++ {
 				k := rowsOfTiles(f, zmm, rows, l.ofTiles(rows), 2, l.pairs, l.scaled)
 				if left := 32 - len(k.sums); left < 16 && l.dense != nil {
-					k.with(l.dense(k.exactFMA, left))
+					k.with(l.dense(k.exactFMA, 2*k.together, left))
 				} else {
 					k.with(l.weights(k.exactFMA, 2*k.together))
 				}

@@ -60,9 +60,9 @@ func newCodes512(k exactFMA, c codeBits, segments int) *codes512 {
 	return &codes512{exactFMA: k, bits: c, masks: zmm[4 : 4+n], ones: zmm[8 : 8+n], taken: zmm[12 : 12+n*segments], segments: segments}
 }
 
-// denseCodes512 takes, for two segments, Z4 on for masks, and for the rest what there is below left.
-func denseCodes512(k exactFMA, c codeBits, left int) *codes512 {
-	n, segments := c.inWord(), 2
+// denseCodes512 takes Z4 on for masks, and for the rest what there is below left.
+func denseCodes512(k exactFMA, c codeBits, segments, left int) *codes512 {
+	n := c.inWord()
 	d := &codes512{exactFMA: k, bits: c, masks: zmm[4 : 4+n], segments: segments}
 	free := zmm[4+n : left]
 	if len(free) >= n*segments {

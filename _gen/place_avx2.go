@@ -7,12 +7,13 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// placeRows is how many rows of values of so many bits are put in another order at once: a
+// placedRows is how many rows of values of so many bits are put in another order at once: a
 // value of each fills 16 bytes.
-func placeRows(bits int) int { return 128 / bits }
+func placedRows(bits int) int { return 128 / bits }
 
 func init() {
-	register(asmDir, "placecolumns_avx2", `
+	for _, bits := range []int{16, 32} {
+		register(asmDir, fmt.Sprintf("placecolumns%d_avx2", bits), `
 Puts the values of a few rows that are at the same place behind each other.
 
 Maths: none. Columns of 16 bytes: of 16 bits, the values of eight rows, of 32 bits those of four.
@@ -22,12 +23,8 @@ Maths: none. Columns of 16 bytes: of 16 bits, the values of eight rows, of 32 bi
 	row 2  c0 c1 c2 …        column 2  a2 b2 c2 …
 
 Registers: AX columns, BX and R8 to R14 rows, CX their pointers and then bytes of them, DX turns left;
-Y0 to Y15 rows.`, func(f *file) {
-		for _, bits := range []int{16, 32} {
-			placeColumns(f, bits)
-		}
-	})
-	register(asmDir, "placerows_avx2", `
+Y0 to Y15 rows.`, func(f *file) { placeColumns(f, bits) })
+		register(asmDir, fmt.Sprintf("placerows%d_avx2", bits), `
 Puts columns of a few rows' values in an order, as rows.
 
 Maths: none. Row r has value r of each column that the order names, one after the other.
@@ -37,11 +34,8 @@ Maths: none. Row r has value r of each column that the order names, one after th
 	column 2  a2 b2 c2 …                 row 2  c2 c0 c1 …
 
 Registers: AX first rows, BX the fourth row behind, CX bytes from row to row, DX three times as many, SI
-columns, DI places, R8 turns left, R9 to R12 columns' places; Y0 to Y15 columns.`, func(f *file) {
-		for _, bits := range []int{16, 32} {
-			placeOrdered(f, bits)
-		}
-	})
+columns, DI places, R8 turns left, R9 to R12 columns' places; Y0 to Y15 columns.`, func(f *file) { placeRows(f, bits) })
+	}
 }
 
 // transposed makes vectors whose element i, in each half, is of vector i of those given. It interleaves
@@ -63,7 +57,7 @@ func transposed(f *file, bits int, rows []reg.VecPhysical, other []reg.VecPhysic
 }
 
 func placeColumns(f *file, bits int) {
-	n := placeRows(bits)
+	n := placedRows(bits)
 	f.function(fmt.Sprintf("PlaceColumns%dAVX2", bits), fmt.Sprintf("dst unsafe.Pointer, rows *[%d]unsafe.Pointer, n uintptr", n),
 		fmt.Sprintf("PlaceColumns%dAVX2 writes 16 bytes for each of %d·n places, the values of %d bits of %d rows.", bits, 256/bits, bits, n))
 	to, at0, left := reg.RAX, reg.RCX, reg.RDX
@@ -75,8 +69,7 @@ func placeColumns(f *file, bits int) {
 		f.MOVQ(at(at0, 8*i), r)
 	}
 	f.XORQ(at0, at0)
-	turn := fmt.Sprintf("turn%d", bits)
-	f.Label(turn)
+	f.Label("turn")
 	for i, r := range from {
 		f.VMOVDQU(indexed(r, at0, 1, 0), ymm[i])
 	}
@@ -88,13 +81,13 @@ func placeColumns(f *file, bits int) {
 	f.ADDQ(operand.Imm(32), at0)
 	f.ADDQ(operand.I32(int32(32*n)), to)
 	f.DECQ(left)
-	f.JNE(operand.LabelRef(turn))
+	f.JNE(operand.LabelRef("turn"))
 	f.VZEROUPPER()
 	f.RET()
 }
 
-func placeOrdered(f *file, bits int) {
-	n := placeRows(bits)
+func placeRows(f *file, bits int) {
+	n := placedRows(bits)
 	f.function(fmt.Sprintf("PlaceRows%dAVX2", bits), "dst unsafe.Pointer, step uintptr, columns unsafe.Pointer, places *uint32, n uintptr",
 		fmt.Sprintf("PlaceRows%dAVX2 writes %d rows, step bytes apart, of %d·n values of %d bits, those of the columns of 16 bytes", bits, n, 256/bits, bits),
 		"whose places, twice what they are, are given.")
@@ -109,8 +102,7 @@ func placeOrdered(f *file, bits int) {
 	if n > 4 {
 		f.LEAQ(indexed(dst, step, 4, 0), on)
 	}
-	turn := fmt.Sprintf("turn%d", bits)
-	f.Label(turn)
+	f.Label("turn")
 	for i := range n {
 		for half := range 2 {
 			p := place[(2*i+half)%len(place)]
@@ -135,7 +127,7 @@ func placeOrdered(f *file, bits int) {
 		f.ADDQ(operand.Imm(32), on)
 	}
 	f.DECQ(left)
-	f.JNE(operand.LabelRef(turn))
+	f.JNE(operand.LabelRef("turn"))
 	f.VZEROUPPER()
 	f.RET()
 }

@@ -28,11 +28,14 @@ type Backend interface {
 	Open(ctx context.Context, id string, o OpenOptions) (Device, error)
 }
 
+// MostThreads is the most host threads of a device. A layer's workspace has room for each.
+const MostThreads = 1 << 12
+
 // OpenOptions are what a caller may bring along. The zero value is right for
 // most programs.
 type OpenOptions struct {
 	NativeContext uintptr // the caller's own context of the vendor's API; 0: the device's primary one
-	Threads       int     // host threads for CPU work; 0: as many as the process may use
+	Threads       int     // host threads for CPU work, MostThreads at most; 0: as many as the process may use
 	CPUs          []int   // logical CPUs the threads may run on; nil: all that the process may use
 	MemoryLimit   int64   // bytes this device may hold; 0: no limit of ours
 

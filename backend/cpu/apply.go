@@ -69,7 +69,7 @@ func (c *call) do() {
 }
 
 // together is how many rows go to a worker at once: one, or as many as a front puts in their places
-// together, if there are so many for each.
+// together, if there are so many for each worker.
 func (l *layer) together(rows int) int {
 	most, threads := 1, l.dev.pool.Threads()
 	for _, f := range l.fronts {
@@ -77,7 +77,8 @@ func (l *layer) together(rows int) int {
 			most = max(most, f.placer.Rows())
 		}
 	}
-	if n := min(most, (rows+threads-1)/threads); n >= placedLeast {
+	up := func(a, b int) int { return (a + b - 1) / b }
+	if n := up(rows, threads*up(rows, threads*most)); n >= placedLeast { // each has as many chunks, as even as can be
 		return n
 	}
 	return 1

@@ -360,7 +360,7 @@ func testManyRows(t *testing.T, b *bench) {
 					alone[row] = b.apply(layer, x[row*k:(row+1)*k], 1)
 				}
 			}
-			counts := []int{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 17, 24, 25, 40, 48, 100, m} // all kernels of two tiles, and of one
+			counts := []int{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 17, 24, 25, 40, 48, 100, m} // all kernels of two tiles, and of one
 			if testing.Short() {
 				counts = []int{7, 12, 27, m}
 			}

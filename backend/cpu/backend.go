@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 
 	"github.com/klauspost/cpuid/v2"
@@ -48,8 +49,8 @@ func (cpu) Open(ctx context.Context, id string, o backend.OpenOptions) (backend.
 	if o.NativeContext != 0 {
 		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "native context", "0: the processor has none", "%#x", o.NativeContext)
 	}
-	if o.Threads < 0 {
-		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "threads", "at least 1, or 0 for all", "%d", o.Threads)
+	if o.Threads < 0 || o.Threads > backend.MostThreads {
+		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "threads", fmt.Sprintf("1 to %d, or 0 for all", backend.MostThreads), "%d", o.Threads)
 	}
 	if o.MemoryLimit < 0 {
 		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "memory limit", "at least 1 byte, or 0 for none", "%d", o.MemoryLimit)

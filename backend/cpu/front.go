@@ -102,8 +102,8 @@ func valuesOf(s *backend.Spec, p *panel) rows.Values {
 	return rows.Int8
 }
 
-// frontScratch is one worker's scratch for preparing rows.
-func frontScratch(s *backend.Spec, r *rowShape) int {
+// frontScratch is one worker's scratch for preparing rows, fast ones by a unit.
+func frontScratch(s *backend.Spec, r *rowShape, fast bool) int {
 	groups, left, right := 0, 0, 0
 	if s.Recipe.Kind != quant.Exact {
 		groups = r.segments // at most
@@ -115,8 +115,8 @@ func frontScratch(s *backend.Spec, r *rowShape) int {
 	if r.pairs { // and for a row that is scaled before it goes to tiles
 		n += r.row
 	}
-	if s.Groups.Kind == quant.ActOrder {
-		n += rows.PlaceScratch(s.K, r.width, s.X.Size())
+	if fast && s.Groups.Kind == quant.ActOrder && rows.Placeable(s.Recipe.Kind) {
+		n = rows.PlaceScratch(s.K, r.width, s.X.Size(), align(n))
 	}
 	return n
 }

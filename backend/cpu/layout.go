@@ -140,7 +140,7 @@ func needsOf(s *backend.Spec, p *panel, u *unit) needs {
 	} else {
 		own = productScratch(p, u.kernels())
 	}
-	n.scratch = align(max(own, frontScratch(s, &n.rowShape)))
+	n.scratch = align(max(own, frontScratch(s, &n.rowShape, p != nil)))
 	return n
 }
 
@@ -158,7 +158,7 @@ func staging(s *backend.Spec, p *panel, threads int) int64 {
 	b := 32 * int64(sizesOf(s).segments+s.Groups.Count+2)
 	order := s.Groups.Kind == quant.ActOrder
 	if order {
-		b += 24*int64(s.K) + 4*int64(align(shapeOfRow(s, p).width))
+		b += 24*int64(s.K) + 4*int64(align(shapeOfRow(s, p).width)) // places of features, too
 	}
 	if p == nil {
 		return b + 2*int64(max(threads, 1))*int64(padded(s.K))

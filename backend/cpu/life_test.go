@@ -35,7 +35,7 @@ func TestBackend(t *testing.T) {
 	}
 	_, err = b.Open(ctx, "1", backend.OpenOptions{})
 	require.ErrorIs(t, err, backend.ErrNoDevice)
-	for _, o := range []backend.OpenOptions{{Threads: -1}, {MemoryLimit: -1}, {NativeContext: 1}, {Threads: 2, CPUs: []int{-1}}} {
+	for _, o := range []backend.OpenOptions{{Threads: -1}, {Threads: backend.MostThreads + 1}, {MemoryLimit: -1}, {NativeContext: 1}, {Threads: 2, CPUs: []int{-1}}} {
 		_, err = b.Open(ctx, "0", o)
 		require.ErrorIs(t, err, backend.ErrUnsupported, "%+v", o)
 	}

@@ -26,8 +26,9 @@ const (
 	runFeatures   = 512 // about so many features are unpacked at a time
 
 	// Two tiles from which many rows do not read them well again and again: with those behind them they fill
-	// a second cache of 1 MiB. Beyond that weights are unpacked for rowsStraight rows and more. Plain bfloat16
-	// on Zen 5, N=4096, ms:
+	// a second cache of 1 MiB. Beyond that weights are unpacked for rowsStraight rows and more. Plain weights
+	// of bfloat16 on Zen 5, N=4096, ms (of float16 and float32, and of codes, whose tiles of so many bytes have
+	// more features, not measured):
 	//
 	//	x              bfloat16                                 float32
 	//	K               6144          8192          11008          4096          8192         14336

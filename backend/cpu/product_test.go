@@ -330,13 +330,19 @@ func TestUnpackFrom(t *testing.T) {
 		w.tune(&c.t)
 		require.Equal(t, c.want, w.from(), "%+v", c)
 	}
-	plain := exactKernels{gemm: some, wider: some, unpackFrom: [weightKinds]int{weightBF16: never}}
-	plain.direct[weightBF16] = some
-	for k, want := range map[int]int{8192: never, 8320: rowsStraight} {
-		w := &product{panel: newPanel(pairPanel, &backend.Spec{N: 64, K: k, Plain: dtype.BF16, X: dtype.BF16})}
-		w.f.exact = plain
-		require.Equal(t, want, w.from(), "K=%d", k)
-		w.f.exact.unpackFrom[weightBF16] = 40
-		require.Equal(t, 40, w.from(), "K=%d", k)
+	for _, c := range []struct {
+		kind  panelKind
+		plain dtype.DType
+		most  int // features of two tiles of straightBytes
+	}{{pairPanel, dtype.BF16, 8192}, {floatPanel, dtype.BF16, 8192}, {floatPanel, dtype.F16, 8192}, {floatPanel, dtype.F32, 4096}} {
+		for k, want := range map[int]int{c.most: never, c.most + 128: rowsStraight} {
+			w := &product{panel: newPanel(c.kind, &backend.Spec{N: 64, K: k, Plain: c.plain, X: dtype.BF16})}
+			e := exactKernels{gemm: some, wider: some}
+			e.direct[w.weights()], e.unpackFrom[w.weights()] = some, never
+			w.f.exact = e
+			require.Equal(t, want, w.from(), "%v, K=%d", c.plain, k)
+			w.f.exact.unpackFrom[w.weights()] = 40
+			require.Equal(t, 40, w.from(), "%v, K=%d", c.plain, k)
+		}
 	}
 }

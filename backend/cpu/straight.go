@@ -90,7 +90,8 @@ func (b *block) aheadOf(n int) uintptr {
 	return ahead
 }
 
-// sharing says that calls which read the same tiles straight from packed weights fetch shares of the next.
+// sharing says that calls which read the same tiles straight from packed weights fetch shares of the
+// next; kernels of unpacked weights are told, too, and do not heed it.
 func (w *product) sharing() bool {
 	return w.ahead > 0 && w.kind.exact() && w.f.exact.shares[w.weights()]
 }

@@ -30,7 +30,7 @@ func TestTameTiles(t *testing.T) {
 		work := make([]byte, f.bytes(rows)+tiledRows(rows*f.parts)*f.tiles)
 		to, _ := f.take(work, rows, 0)
 		to.tiles = work[f.bytes(rows):]
-		scratch := make([]byte, frontScratch(&s, &f.rowShape))
+		scratch := make([]byte, frontScratch(&s, &f.rowShape, true))
 		tamedRows := 0
 		for i := range 400 {
 			m, b, x := i%rows, make([]byte, k*xt.Size()), make([]float32, k)

@@ -278,8 +278,7 @@ var units = []*unit{
 					},
 					weightBF16: {
 						{12, asm.RowsBF16DPBF16x12x2}, {11, asm.RowsBF16DPBF16x11x2}, {10, asm.RowsBF16DPBF16x10x2}, {9, asm.RowsBF16DPBF16x9x2},
-						{8, asm.RowsBF16DPBF16x8x2}, {7, asm.RowsBF16DPBF16x7x2}, {6, asm.RowsBF16DPBF16x6x2},
-						{5, asm.RowsBF16DPBF16x5x2},
+						{8, asm.RowsBF16DPBF16x8x2}, {7, asm.RowsBF16DPBF16x7x2},
 					},
 				},
 				// Measured on Zen 5.

@@ -56,8 +56,6 @@ func init() {
 		exactKernel{name: "RowsW8DPBF16x10x2", lines: []lineKind{lines8}, pairs: true, rows: 10, tiles: 2, needs: needsDPBF16, run: RowsW8DPBF16x10x2},
 		exactKernel{name: "RowsW8DPBF16x11x2", lines: []lineKind{lines8}, pairs: true, rows: 11, tiles: 2, needs: needsDPBF16, run: RowsW8DPBF16x11x2},
 		exactKernel{name: "RowsW8DPBF16x12x2", lines: []lineKind{lines8}, pairs: true, rows: 12, tiles: 2, needs: needsDPBF16, run: RowsW8DPBF16x12x2},
-		exactKernel{name: "RowsBF16DPBF16x5x2", lines: []lineKind{linesBF16}, pairs: true, rows: 5, tiles: 2, needs: needsDPBF16, run: RowsBF16DPBF16x5x2},
-		exactKernel{name: "RowsBF16DPBF16x6x2", lines: []lineKind{linesBF16}, pairs: true, rows: 6, tiles: 2, needs: needsDPBF16, run: RowsBF16DPBF16x6x2},
 		exactKernel{name: "RowsBF16DPBF16x7x2", lines: []lineKind{linesBF16}, pairs: true, rows: 7, tiles: 2, needs: needsDPBF16, run: RowsBF16DPBF16x7x2},
 		exactKernel{name: "RowsBF16DPBF16x8x2", lines: []lineKind{linesBF16}, pairs: true, rows: 8, tiles: 2, needs: needsDPBF16, run: RowsBF16DPBF16x8x2},
 		exactKernel{name: "RowsBF16DPBF16x9x2", lines: []lineKind{linesBF16}, pairs: true, rows: 9, tiles: 2, needs: needsDPBF16, run: RowsBF16DPBF16x9x2},

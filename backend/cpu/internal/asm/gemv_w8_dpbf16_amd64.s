@@ -13,7 +13,7 @@
 // zero points, R11 three times that, R12 segments left, R13 Form, R14 Y, R15 bytes
 // of a header;
 // Z0 codes, then sums of y, Z2 weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a
-// first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is taken from codes,
+// first weight, Z11 where upper halves go, K1 below, from Z12 on what is taken from codes,
 // Z1 and Z3 codes and weights of every other segment or tile, Z28 to Z31 sums of four
 // segments.
 

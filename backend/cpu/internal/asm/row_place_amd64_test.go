@@ -6,11 +6,15 @@ import (
 	"math/rand/v2"
 	"testing"
 	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
 )
 
 // Rows become columns, and columns in an order become rows, with nothing written or read beyond.
 func TestPlace(t *testing.T) {
-	requireFeatures(t, needsAVX2)
+	if !cpuid.CPU.Supports(cpuid.AVX2) {
+		t.Skip("the processor lacks AVX2")
+	}
 	t.Run("16", func(t *testing.T) { testPlace(t, 2, PlaceColumns16AVX2, PlaceRows16AVX2) })
 	t.Run("32", func(t *testing.T) { testPlace(t, 4, PlaceColumns32AVX2, PlaceRows32AVX2) })
 }

@@ -2,16 +2,6 @@
 
 package asm
 
-// RowsBF16DPBF16x5x2 multiplies so many rows with two tiles of plain bfloat16 weights.
-//
-//go:noescape
-func RowsBF16DPBF16x5x2(c *Call)
-
-// RowsBF16DPBF16x6x2 multiplies so many rows with two tiles of plain bfloat16 weights.
-//
-//go:noescape
-func RowsBF16DPBF16x6x2(c *Call)
-
 // RowsBF16DPBF16x7x2 multiplies so many rows with two tiles of plain bfloat16 weights.
 //
 //go:noescape

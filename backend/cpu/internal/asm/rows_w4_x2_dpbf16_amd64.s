@@ -18,7 +18,7 @@
 // mask of codes, Z12 to Z15 zero points, Z9, Z10 and Z3 codes, indices and weights of
 // every other segment or tile, Z5 and Z6 x, sums to Z31, at most from Z8 on; where they
 // leave less than sixteen registers, Z5 and Z6 are codes and indices of the other tile, Z7
-// x, and zero points, if not Z8 to Z11, and the mask in the frame.
+// x, zero points from Z8 on, or they too in the frame, where the mask is.
 
 #include "textflag.h"
 
@@ -13440,7 +13440,7 @@ single0_scaled:
 
 // func RowsW4DPBF16x11x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x11x2(SB), NOSPLIT, $344-8
+TEXT ·RowsW4DPBF16x11x2(SB), NOSPLIT, $88-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -13488,16 +13488,16 @@ table:
 	VPMOVDW      Z1, Y1
 	VINSERTI64X4 $0x01, Y1, Z0, Z4
 	MOVQ         R12, DX
-	MOVQ         R13, 264(SP)
-	MOVQ         R15, 272(SP)
+	MOVQ         R13, 8(SP)
+	MOVQ         R15, 16(SP)
 	MOVQ         208(DX), R12
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
-	MOVQ         R15, 288(SP)
+	MOVQ         R15, 32(SP)
 	SHLQ         $0x01, R12
-	MOVQ         R12, 296(SP)
+	MOVQ         R12, 40(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 336(SP)
+	MOVQ         R12, 80(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -13511,49 +13511,47 @@ table:
 here:
 	ADDQ AX, R13
 	MOVQ 80(DX), R12
-	MOVQ R12, 280(SP)
+	MOVQ R12, 24(SP)
 
 block:
 	MOVBQZX    4(SI), R12
 	MOVQ       AX, R9
-	ADDQ       272(SP), AX
+	ADDQ       16(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       288(SP), R13
-	ADDQ       288(SP), R13
+	ADDQ       32(SP), R13
+	ADDQ       32(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 320(SP)
-	MOVQ      R12, 328(SP)
+	MOVQ      CX, 64(SP)
+	MOVQ      R12, 72(SP)
 	LEAQ      (BX)(R10*4), BP
 	LEAQ      (BX)(R10*8), R12
-	TESTQ     $+4, 264(SP)
+	TESTQ     $+4, 8(SP)
 	JEQ       single_zeros0
-	VPMOVZXBD (R15), Z2
-	VPSLLD    $0x08, Z2, Z3
-	VPORD     Z3, Z2, Z2
-	VPSLLD    $0x10, Z2, Z3
-	VPORD     Z3, Z2, Z2
-	VMOVDQU32 Z2, 8(SP)
-	MOVQ      336(SP), DX
-	VPMOVZXBD (R15)(DX*1), Z2
-	VPSLLD    $0x08, Z2, Z3
-	VPORD     Z3, Z2, Z2
-	VPSLLD    $0x10, Z2, Z3
-	VPORD     Z3, Z2, Z2
-	VMOVDQU32 Z2, 72(SP)
+	VPMOVZXBD (R15), Z8
+	VPSLLD    $0x08, Z8, Z3
+	VPORD     Z3, Z8, Z8
+	VPSLLD    $0x10, Z8, Z3
+	VPORD     Z3, Z8, Z8
+	MOVQ      80(SP), DX
+	VPMOVZXBD (R15)(DX*1), Z9
+	VPSLLD    $0x08, Z9, Z3
+	VPORD     Z3, Z9, Z9
+	VPSLLD    $0x10, Z9, Z3
+	VPORD     Z3, Z9, Z9
 	ADDQ      $0x10, R15
 
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    336(SP), CX
+	MOVQ    80(SP), CX
 	VXORPS  Z10, Z10, Z10
 	VXORPS  Z11, Z11, Z11
 	VXORPS  Z12, Z12, Z12
@@ -13578,7 +13576,7 @@ single_zeros0:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	TESTQ        $+4, 264(SP)
+	TESTQ        $+4, 8(SP)
 	JNE          lines1_bytes
 	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
@@ -14352,11 +14350,11 @@ lines1_bytes:
 	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
 	VPANDD.BCST  (SP), Z0, Z1
-	VPSUBB       8(SP), Z1, Z1
+	VPSUBB       Z8, Z1, Z1
 	VPERMW       Z4, Z1, Z2
 	VMOVDQU32    (AX)(CX*1), Z5
 	VPANDD.BCST  (SP), Z5, Z6
-	VPSUBB       72(SP), Z6, Z6
+	VPSUBB       Z9, Z6, Z6
 	VPERMW       Z4, Z6, Z3
 	VPBROADCASTD (BX), Z7
 
@@ -14738,12 +14736,12 @@ lines1_bytes:
 	BYTE         $0xff
 	VPSRLW       $0x04, Z0, Z1
 	VPANDD.BCST  (SP), Z1, Z1
-	VPSUBB       8(SP), Z1, Z1
+	VPSUBB       Z8, Z1, Z1
 	VPERMW       Z4, Z1, Z2
 	PREFETCHT0   64(R13)
 	VPSRLW       $0x04, Z5, Z6
 	VPANDD.BCST  (SP), Z6, Z6
-	VPSUBB       72(SP), Z6, Z6
+	VPSUBB       Z9, Z6, Z6
 	VPERMW       Z4, Z6, Z3
 	VPBROADCASTD 8(BX), Z7
 
@@ -15125,17 +15123,17 @@ lines1_bytes:
 	BYTE $0xff
 
 lines1_done:
-	ADDQ      296(SP), R13
+	ADDQ      40(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
 	ADDQ      $0x10, R12
 	DECQ      R8
 	JNE       single_line
-	MOVQ      320(SP), CX
-	MOVQ      328(SP), R12
-	MOVQ      336(SP), AX
-	MOVQ      264(SP), DX
+	MOVQ      64(SP), CX
+	MOVQ      72(SP), R12
+	MOVQ      80(SP), AX
+	MOVQ      8(SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
 	CMPQ      DX, $0x01
@@ -15164,52 +15162,52 @@ single0_scaled:
 	VMOVUPS     Z10, (DX)
 	VFMADD213PS 64(DX), Z3, Z11
 	VMOVUPS     Z11, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        24(SP), DX
 	VFMADD213PS (DX), Z2, Z12
 	VMOVUPS     Z12, (DX)
 	VFMADD213PS 64(DX), Z3, Z13
 	VMOVUPS     Z13, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        24(SP), DX
 	VFMADD213PS (DX), Z2, Z14
 	VMOVUPS     Z14, (DX)
 	VFMADD213PS 64(DX), Z3, Z15
 	VMOVUPS     Z15, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        24(SP), DX
 	VFMADD213PS (DX), Z2, Z16
 	VMOVUPS     Z16, (DX)
 	VFMADD213PS 64(DX), Z3, Z17
 	VMOVUPS     Z17, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        24(SP), DX
 	VFMADD213PS (DX), Z2, Z18
 	VMOVUPS     Z18, (DX)
 	VFMADD213PS 64(DX), Z3, Z19
 	VMOVUPS     Z19, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        24(SP), DX
 	VFMADD213PS (DX), Z2, Z20
 	VMOVUPS     Z20, (DX)
 	VFMADD213PS 64(DX), Z3, Z21
 	VMOVUPS     Z21, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        24(SP), DX
 	VFMADD213PS (DX), Z2, Z22
 	VMOVUPS     Z22, (DX)
 	VFMADD213PS 64(DX), Z3, Z23
 	VMOVUPS     Z23, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        24(SP), DX
 	VFMADD213PS (DX), Z2, Z24
 	VMOVUPS     Z24, (DX)
 	VFMADD213PS 64(DX), Z3, Z25
 	VMOVUPS     Z25, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        24(SP), DX
 	VFMADD213PS (DX), Z2, Z26
 	VMOVUPS     Z26, (DX)
 	VFMADD213PS 64(DX), Z3, Z27
 	VMOVUPS     Z27, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        24(SP), DX
 	VFMADD213PS (DX), Z2, Z28
 	VMOVUPS     Z28, (DX)
 	VFMADD213PS 64(DX), Z3, Z29
 	VMOVUPS     Z29, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        24(SP), DX
 	VFMADD213PS (DX), Z2, Z30
 	VMOVUPS     Z30, (DX)
 	VFMADD213PS 64(DX), Z3, Z31
@@ -15231,7 +15229,7 @@ single0_scaled:
 
 // func RowsW4DPBF16x12x2(c *Call)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
-TEXT ·RowsW4DPBF16x12x2(SB), NOSPLIT, $344-8
+TEXT ·RowsW4DPBF16x12x2(SB), NOSPLIT, $216-8
 	MOVQ  c+0(FP), DX
 	MOVQ  (DX), AX
 	MOVQ  16(DX), BX
@@ -15279,16 +15277,16 @@ table:
 	VPMOVDW      Z1, Y1
 	VINSERTI64X4 $0x01, Y1, Z0, Z4
 	MOVQ         R12, DX
-	MOVQ         R13, 264(SP)
-	MOVQ         R15, 272(SP)
+	MOVQ         R13, 136(SP)
+	MOVQ         R15, 144(SP)
 	MOVQ         208(DX), R12
 	IMULQ        R12, R15
 	SHRQ         $0x06, R15
-	MOVQ         R15, 288(SP)
+	MOVQ         R15, 160(SP)
 	SHLQ         $0x01, R12
-	MOVQ         R12, 296(SP)
+	MOVQ         R12, 168(SP)
 	MOVQ         8(DX), R12
-	MOVQ         R12, 336(SP)
+	MOVQ         R12, 208(SP)
 	LEAQ         (R10)(R10*2), DI
 	MOVQ         104(DX), R13
 	TESTQ        R13, R13
@@ -15302,29 +15300,29 @@ table:
 here:
 	ADDQ AX, R13
 	MOVQ 80(DX), R12
-	MOVQ R12, 280(SP)
+	MOVQ R12, 152(SP)
 
 block:
 	MOVBQZX    4(SI), R12
 	MOVQ       AX, R9
-	ADDQ       272(SP), AX
+	ADDQ       144(SP), AX
 	PREFETCHT0 (R13)
 	PREFETCHT0 64(R13)
 	PREFETCHT0 128(R13)
 	PREFETCHT0 192(R13)
-	ADDQ       288(SP), R13
-	ADDQ       288(SP), R13
+	ADDQ       160(SP), R13
+	ADDQ       160(SP), R13
 	LEAQ       -64(AX), R15
 	MOVQ       AX, R11
 
 single:
 	MOVQ      R11, AX
 	MOVL      (SI), R8
-	MOVQ      CX, 320(SP)
-	MOVQ      R12, 328(SP)
+	MOVQ      CX, 192(SP)
+	MOVQ      R12, 200(SP)
 	LEAQ      (BX)(R10*4), BP
 	LEAQ      (BX)(R10*8), R12
-	TESTQ     $+4, 264(SP)
+	TESTQ     $+4, 136(SP)
 	JEQ       single_zeros0
 	VPMOVZXBD (R15), Z2
 	VPSLLD    $0x08, Z2, Z3
@@ -15332,7 +15330,7 @@ single:
 	VPSLLD    $0x10, Z2, Z3
 	VPORD     Z3, Z2, Z2
 	VMOVDQU32 Z2, 8(SP)
-	MOVQ      336(SP), DX
+	MOVQ      208(SP), DX
 	VPMOVZXBD (R15)(DX*1), Z2
 	VPSLLD    $0x08, Z2, Z3
 	VPORD     Z3, Z2, Z2
@@ -15344,7 +15342,7 @@ single:
 single_zeros0:
 	MOVBQZX 4(SI), DX
 	SHLQ    $0x06, DX
-	MOVQ    336(SP), CX
+	MOVQ    208(SP), CX
 	VXORPS  Z8, Z8, Z8
 	VXORPS  Z9, Z9, Z9
 	VXORPS  Z10, Z10, Z10
@@ -15371,7 +15369,7 @@ single_zeros0:
 	VXORPS  Z31, Z31, Z31
 
 single_line:
-	TESTQ        $+4, 264(SP)
+	TESTQ        $+4, 136(SP)
 	JNE          lines1_bytes
 	PREFETCHT0   (R13)
 	VMOVDQU32    (AX), Z0
@@ -17054,17 +17052,17 @@ lines1_bytes:
 	BYTE $0xff
 
 lines1_done:
-	ADDQ      296(SP), R13
+	ADDQ      168(SP), R13
 	ADDQ      DX, AX
 	ADDQ      $0x10, BX
 	ADDQ      $0x10, BP
 	ADDQ      $0x10, R12
 	DECQ      R8
 	JNE       single_line
-	MOVQ      320(SP), CX
-	MOVQ      328(SP), R12
-	MOVQ      336(SP), AX
-	MOVQ      264(SP), DX
+	MOVQ      192(SP), CX
+	MOVQ      200(SP), R12
+	MOVQ      208(SP), AX
+	MOVQ      136(SP), DX
 	ANDQ      $0x03, DX
 	JEQ       single0_f32
 	CMPQ      DX, $0x01
@@ -17093,57 +17091,57 @@ single0_scaled:
 	VMOVUPS     Z8, (DX)
 	VFMADD213PS 64(DX), Z3, Z9
 	VMOVUPS     Z9, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        152(SP), DX
 	VFMADD213PS (DX), Z2, Z10
 	VMOVUPS     Z10, (DX)
 	VFMADD213PS 64(DX), Z3, Z11
 	VMOVUPS     Z11, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        152(SP), DX
 	VFMADD213PS (DX), Z2, Z12
 	VMOVUPS     Z12, (DX)
 	VFMADD213PS 64(DX), Z3, Z13
 	VMOVUPS     Z13, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        152(SP), DX
 	VFMADD213PS (DX), Z2, Z14
 	VMOVUPS     Z14, (DX)
 	VFMADD213PS 64(DX), Z3, Z15
 	VMOVUPS     Z15, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        152(SP), DX
 	VFMADD213PS (DX), Z2, Z16
 	VMOVUPS     Z16, (DX)
 	VFMADD213PS 64(DX), Z3, Z17
 	VMOVUPS     Z17, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        152(SP), DX
 	VFMADD213PS (DX), Z2, Z18
 	VMOVUPS     Z18, (DX)
 	VFMADD213PS 64(DX), Z3, Z19
 	VMOVUPS     Z19, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        152(SP), DX
 	VFMADD213PS (DX), Z2, Z20
 	VMOVUPS     Z20, (DX)
 	VFMADD213PS 64(DX), Z3, Z21
 	VMOVUPS     Z21, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        152(SP), DX
 	VFMADD213PS (DX), Z2, Z22
 	VMOVUPS     Z22, (DX)
 	VFMADD213PS 64(DX), Z3, Z23
 	VMOVUPS     Z23, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        152(SP), DX
 	VFMADD213PS (DX), Z2, Z24
 	VMOVUPS     Z24, (DX)
 	VFMADD213PS 64(DX), Z3, Z25
 	VMOVUPS     Z25, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        152(SP), DX
 	VFMADD213PS (DX), Z2, Z26
 	VMOVUPS     Z26, (DX)
 	VFMADD213PS 64(DX), Z3, Z27
 	VMOVUPS     Z27, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        152(SP), DX
 	VFMADD213PS (DX), Z2, Z28
 	VMOVUPS     Z28, (DX)
 	VFMADD213PS 64(DX), Z3, Z29
 	VMOVUPS     Z29, 64(DX)
-	ADDQ        280(SP), DX
+	ADDQ        152(SP), DX
 	VFMADD213PS (DX), Z2, Z30
 	VMOVUPS     Z30, (DX)
 	VFMADD213PS 64(DX), Z3, Z31

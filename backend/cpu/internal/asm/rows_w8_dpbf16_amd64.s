@@ -16,8 +16,8 @@
 // steps of x; where four segments go together DX is the bytes of a segment of x, DI three
 // times that, and R9 or BP, CX and R12 are x of rows 1 to 3; Z0 codes, Z3 scales, Z2
 // weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11 where upper
-// halves go, K1 below, Z12 to Z19 what is taken from codes, Z1 and Z3 codes and weights of
-// every other segment or tile, sums to Z31, at least from Z20 and at most from Z16 on.
+// halves go, K1 below, from Z12 on what is taken from codes, Z1 and Z3 codes and weights
+// of every other segment or tile, sums to Z31, at least from Z20 and at most from Z16 on.
 
 #include "textflag.h"
 

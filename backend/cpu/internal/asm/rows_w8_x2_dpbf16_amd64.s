@@ -12,14 +12,14 @@
 // Registers: AX next line, BX x, CX blocks left, DX step between lines, SI Block,
 // R8 lines left, R9 scales, R10 step of x, R11 the segment's first line, R12 segments
 // left, R13 how far ahead to fetch, or with AVX-512 the next line to fetch, R14 Y;
-// while lines are added CX bytes to the second tile and R12 x of row 8, or of two segments
-// five steps of x, DI three steps of x, BP x of row 4 or of the second of two segments,
-// R15 zero points; Z0 codes, Z2 and Z3 scales, Z2 weights, Z4 and Z5 masks, Z8 and Z9
-// powers of two, Z10 a first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what
-// is taken from codes, Z1 and Z3 codes and weights of every other segment or tile, Z6 and
-// Z7 x, sums to Z31, at most from Z8 on; where they leave less than sixteen registers, Z0
-// and Z1 are weights of the tiles, Z2 a first weight, Z3 x, Z4 and Z5 masks, K1 lower
-// halves, from Z6 on what is taken from codes and powers of two, if not in the frame.
+// while lines are added CX bytes to the second tile and R12 x of row 8, DI three steps of
+// x, BP x of row 4 or of the second of two segments, R15 zero points; Z0 codes, Z2 and Z3
+// scales, Z2 weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a first weight, Z11
+// where upper halves go, K1 below, from Z12 on what is taken from codes, Z1 and Z3 codes
+// and weights of every other segment or tile, Z6 and Z7 x, sums to Z31, at most from Z8
+// on; where they leave less than sixteen registers, Z0 and Z1 are weights of the tiles, Z2
+// a first weight, Z3 x, Z4 and Z5 masks, K1 lower halves, from Z6 on what is taken from
+// codes and powers of two, if not in the frame.
 
 #include "textflag.h"
 

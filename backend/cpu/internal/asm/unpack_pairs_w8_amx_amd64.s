@@ -12,7 +12,7 @@
 // R13 Form, R14 where to write, R15 bytes of a header;
 // BX what is fetched next;
 // Z0 scales or codes, Z3 ones, Z2 weights, Z4 and Z5 masks, Z8 and Z9 powers of two, Z10 a
-// first weight, Z11 where upper halves go, K1 below, Z12 to Z19 what is taken from codes.
+// first weight, Z11 where upper halves go, K1 below, from Z12 on what is taken from codes.
 
 #include "textflag.h"
 

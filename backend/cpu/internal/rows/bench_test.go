@@ -94,7 +94,7 @@ func BenchmarkPlacer(b *testing.B) {
 			for i := range most * k {
 				x.Put(from, i, float32(rng.NormFloat64()))
 			}
-			scratch := make([]byte, p.Scratch()+rows.PlaceScratch(k, f.Width, x.Size()))
+			scratch := make([]byte, rows.PlaceScratch(k, f.Width, x.Size(), p.Scratch()))
 			dst := rows.Dst{Values: make([]byte, f.Width*f.Values.Size()), Side: make([]int32, len(f.Segments)), Scales: make([]float32, p.Scales())}
 			for n := 1; n <= a.Rows(); n++ {
 				b.Run(fmt.Sprintf("x=%v/recipe=%v/rows=%d", x, r, n), func(b *testing.B) {

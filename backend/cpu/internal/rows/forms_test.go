@@ -219,7 +219,7 @@ func newGuarded(t testing.TB, f rows.Form) *guarded {
 	if g.placer = p.Placer(); g.placer != nil {
 		g.step = (f.K + f.K%3) * f.X.Size()
 		g.several = guardpage.End(t, (g.placer.Rows()-1)*g.step+f.K*f.X.Size())
-		g.placerScratch = guardpage.End(t, (rows.PlaceScratch(f.K, f.Width, f.X.Size())+p.Scratch()+63)&^63)
+		g.placerScratch = guardpage.End(t, rows.PlaceScratch(f.K, f.Width, f.X.Size(), (p.Scratch()+63)&^63))
 		rubbish(g.several)
 	}
 	return g

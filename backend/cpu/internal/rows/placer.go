@@ -27,12 +27,17 @@ type Placer struct {
 	places         []uint32 // of each value of a row, twice its feature of x, of padding K; whole vectors
 }
 
-// Placer returns what puts rows in their places for the plan, nil where they have no order, where
-// another step comes before it or plain Go may do all of a row, or where there are no kernels
-// for it.
+// Placeable says that rows of a recipe may be put in their places by kernels of this processor, and
+// so, of Int4FlatQuant, that nothing comes before, and that plain Go never does all of a row.
+func Placeable(r quant.RecipeKind) bool {
+	return placesRows() && r != quant.Int4FlatQuant && r != quant.Int4TokenAscend
+}
+
+// Placer returns what puts rows in their places for the plan, nil where they have no order, are
+// prepared in plain Go or not Placeable.
 func (p *Plan) Placer() *Placer {
 	f := &p.form
-	if !p.fast || !placesRows() || f.Order == nil || f.Transform != nil || f.Recipe.Kind == quant.Int4TokenAscend {
+	if !p.fast || f.Order == nil || !Placeable(f.Recipe.Kind) {
 		return nil
 	}
 	size := f.X.Size()
@@ -61,18 +66,18 @@ func (a *Placer) Stride() int { return placedBytes(a.width, a.size) }
 // placedBytes is a row of so many values of size bytes, in whole vectors.
 func placedBytes(width, size int) int { return align(width * size) }
 
-// PlaceScratch returns the bytes of scratch that Place needs for rows of k values of size bytes that
-// are prepared to width values.
-func PlaceScratch(k, width, size int) int {
-	return (k+1)*columnBytes + columnBytes/size*placedBytes(width, size) + 64
+// PlaceScratch returns the bytes of scratch that Place needs to leave so many for rows of k values of
+// size bytes that are prepared to width values.
+func PlaceScratch(k, width, size, left int) int {
+	return columnBytes/size*placedBytes(width, size) + max(align((k+1)*columnBytes), left)
 }
 
 // Place puts n rows of x, K values of Form.X each and step bytes apart, in their places: to the first
 // bytes of scratch, Stride bytes apart. It returns them, and what is left of scratch, which has
 // PlaceScratch bytes at least and is aligned to 64. n is 1 to Rows. It allocates nothing.
-func (a *Placer) Place(x []byte, step, n int, scratch []byte) (placed, rest []byte) {
-	placed, scratch = cut(scratch, a.Rows()*a.Stride())
-	columns, rest := cut(scratch, (a.k+1)*columnBytes)
+func (a *Placer) Place(x []byte, step, n int, scratch []byte) (placed, left []byte) {
+	placed, left = cut(scratch, a.Rows()*a.Stride())
+	columns := left[:(a.k+1)*columnBytes]
 	var rows [columnBytes / 2]unsafe.Pointer
 	for r := range a.Rows() {
 		rows[r] = unsafe.Pointer(unsafe.SliceData(rowOf(x, step, min(r, n-1), a.k*a.size))) // the last again for those that are not there
@@ -84,7 +89,17 @@ func (a *Placer) Place(x []byte, step, n int, scratch []byte) (placed, rest []by
 	}
 	clear(columns[a.k*columnBytes:])
 	a.placeRows(placed, columns)
-	return placed, rest
+	return placed, left
+}
+
+// plainPlaceRows is placeRows in plain Go.
+func (a *Placer) plainPlaceRows(placed, columns []byte) {
+	for i, twice := range a.places {
+		column := columns[int(twice)/2*columnBytes:][:columnBytes]
+		for r := range a.Rows() {
+			copy(placed[r*a.Stride()+i*a.size:], column[r*a.size:][:a.size])
+		}
+	}
 }
 
 // rowOf is row r of x, of so many bytes.

@@ -15,26 +15,29 @@ func placesRows() bool { return hasAVX2() }
 // many.
 func (a *Placer) placeColumns(columns []byte, rows *[columnBytes / 2]unsafe.Pointer) int {
 	n := a.k * a.size / vectorBytes
-	switch to := unsafe.Pointer(unsafe.SliceData(columns)); {
-	case n == 0 || !hasAVX2():
+	if n == 0 || !hasAVX2() {
 		return 0
-	case a.size == 2:
+	}
+	to := unsafe.Pointer(unsafe.SliceData(columns))
+	if a.size == 2 {
 		asm.PlaceColumns16AVX2(to, rows, uintptr(n))
-	default:
+	} else {
 		asm.PlaceColumns32AVX2(to, (*[columnBytes / 4]unsafe.Pointer)(rows[:]), uintptr(n))
 	}
 	return n * vectorBytes / a.size
 }
 
-// placeRows writes rows of columns in their places.
+// placeRows writes the rows of columns in their places.
 func (a *Placer) placeRows(placed, columns []byte) {
+	if !hasAVX2() {
+		a.plainPlaceRows(placed, columns)
+		return
+	}
 	to, from := unsafe.Pointer(unsafe.SliceData(placed)), unsafe.Pointer(unsafe.SliceData(columns))
 	step, n := uintptr(a.Stride()), uintptr(a.Stride()/vectorBytes)
-	switch {
-	case !hasAVX2():
-	case a.size == 2:
+	if a.size == 2 {
 		asm.PlaceRows16AVX2(to, step, from, &a.places[0], n)
-	default:
+	} else {
 		asm.PlaceRows32AVX2(to, step, from, &a.places[0], n)
 	}
 }

@@ -4,12 +4,6 @@ package asm
 
 import "unsafe"
 
-// PlaceRows16AVX2 writes 8 rows, step bytes apart, of 16·n values of 16 bits, those of the columns of 16 bytes
-// whose places, twice what they are, are given.
-//
-//go:noescape
-func PlaceRows16AVX2(dst unsafe.Pointer, step uintptr, columns unsafe.Pointer, places *uint32, n uintptr)
-
 // PlaceRows32AVX2 writes 4 rows, step bytes apart, of 8·n values of 32 bits, those of the columns of 16 bytes
 // whose places, twice what they are, are given.
 //

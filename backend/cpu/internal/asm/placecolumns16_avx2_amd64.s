@@ -29,7 +29,7 @@ TEXT ·PlaceColumns16AVX2(SB), NOSPLIT, $0-24
 	MOVQ 56(CX), R14
 	XORQ CX, CX
 
-turn16:
+turn:
 	VMOVDQU      (BX)(CX*1), Y0
 	VMOVDQU      (R8)(CX*1), Y1
 	VMOVDQU      (R9)(CX*1), Y2
@@ -81,46 +81,6 @@ turn16:
 	ADDQ         $0x20, CX
 	ADDQ         $+256, AX
 	DECQ         DX
-	JNE          turn16
-	VZEROUPPER
-	RET
-
-// func PlaceColumns32AVX2(dst unsafe.Pointer, rows *[4]unsafe.Pointer, n uintptr)
-// Requires: AVX, AVX2
-TEXT ·PlaceColumns32AVX2(SB), NOSPLIT, $0-24
-	MOVQ dst+0(FP), AX
-	MOVQ rows+8(FP), CX
-	MOVQ n+16(FP), DX
-	MOVQ (CX), BX
-	MOVQ 8(CX), R8
-	MOVQ 16(CX), R9
-	MOVQ 24(CX), R10
-	XORQ CX, CX
-
-turn32:
-	VMOVDQU      (BX)(CX*1), Y0
-	VMOVDQU      (R8)(CX*1), Y1
-	VMOVDQU      (R9)(CX*1), Y2
-	VMOVDQU      (R10)(CX*1), Y3
-	VPUNPCKLDQ   Y2, Y0, Y4
-	VPUNPCKHDQ   Y2, Y0, Y5
-	VPUNPCKLDQ   Y3, Y1, Y6
-	VPUNPCKHDQ   Y3, Y1, Y7
-	VPUNPCKLDQ   Y6, Y4, Y0
-	VPUNPCKHDQ   Y6, Y4, Y1
-	VPUNPCKLDQ   Y7, Y5, Y2
-	VPUNPCKHDQ   Y7, Y5, Y3
-	VMOVDQU      X0, (AX)
-	VEXTRACTI128 $0x01, Y0, 64(AX)
-	VMOVDQU      X1, 16(AX)
-	VEXTRACTI128 $0x01, Y1, 80(AX)
-	VMOVDQU      X2, 32(AX)
-	VEXTRACTI128 $0x01, Y2, 96(AX)
-	VMOVDQU      X3, 48(AX)
-	VEXTRACTI128 $0x01, Y3, 112(AX)
-	ADDQ         $0x20, CX
-	ADDQ         $+128, AX
-	DECQ         DX
-	JNE          turn32
+	JNE          turn
 	VZEROUPPER
 	RET

@@ -4,11 +4,6 @@ package asm
 
 import "unsafe"
 
-// PlaceColumns16AVX2 writes 16 bytes for each of 16·n places, the values of 16 bits of 8 rows.
-//
-//go:noescape
-func PlaceColumns16AVX2(dst unsafe.Pointer, rows *[8]unsafe.Pointer, n uintptr)
-
 // PlaceColumns32AVX2 writes 16 bytes for each of 8·n places, the values of 32 bits of 4 rows.
 //
 //go:noescape

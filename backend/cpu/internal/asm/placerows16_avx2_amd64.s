@@ -24,7 +24,7 @@ TEXT ·PlaceRows16AVX2(SB), NOSPLIT, $0-40
 	LEAQ (CX)(CX*2), DX
 	LEAQ (AX)(CX*4), BX
 
-turn16:
+turn:
 	MOVL        (DI), R9
 	VMOVDQU     (SI)(R9*8), X0
 	MOVL        32(DI), R10
@@ -93,52 +93,6 @@ turn16:
 	ADDQ        $0x20, AX
 	ADDQ        $0x20, BX
 	DECQ        R8
-	JNE         turn16
-	VZEROUPPER
-	RET
-
-// func PlaceRows32AVX2(dst unsafe.Pointer, step uintptr, columns unsafe.Pointer, places *uint32, n uintptr)
-// Requires: AVX, AVX2
-TEXT ·PlaceRows32AVX2(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), AX
-	MOVQ step+8(FP), CX
-	MOVQ columns+16(FP), SI
-	MOVQ places+24(FP), DI
-	MOVQ n+32(FP), R8
-	LEAQ (CX)(CX*2), DX
-
-turn32:
-	MOVL        (DI), R9
-	VMOVDQU     (SI)(R9*8), X0
-	MOVL        16(DI), R10
-	VINSERTI128 $0x01, (SI)(R10*8), Y0, Y0
-	MOVL        4(DI), R11
-	VMOVDQU     (SI)(R11*8), X1
-	MOVL        20(DI), R12
-	VINSERTI128 $0x01, (SI)(R12*8), Y1, Y1
-	MOVL        8(DI), R9
-	VMOVDQU     (SI)(R9*8), X2
-	MOVL        24(DI), R10
-	VINSERTI128 $0x01, (SI)(R10*8), Y2, Y2
-	MOVL        12(DI), R11
-	VMOVDQU     (SI)(R11*8), X3
-	MOVL        28(DI), R12
-	VINSERTI128 $0x01, (SI)(R12*8), Y3, Y3
-	VPUNPCKLDQ  Y2, Y0, Y4
-	VPUNPCKHDQ  Y2, Y0, Y5
-	VPUNPCKLDQ  Y3, Y1, Y6
-	VPUNPCKHDQ  Y3, Y1, Y7
-	VPUNPCKLDQ  Y6, Y4, Y0
-	VPUNPCKHDQ  Y6, Y4, Y1
-	VPUNPCKLDQ  Y7, Y5, Y2
-	VPUNPCKHDQ  Y7, Y5, Y3
-	VMOVDQU     Y0, (AX)
-	VMOVDQU     Y1, (AX)(CX*1)
-	VMOVDQU     Y2, (AX)(CX*2)
-	VMOVDQU     Y3, (AX)(DX*1)
-	ADDQ        $+32, DI
-	ADDQ        $0x20, AX
-	DECQ        R8
-	JNE         turn32
+	JNE         turn
 	VZEROUPPER
 	RET
