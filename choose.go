@@ -69,6 +69,13 @@ func (v Verdict) String() string {
 	return v.Kernel + " can run it: " + v.Note
 }
 
+// unasked is what a kernel is that ChooseOptions do not name.
+const unasked = "not the one asked for"
+
+func (v Verdict) unasked() bool {
+	return v.Refusal != nil && slices.ContainsFunc(v.Refusal.Reasons, func(r backend.Reason) bool { return r.Has == unasked })
+}
+
 // Report is what became of every kernel of a device's backend, best first.
 // String has a line for each.
 type Report struct {
@@ -97,12 +104,21 @@ type NoKernelError struct {
 	Report Report
 }
 
-// Error returns one line for the layer and one for each kernel.
+// Error returns one line for the layer and one for each kernel, or for the one
+// that was asked for.
 func (e *NoKernelError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "no kernel of %v runs [%d,%d] %s with x %v and y %v", e.Report.Device, e.Spec.N, e.Spec.K, e.Spec.Scheme(), e.Spec.X, e.Spec.Y)
+	others := 0
 	for _, v := range e.Report.Verdicts {
+		if v.unasked() {
+			others++
+			continue
+		}
 		b.WriteString("\n  " + v.String())
+	}
+	if others > 0 {
+		fmt.Fprintf(&b, "\n  %d others were not asked for", others)
 	}
 	return b.String()
 }
@@ -246,7 +262,7 @@ func (w wishes) refuse(k backend.Kernel, info backend.DeviceInfo, s backend.Spec
 		}
 	}
 	if w.kernel != "" && w.kernel != k.Name() {
-		r = r.Add(k.Name(), "kernel", "not the one asked for", w.kernel, "")
+		r = r.Add(k.Name(), "kernel", unasked, w.kernel, "")
 	}
 	return r
 }

@@ -104,6 +104,15 @@ func TestNoKernelErrorHoldsEveryReason(t *testing.T) {
   fakegpu_w8_a16_simple refused: bits is 3, wants [8]: quantize to other bits; bias is there, wants none; kernel is disabled by BITLANE_DISABLE, wants an enabled one: take it out of BITLANE_DISABLE`)
 }
 
+func TestNoKernelErrorOfTheOneAskedFor(t *testing.T) {
+	withGPU(t, oldGPU)
+	_, report, err := Choose(open(t, "fakegpu"), spec(t, 3, false), ChooseOptions{Kernel: "fakegpu_w8_a16_simple"})
+	require.EqualError(t, err, `no kernel of fakegpu:0 (old) runs [4,64] w3 g32 sym, exact with x float32 and y float32
+  fakegpu_w8_a16_simple refused: bits is 3, wants [8]: quantize to other bits
+  2 others were not asked for`)
+	require.Contains(t, report.String(), "fakegpu_w4_a16_simple refused: bits is 3, wants [4]: quantize to other bits; kernel is not the one asked for, wants fakegpu_w8_a16_simple")
+}
+
 func TestUnknownNames(t *testing.T) {
 	withGPU(t, newGPU)
 	dev, s := open(t, "fakegpu"), spec(t, 4, false)

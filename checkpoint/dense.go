@@ -28,7 +28,7 @@ const dense = "dense"
 // "[a-c]" one of a set, "[^a-c]" one outside it, and "\" takes the next one as
 // it is. A glob matches the whole name.
 type DenseOptions struct {
-	RTN      quant.RTN // how to quantize; zero: 4 bits in groups of 128
+	RTN      quant.RTN // how to quantize; zero: 4 bits in groups of 128. Unless Accurate, a K that is no multiple of the group stays plain, as Warnings say
 	Quantize []string  // globs of modules to quantize
 	Keep     []string  // globs of modules to keep plain
 	Skip     []string  // globs of modules to leave out

@@ -30,6 +30,9 @@ const stripBytes = 1 << 20
 // are quant.ErrShape or ErrDType, naming the two that differ, a part that is
 // missing is quant.ErrFormat.
 func (m *Model) Load(ctx context.Context, dst *quant.Linear, name string) ([]module.Finding, error) {
+	if dst == nil {
+		return nil, noDestination(name)
+	}
 	if f := m.fusion(name); f != nil {
 		return m.loadFused(ctx, dst, f)
 	}
@@ -56,6 +59,9 @@ func (m *Model) Load(ctx context.Context, dst *quant.Linear, name string) ([]mod
 // LoadPlain reads a linear layer that is stored as floats as it is stored, also
 // where Load quantizes it. Memory and errors are those of Load.
 func (m *Model) LoadPlain(ctx context.Context, dst *quant.Linear, name string) error {
+	if dst == nil {
+		return noDestination(name)
+	}
 	p, ok := m.plain[name]
 	if !ok {
 		return quant.Errorf(quant.ErrUnsupported, name, "module", "a linear layer that is stored as floats", "none of this model's")
@@ -67,6 +73,10 @@ func (m *Model) LoadPlain(ctx context.Context, dst *quant.Linear, name string) e
 	err := m.loadPlain(ctx, dst, &p, s)
 	dst.DType = m.settings.dtype
 	return m.inFiles(err)
+}
+
+func noDestination(name string) error {
+	return quant.Errorf(quant.ErrShape, name, "destination", "a Linear", "nil")
 }
 
 func (m *Model) loadPlain(ctx context.Context, dst *quant.Linear, p *plain, s *module.Scratch) error {

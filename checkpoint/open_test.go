@@ -309,3 +309,16 @@ func TestDirectoryAboveAModel(t *testing.T) {
 	make("config.json") // of the model that is missing
 	fails("but bert (a directory) and 3 more, " + files + " (bad file format)")
 }
+
+func TestLoadToNothing(t *testing.T) {
+	d := newDir(t)
+	d.floats("lm_head.weight", dtype.F32, 3, 5)
+	m, err := Open(t.Context(), d.write(), Options{})
+	require.NoError(t, err)
+	_, err = m.Load(t.Context(), nil, "lm_head")
+	require.ErrorIs(t, err, quant.ErrShape)
+	require.ErrorContains(t, err, "lm_head")
+	require.ErrorIs(t, m.LoadPlain(t.Context(), nil, "lm_head"), quant.ErrShape)
+	require.NoError(t, m.Close())
+	require.NoError(t, m.Close(), "closing again does nothing")
+}

@@ -250,6 +250,7 @@ func TestRefusedModules(t *testing.T) {
 	require.Equal(t, map[string]string{
 		"experts": `format "pack-quantized", scheme "g": a weight of 3 dimensions is not read`,
 		"faked":   `format "pack-quantized", scheme "g": a weight of type BF16 with a weight_scale is not read`,
+		"int8":    `format "pack-quantized", scheme "g": there is no int8.weight_scale for a weight of type I8`,
 		"global":  `format "pack-quantized", scheme "g": a weight_global_scale is not read`,
 		"lost":    `format "pack-quantized", scheme "g": packed tensors without a weight_packed or a weight are not read`,
 		"sparse":  `format "pack-quantized", scheme "g": packed tensors without a weight_packed or a weight are not read`,

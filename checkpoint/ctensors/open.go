@@ -64,7 +64,7 @@ type layer struct {
 
 // Open reads the configuration (the JSON object quantization_config, or
 // compression_config in old files) and finds the quantized modules of src: the
-// prefixes with a weight_packed, or with an int8 weight and a weight_scale.
+// prefixes with a weight_packed, or with an int8 weight.
 //
 // Modules whose scheme is not read are in Refused with the reason; where no
 // module can be read, the error (quant.ErrUnsupported) names each format and
@@ -129,8 +129,8 @@ func (r *reader) Trace(name string) (tensors []string, settings string) {
 		Name, l.Detail, l.N, l.K, l.Bits, l.Symmetric, w.strategy, w.group, l.groups, w.reordered, l.Recipe)
 }
 
-// prefixes returns the names of the modules that hold quantized tensors, in
-// natural order.
+// prefixes returns the names of the modules that hold quantized tensors, or an int8
+// weight whose scales may be missing, in natural order.
 func prefixes(src safetensors.Source) []string {
 	var out []string
 	for _, t := range src.Names() {
@@ -138,6 +138,11 @@ func prefixes(src safetensors.Source) []string {
 			if name, ok := strings.CutSuffix(t, suffix); ok && name != "" {
 				// The sparse formats hang theirs on ….weight as well.
 				out = append(out, strings.TrimSuffix(name, suffixWeight))
+			}
+		}
+		if name, ok := strings.CutSuffix(t, suffixWeight); ok && name != "" {
+			if w, _ := src.Lookup(t); w.Type == safetensors.I8 {
+				out = append(out, name)
 			}
 		}
 	}
@@ -205,6 +210,9 @@ func (r *reader) with(s *scheme, name string) (*layer, string, error) {
 		}
 		if l.weight.Type != safetensors.I8 {
 			return refuse("a weight of type %s with a weight_scale is not read", l.weight.Type)
+		}
+		if _, ok = r.src.Lookup(name + suffixScale); !ok {
+			return refuse("there is no %s for a weight of type %s", name+suffixScale, l.weight.Type)
 		}
 	}
 	if len(l.weight.Shape) != 2 {

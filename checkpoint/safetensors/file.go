@@ -114,12 +114,15 @@ func readFull(r io.ReaderAt, dst []byte, off int64, short Rule, file, tensor str
 	return fmt.Errorf("%s: %w", name, err)
 }
 
-// Close closes the file that Open opened; a reader given to New stays open.
+// Close closes the file that Open opened; a reader given to New stays open. Closing again does nothing.
 func (f *File) Close() error {
 	if f.file == nil {
 		return nil
 	}
-	return f.file.Close()
+	if err := f.file.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // Tensors returns what the file holds, in order of offset; the caller owns the

@@ -290,7 +290,10 @@ func (f *runFlags) selectLayers(m *checkpoint.Model, all []module.Module) ([]mod
 		for _, r := range m.Refused() {
 			why += "\n  " + aboutLayer(r)
 		}
-		return nil, fmt.Errorf("the %s checkpoint has no linear layer that can be read%s", m.Format(), why)
+		for _, w := range m.Warnings() {
+			why += "\n  " + w
+		}
+		return nil, fmt.Errorf("the %s checkpoint has no linear layer that can be read, in %s%s", m.Format(), strings.Join(m.Files().Files(), ", "), why)
 	case len(picked) == 0:
 		return nil, usagef("--layer %q matches none of %s; the first is %s", f.layer, plural(len(all), "layer"), all[0].Name)
 	case len(picked) > 1 && (f.input != "" || f.output != ""):

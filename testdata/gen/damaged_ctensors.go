@@ -72,7 +72,7 @@ func (d damage) ctTensors() {
 	}
 	whole("weight-type", append(smallInt().without(down+".weight"), ints(down+".weight", "I16", make([]int, 16*32), 16, 32)), "I16", "1 layer")
 	whole("scale-shape", append(smallInt().without(down+".weight_scale"), floats(down+".weight_scale", "BF16", make([]float64, 15), 15, 1)), down+".weight_scale", "[15 1]", "[16 1]")
-	whole("scale-missing", smallInt().without(down+".weight_scale"), down, "I8")
+	whole("scale-missing", smallInt().without(down+".weight_scale"), "there is no "+down+".weight_scale")
 }
 
 // ctConfigs asks for schemes that are not read, and damages configurations.
