@@ -58,22 +58,16 @@ func transposeRows(f *file) {
 	f.LEAQ(indexed(from, stride, 8, 0), from)
 	f.Label("turn")
 	f.LEAQ(indexed(from, stride, 4, 0), on)
-	rows, other := ymm[0:8], ymm[8:16]
+	rows := ymm[0:8]
 	for i, base := range []reg.Register{from, on} {
 		f.VMOVDQU(at(base, 0), rows[4*i])
 		f.VMOVDQU(indexed(base, stride, 1, 0), rows[4*i+1])
 		f.VMOVDQU(indexed(base, stride, 2, 0), rows[4*i+2])
 		f.VMOVDQU(indexed(base, third, 1, 0), rows[4*i+3])
 	}
-	for range 3 {
-		for i := range 4 {
-			f.VPUNPCKLBW(rows[4+i], rows[i], other[2*i])
-			f.VPUNPCKHBW(rows[4+i], rows[i], other[2*i+1])
-		}
-		rows, other = other, rows
-	}
+	features := transposed(f, 8, rows, ymm[8:16])
 	for half := range 2 {
-		for j, y := range rows {
+		for j, y := range features {
 			if half == 1 {
 				f.VEXTRACTI128(operand.Imm(1), y, y.AsX())
 			}

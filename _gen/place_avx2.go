@@ -38,11 +38,15 @@ columns, DI places, R8 turns left, R9 to R12 columns' places; Y0 to Y15 columns.
 	}
 }
 
-// transposed makes vectors whose element i, in each half, is of vector i of those given. It interleaves
-// those of the first half with those of the second as often as doubling them gives all.
-func transposed(f *file, bits int, rows []reg.VecPhysical, other []reg.VecPhysical) []reg.VecPhysical {
-	low, high := f.VPUNPCKLWD, f.VPUNPCKHWD
-	if bits == 32 {
+// transposed makes columns of rows, in each half of vectors by itself: the elements of all rows at a
+// place, one after the other, and then those at the next. It interleaves the first half of the rows with the
+// second as often as doubling one gives all.
+func transposed(f *file, bits int, rows, other []reg.VecPhysical) []reg.VecPhysical {
+	low, high := f.VPUNPCKLBW, f.VPUNPCKHBW
+	switch bits {
+	case 16:
+		low, high = f.VPUNPCKLWD, f.VPUNPCKHWD
+	case 32:
 		low, high = f.VPUNPCKLDQ, f.VPUNPCKHDQ
 	}
 	n := len(rows)
