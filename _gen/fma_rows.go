@@ -64,11 +64,9 @@ func (k *rowsFMA) spills(n int) bool {
 	return n == 1 && k.rows > 8 || n == 2 && k.rows > 5 || n == 4 && k.rows > 2 || k.tiles == 2
 }
 
-// five is where five steps of x are. Kernels of two tiles have no seven.
-func (k *rowsFMA) five() reg.GPPhysical { return rowsOfLines[k.tiles-1] }
-
-// eight is where x of row 8 is, of kernels of so many rows.
-func (k *rowsFMA) eight() reg.GPPhysical { return rowsOfLines[k.tiles-1] }
+// spare is the first of rowsOfLines that is not the bytes to a second tile: it has five steps of x, or of one
+// segment x of row 8. Kernels of two tiles have no seven steps.
+func (k *rowsFMA) spare() reg.GPPhysical { return rowsOfLines[k.tiles-1] }
 
 // columns counts the vectors of a row's sums.
 func (k *rowsFMA) columns() []int {
@@ -128,7 +126,7 @@ func (k *rowsFMA) x(n, s, r, i int) operand.Mem {
 	if s == 1 {
 		base = k.x2
 	} else if n == 1 && r >= 8 {
-		base, r = k.eight(), r-8
+		base, r = k.spare(), r-8
 	} else if n == 1 && r >= 4 {
 		base, r = k.x2, r-4
 	}
@@ -148,7 +146,7 @@ func (k *rowsFMA) x(n, s, r, i int) operand.Mem {
 	case 3, 6:
 		return indexed(base, k.three, r/3, 4*i)
 	case 5:
-		return indexed(base, k.five(), 1, 4*i)
+		return indexed(base, k.spare(), 1, 4*i)
 	case 7:
 		return indexed(base, rowsOfLines[1], 1, 4*i)
 	}
@@ -300,7 +298,7 @@ func (k *rowsFMA) group(label string, n int) {
 		}
 	case n == 2:
 		if k.rows > 5 {
-			k.LEAQ(indexed(rowsXStep, rowsXStep, 4, 0), k.five())
+			k.LEAQ(indexed(rowsXStep, rowsXStep, 4, 0), k.spare())
 		}
 		if k.rows > 7 {
 			k.LEAQ(indexed(rowsXStep, k.three, 2, 0), rowsOfLines[1])
@@ -311,7 +309,7 @@ func (k *rowsFMA) group(label string, n int) {
 	case k.rows > k.near() && k.wide():
 		k.LEAQ(indexed(exX, rowsXStep, 4, 0), x2)
 		if k.rows > 8 {
-			k.LEAQ(indexed(exX, rowsXStep, 8, 0), k.eight())
+			k.LEAQ(indexed(exX, rowsXStep, 8, 0), k.spare())
 		}
 	case k.rows > k.near():
 		k.LEAQ(indexed(exX, rowsXStep, 2, 0), x2)
@@ -368,7 +366,7 @@ func (k *rowsFMA) group(label string, n int) {
 		k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), x2)
 	}
 	if n == 1 && k.rows > 8 {
-		k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), k.eight())
+		k.ADDQ(operand.Imm(uint64(4*k.perLine*k.turn)), k.spare())
 	}
 	if n == 4 {
 		for r := 2; r < k.rows; r++ {

@@ -58,7 +58,7 @@ func (c *call) divide(work []byte) {
 func (c *call) do() {
 	l, pool := c.l, c.l.dev.pool
 	c.together = l.together(c.rows)
-	prepare := (c.rows + c.together - 1) / c.together * len(l.fronts)
+	prepare := up(c.rows, c.together) * len(l.fronts)
 	pool.Run(c.job, c, prepare, width(float64(c.rows*len(l.fronts))*float64(l.k)/frontWork))
 	c.products = true
 	c.portions = c.portions[:0]
@@ -77,7 +77,6 @@ func (l *layer) together(rows int) int {
 			most = max(most, f.placer.Rows())
 		}
 	}
-	up := func(a, b int) int { return (a + b - 1) / b }
 	if n := up(rows, threads*up(rows, threads*most)); n >= placedLeast { // each has as many chunks, as even as can be
 		return n
 	}
@@ -146,7 +145,7 @@ func (w *weights) outputs() int { return w.n }
 func (w *weights) readsFrom(int, int) int { return 0 }
 
 // portions implements matrix: a tile each.
-func (w *weights) portions(int, int) int { return (w.n + tileRows(w.k) - 1) / tileRows(w.k) }
+func (w *weights) portions(int, int) int { return up(w.n, tileRows(w.k)) }
 
 // multiply implements matrix: it computes the outputs of one tile for all rows
 // of x.

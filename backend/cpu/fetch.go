@@ -28,7 +28,7 @@ func (b *block) soon(tile, together, i, steps int) {
 		b.coming[i] = spanOf(w)
 		bytes += len(w)
 	}
-	b.share = (bytes/lineBytes + steps - 1) / steps * lineBytes
+	b.share = up(bytes/lineBytes, steps) * lineBytes
 }
 
 // next is where what comes begins that is not fetched yet; if there is none, or no

@@ -116,7 +116,7 @@ func frontScratch(s *backend.Spec, r *rowShape, fast bool) int {
 		n += r.row
 	}
 	if fast && s.Groups.Kind == quant.ActOrder && rows.Placeable(s.Recipe.Kind) {
-		n = rows.PlaceScratch(s.K, r.width, s.X.Size(), align(n))
+		n = rows.PlaceScratch(s.K, r.width, s.X.Size(), n)
 	}
 	return n
 }

@@ -17,7 +17,6 @@ func (w *product) grid(rows, threads int) (g grid) {
 			g.tiles = tilesFew
 		}
 	}
-	up := func(a, b int) int { return (a + b - 1) / b }
 	tiles := w.panel.tiles()
 	g.rowGroups = up(rows, g.rows)
 	if threads > 1 {
@@ -39,12 +38,15 @@ func (w *product) grid(rows, threads int) (g grid) {
 	g.rows = up(rows, g.rowGroups)
 	if w.tileFeatures > 0 {
 		unit := w.rowUnit()
-		g.rows = min((g.rows+unit-1)/unit*unit, most)
+		g.rows = min(up(g.rows, unit)*unit, most)
 	}
 	g.rowGroups = up(rows, g.rows)
 	g.tileGroups = up(tiles, g.tiles)
 	return g
 }
+
+// up is a/b, rounded up.
+func up(a, b int) int { return (a + b - 1) / b }
 
 // portions implements matrix.
 func (w *product) portions(rows, threads int) int {

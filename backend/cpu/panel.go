@@ -231,7 +231,7 @@ func (p *panel) untilEnd(first, n int) int {
 func (s *piece) padded(k panelKind) int { return k.padded(int(s.hi - s.lo)) }
 
 // padded is the features of a segment with its padding.
-func (k panelKind) padded(features int) int { return (features + k.unit() - 1) / k.unit() * k.unit() }
+func (k panelKind) padded(features int) int { return up(features, k.unit()) * k.unit() }
 
 // header is the bytes of a block before its lines.
 func (p *panel) header() int {
@@ -241,7 +241,7 @@ func (p *panel) header() int {
 	return inBlock * tileColumns * (p.form.ScaleBytes() + p.form.ZeroBytesOf())
 }
 
-func (p *panel) tiles() int { return (p.n + tileColumns - 1) / tileColumns }
+func (p *panel) tiles() int { return up(p.n, tileColumns) }
 
 // tileBytes is the bytes of a tile.
 func (p *panel) tileBytes() int { return p.offset[len(p.offset)-1] }

@@ -332,7 +332,7 @@ func (b *block) runByRun() {
 			sums := sums[b.height*tile*tileColumns:][:b.height*tiles*tileColumns]
 			calls := 1 // on tiles, whose kernels have shares of their own
 			if b.tileFeatures == 0 {
-				calls = (b.rows + steps[0].rows - 1) / steps[0].rows
+				calls = up(b.rows, steps[0].rows)
 			}
 			b.soon(tile+tiles, together, i, calls)
 			if b.kind == tilePanel {
@@ -403,7 +403,7 @@ func (w *product) wide() (one, two []step, unpack func(unsafe.Pointer, *asm.Call
 // and three take less time than six and one.
 func pick(steps []step, left int) (s *step, rows, times int) {
 	most := steps[0].rows
-	calls := (left + most - 1) / most
+	calls := up(left, most)
 	even, times := left/calls, left%calls
 	if times == 0 {
 		times = calls
@@ -454,15 +454,16 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 	c := b.call
 	b.begin(r, beside)
 	c.W, c.WStep = w, uintptr(wStep)
+	sharing := b.sharing()
 	for m := 0; m < b.rows; {
 		s, rows, times := pick(steps, b.rows-m)
 		for range times {
 			b.rowsFrom(m, rows, r)
 			c.Y = &sums[m*beside*tileColumns]
 			if r.to == len(b.blocks) {
-				b.fetchOutputs(tile, tiles, m/b.parts, (min(rows, b.rows-m)+b.parts-1)/b.parts)
+				b.fetchOutputs(tile, tiles, m/b.parts, up(min(rows, b.rows-m), b.parts))
 			}
-			if b.sharing() {
+			if sharing {
 				c.Ahead, c.Pace = b.shareOf(m, rows, tiles)
 			}
 			next := b.next(w)

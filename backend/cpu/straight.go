@@ -102,7 +102,7 @@ func (w *product) sharing() bool {
 func (b *block) shareOf(m, rows, n int) (ahead, pace uintptr) {
 	bytes, first := n*b.tileBytes(), &b.blocks[0]
 	at := bytes + bytes*m/b.rows - int(first.Segments)*int(first.Lines)*lineBytes // kernels add these lines, but to 0
-	return uintptr(max(1, at)), uintptr((lineBytes*rows + b.rows - 1) / b.rows)
+	return uintptr(max(1, at)), uintptr(up(lineBytes*rows, b.rows))
 }
 
 // directWider returns the kernels that multiply so many rows straight from packed weights of

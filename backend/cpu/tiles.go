@@ -136,7 +136,7 @@ func (p *panel) allEnd(r run) bool {
 // fetchesInUnits is how often kernels of units fetch a share of what comes, where x
 // has so many tiles in a row.
 func (b *block) fetchesInUnits(tiles int) int {
-	return 2 * tiles * ((b.height + rowsOfUnit - 1) / rowsOfUnit)
+	return 2 * tiles * up(b.height, rowsOfUnit)
 }
 
 // rowsOnTiles is the rows for kernels of one tile of rows: those there are, where they are fewer than
@@ -272,5 +272,5 @@ func soonOnTiles(coming [2]span, turns int) (at, step, share uintptr) {
 	if coming[1].bytes > 0 {
 		step = coming[1].at - coming[0].at
 	}
-	return coming[0].at, step, uintptr((coming[0].bytes/lineBytes + turns - 1) / turns)
+	return coming[0].at, step, uintptr(up(coming[0].bytes/lineBytes, turns))
 }

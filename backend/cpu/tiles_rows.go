@@ -7,7 +7,7 @@ import (
 )
 
 // tiledRows is rows with those that fill their last tiles.
-func tiledRows(rows int) int { return (rows + asm.TileRows - 1) / asm.TileRows * asm.TileRows }
+func tiledRows(rows int) int { return up(rows, asm.TileRows) * asm.TileRows }
 
 // toTiles copies the values of prepared row m, one byte each, to tiles of so many
 // features.

@@ -80,7 +80,7 @@ const packRows = 64
 
 var _ packable = (*weights)(nil)
 
-func (w *weights) packChunks() int { return (w.n + packRows - 1) / packRows }
+func (w *weights) packChunks() int { return up(w.n, packRows) }
 
 func (w *weights) packSpare(order bool) int {
 	if !order {

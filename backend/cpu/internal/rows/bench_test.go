@@ -26,11 +26,7 @@ func BenchmarkRow(b *testing.B) {
 	}
 	order, err := quant.IndexedGroups(index, k/128) // of any size
 	require.NoError(b, err)
-	for i, at := range rng.Perm(k) {
-		index[i] = int32(at / 128)
-	}
-	equal, err := quant.IndexedGroups(index, k/128)
-	require.NoError(b, err)
+	equal := ofOneSize(b, rng, k)
 	for _, isa := range isas {
 		for _, x := range floats {
 			for _, size := range []int{32, 128} {
@@ -74,12 +70,7 @@ func BenchmarkRow(b *testing.B) {
 func BenchmarkPlacer(b *testing.B) {
 	const k, most = 4096, 256
 	rng := rand.New(rand.NewPCG(9, 10))
-	index := make([]int32, k)
-	for i, at := range rng.Perm(k) {
-		index[i] = int32(at / 128)
-	}
-	groups, err := quant.IndexedGroups(index, k/128)
-	require.NoError(b, err)
+	groups := ofOneSize(b, rng, k)
 	for _, x := range floats {
 		for _, r := range []quant.Recipe{{Kind: quant.Int8Token}, {}} {
 			f := tight(r, x, map[bool]rows.Values{true: rows.Float32, false: rows.Int8}[r.Kind == quant.Exact], &groups, 128)
@@ -116,12 +107,7 @@ func BenchmarkPlacer(b *testing.B) {
 func BenchmarkTiles(b *testing.B) {
 	const k, most = 4096, 256
 	rng := rand.New(rand.NewPCG(11, 12))
-	index := make([]int32, k)
-	for i, at := range rng.Perm(k) {
-		index[i] = int32(at / 128)
-	}
-	groups, err := quant.IndexedGroups(index, k/128)
-	require.NoError(b, err)
+	groups := ofOneSize(b, rng, k)
 	halves := rows.HalvesOf(4)
 	for _, isa := range []rows.ISA{rows.AVX2, rows.AVX512} {
 		for _, x := range floats {
@@ -152,6 +138,17 @@ func BenchmarkTiles(b *testing.B) {
 			}
 		}
 	}
+}
+
+// ofOneSize are groups of 128 features each, in an order.
+func ofOneSize(b *testing.B, rng *rand.Rand, k int) quant.Groups {
+	index := make([]int32, k)
+	for i, at := range rng.Perm(k) {
+		index[i] = int32(at / 128)
+	}
+	groups, err := quant.IndexedGroups(index, k/128)
+	require.NoError(b, err)
+	return groups
 }
 
 // tight is a form without padding beyond steps of 8.

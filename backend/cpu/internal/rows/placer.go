@@ -78,13 +78,14 @@ func PlaceScratch(k, width, size, left int) int {
 func (a *Placer) Place(x []byte, step, n int, scratch []byte) (placed, left []byte) {
 	placed, left = cut(scratch, a.Rows()*a.Stride())
 	columns := left[:(a.k+1)*columnBytes]
+	row := func(r int) []byte { return x[min(r, n-1)*step:][:a.k*a.size] } // the last again for those that are not there
 	var rows [columnBytes / 2]unsafe.Pointer
 	for r := range a.Rows() {
-		rows[r] = unsafe.Pointer(unsafe.SliceData(rowOf(x, step, min(r, n-1), a.k*a.size))) // the last again for those that are not there
+		rows[r] = unsafe.Pointer(unsafe.SliceData(row(r)))
 	}
 	for i := a.placeColumns(columns, &rows); i < a.k; i++ {
 		for r := range a.Rows() {
-			copy(columns[i*columnBytes+r*a.size:][:a.size], rowOf(x, step, min(r, n-1), a.k*a.size)[i*a.size:])
+			copy(columns[i*columnBytes+r*a.size:][:a.size], row(r)[i*a.size:])
 		}
 	}
 	clear(columns[a.k*columnBytes:])
@@ -101,6 +102,3 @@ func (a *Placer) plainPlaceRows(placed, columns []byte) {
 		}
 	}
 }
-
-// rowOf is row r of x, of so many bytes.
-func rowOf(x []byte, step, r, bytes int) []byte { return x[r*step:][:bytes] }
