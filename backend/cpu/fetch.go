@@ -31,6 +31,20 @@ func (b *block) soon(tile, together, i, steps int) {
 	b.share = up(bytes/lineBytes, steps) * lineBytes
 }
 
+// comes names a run of some tiles as what is read next, of the portion or of the one behind it, of
+// which kernels fetch as much as they can, or a share.
+func (b *block) comes(tile, n int, r run) {
+	b.coming, b.share = [2]span{}, 0
+	bytes := b.offset[r.to] - b.offset[r.from]
+	if bytes == b.tileBytes() {
+		bytes, n = n*bytes, 1
+	}
+	for i := range n {
+		at := uintptr((b.tile+tile+i)*b.tileBytes() + b.offset[r.from])
+		b.coming[i] = span{uintptr(unsafe.Pointer(unsafe.SliceData(b.data))) + at, bytes}
+	}
+}
+
 // next is where what comes begins that is not fetched yet; if there is none, or no
 // more of it, weights that are there anyway.
 func (b *block) next(otherwise unsafe.Pointer) uintptr {

@@ -25,17 +25,7 @@ const (
 	tilesStream   = 16  // of a portion straight from packed weights: one long stream
 	runFeatures   = 512 // about so many features are unpacked at a time
 
-	// Two tiles from which many rows do not read them well again and again: with those behind them they fill
-	// a second cache of 1 MiB. Beyond that weights are unpacked for rowsStraight rows and more. Plain weights
-	// of bfloat16 on Zen 5, N=4096, ms (of float16 and float32, and of codes, whose tiles of so many bytes have
-	// more features, not measured):
-	//
-	//	x              bfloat16                                 float32
-	//	K               6144          8192          11008          4096          8192         14336
-	//	rows         128   256     128   256     128   256     128   256     128   256     128    256
-	//	unpacked    14.9  28.4    19.0  37.0    25.8  49.8    18.4  36.2    36.7  74.2    64.3  128.1
-	//	not         14.2  27.7    18.2  36.6    27.2  53.7    17.4  34.9    36.5  73.9    68.6  136.9
-	straightBytes = 1 << 19
+	bytesTogether = 1 << 12 // of a row of x that are multiplied with plain weights of all tiles that are finished together: see straight
 
 	never = rowsTogether + 1 // rows from which weights are unpacked
 )
@@ -266,6 +256,8 @@ type block struct {
 
 	coming [2]span // packed weights of the next run, of each tile, that are not fetched yet: whole lines
 	share  int     // bytes that are fetched with a step
+
+	sharing bool // calls that read the same tiles straight from packed weights fetch shares of what comes
 }
 
 // front is what has prepared the rows.
@@ -289,9 +281,6 @@ func (w *product) from() int {
 			return never
 		case e.direct[w.weights()] == nil:
 			return 1
-		}
-		if 2*w.tileBytes() > straightBytes {
-			return min(e.unpackFrom[w.weights()], rowsStraight)
 		}
 		return e.unpackFrom[w.weights()]
 	}
@@ -427,24 +416,23 @@ func (b *block) begin(r run, tiles int) {
 	c.YStep = uintptr(tiles * tileColumns * 4)
 }
 
-// rowsFrom makes the call one of some rows of the block from row m on.
-func (b *block) rowsFrom(m, rows int, r run) {
-	c, f := b.call, b.front()
-	first := int(b.first[r.from])
-	c.X, c.Rows = unsafe.Pointer(&b.c.row(b.p, b.row)[m*f.stride()+int(b.pieces[first].at)*f.values.Size()]), uintptr(rows)
-	b.sidesFrom(m, first)
+// firstRows makes the call one of the first rows of the block.
+func (b *block) firstRows(n int, r run) {
+	f, first := b.front(), int(b.first[r.from])
+	b.call.X, b.call.Rows = unsafe.Pointer(&b.c.row(b.p, b.row)[int(b.pieces[first].at)*f.values.Size()]), uintptr(n)
+	b.sidesFrom(first)
 }
 
-// sidesFrom makes the call one of what rows have besides values from row m of the block and a piece
+// sidesFrom makes the call one of what the rows of the block have besides values from a piece
 // on. What the kernels read of a row is stride bytes behind that of the row before.
-func (b *block) sidesFrom(m, piece int) {
+func (b *block) sidesFrom(piece int) {
 	f := b.front()
-	prepared, at := b.c.row(b.p, b.row), m*f.stride()+4*piece
+	prepared := b.c.row(b.p, b.row)
 	if f.sideAt > 0 {
-		b.call.Side = unsafe.Pointer(&prepared[at+f.sideAt])
+		b.call.Side = unsafe.Pointer(&prepared[4*piece+f.sideAt])
 	}
 	if !f.perRow {
-		b.call.Scales = unsafe.Pointer(&prepared[at+f.scalesAt])
+		b.call.Scales = unsafe.Pointer(&prepared[4*piece+f.scalesAt])
 	}
 }
 
@@ -454,23 +442,26 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 	c := b.call
 	b.begin(r, beside)
 	c.W, c.WStep = w, uintptr(wStep)
-	sharing := b.sharing()
+	b.firstRows(0, r)
+	call, calls, read := 0, up(b.rows, steps[0].rows), tiles*(b.offset[r.to]-b.offset[r.from])
 	for m := 0; m < b.rows; {
 		s, rows, times := pick(steps, b.rows-m)
 		for range times {
-			b.rowsFrom(m, rows, r)
 			c.Y = &sums[m*beside*tileColumns]
 			if r.to == len(b.blocks) {
 				b.fetchOutputs(tile, tiles, m/b.parts, up(min(rows, b.rows-m), b.parts))
 			}
-			if sharing {
-				c.Ahead, c.Pace = b.shareOf(m, rows, tiles)
+			if b.sharing {
+				c.Ahead, c.Pace = b.shareOf(call, calls, w, read)
+				call++
 			}
 			next := b.next(w)
-			c.Next = next
+			c.Next, c.Rows = next, uintptr(rows)
 			s.run(c)
 			b.fetch(int(c.Next - next))
-			m += rows
+			if m += rows; m < b.rows {
+				c.Pass(uintptr(rows))
+			}
 		}
 	}
 }

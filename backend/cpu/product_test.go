@@ -330,19 +330,4 @@ func TestUnpackFrom(t *testing.T) {
 		w.tune(&c.t)
 		require.Equal(t, c.want, w.from(), "%+v", c)
 	}
-	for _, c := range []struct {
-		kind  panelKind
-		plain dtype.DType
-		most  int // features of two tiles of straightBytes
-	}{{pairPanel, dtype.BF16, 8192}, {floatPanel, dtype.BF16, 8192}, {floatPanel, dtype.F16, 8192}, {floatPanel, dtype.F32, 4096}} {
-		for k, want := range map[int]int{c.most: never, c.most + 128: rowsStraight} {
-			w := &product{panel: newPanel(c.kind, &backend.Spec{N: 64, K: k, Plain: c.plain, X: dtype.BF16})}
-			e := exactKernels{gemm: some, wider: some}
-			e.direct[w.weights()], e.unpackFrom[w.weights()] = some, never
-			w.f.exact = e
-			require.Equal(t, want, w.from(), "%v, K=%d", c.plain, k)
-			w.f.exact.unpackFrom[w.weights()] = 40
-			require.Equal(t, 40, w.from(), "%v, K=%d", c.plain, k)
-		}
-	}
 }

@@ -6,32 +6,49 @@ import (
 )
 
 // straight computes rows straight from packed weights, with kernels of two tiles where there are
-// some for so many.
+// some for so many. Several calls with two tiles of plain weights read them again and again: they go by
+// runs of features, so that both, with what is fetched of the next and with x, have room in the second cache.
 func (b *block) straight() {
 	one, two := b.direct(), b.directWider(b.rows)
 	if s1, s2 := b.ofAllRows(one), b.ofAllRows(two); s1 != nil || s2 != nil && b.tiles%2 == 0 {
 		b.stream(s1, s2)
 		return
 	}
-	all := run{0, len(b.blocks)}
+	each := len(b.runs)
+	if two != nil && b.bits == 0 {
+		each = bytesTogether / (runFeatures * b.front().values.Size())
+	}
+	b.sharing = b.ahead > 0 && b.kind.exact() && (b.f.exact.shares[b.weights()] || each < len(b.runs))
 	for first := 0; first < b.tiles; first += tilesFinished {
 		tiles := min(tilesFinished, b.tiles-first)
 		sums := view[float32](b.scratch, b.rows*tiles*tileColumns)
 		clear(sums)
-		for i, n := first, 1; i < first+tiles; i += n {
-			steps := one
-			if n = 1; two != nil && i+1 < first+tiles {
-				steps, n = two, 2
+		for i := 0; i < len(b.runs); i += each {
+			r := b.runsFrom(i, each)
+			for tile, n := first, 1; tile < first+tiles; tile += n {
+				steps := one
+				if n = 1; two != nil && tile+1 < first+tiles {
+					steps, n = two, 2
+				}
+				b.call.Ahead = b.aheadOf(n)
+				switch next := tile + n; { // memory is free while units are busy, or tiles are read again
+				case next < first+tiles:
+					b.comes(next, n, r)
+				case i+each < len(b.runs):
+					b.comes(first, min(tiles, 2), b.runsFrom(i+each, each))
+				default:
+					b.comes(next, n, b.runsFrom(0, each))
+				}
+				b.sweep(steps, r, unsafe.Pointer(unsafe.SliceData(b.packed(tile, r))), b.tileBytes(), sums[(tile-first)*tileColumns:], tiles, b.tile+tile, n)
 			}
-			b.call.Ahead = b.aheadOf(n)
-			b.coming, b.share = [2]span{}, 0
-			if i+n < b.tiles {
-				b.coming[0] = spanOf(b.packed(i+n, all)) // memory is free while units are busy, or a tile is read again
-			}
-			b.sweep(steps, all, unsafe.Pointer(unsafe.SliceData(b.packed(i, all))), b.tileBytes(), sums[(i-first)*tileColumns:], tiles, b.tile+i, n)
 		}
 		b.finish(b.tile+first, tiles, tiles, sums)
 	}
+}
+
+// runsFrom is some runs from one on as one, as many of them as there are.
+func (w *product) runsFrom(i, n int) run {
+	return run{w.runs[i].from, w.runs[min(i+n, len(w.runs))-1].to}
 }
 
 // ofAllRows returns the kernel that takes all rows of the block in a call, nil if there is none.
@@ -49,7 +66,7 @@ func (b *block) stream(one, two *step) {
 	sums := view[float32](b.scratch, b.rows*b.tiles*tileColumns)
 	clear(sums)
 	b.begin(all, b.tiles)
-	b.rowsFrom(0, b.rows, all)
+	b.firstRows(b.rows, all)
 	c.WStep = uintptr(b.tileBytes())
 	packed, tile := unsafe.Pointer(unsafe.SliceData(b.packed(0, all))), 0
 	multiply := func(s *step, n int) {
@@ -90,19 +107,20 @@ func (b *block) aheadOf(n int) uintptr {
 	return ahead
 }
 
-// sharing says that calls which read the same tiles straight from packed weights fetch shares of the
-// next; kernels of unpacked weights are told, too, and do not heed it.
-func (w *product) sharing() bool {
-	return w.ahead > 0 && w.kind.exact() && w.f.exact.shares[w.weights()]
-}
-
-// shareOf is Call.Ahead and Call.Pace of the kernel for some rows from row m on that is one of several
-// for n tiles: it fetches as much of the tiles behind them as it has of the rows, so that memory, which
-// these tiles have come from before, is busy all the time.
-func (b *block) shareOf(m, rows, n int) (ahead, pace uintptr) {
-	bytes, first := n*b.tileBytes(), &b.blocks[0]
-	at := bytes + bytes*m/b.rows - int(first.Segments)*int(first.Lines)*lineBytes // kernels add these lines, but to 0
-	return uintptr(max(1, at)), uintptr(up(lineBytes*rows, b.rows))
+// shareOf is Call.Ahead and Call.Pace of a kernel, one of so many calls that read the same bytes from w
+// on: each fetches its share of what comes, so that memory, which these tiles have come from before, is
+// busy all the time. Where two tiles are apart, half of the calls fetch either.
+func (b *block) shareOf(call, calls int, w unsafe.Pointer, read int) (ahead, pace uintptr) {
+	of, first := b.coming[0], b.call.Blocks
+	if b.coming[1].bytes > 0 {
+		if half := up(calls, 2); call < half {
+			calls = half
+		} else {
+			of, call, calls = b.coming[1], call-half, max(1, calls-half)
+		}
+	}
+	from := of.at + uintptr(of.bytes*call/calls-int(first.Segments)*int(first.Lines)*lineBytes) // kernels add these lines, but to 0
+	return max(1, from-uintptr(w)), uintptr(up(lineBytes*of.bytes, calls*read))
 }
 
 // directWider returns the kernels that multiply so many rows straight from packed weights of

@@ -79,29 +79,40 @@ func TestStraight(t *testing.T) {
 	t.Run("and nothing fetched", func(t *testing.T) { testStraight(t, 2, 2, 0, true, true) })
 }
 
-// TestShares holds what calls for some rows of the same tiles fetch together to the tiles behind them:
-// all of these, in turn, and no more than rounding adds.
+// TestShares holds what calls for some rows of the same tiles fetch together to what comes: all of it, in
+// turn, and no more than rounding adds; where two tiles are apart, half of the calls fetch either.
 func TestShares(t *testing.T) {
 	for _, k := range []int{64, 1000, 4096} {
-		s := backend.Spec{N: 64, K: k, Plain: dtype.BF16, X: dtype.BF16}
+		s := backend.Spec{N: 128, K: k, Plain: dtype.BF16, X: dtype.BF16}
 		w := &product{panel: newPanel(pairPanel, &s)}
-		block1 := int(w.blocks[0].Segments) * int(w.blocks[0].Lines) * lineBytes
-		for _, calls := range [][]int{{8, 8}, {7, 6}, {6, 6, 5}, {8, 8, 8, 8, 8, 8, 8, 8}, {1, 2}} {
+		w.runs = w.divide()
+		w.data = make([]byte, w.panel.tiles()*w.tileBytes())
+		for _, calls := range []int{2, 3, 8, 11} {
 			for n := 1; n <= 2; n++ {
-				b := block{product: w}
-				for _, rows := range calls {
-					b.rows += rows
+				for i, r := range w.runs {
+					next := w.runsFrom((i+1)%len(w.runs), 1)
+					b := block{product: w, tiles: 8, call: &asm.Call{Blocks: &w.blocks[r.from]}}
+					b.comes(2, n, next)
+					lines := int(b.call.Blocks.Segments) * int(b.call.Blocks.Lines) * lineBytes
+					from, read := unsafe.Pointer(&w.data[w.offset[r.from]]), n*(w.offset[r.to]-w.offset[r.from])
+					of, end := 0, 0
+					for call := range calls {
+						if b.coming[1].bytes > 0 && call == up(calls, 2) {
+							require.GreaterOrEqual(t, end, b.coming[0].bytes)
+							of, end = 1, 0
+						}
+						ahead, pace := b.shareOf(call, calls, from, read)
+						begin := int(uintptr(from) + ahead + uintptr(lines) - b.coming[of].at)
+						require.GreaterOrEqual(t, begin, 0)
+						require.LessOrEqual(t, begin/lineBytes*lineBytes, end)
+						end = begin + read/lineBytes*int(pace)
+					}
+					require.GreaterOrEqual(t, end, b.coming[of].bytes)
+					require.LessOrEqual(t, end, b.coming[of].bytes+read/lineBytes)
+					whole := w.offset[next.to]-w.offset[next.from] == w.tileBytes()
+					require.Equal(t, n == 2 && !whole, b.coming[1].bytes > 0)
+					require.Equal(t, n*(w.offset[next.to]-w.offset[next.from]), b.coming[0].bytes+b.coming[1].bytes)
 				}
-				bytes, m := n*w.tileBytes(), 0
-				end := bytes
-				for _, rows := range calls {
-					ahead, pace := b.shareOf(m, rows, n)
-					begin := int(ahead) + block1
-					require.LessOrEqual(t, begin/lineBytes*lineBytes, end)
-					end, m = begin+bytes/lineBytes*int(pace), m+rows
-				}
-				require.GreaterOrEqual(t, end, 2*bytes)
-				require.LessOrEqual(t, end, 2*bytes+bytes/lineBytes)
 			}
 		}
 	}
@@ -137,8 +148,9 @@ func testStraight(t *testing.T, ofOne, ofTwo int, ahead uintptr, next, shares bo
 					}
 					pace := uintptr(lineBytes)
 					if shares && ahead > 0 && !streams {
-						b := block{product: w, rows: rows}
-						want, pace = b.shareOf(calls[tile]*n, n, tiles)
+						b := block{product: w, rows: rows, call: c}
+						b.comes(tile+tiles, tiles, w.runsFrom(0, len(w.runs)))
+						want, pace = b.shareOf(calls[tile], rows/n, c.W, tiles*w.tileBytes())
 					}
 					calls[tile]++
 					require.Equal(t, want, c.Ahead)
@@ -202,4 +214,55 @@ func testStraight(t *testing.T, ofOne, ofTwo int, ahead uintptr, next, shares bo
 			require.Equal(t, b.apply(made, x[row*k:(row+1)*k], 1), y[row*n:(row+1)*n])
 		}
 	}
+}
+
+// TestByRuns multiplies rows of x with plain weights of two tiles: several calls go by runs, those of codes
+// and one call do not, and outputs are those of each row by itself.
+func TestByRuns(t *testing.T) {
+	everywhere(t, backend.OpenOptions{Threads: 1}, func(t *testing.T, b *bench) {
+		if u := b.table[0].unit; u == nil || u.name != "bf16" && u.name != "avx512" {
+			return // has no kernels of two tiles
+		}
+		rng := rand.New(rand.NewPCG(5, 140))
+		for _, c := range []struct {
+			k     int
+			codes bool
+			parts map[int]int // of K, by bytes of a value of x
+		}{
+			{600, false, map[int]int{2: 1, 4: 1}}, {4096, false, map[int]int{2: 2, 4: 4}}, {4160, false, map[int]int{2: 3, 4: 5}},
+			{6200, false, map[int]int{2: 4, 4: 7}}, {4096, true, map[int]int{2: 1, 4: 1}},
+		} {
+			s := shape{n: 90, k: c.k, plain: dtype.BF16} // six tiles, of which four are finished together
+			if c.codes {
+				s = shape{n: 90, k: c.k, bits: 8, scales: dtype.F16, groups: uniform(t, c.k, 64)}
+			}
+			made, _ := b.prepare(s.linear(t, rng), backend.Request{Recipe: &quant.Recipe{}, X: b.x(), MaxRows: 37})
+			l := made.(interface{ whole() *layer }).whole()
+			w := l.parts[0].matrix.(*product)
+			kind := w.weights()
+			w.f.exact.unpackFrom[kind], w.f.exact.directWiderFrom[kind] = never, 1
+			parts := map[uintptr]bool{}
+			two := slices.Clone(w.f.exact.directWider[kind])
+			for i, s := range two {
+				two[i].run = func(c *asm.Call) {
+					parts[uintptr(unsafe.Pointer(c.Blocks))] = true
+					s.run(c)
+				}
+			}
+			w.f.exact.directWider[kind] = two
+			for _, rows := range []int{two[0].rows, 26, 37} {
+				clear(parts)
+				x := input(rng, b.x(), rows, c.k)
+				y := b.apply(made, x, rows)
+				want := c.parts[l.fronts[0].values.Size()]
+				if rows == two[0].rows {
+					want = 1
+				}
+				require.Len(t, parts, want, "K=%d, %d rows", c.k, rows)
+				for row := range rows {
+					require.Equal(t, b.apply(made, x[row*c.k:(row+1)*c.k], 1), y[row*s.n:(row+1)*s.n], "K=%d, row %d of %d", c.k, row, rows)
+				}
+			}
+		}
+	})
 }

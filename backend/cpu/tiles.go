@@ -179,7 +179,7 @@ func (b *block) sweepOnTiles(r run, w unsafe.Pointer, wStep int, sums []float32,
 func (b *block) pointTo(piece int) {
 	b.call.X = b.c.tilesOf(b.p, b.row, int(b.pieces[piece].at)*b.tileValue())
 	if !b.kind.exact() {
-		b.sidesFrom(0, piece)
+		b.sidesFrom(piece)
 	}
 }
 

@@ -112,6 +112,17 @@ type Call struct {
 	Pace uintptr
 }
 
+// Pass makes the call, whose rows are not in tiles, one of those behind its first n, of which there are some.
+func (c *Call) Pass(n uintptr) {
+	c.X = unsafe.Add(c.X, n*c.XStep)
+	if c.Side != nil {
+		c.Side = unsafe.Add(c.Side, n*c.SStep)
+	}
+	if c.Scales != nil {
+		c.Scales = unsafe.Add(c.Scales, n*c.SStep)
+	}
+}
+
 // MostTileRows is the most rows of a call of kernels of tiles, TileRows how many go
 // together and TileBytes the most bytes of each of them that do; TilePairs is the features
 // of these where x is bfloat16.
