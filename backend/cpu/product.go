@@ -25,7 +25,9 @@ const (
 	tilesStream   = 16  // of a portion straight from packed weights: one long stream
 	runFeatures   = 512 // about so many features are unpacked at a time
 
-	bytesTogether = 1 << 12 // of a row of x that are multiplied with plain weights of all tiles that are finished together: see straight
+	// Straight from packed weights, see runsTogether.
+	bytesTogether = 1 << 12 // of each row of x
+	rowsInCache   = 3 << 18 // bytes of rows of x that stay in a second cache of 1 MiB beside weights
 
 	never = rowsTogether + 1 // rows from which weights are unpacked
 )

@@ -216,49 +216,62 @@ func testStraight(t *testing.T, ofOne, ofTwo int, ahead uintptr, next, shares bo
 	}
 }
 
-// TestByRuns multiplies rows of x with plain weights of two tiles: several calls go by runs, those of codes
-// and one call do not, and outputs are those of each row by itself.
+// TestByRuns multiplies rows of x in several calls. Those by plain weights of two tiles, and those of int8 by
+// 4-bit codes that leave the second cache, go by runs; others do not; and outputs are those of each row by itself.
 func TestByRuns(t *testing.T) {
 	everywhere(t, backend.OpenOptions{Threads: 1}, func(t *testing.T, b *bench) {
-		if u := b.table[0].unit; u == nil || u.name != "bf16" && u.name != "avx512" {
-			return // has no kernels of two tiles
+		u := b.table[0].unit
+		if u == nil || u.name != "bf16" && u.name != "avx512" && u.name != "vnni" {
+			return // has no kernels of two tiles, or none of 512 bits
 		}
+		exact := u.name != "vnni"
 		rng := rand.New(rand.NewPCG(5, 140))
 		for _, c := range []struct {
-			k     int
-			codes bool
-			parts map[int]int // of K, by bytes of a value of x
+			k, bits int
+			recipe  quant.Recipe
+			parts   map[int]int // of K, by bytes of a value of x, of most rows; one if there is none
 		}{
-			{600, false, map[int]int{2: 1, 4: 1}}, {4096, false, map[int]int{2: 2, 4: 4}}, {4160, false, map[int]int{2: 3, 4: 5}},
-			{6200, false, map[int]int{2: 4, 4: 7}}, {4096, true, map[int]int{2: 1, 4: 1}},
+			{600, 0, quant.Recipe{}, nil}, {4096, 0, quant.Recipe{}, map[int]int{2: 2, 4: 4}}, {4160, 0, quant.Recipe{}, map[int]int{2: 3, 4: 5}},
+			{6200, 0, quant.Recipe{}, map[int]int{2: 4, 4: 7}}, {4096, 8, quant.Recipe{}, nil}, {4096, 4, quant.Recipe{}, nil},
+			{17408, 4, quant.Recipe{Kind: quant.Int8Token}, nil}, {22528, 4, quant.Recipe{Kind: quant.Int8Token}, map[int]int{1: 6}},
+			{22560, 4, quant.Recipe{Kind: quant.Int8Group}, map[int]int{1: 6}}, {22528, 8, quant.Recipe{Kind: quant.Int8Token}, nil},
 		} {
-			s := shape{n: 90, k: c.k, plain: dtype.BF16} // six tiles, of which four are finished together
-			if c.codes {
-				s = shape{n: 90, k: c.k, bits: 8, scales: dtype.F16, groups: uniform(t, c.k, 64)}
+			if exact != (c.recipe.Kind == quant.Exact) {
+				continue
 			}
-			made, _ := b.prepare(s.linear(t, rng), backend.Request{Recipe: &quant.Recipe{}, X: b.x(), MaxRows: 37})
+			s := shape{n: 90, k: c.k, plain: dtype.BF16} // six tiles, of which four are finished together
+			if c.bits > 0 {
+				s = shape{n: 90, k: c.k, bits: c.bits, scales: dtype.F16, groups: uniform(t, c.k, 32)}
+			}
+			made, _ := b.prepare(s.linear(t, rng), backend.Request{Recipe: &c.recipe, X: b.x(), MaxRows: 37})
 			l := made.(interface{ whole() *layer }).whole()
 			w := l.parts[0].matrix.(*product)
-			kind := w.weights()
-			w.f.exact.unpackFrom[kind], w.f.exact.directWiderFrom[kind] = never, 1
-			parts := map[uintptr]bool{}
-			two := slices.Clone(w.f.exact.directWider[kind])
-			for i, s := range two {
-				two[i].run = func(c *asm.Call) {
-					parts[uintptr(unsafe.Pointer(c.Blocks))] = true
+			all := &w.integers().direct
+			if exact {
+				kind := w.weights()
+				w.f.exact.unpackFrom[kind], w.f.exact.directWiderFrom[kind] = never, 1
+				all = &w.f.exact.directWider[kind]
+			} else {
+				w.integers().wideFrom = never
+			}
+			parts := map[*asm.Block]bool{}
+			steps := slices.Clone(*all)
+			for i, s := range steps {
+				steps[i].run = func(c *asm.Call) {
+					parts[c.Blocks] = true
 					s.run(c)
 				}
 			}
-			w.f.exact.directWider[kind] = two
-			for _, rows := range []int{two[0].rows, 26, 37} {
+			*all = steps
+			for _, rows := range []int{steps[0].rows, 26, 37} {
 				clear(parts)
 				x := input(rng, b.x(), rows, c.k)
 				y := b.apply(made, x, rows)
 				want := c.parts[l.fronts[0].values.Size()]
-				if rows == two[0].rows {
+				if want == 0 || rows == steps[0].rows || !exact && rows < 37 {
 					want = 1
 				}
-				require.Len(t, parts, want, "K=%d, %d rows", c.k, rows)
+				require.Len(t, parts, want, "K=%d, %d bits, %d rows", c.k, c.bits, rows)
 				for row := range rows {
 					require.Equal(t, b.apply(made, x[row*c.k:(row+1)*c.k], 1), y[row*s.n:(row+1)*s.n], "K=%d, row %d of %d", c.k, row, rows)
 				}
