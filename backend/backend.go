@@ -199,7 +199,7 @@ type Layer interface {
 	// Apply enqueues dst = x·Wᵀ + bias. x is [M, K] of Spec.X, dst [M, N] of
 	// Spec.Y, M ≤ Spec.MaxRows; M = 0 does nothing. ws is 256-byte aligned,
 	// at least Workspace(M) bytes, uninitialised, dead after the call; one span
-	// may serve successive Applies on one stream. It allocates nothing. See
+	// may serve successive Applies on one stream, but no two at once: nothing tells, and both have wrong outputs. It allocates nothing. See
 	// CheckApply for what is refused.
 	Apply(s Stream, dst, x Tensor, ws Span) error
 

@@ -31,8 +31,8 @@ func (b *block) soon(tile, together, i, steps int) {
 	b.share = up(bytes/lineBytes, steps) * lineBytes
 }
 
-// comes names a run of some tiles as what is read next, of the portion or of the one behind it, of
-// which kernels fetch as much as they can, or a share.
+// comes names a run of n tiles from one on, counted in the portion, as what is read next: they may lie behind
+// it, or behind all weights. Kernels fetch as much of it as they can, or a share. Whole tiles are one span.
 func (b *block) comes(tile, n int, r run) {
 	b.coming, b.share = [2]span{}, 0
 	bytes := b.offset[r.to] - b.offset[r.from]

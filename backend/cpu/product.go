@@ -25,8 +25,7 @@ const (
 	tilesStream   = 16  // of a portion straight from packed weights: one long stream
 	runFeatures   = 512 // about so many features are unpacked at a time
 
-	// Straight from packed weights, see runsTogether.
-	bytesTogether = 1 << 12 // of each row of x
+	bytesTogether = 1 << 12 // of a row of x in a stretch of K, about: see stretches
 	rowsInCache   = 3 << 18 // bytes of rows of x that stay in a second cache of 1 MiB beside weights
 
 	never = rowsTogether + 1 // rows from which weights are unpacked
@@ -259,7 +258,7 @@ type block struct {
 	coming [2]span // packed weights of the next run, of each tile, that are not fetched yet: whole lines
 	share  int     // bytes that are fetched with a step
 
-	sharing bool // calls that read the same tiles straight from packed weights fetch shares of what comes
+	sharing bool // each of several calls that read the same tiles fetches its share of what comes
 }
 
 // front is what has prepared the rows.
@@ -418,7 +417,7 @@ func (b *block) begin(r run, tiles int) {
 	c.YStep = uintptr(tiles * tileColumns * 4)
 }
 
-// firstRows makes the call one of the first rows of the block.
+// firstRows makes the call one of the first n rows of the block, from the features of a run on.
 func (b *block) firstRows(n int, r run) {
 	f, first := b.front(), int(b.first[r.from])
 	b.call.X, b.call.Rows = unsafe.Pointer(&b.c.row(b.p, b.row)[int(b.pieces[first].at)*f.values.Size()]), uintptr(n)
@@ -444,7 +443,7 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 	c := b.call
 	b.begin(r, beside)
 	c.W, c.WStep = w, uintptr(wStep)
-	b.firstRows(0, r)
+	b.firstRows(b.rows, r)
 	call, calls, read := 0, up(b.rows, steps[0].rows), tiles*(b.offset[r.to]-b.offset[r.from])
 	for m := 0; m < b.rows; {
 		s, rows, times := pick(steps, b.rows-m)
@@ -454,7 +453,7 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 				b.fetchOutputs(tile, tiles, m/b.parts, up(min(rows, b.rows-m), b.parts))
 			}
 			if b.sharing {
-				c.Ahead, c.Pace = b.shareOf(call, calls, w, read)
+				c.Ahead, c.Pace = b.shareOf(call, calls, uintptr(w), read)
 				call++
 			}
 			next := b.next(w)

@@ -6,34 +6,39 @@ import (
 )
 
 // straight computes rows straight from packed weights, with kernels of two tiles where there are
-// some for so many, or by some runs of features after the other: see runsTogether.
+// some for so many. Where a call does not have all rows, several read the same tiles: K may be in stretches then,
+// each of which all tiles that are finished together are multiplied with before the next.
 func (b *block) straight() {
 	one, two := b.direct(), b.directWider(b.rows)
 	if s1, s2 := b.ofAllRows(one), b.ofAllRows(two); s1 != nil || s2 != nil && b.tiles%2 == 0 {
 		b.stream(s1, s2)
 		return
 	}
-	each := b.runsTogether(two != nil)
-	b.sharing = b.ahead > 0 && b.kind.exact() && (b.f.exact.shares[b.weights()] || each < len(b.runs))
+	together := 1
+	if two != nil {
+		together = 2
+	}
+	stretches := b.stretches(together)
+	b.sharing = b.ahead > 0 && b.kind.exact() && (b.f.exact.shares[b.weights()] || stretches > 1)
 	for first := 0; first < b.tiles; first += tilesFinished {
 		tiles := min(tilesFinished, b.tiles-first)
-		sums := view[float32](b.scratch, b.rows*tiles*tileColumns)
+		sums, end := view[float32](b.scratch, b.rows*tiles*tileColumns), first+tiles
 		clear(sums)
-		for i := 0; i < len(b.runs); i += each {
-			r := b.runsFrom(i, each)
-			for tile, n := first, 1; tile < first+tiles; tile += n {
+		for i := range stretches {
+			r := b.stretch(i, stretches)
+			for tile, n := first, 0; tile < end; tile += n {
 				steps := one
-				if n = 1; two != nil && tile+1 < first+tiles {
-					steps, n = two, 2
+				if n = min(together, end-tile); n == 2 {
+					steps = two
 				}
 				b.call.Ahead = b.aheadOf(n)
-				switch next := tile + n; { // memory is free while units are busy, or tiles are read again
-				case next < first+tiles:
-					b.comes(next, n, r)
-				case i+each < len(b.runs):
-					b.comes(first, min(tiles, 2), b.runsFrom(i+each, each))
+				switch next := tile + n; { // memory is free while units are busy, or tiles are read again: as many come as these
+				case next < end:
+					b.comes(next, min(n, end-next), r)
+				case i+1 < stretches:
+					b.comes(first, n, b.stretch(i+1, stretches))
 				default:
-					b.comes(next, n, b.runsFrom(0, each))
+					b.comes(next, n, b.stretch(0, stretches))
 				}
 				b.sweep(steps, r, unsafe.Pointer(unsafe.SliceData(b.packed(tile, r))), b.tileBytes(), sums[(tile-first)*tileColumns:], tiles, b.tile+tile, n)
 			}
@@ -42,31 +47,31 @@ func (b *block) straight() {
 	}
 }
 
-// runsTogether is how many runs rows go by straight from packed weights, with kernels of two tiles or of
-// one: all, or so many that what is read again and again has room in the second cache. Those are tiles of
-// plain weights, which several calls read, with what is fetched of the next; and rows of x that leave it, as
-// all tiles read them, where 4-bit codes do not wait for memory themselves. It gains (Zen 5, plain weights and
-// x of bfloat16, int8 by 4-bit codes in groups of 128, us, N=1024 but where K=4096):
+// stretches is how many K is in: one, or so many that what is read again and again has room in the second
+// cache. Those are tiles of plain weights, which several calls read, with what is fetched of the next; and rows
+// of x that leave it, as all tiles read them, where 4-bit codes do not wait for memory themselves. It gains
+// (Zen 5, plain weights and x of bfloat16, int8 by 4-bit codes in groups of 128, us, N=1024 but where K=4096):
 //
 //	rows                          14    24    48    64   128    256   K
-//	plain, all runs             1163  1753  3555  4686  8888  18560   4096
-//	plain, four (4096 bytes)    1082  1650  3288  4447  8973  17921
-//	plain, all runs             1333  1834  3492  4653                14336
-//	plain, four                  950  1470  2870  3912  7735  15744
-//	codes, all runs                               2205  4514   8981   14336
-//	codes, eight (4096 bytes)                     2174  4341   8754
-func (b *block) runsTogether(two bool) int {
-	plain := two && b.bits == 0
+//	plain, one                  1163  1753  3555  4686  8888  18560   4096
+//	plain, 4096 bytes of x each 1082  1650  3288  4447  8973  17921
+//	plain, one                  1333  1834  3492  4653  8493  16308   14336 (128 and 256 rows unpacked)
+//	plain, 4096 bytes            950  1470  2870  3912  7735  15744
+//	codes, one                                    2205  4514   8981   14336
+//	codes, 4096 bytes                             2174  4341   8754
+func (b *block) stretches(together int) int {
+	plain := together == 2 && b.bits == 0
 	codes := b.bits == 4 && b.integers().inRegisters > 0 && !b.kind.exact() && b.rows*b.front().stride() > rowsInCache
 	if plain || codes {
-		return bytesTogether / (runFeatures * b.front().values.Size())
+		return up(len(b.runs), bytesTogether/(runFeatures*b.front().values.Size()))
 	}
-	return len(b.runs)
+	return 1
 }
 
-// runsFrom is some runs from one on as one, as many of them as there are.
-func (w *product) runsFrom(i, n int) run {
-	return run{w.runs[i].from, w.runs[min(i+n, len(w.runs))-1].to}
+// stretch is one of so many, the longer ones last: the last run is a short one, and what comes is no more
+// than what is read while it is fetched.
+func (w *product) stretch(i, of int) run {
+	return run{w.runs[i*len(w.runs)/of].from, w.runs[(i+1)*len(w.runs)/of-1].to}
 }
 
 // ofAllRows returns the kernel that takes all rows of the block in a call, nil if there is none.
@@ -125,10 +130,10 @@ func (b *block) aheadOf(n int) uintptr {
 	return ahead
 }
 
-// shareOf is Call.Ahead and Call.Pace of a kernel, one of so many calls that read the same bytes from w
-// on: each fetches its share of what comes, so that memory, which these tiles have come from before, is
-// busy all the time. Where two tiles are apart, half of the calls fetch either.
-func (b *block) shareOf(call, calls int, w unsafe.Pointer, read int) (ahead, pace uintptr) {
+// shareOf is Call.Ahead and Call.Pace of one of so many calls that read the same bytes from w on: each fetches
+// its share of what comes, so that memory, which has nothing else to do once the first of them has read the tiles,
+// is busy all the time. Where that is two spans, the first half of the calls fetches one and the others the other.
+func (b *block) shareOf(call, calls int, w uintptr, read int) (ahead, pace uintptr) {
 	of, first := b.coming[0], b.call.Blocks
 	if b.coming[1].bytes > 0 {
 		if half := up(calls, 2); call < half {
@@ -138,7 +143,7 @@ func (b *block) shareOf(call, calls int, w unsafe.Pointer, read int) (ahead, pac
 		}
 	}
 	from := of.at + uintptr(of.bytes*call/calls-int(first.Segments)*int(first.Lines)*lineBytes) // kernels add these lines, but to 0
-	return max(1, from-uintptr(w)), uintptr(up(lineBytes*of.bytes, calls*read))
+	return max(1, from-w), uintptr(up(lineBytes*of.bytes, calls*read))
 }
 
 // directWider returns the kernels that multiply so many rows straight from packed weights of

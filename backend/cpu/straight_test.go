@@ -79,42 +79,40 @@ func TestStraight(t *testing.T) {
 	t.Run("and nothing fetched", func(t *testing.T) { testStraight(t, 2, 2, 0, true, true) })
 }
 
-// TestShares holds what calls for some rows of the same tiles fetch together to what comes: all of it, in
-// turn, and no more than rounding adds; where two tiles are apart, half of the calls fetch either.
+// TestShares holds what calls that read the same tiles fetch together to what comes: all of it, in
+// turn, and no more than rounding adds; of two spans, the first half of the calls fetches one. A span may lie before w.
 func TestShares(t *testing.T) {
 	for _, k := range []int{64, 1000, 4096} {
-		s := backend.Spec{N: 128, K: k, Plain: dtype.BF16, X: dtype.BF16}
+		s := backend.Spec{N: 64, K: k, Plain: dtype.BF16, X: dtype.BF16}
 		w := &product{panel: newPanel(pairPanel, &s)}
-		w.runs = w.divide()
-		w.data = make([]byte, w.panel.tiles()*w.tileBytes())
-		for _, calls := range []int{2, 3, 8, 11} {
-			for n := 1; n <= 2; n++ {
-				for i, r := range w.runs {
-					next := w.runsFrom((i+1)%len(w.runs), 1)
-					b := block{product: w, tiles: 8, call: &asm.Call{Blocks: &w.blocks[r.from]}}
-					b.comes(2, n, next)
-					lines := int(b.call.Blocks.Segments) * int(b.call.Blocks.Lines) * lineBytes
-					from, read := unsafe.Pointer(&w.data[w.offset[r.from]]), n*(w.offset[r.to]-w.offset[r.from])
-					of, end := 0, 0
-					for call := range calls {
-						if b.coming[1].bytes > 0 && call == up(calls, 2) {
-							require.GreaterOrEqual(t, end, b.coming[0].bytes)
-							of, end = 1, 0
-						}
-						ahead, pace := b.shareOf(call, calls, from, read)
-						begin := int(uintptr(from) + ahead + uintptr(lines) - b.coming[of].at)
-						require.GreaterOrEqual(t, begin, 0)
-						require.LessOrEqual(t, begin/lineBytes*lineBytes, end)
-						end = begin + read/lineBytes*int(pace)
+		lines := int(w.blocks[0].Segments) * int(w.blocks[0].Lines) * lineBytes
+		read := w.tileBytes()
+		for _, coming := range [][2]span{{{5 << 20, read}}, {{3 << 20, read}}, {{5 << 20, read / 128 * 64}, {6 << 20, read / 128 * 64}}} {
+			for _, calls := range []int{1, 2, 3, 8, 11} {
+				const from = uintptr(4 << 20)
+				b := block{product: w, call: &asm.Call{Blocks: &w.blocks[0]}, coming: coming}
+				of, end := 0, 0
+				for call := range calls {
+					if coming[1].bytes > 0 && call == up(calls, 2) {
+						require.GreaterOrEqual(t, end, coming[0].bytes)
+						of, end = 1, 0
 					}
-					require.GreaterOrEqual(t, end, b.coming[of].bytes)
-					require.LessOrEqual(t, end, b.coming[of].bytes+read/lineBytes)
-					whole := w.offset[next.to]-w.offset[next.from] == w.tileBytes()
-					require.Equal(t, n == 2 && !whole, b.coming[1].bytes > 0)
-					require.Equal(t, n*(w.offset[next.to]-w.offset[next.from]), b.coming[0].bytes+b.coming[1].bytes)
+					ahead, pace := b.shareOf(call, calls, from, read)
+					begin := int(from + ahead + uintptr(lines) - coming[of].at)
+					require.GreaterOrEqual(t, begin, 0)
+					require.LessOrEqual(t, begin/lineBytes*lineBytes, end)
+					require.LessOrEqual(t, int(pace), lineBytes)
+					end = begin + read/lineBytes*int(pace)
 				}
+				require.GreaterOrEqual(t, end, coming[of].bytes)
+				require.LessOrEqual(t, end, coming[of].bytes+read/lineBytes)
 			}
 		}
+		b := block{product: w, call: &asm.Call{Blocks: &w.blocks[0]}, coming: [2]span{{1 << 20, read}}}
+		ahead, _ := b.shareOf(0, 2, uintptr(1<<20-lines), read)
+		require.EqualValues(t, 1, ahead, "0 is nothing")
+		b.coming = [2]span{{1 << 20, read}, {2 << 20, read}}
+		b.shareOf(1, 1, 1<<20, read) // a call more than was expected
 	}
 }
 
@@ -149,8 +147,13 @@ func testStraight(t *testing.T, ofOne, ofTwo int, ahead uintptr, next, shares bo
 					pace := uintptr(lineBytes)
 					if shares && ahead > 0 && !streams {
 						b := block{product: w, rows: rows, call: c}
-						b.comes(tile+tiles, tiles, w.runsFrom(0, len(w.runs)))
-						want, pace = b.shareOf(calls[tile], rows/n, c.W, tiles*w.tileBytes())
+						behind := uintptr(c.W) + uintptr(tiles*w.tileBytes())
+						come, next, end := tiles, tile+tiles, min(tile/tilesFinished*tilesFinished+tilesFinished, w.panel.tiles())
+						if next < end {
+							come = min(come, end-next)
+						}
+						b.coming[0] = span{behind, come * w.tileBytes()}
+						want, pace = b.shareOf(calls[tile], rows/n, uintptr(c.W), tiles*w.tileBytes())
 					}
 					calls[tile]++
 					require.Equal(t, want, c.Ahead)
@@ -275,6 +278,93 @@ func TestByRuns(t *testing.T) {
 				for row := range rows {
 					require.Equal(t, b.apply(made, x[row*c.k:(row+1)*c.k], 1), y[row*s.n:(row+1)*s.n], "K=%d, row %d of %d", c.k, row, rows)
 				}
+			}
+		}
+	})
+}
+
+// TestStretches holds kernels by plain weights to the order of stretches and tiles, and to what they fetch: each line
+// of weights before it is read, but those of the very first tiles.
+func TestStretches(t *testing.T) {
+	everywhere(t, backend.OpenOptions{Threads: 1}, func(t *testing.T, b *bench) {
+		u := b.table[0].unit
+		if u == nil || u.name != "bf16" && u.name != "avx512" {
+			return // has no kernels of two tiles
+		}
+		rng := rand.New(rand.NewPCG(5, 141))
+		for _, plain := range []dtype.DType{dtype.BF16, dtype.F16, dtype.F32} {
+			if plain != dtype.BF16 && u.name == "bf16" {
+				continue
+			}
+			for _, c := range []struct{ n, k, m int }{{80, 2304, 16}, {272, 4160, 14}, {64, 6656, 33}, {16, 4096, 16}, {96, 500, 16}} {
+				made, _ := b.prepare(shape{n: c.n, k: c.k, plain: plain}.linear(t, rng), backend.Request{Recipe: &quant.Recipe{}, X: b.x(), MaxRows: c.m})
+				l := made.(interface{ whole() *layer }).whole()
+				w := l.parts[0].matrix.(*product)
+				kind := w.weights()
+				e := &w.f.exact
+				e.unpackFrom[kind], e.directWiderFrom[kind], w.ahead = never, 1, 4096
+				base := uintptr(unsafe.Pointer(unsafe.SliceData(w.data)))
+				fetched, read := map[int]bool{}, map[int]bool{}
+				missed := 0
+				type sweep struct{ tile, tiles, block int }
+				var sweeps []sweep
+				watch := func(steps []step, tiles int) []step {
+					steps = slices.Clone(steps)
+					for i, s := range steps {
+						steps[i].run = func(c *asm.Call) {
+							lines := 0
+							blocks := unsafe.Slice(c.Blocks, c.Count)
+							for _, b := range blocks {
+								lines += int(b.Segments) * int(b.Lines)
+							}
+							block := int((uintptr(unsafe.Pointer(c.Blocks)) - uintptr(unsafe.Pointer(&w.blocks[0]))) / unsafe.Sizeof(w.blocks[0]))
+							at := int(uintptr(c.W) - base)
+							if this := (sweep{at / w.tileBytes(), tiles, block}); len(sweeps) == 0 || sweeps[len(sweeps)-1] != this {
+								sweeps = append(sweeps, this)
+							}
+							for tile := range tiles {
+								for i := range lines {
+									line := (at+tile*int(c.WStep))/lineBytes + i
+									if !read[line] && !fetched[line] {
+										missed++
+									}
+									read[line] = true
+								}
+							}
+							require.LessOrEqual(t, int(c.Pace), lineBytes)
+							from := at + int(c.Ahead) + int(blocks[0].Segments)*int(blocks[0].Lines)*lineBytes
+							for i := range lines * tiles { // of two tiles in turns, as kernels do
+								turn := i / tiles
+								fetched[(from+turn*tiles*int(c.Pace)+i%tiles*lineBytes)/lineBytes] = true
+							}
+							s.run(c)
+						}
+					}
+					return steps
+				}
+				e.direct[kind], e.directWider[kind] = watch(e.direct[kind], 1), watch(e.directWider[kind], 2)
+				e.shares[kind] = c.k < 2*runFeatures // in one stretch
+				require.Equal(t, 1, (&block{product: w}).stretches(1), "with kernels of one tile")
+				b.apply(made, input(rng, b.x(), c.m, c.k), c.m)
+
+				of := up(len(w.runs), bytesTogether/(runFeatures*l.fronts[0].values.Size()))
+				var want []sweep
+				all := w.panel.tiles()
+				for portion := 0; portion < all; portion += tilesStream {
+					for first := portion; first < min(portion+tilesStream, all); first += tilesFinished {
+						end := min(first+tilesFinished, portion+tilesStream, all)
+						for i := range of {
+							for tile := first; tile < end; tile += 2 {
+								want = append(want, sweep{tile, min(2, end-tile), w.stretch(i, of).from})
+							}
+						}
+					}
+				}
+				what := fmt.Sprintf("%v, N=%d K=%d M=%d", plain, c.n, c.k, c.m)
+				require.Equal(t, want, sweeps, what)
+				r := w.stretch(0, of)
+				require.Equal(t, min(2, all)*(w.offset[r.to]-w.offset[r.from])/lineBytes, missed, what)
+				require.Len(t, read, all*w.tileBytes()/lineBytes, what)
 			}
 		}
 	})

@@ -108,11 +108,12 @@ type Call struct {
 
 	// Exact kernels of 512 bits named Rows: how far what they fetch goes on with each line of 64 bytes
 	// that they read, and with a header of as many bytes in proportion. Less than 64 where several calls
-	// read the same lines, and each fetches a share.
+	// read the same lines, and each fetches a share; more would leave out lines.
 	Pace uintptr
 }
 
-// Pass makes the call, whose rows are not in tiles, one of those behind its first n, of which there are some.
+// Pass moves the call on by n rows: X, and Side and Scales where there are some. It has more rows than n, and they
+// are not in tiles.
 func (c *Call) Pass(n uintptr) {
 	c.X = unsafe.Add(c.X, n*c.XStep)
 	if c.Side != nil {

@@ -26,3 +26,14 @@ func TestOffsets(t *testing.T) {
 	require.Equal(t, uintptr(6), unsafe.Offsetof(b.Features))
 	require.Equal(t, uintptr(8), unsafe.Sizeof(b))
 }
+
+// TestPass moves calls on by some rows, with and without what integer kernels read besides.
+func TestPass(t *testing.T) {
+	x, side := make([]byte, 100), make([]byte, 100)
+	c := Call{X: unsafe.Pointer(&x[1]), XStep: 10, SStep: 20}
+	c.Pass(3)
+	require.Equal(t, Call{X: unsafe.Pointer(&x[31]), XStep: 10, SStep: 20}, c)
+	c = Call{X: unsafe.Pointer(&x[1]), Side: unsafe.Pointer(&side[2]), Scales: unsafe.Pointer(&side[4]), XStep: 10, SStep: 20}
+	c.Pass(4)
+	require.Equal(t, Call{X: unsafe.Pointer(&x[41]), Side: unsafe.Pointer(&side[82]), Scales: unsafe.Pointer(&side[84]), XStep: 10, SStep: 20}, c)
+}
