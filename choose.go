@@ -166,9 +166,6 @@ func Choose(dev backend.Device, s backend.Spec, o ChooseOptions) (backend.Kernel
 // backend.NewSpec, Choose and Kernel.Prepare; the report is there as soon as
 // there was something to choose from. Which kernel is best can depend on r.MaxRows: see there.
 func NewLinear(ctx context.Context, dev backend.Device, l *quant.Linear, r backend.Request, o ChooseOptions) (backend.Layer, *Report, error) {
-	if l == nil {
-		return nil, nil, quant.Errorf(backend.ErrShape, "layer", "", "one", "none")
-	}
 	s, err := backend.NewSpec(l, r)
 	if err != nil {
 		return nil, nil, err

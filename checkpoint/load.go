@@ -64,7 +64,7 @@ func (m *Model) LoadPlain(ctx context.Context, dst *quant.Linear, name string) e
 	}
 	p, ok := m.plain[name]
 	if !ok {
-		return quant.Errorf(quant.ErrUnsupported, name, "module", "a linear layer that is stored as floats", "none of this model's")
+		return quant.Errorf(quant.ErrUnsupported, name, "module", "a linear layer that is stored as floats", "another, or none of this model's")
 	}
 	s := m.scratch.Get().(*module.Scratch)
 	defer m.scratch.Put(s)

@@ -238,5 +238,5 @@ func (m *Model) Files() *safetensors.Set { return m.set }
 // InputFirst reports whether a plain layer is stored [K, N], as GPT-2 has it.
 func (m *Model) InputFirst(name string) bool { return m.plain[name].transposed }
 
-// Close closes the files.
+// Close closes the files. What reads tensors then, as Load, is fs.ErrClosed.
 func (m *Model) Close() error { return m.set.Close() }

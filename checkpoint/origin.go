@@ -37,7 +37,7 @@ func (m *Model) Origin(name string) (Origin, error) {
 	}
 	tensors, settings := m.trace(name)
 	if tensors == nil {
-		return Origin{}, quant.Errorf(quant.ErrUnsupported, name, "module", "one whose format says what it is made of", "unknown, or of format %s, which does not", m.Format())
+		return Origin{}, quant.Errorf(quant.ErrUnsupported, name, "module", "one of this model, whose format says what its layers are made of", "unknown, or format %s, which does not say it", m.Format())
 	}
 	slices.Sort(tensors)
 	o := Origin{Settings: fmt.Sprintf("%s; model %v; decoding %d", settings, m.settings.dtype, decoding)}

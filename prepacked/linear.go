@@ -84,6 +84,9 @@ func (f *facts) text() (string, error) {
 // is in the Report's Note, as is that a kernel or a format has nothing that can be kept.
 func (c *Cache) NewLinear(ctx context.Context, dev backend.Device, src Source, p Part, r backend.Request, o bitlane.ChooseOptions) (backend.Layer, *Report, error) {
 	report := &Report{}
+	if src == nil {
+		return nil, report, quant.Errorf(quant.ErrShape, p.Name, "source", "one", "none")
+	}
 	made, err := c.content(ctx, src, &p)
 	switch {
 	case ctx.Err() != nil:

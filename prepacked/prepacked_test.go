@@ -156,6 +156,8 @@ func TestOtherRequests(t *testing.T) {
 	var none *bitlane.NoKernelError
 	require.ErrorAs(t, err, &none, "what is kept decides nothing")
 	require.NotNil(t, report.Choice)
+	_, _, err = r.cache.NewLinear(t.Context(), r.dev, nil, p, request, bitlane.ChooseOptions{})
+	require.ErrorIs(t, err, backend.ErrShape)
 	_, _, err = r.cache.NewLinear(t.Context(), r.dev, r.model, p, backend.Request{MaxRows: 1}, bitlane.ChooseOptions{})
 	require.ErrorIs(t, err, backend.ErrDType)
 	_, _, err = r.cache.NewLinear(t.Context(), r.dev, r.model, prepacked.Part{Name: "no such layer"}, request, bitlane.ChooseOptions{})

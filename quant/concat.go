@@ -23,6 +23,9 @@ func Concat(name string, parts ...*Linear) (*Linear, error) {
 	if len(parts) == 0 {
 		return nil, Errorf(ErrShape, name, "parts", "at least one", "none")
 	}
+	if i := slices.Index(parts, nil); i >= 0 {
+		return nil, Errorf(ErrShape, name, "part "+itoa(i), "a layer", "nil")
+	}
 	first := parts[0]
 	f := first.Weight.Form()
 	c := &Linear{Name: name, Recipe: first.Recipe, Transform: first.Transform, DType: first.DType, KRanges: first.KRanges}

@@ -59,8 +59,11 @@ func (l *Linear) HasBias() bool { return len(l.Bias) > 0 }
 
 // Check reports parts of l that do not fit together, or numbers that are not
 // finite: the length of the bias, the sizes of the transform, a recipe without
-// its transform, ranges that are not those of a part of this size.
+// its transform, ranges that are not those of a part of this size. A nil l is ErrShape.
 func (l *Linear) Check() error {
+	if l == nil {
+		return missing("layer")
+	}
 	n, k := l.Weight.N(), l.Weight.K()
 	if n == 0 || k == 0 {
 		return Errorf(ErrShape, l.Name, "weight", "a form", "empty")
@@ -87,6 +90,9 @@ func (l *Linear) Check() error {
 	}
 	return nil
 }
+
+// missing is the error of an argument that is nil.
+func missing(what string) error { return Errorf(ErrShape, what, "", "one", "none") }
 
 // CheckRecipe reports a recipe, l's own or another, that the layer cannot have:
 // one that is wrong in itself, one that quantizes the input of a plain weight,

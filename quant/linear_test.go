@@ -99,3 +99,15 @@ func TestRanges(t *testing.T) {
 		require.ErrorIs(t, quant.CheckRanges(bad, 8), quant.ErrShape, "%v", bad)
 	}
 }
+
+// TestNil is that what is nil is an error, not a panic.
+func TestNil(t *testing.T) {
+	_, concat := quant.Concat("x", nil, &quant.Linear{})
+	_, packed := quant.PackRTN(nil)
+	for _, err := range []error{
+		(*quant.Linear)(nil).Check(), concat, packed,
+		quant.RTN{Bits: 4, Group: 4}.Quantize(nil, "x", dtype.F32, 1, 4, make([]byte, 16)),
+	} {
+		require.ErrorIs(t, err, quant.ErrShape)
+	}
+}

@@ -92,6 +92,9 @@ func (r RTN) Form(name string, t dtype.DType, n, k int) (Form, error) {
 // and group, for a scale that is not finite, be it from a NaN or an infinity in
 // the weight or from overflow.
 func (r RTN) Quantize(dst *Weight, name string, t dtype.DType, n, k int, data []byte) error {
+	if dst == nil {
+		return missing("weight")
+	}
 	form, err := r.Form(name, t, n, k)
 	if err != nil {
 		return err

@@ -17,6 +17,9 @@ import (
 // ErrUnsupported for a weight that is not symmetric with 4 or 8 bits; ErrShape
 // for 4 bits where N or K is odd, which the form cannot express.
 func PackRTN(w *Weight) ([]byte, error) {
+	if w == nil {
+		return nil, missing("weight")
+	}
 	if err := checkRTNForm(w.Bits(), w.N(), w.K()); err != nil {
 		return nil, err
 	}

@@ -67,7 +67,11 @@ func parseArgs(o *module.Object, key string) (*args, error) {
 		return nil, err
 	}
 	if a.strategy == perGroup && a.group < 1 {
-		return nil, quant.Errorf(quant.ErrFormat, q.Name, "group_size", "a number of features, as strategy group has", "absent")
+		got := "absent"
+		if a.group < 0 {
+			got = fmt.Sprint(a.group)
+		}
+		return nil, quant.Errorf(quant.ErrFormat, q.Name, "group_size", "a number of features, as strategy group has", "%s", got)
 	}
 	if a.group > 0 && a.strategy != perGroup && a.strategy != "tensor_group" {
 		return nil, quant.Errorf(quant.ErrFormat, q.Name, "group_size", fmt.Sprintf("none, as strategy %.40s has", a.strategy), "%d", a.group)

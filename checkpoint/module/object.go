@@ -205,7 +205,7 @@ func (o *Object) Int(key string, def int) (int, error) {
 	}
 	var f float64
 	if json.Unmarshal(v, &f) != nil || f != math.Trunc(f) || math.Abs(f) > math.MaxInt32 {
-		return def, o.wrong(key, "an integer")
+		return def, o.wrong(key, "an integer of 32 bits")
 	}
 	return int(f), nil
 }
