@@ -219,9 +219,9 @@ func testStraight(t *testing.T, ofOne, ofTwo int, ahead uintptr, next, shares bo
 	}
 }
 
-// TestByRuns multiplies rows of x in several calls. Those by plain weights of two tiles, and those of int8 by
-// 4-bit codes that leave the second cache, go by runs; others do not; and outputs are those of each row by itself.
-func TestByRuns(t *testing.T) {
+// TestOutputsOfStretches multiplies rows of x in several calls. Those by plain weights of two tiles, and those of int8
+// by 4-bit codes that leave the second cache, take K in stretches; others do not; and outputs are those of each row by itself.
+func TestOutputsOfStretches(t *testing.T) {
 	everywhere(t, backend.OpenOptions{Threads: 1}, func(t *testing.T, b *bench) {
 		u := b.table[0].unit
 		if u == nil || u.name != "bf16" && u.name != "avx512" && u.name != "vnni" {
