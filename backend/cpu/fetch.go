@@ -8,40 +8,31 @@ type span struct {
 	bytes int
 }
 
-func spanOf(w []byte) span { return span{uintptr(unsafe.Pointer(unsafe.SliceData(w))), len(w)} }
+// startOf is where weights begin.
+func startOf(w []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(w))) }
 
 // soon names what comes next: run i of a tile, or behind the last tile the next
 // run of the first. Its packed weights are fetched while the units are busy, at
 // least a share with each step, and are in the second cache when they are unpacked.
 // Tiles are counted in the portion; so many go together.
 func (b *block) soon(tile, together, i, steps int) {
-	b.coming, b.share = [2]span{}, 0
 	if tile == b.tiles {
 		if tile, i = 0, i+1; i == len(b.runs) {
+			b.coming, b.share = [2]span{}, 0
 			return
 		}
 	}
-	r := b.runs[i]
-	bytes := 0
-	for i := range min(together, b.tiles-tile) {
-		w := b.packed(tile+i, r)
-		b.coming[i] = spanOf(w)
-		bytes += len(w)
-	}
-	b.share = up(bytes/lineBytes, steps) * lineBytes
+	b.comes(tile, min(together, b.tiles-tile), b.runs[i])
+	b.share = up((b.coming[0].bytes+b.coming[1].bytes)/lineBytes, steps) * lineBytes
 }
 
 // comes names a run of n tiles from one on, counted in the portion, as what is read next: they may lie behind
-// it, or behind all weights. Kernels fetch as much of it as they can, or a share. Whole tiles are one span.
+// it, or behind all weights. Kernels fetch as much of it as they can, or a share.
 func (b *block) comes(tile, n int, r run) {
 	b.coming, b.share = [2]span{}, 0
-	bytes := b.offset[r.to] - b.offset[r.from]
-	if bytes == b.tileBytes() {
-		bytes, n = n*bytes, 1
-	}
 	for i := range n {
-		at := uintptr((b.tile+tile+i)*b.tileBytes() + b.offset[r.from])
-		b.coming[i] = span{uintptr(unsafe.Pointer(unsafe.SliceData(b.data))) + at, bytes}
+		at := (b.tile+tile+i)*b.tileBytes() + b.offset[r.from]
+		b.coming[i] = span{startOf(b.data) + uintptr(at), b.offset[r.to] - b.offset[r.from]}
 	}
 }
 

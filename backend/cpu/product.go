@@ -417,10 +417,10 @@ func (b *block) begin(r run, tiles int) {
 	c.YStep = uintptr(tiles * tileColumns * 4)
 }
 
-// firstRows makes the call one of the first n rows of the block, from the features of a run on.
-func (b *block) firstRows(n int, r run) {
+// allRows makes the call one of the rows of the block, from the features of a run on.
+func (b *block) allRows(r run) {
 	f, first := b.front(), int(b.first[r.from])
-	b.call.X, b.call.Rows = unsafe.Pointer(&b.c.row(b.p, b.row)[int(b.pieces[first].at)*f.values.Size()]), uintptr(n)
+	b.call.X, b.call.Rows = unsafe.Pointer(&b.c.row(b.p, b.row)[int(b.pieces[first].at)*f.values.Size()]), uintptr(b.rows)
 	b.sidesFrom(first)
 }
 
@@ -443,7 +443,7 @@ func (b *block) sweep(steps []step, r run, w unsafe.Pointer, wStep int, sums []f
 	c := b.call
 	b.begin(r, beside)
 	c.W, c.WStep = w, uintptr(wStep)
-	b.firstRows(b.rows, r)
+	b.allRows(r)
 	call, calls, read := 0, up(b.rows, steps[0].rows), tiles*(b.offset[r.to]-b.offset[r.from])
 	for m := 0; m < b.rows; {
 		s, rows, times := pick(steps, b.rows-m)

@@ -89,7 +89,7 @@ func (b *block) stream(one, two *step) {
 	sums := view[float32](b.scratch, b.rows*b.tiles*tileColumns)
 	clear(sums)
 	b.begin(all, b.tiles)
-	b.firstRows(b.rows, all)
+	b.allRows(all)
 	c.WStep = uintptr(b.tileBytes())
 	packed, tile := unsafe.Pointer(unsafe.SliceData(b.packed(0, all))), 0
 	multiply := func(s *step, n int) {
@@ -132,14 +132,17 @@ func (b *block) aheadOf(n int) uintptr {
 
 // shareOf is Call.Ahead and Call.Pace of one of so many calls that read the same bytes from w on: each fetches
 // its share of what comes, so that memory, which has nothing else to do once the first of them has read the tiles,
-// is busy all the time. Where that is two spans, the first half of the calls fetches one and the others the other.
+// is busy all the time. Of two tiles apart the first half of the calls fetches one and the others the other.
 func (b *block) shareOf(call, calls int, w uintptr, read int) (ahead, pace uintptr) {
-	of, first := b.coming[0], b.call.Blocks
-	if b.coming[1].bytes > 0 {
+	of, second, first := b.coming[0], b.coming[1], b.call.Blocks
+	switch {
+	case second.at == of.at+uintptr(of.bytes):
+		of.bytes += second.bytes
+	case second.bytes > 0:
 		if half := up(calls, 2); call < half {
 			calls = half
 		} else {
-			of, call, calls = b.coming[1], call-half, max(1, calls-half)
+			of, call, calls = second, call-half, max(1, calls-half)
 		}
 	}
 	from := of.at + uintptr(of.bytes*call/calls-int(first.Segments)*int(first.Lines)*lineBytes) // kernels add these lines, but to 0

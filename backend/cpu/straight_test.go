@@ -258,13 +258,7 @@ func TestOutputsOfStretches(t *testing.T) {
 				w.integers().wideFrom = never
 			}
 			parts := map[*asm.Block]bool{}
-			steps := slices.Clone(*all)
-			for i, s := range steps {
-				steps[i].run = func(c *asm.Call) {
-					parts[c.Blocks] = true
-					s.run(c)
-				}
-			}
+			steps := watched(*all, func(c *asm.Call) { parts[c.Blocks] = true })
 			*all = steps
 			for _, rows := range []int{steps[0].rows, 26, 37} {
 				clear(parts)
@@ -281,6 +275,18 @@ func TestOutputsOfStretches(t *testing.T) {
 			}
 		}
 	})
+}
+
+// watched is steps that tell f of each call before they run.
+func watched(steps []step, f func(*asm.Call)) []step {
+	steps = slices.Clone(steps)
+	for i, s := range steps {
+		steps[i].run = func(c *asm.Call) {
+			f(c)
+			s.run(c)
+		}
+	}
+	return steps
 }
 
 // TestStretches holds kernels by plain weights to the order of stretches and tiles, and to what they fetch: each line
@@ -309,38 +315,33 @@ func TestStretches(t *testing.T) {
 				type sweep struct{ tile, tiles, block int }
 				var sweeps []sweep
 				watch := func(steps []step, tiles int) []step {
-					steps = slices.Clone(steps)
-					for i, s := range steps {
-						steps[i].run = func(c *asm.Call) {
-							lines := 0
-							blocks := unsafe.Slice(c.Blocks, c.Count)
-							for _, b := range blocks {
-								lines += int(b.Segments) * int(b.Lines)
-							}
-							block := int((uintptr(unsafe.Pointer(c.Blocks)) - uintptr(unsafe.Pointer(&w.blocks[0]))) / unsafe.Sizeof(w.blocks[0]))
-							at := int(uintptr(c.W) - base)
-							if this := (sweep{at / w.tileBytes(), tiles, block}); len(sweeps) == 0 || sweeps[len(sweeps)-1] != this {
-								sweeps = append(sweeps, this)
-							}
-							for tile := range tiles {
-								for i := range lines {
-									line := (at+tile*int(c.WStep))/lineBytes + i
-									if !read[line] && !fetched[line] {
-										missed++
-									}
-									read[line] = true
-								}
-							}
-							require.LessOrEqual(t, int(c.Pace), lineBytes)
-							from := at + int(c.Ahead) + int(blocks[0].Segments)*int(blocks[0].Lines)*lineBytes
-							for i := range lines * tiles { // of two tiles in turns, as kernels do
-								turn := i / tiles
-								fetched[(from+turn*tiles*int(c.Pace)+i%tiles*lineBytes)/lineBytes] = true
-							}
-							s.run(c)
+					return watched(steps, func(c *asm.Call) {
+						lines := 0
+						blocks := unsafe.Slice(c.Blocks, c.Count)
+						for _, b := range blocks {
+							lines += int(b.Segments) * int(b.Lines)
 						}
-					}
-					return steps
+						block := int((uintptr(unsafe.Pointer(c.Blocks)) - uintptr(unsafe.Pointer(&w.blocks[0]))) / unsafe.Sizeof(w.blocks[0]))
+						at := int(uintptr(c.W) - base)
+						if this := (sweep{at / w.tileBytes(), tiles, block}); len(sweeps) == 0 || sweeps[len(sweeps)-1] != this {
+							sweeps = append(sweeps, this)
+						}
+						for tile := range tiles {
+							for i := range lines {
+								line := (at+tile*int(c.WStep))/lineBytes + i
+								if !read[line] && !fetched[line] {
+									missed++
+								}
+								read[line] = true
+							}
+						}
+						require.LessOrEqual(t, int(c.Pace), lineBytes)
+						from := at + int(c.Ahead) + int(blocks[0].Segments)*int(blocks[0].Lines)*lineBytes
+						for i := range lines * tiles { // of two tiles in turns, as kernels do
+							turn := i / tiles
+							fetched[(from+turn*tiles*int(c.Pace)+i%tiles*lineBytes)/lineBytes] = true
+						}
+					})
 				}
 				e.direct[kind], e.directWider[kind] = watch(e.direct[kind], 1), watch(e.directWider[kind], 2)
 				e.shares[kind] = c.k < 2*runFeatures // in one stretch

@@ -242,7 +242,7 @@ func (b *block) sweepPairs(r run, panels []byte, sums []float32, tile, tiles int
 func (b *block) halfOf(tile int, packed []byte) uintptr {
 	coming := &b.coming[tile]
 	if coming.bytes == 0 {
-		return spanOf(packed).at
+		return startOf(packed)
 	}
 	at, n := coming.at, min(half(len(packed)), coming.bytes)
 	coming.at, coming.bytes = at+uintptr(n), coming.bytes-n

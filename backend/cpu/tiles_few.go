@@ -149,7 +149,7 @@ func (b *block) fewRows() {
 			case i+1 < len(b.runs):
 				next = b.packed(0, b.runs[i+1])
 			}
-			b.call.Soon = spanOf(next).at
+			b.call.Soon = startOf(next)
 			b.sweepFew(r, sums[b.height*tile*tileColumns:][:b.height*tiles*tileColumns], tile, tiles)
 		}
 	}

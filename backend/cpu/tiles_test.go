@@ -90,7 +90,7 @@ func TestHalfOfWhatComes(t *testing.T) {
 	require.Equal(t, uintptr(0x1000+3*lineBytes), b.halfOf(0, packed))
 	require.Equal(t, span{0x1000 + 4*lineBytes, 0}, b.coming[0])
 	for tile := range 2 {
-		require.Equal(t, spanOf(packed).at, b.halfOf(tile, packed), "nothing comes")
+		require.Equal(t, startOf(packed), b.halfOf(tile, packed), "nothing comes")
 	}
 }
 
