@@ -75,7 +75,7 @@ func parseHeader(file string, text []byte, dataStart, dataSize int64) (*header, 
 		}
 	}
 	if at != uint64(dataSize) {
-		return nil, quant.Errorf(MetadataIncompleteBuffer, file, "data", fmt.Sprintf("%d bytes, as its tensors have", at), "%d bytes", dataSize)
+		return nil, s.incomplete(file, entries, at, uint64(dataSize))
 	}
 	return s.build(entries, meta, dataStart), nil
 }
@@ -84,13 +84,27 @@ func parseHeader(file string, text []byte, dataStart, dataSize int64) (*header, 
 func syntax(rule Rule, file string, err error) error {
 	var se *syntaxError
 	if errors.As(err, &se) {
-		return quant.Errorf(rule, file, "", se.want, "byte %d of the JSON text: %s", se.at, se.has)
+		name := file
+		if se.tensor != "" {
+			name += ": " + se.tensor
+		}
+		return quant.Errorf(rule, name, "", se.want, "byte %d of the JSON text: %s", se.at, se.has)
 	}
 	return err
 }
 
 func (s *scanner) broken(file string, e *entry, rule Rule, want, field, has string) error {
 	return quant.Errorf(rule, file+": "+shown(string(s.bytes(e.name))), field, want, "%s", has)
+}
+
+// incomplete says that the tensors' data and the file do not end together,
+// and where data are missing from which tensor on.
+func (s *scanner) incomplete(file string, entries []entry, end, dataSize uint64) error {
+	has := fmt.Sprintf("%d bytes", dataSize)
+	if cut := slices.IndexFunc(entries, func(e entry) bool { return e.end > dataSize }); cut >= 0 {
+		has += ", which end inside " + shown(string(s.bytes(entries[cut].name)))
+	}
+	return quant.Errorf(MetadataIncompleteBuffer, file, "data", fmt.Sprintf("%d bytes, as its tensors have", end), "%s", has)
 }
 
 // header scans the whole text: the tensors in the order of the text, and the
@@ -108,6 +122,9 @@ func (s *scanner) header() (entries []entry, meta [][2]span, err error) {
 		e, err := s.entry()
 		e.name = key
 		entries = append(entries, e)
+		if se, ok := err.(*syntaxError); ok {
+			se.tensor = shown(string(s.bytes(key)))
+		}
 		return err
 	})
 	if err == nil {
@@ -163,7 +180,7 @@ func (s *scanner) entry() (e entry, err error) {
 			}
 			i := Type(s.bytes(t)).index()
 			if i < 0 {
-				return &syntaxError{s.at, "unknown dtype " + shown(string(s.bytes(t))), "one of " + typeNames()}
+				return &syntaxError{at: int(t.off), has: "unknown dtype " + shown(string(s.bytes(t))), want: "one of " + typeNames()}
 			}
 			e.typ = uint8(i)
 		case "shape":

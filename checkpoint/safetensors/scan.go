@@ -25,6 +25,7 @@ type span struct{ off, len uint32 }
 type syntaxError struct {
 	at        int
 	has, want string
+	tensor    string // whose entry it is in; empty where it is in none
 }
 
 func (e *syntaxError) Error() string { return fmt.Sprintf("byte %d: %s", e.at, e.has) }
@@ -59,9 +60,9 @@ func (s *scanner) take(c byte) error {
 
 func (s *scanner) unexpected(want string) error {
 	if s.at >= len(s.b) {
-		return &syntaxError{s.at, "the text ends", want}
+		return &syntaxError{at: s.at, has: "the text ends", want: want}
 	}
-	return &syntaxError{s.at, strconv.QuoteRune(rune(s.b[s.at])), want}
+	return &syntaxError{at: s.at, has: strconv.QuoteRune(rune(s.b[s.at])), want: want}
 }
 
 // object scans an object. It calls member for each key, with the scanner

@@ -211,7 +211,7 @@ func replaceFile(path string, write func(io.Writer) error) (err error) {
 	// Not os.CreateTemp: the file shall have the permissions of a new file.
 	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
-		return err
+		return unnamed(err, path)
 	}
 	open := true
 	defer func() {
@@ -237,4 +237,14 @@ func replaceFile(path string, write func(io.Writer) error) (err error) {
 		return err
 	}
 	return os.Rename(temp, path)
+}
+
+// unnamed returns err, of a temporary file that could not be made, about path,
+// which is what the caller knows.
+func unnamed(err error, path string) error {
+	var system *fs.PathError
+	if errors.As(err, &system) {
+		return &fs.PathError{Op: "write", Path: path, Err: system.Err}
+	}
+	return err
 }

@@ -189,7 +189,13 @@ func TestWriteFileIsAtomic(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(sub, "x"), 0o700))
 	require.Error(t, WriteFile(sub, nil))
 	only("m.safetensors", "sub")
-	require.Error(t, WriteFile(filepath.Join(dir, "none", "m"), nil))
+	// The error is about the path that the caller gave.
+	nowhere := filepath.Join(dir, "none", "m")
+	err = WriteFile(nowhere, nil)
+	var about *fs.PathError
+	require.ErrorAs(t, err, &about)
+	require.Equal(t, nowhere, about.Path)
+	require.ErrorIs(t, err, fs.ErrNotExist)
 
 	// A new file replaces the old one, with the permissions of a new file.
 	require.NoError(t, WriteFile(path, map[string]string{"v": "2"}))
