@@ -174,7 +174,7 @@ type Kernel interface {
 	// Numerics states the error of the kernel for a Spec that it supports.
 	Numerics(Spec) Numerics
 
-	// Prepare packs l for d. It keeps no reference to l. s must be a Spec of l.
+	// Prepare packs l for d. It keeps no reference to l. s must be a Spec of l (Spec.Check).
 	// A failed Prepare leaves nothing allocated.
 	Prepare(ctx context.Context, d Device, l *quant.Linear, s Spec) (Layer, error)
 }

@@ -147,6 +147,19 @@ func (s *Spec) ask(name string, r Request) error {
 	return nil
 }
 
+// Check reports, as ErrShape, that s is not a Spec of l, and what NewSpec would refuse of l for
+// s's request. Every Kernel's Prepare begins with it: what Supports said of s then holds for l.
+func (s *Spec) Check(l *quant.Linear) error {
+	own, err := NewSpec(l, Request{Recipe: &s.Recipe, X: s.X, Y: s.Y, MaxRows: s.MaxRows})
+	if err != nil {
+		return err
+	}
+	if !own.Equal(s) {
+		return quant.Errorf(ErrShape, l.Name, "spec", fmt.Sprintf("one of this layer: [%d,%d] %s", own.N, own.K, own.Scheme()), "[%d,%d] %s", s.N, s.K, s.Scheme())
+	}
+	return nil
+}
+
 func groupSpec(g *quant.Groups) GroupSpec {
 	s := GroupSpec{Kind: g.Kind(), Size: g.Size(), Count: g.Count(), Shortest: g.K()}
 	b := g.Bounds(nil)

@@ -142,6 +142,21 @@ func TestNewSpecRefuses(t *testing.T) {
 	}
 }
 
+// TestSpecCheck: a Spec is of a layer where NewSpec would make the same.
+func TestSpecCheck(t *testing.T) {
+	l := linear(t, uniform(t, 4), false)
+	s, err := backend.NewSpec(l, backend.Request{X: dtype.F16, MaxRows: 8})
+	require.NoError(t, err)
+	require.NoError(t, s.Check(l))
+	err = s.Check(linear(t, uniform(t, 2), false))
+	require.ErrorIs(t, err, backend.ErrShape)
+	require.ErrorContains(t, err, "o_proj: spec is [4,12] w4 g4 sym, exact, want one of this layer: [4,12] w4 g2 sym, exact")
+	require.ErrorIs(t, s.Check(plain(t)), backend.ErrShape)
+	require.Error(t, s.Check(nil))
+	s.X = dtype.Invalid
+	require.ErrorIs(t, s.Check(l), backend.ErrDType)
+}
+
 // TestSpecEqual changes every field in turn.
 func TestSpecEqual(t *testing.T) {
 	full := backend.Spec{NRanges: []quant.Range{{Start: 0, End: 1}}, KRanges: []quant.Range{{Start: 0, End: 1}}, Transform: &backend.TransformSpec{L: 1}}

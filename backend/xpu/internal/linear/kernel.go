@@ -218,12 +218,8 @@ func (k *kernel) Prepare(ctx context.Context, d backend.Device, l *quant.Linear,
 	if r := k.Supports(d.Info(), s); r != nil {
 		return nil, r
 	}
-	own, err := backend.NewSpec(l, backend.Request{Recipe: &s.Recipe, X: s.X, Y: s.Y, MaxRows: s.MaxRows})
-	if err != nil {
+	if err := s.Check(l); err != nil {
 		return nil, err
-	}
-	if !own.Equal(&s) {
-		return nil, quant.Errorf(backend.ErrShape, l.Name, "spec", fmt.Sprintf("one of this layer: [%d,%d] %s", own.N, own.K, own.Scheme()), "[%d,%d] %s", s.N, s.K, s.Scheme())
 	}
 	return k.prepare(ctx, dev, l, &s)
 }
