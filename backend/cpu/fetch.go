@@ -26,12 +26,17 @@ func (b *block) soon(tile, together, i, steps int) {
 	b.share = up((b.coming[0].bytes+b.coming[1].bytes)/lineBytes, steps) * lineBytes
 }
 
-// comes names a run of n tiles from one on, counted in the portion, as what is read next: they may lie behind
-// it, or behind all weights. Kernels fetch as much of it as they can, or a share.
+// comes names a run of n tiles from one on, counted in the portion, as what is read next: behind its tiles
+// are those of the portion behind it, which for the last one lie behind all weights. Kernels fetch as much of it as
+// they can, or a share.
 func (b *block) comes(tile, n int, r run) {
 	b.coming, b.share = [2]span{}, 0
+	first := b.tile + tile
+	if tile >= b.tiles {
+		first = b.behind + tile - b.tiles
+	}
 	for i := range n {
-		at := (b.tile+tile+i)*b.tileBytes() + b.offset[r.from]
+		at := (first+i)*b.tileBytes() + b.offset[r.from]
 		b.coming[i] = span{startOf(b.data) + uintptr(at), b.offset[r.to] - b.offset[r.from]}
 	}
 }

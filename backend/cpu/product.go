@@ -210,12 +210,12 @@ func (w *product) outputs() int { return w.n }
 // multiply implements matrix.
 func (w *product) multiply(c *call, p *part, worker, portion int) {
 	rows := c.rows * w.parts
-	g := w.grid(rows, c.l.dev.pool.Threads())
-	t := block{
-		product: w, c: c, p: p, call: &c.run[worker].Call, out: &c.run[worker].Output, worker: worker, scratch: c.scratchOf(worker),
-		row: portion / g.tileGroups * g.rows, tile: portion % g.tileGroups * g.tiles,
-	}
+	threads := c.l.dev.pool.Threads()
+	g := w.grid(rows, threads)
+	t := block{product: w, c: c, p: p, call: &c.run[worker].Call, out: &c.run[worker].Output, worker: worker, scratch: c.scratchOf(worker)}
+	t.row, t.tile = g.at(portion, threads)
 	t.tiles = min(g.tiles, w.panel.tiles()-t.tile)
+	t.behind = g.behind(portion, threads, w.panel.tiles())
 	t.rows = min(g.rows, rows-t.row)
 	tail := w.tail(t.rows)
 	t.rows -= tail
@@ -254,6 +254,7 @@ type block struct {
 	row, rows   int
 	height      int // rows of sums: on tiles there are whole ones
 	tile, tiles int
+	behind      int // tile that the next portion begins with
 
 	coming [2]span // packed weights of the next run, of each tile, that are not fetched yet: whole lines
 	share  int     // bytes that are fetched with a step
