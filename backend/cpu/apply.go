@@ -20,6 +20,9 @@ type call struct {
 	xStep, yStep int // bytes from one row to the next
 	yType        dtype.DType
 
+	width   int // goroutines that the products deserve
+	threads int // that they are divided for
+
 	fronts   []prepared  // of each of the layer's
 	scratch  []byte      // l.scratch bytes for each worker
 	together int         // rows that are prepared one after the other
@@ -37,19 +40,14 @@ type kernelRun struct {
 	_         [64]byte
 }
 
-// The least work, in features prepared and in products, that is worth waking
-// another worker for.
-const (
-	frontWork   = 1 << 12
-	productWork = 1 << 15
-)
-
 // divide makes work, which is Workspace bytes, what the call needs.
 func (c *call) divide(work []byte) {
+	c.width = c.l.dev.width(c.l.costOfParts(c.rows))
+	c.threads = c.l.dev.threads(c.width)
 	c.fronts = c.fronts[:0]
 	for i, f := range c.l.fronts {
 		var p prepared
-		p, work = f.take(work, c.rows, c.l.readsFrom(i, c.rows))
+		p, work = f.take(work, c.rows, c.l.readsFrom(i, c.rows, c.threads))
 		c.fronts = append(c.fronts, p)
 	}
 	c.scratch = work
@@ -57,21 +55,22 @@ func (c *call) divide(work []byte) {
 
 func (c *call) do() {
 	l, pool := c.l, c.l.dev.pool
-	c.together = l.together(c.rows)
+	width := l.dev.width(l.costOfFronts(c.rows))
+	c.together = l.together(c.rows, l.dev.threads(width))
 	prepare := up(c.rows, c.together) * len(l.fronts)
-	pool.Run(c.job, c, prepare, width(float64(c.rows*len(l.fronts))*float64(l.k)/frontWork))
+	pool.Run(c.job, c, prepare, width)
 	c.products = true
 	c.portions = c.portions[:0]
 	for i := range l.parts {
-		c.portions = append(c.portions, l.parts[i].portions(c.rows, pool.Threads()))
+		c.portions = append(c.portions, l.parts[i].portions(c.rows, c.threads))
 	}
-	pool.RunParts(c.job, c, c.portions, width(float64(c.rows)*float64(l.n)*float64(l.k)/productWork))
+	pool.RunParts(c.job, c, c.portions, c.width)
 }
 
 // together is how many rows go to a worker at once: one, or as many as a front puts in their places
-// together, if there are so many for each worker.
-func (l *layer) together(rows int) int {
-	most, threads := 1, l.dev.pool.Threads()
+// together, if there are so many for each of so many threads.
+func (l *layer) together(rows, threads int) int {
+	most := 1
 	for _, f := range l.fronts {
 		if f.placer != nil {
 			most = max(most, f.placer.Rows())
@@ -84,18 +83,15 @@ func (l *layer) together(rows int) int {
 }
 
 // readsFrom is the first of a front's prepared rows that a part reads as it is.
-func (l *layer) readsFrom(front, rows int) int {
+func (l *layer) readsFrom(front, rows, threads int) int {
 	from := math.MaxInt
 	for i := range l.parts {
 		if p := &l.parts[i]; p.front == front {
-			from = min(from, p.readsFrom(rows, l.dev.pool.Threads()))
+			from = min(from, p.readsFrom(rows, threads))
 		}
 	}
 	return from
 }
-
-// width is how many goroutines so many worthwhile amounts of work deserve.
-func width(amounts float64) int { return int(min(amounts, 1<<16)) + 1 }
 
 // scratchOf is one worker's scratch memory.
 func (c *call) scratchOf(worker int) []byte { return c.scratch[worker*c.l.scratch:][:c.l.scratch] }

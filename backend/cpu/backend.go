@@ -67,7 +67,7 @@ func (cpu) Open(ctx context.Context, id string, o backend.OpenOptions) (backend.
 		return nil, quant.Errorf(backend.ErrUnsupported, "cpu:0", "", "", "%v", err)
 	}
 	i.Units = pool.Threads()
-	d := &Device{Device: hostmem.New(i, o), pool: pool}
+	d := &Device{Device: hostmem.New(i, o), pool: pool, fork: forkTime}
 	d.Bind(d)
 	return d, nil
 }

@@ -4,11 +4,8 @@ import (
 	"flag"
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
-	"github.com/bitlane/bitlane/backend"
 	"github.com/bitlane/bitlane/backend/conformance"
-	_ "github.com/bitlane/bitlane/backend/cpu"
+	"github.com/bitlane/bitlane/backend/cpu"
 )
 
 var (
@@ -17,7 +14,5 @@ var (
 )
 
 func TestConformance(t *testing.T) {
-	b, ok := backend.Lookup("cpu")
-	require.True(t, ok)
-	conformance.Test(t, conformance.Target{Backend: b}, conformance.Options{Small: *small, Full: *full})
+	conformance.Test(t, conformance.Target{Backend: cpu.Eager{}}, conformance.Options{Small: *small, Full: *full})
 }

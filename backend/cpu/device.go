@@ -15,6 +15,7 @@ import (
 type Device struct {
 	*hostmem.Device
 	pool *workers.Pool
+	fork float64 // forkTime; tests have others
 
 	mu   sync.Mutex
 	idle []*call // kept for later Applies, so that these allocate nothing

@@ -29,7 +29,8 @@
 // Apply runs at once, in two loops over the worker pool of the device. The
 // first prepares each row of x once (a front, package rows: widen, or
 // transform and quantize) into the workspace. The second divides the outputs
-// into portions of tiles and rows (a matrix) and multiplies. Which goroutine
+// into portions of tiles and rows (a matrix) and multiplies. What takes less time
+// than to hand it to other threads the caller does alone. Which goroutine
 // does what, and how many there are, changes no bit.
 //
 //	layer ── fronts ─ rows.Plan ────────────▶ prepared rows, or tiles of them, in the workspace

@@ -17,7 +17,8 @@ type front struct {
 	rowShape
 	plan   *rows.Plan
 	k      int
-	act    int // activation groups, 0 without codes
+	cost   float64 // see costOfRow
+	act    int     // activation groups, 0 without codes
 	values rows.Values
 
 	order     []int32      // of the features; nil: as x has them
@@ -124,7 +125,7 @@ func frontScratch(s *backend.Spec, r *rowShape, fast bool) int {
 // newFront reads the order and the transform from mem. The order must be that
 // of a map of groups.
 func newFront(mem []byte, at *layout, s *backend.Spec, p *panel, isa rows.ISA) (*front, error) {
-	f := &front{rowShape: shapeOfRow(s, p), k: s.K, values: valuesOf(s, p)}
+	f := &front{rowShape: shapeOfRow(s, p), k: s.K, cost: costOfRow(s, isa), values: valuesOf(s, p)}
 	form := rows.Form{ISA: isa, Gathers: tuningOf(peak.ThisCore()).gathers, Recipe: s.Recipe, X: s.X, K: s.K, Width: f.width, Values: f.values}
 	if at.order > 0 {
 		form.Order = view[int32](mem[at.order:], s.K)

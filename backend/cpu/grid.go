@@ -46,29 +46,29 @@ func (w *product) grid(rows, threads int) (g grid) {
 }
 
 // at is where portion i lies, in rows of kernels and tiles. A thread begins with a share of the portions,
-// contiguous ones (see workers), which are all groups of rows of its share of the tiles: so it reads what it,
-// or its memory node, has packed, and no two threads read all weights. Within a share tiles come first: x of
-// a group of rows stays in the second cache.
+// contiguous ones (see workers), of as many as the pool has threads. They are all groups of rows of its share of the
+// tiles: so it reads what it, or its memory node, has packed, and no two threads read all weights. Within a
+// share tiles come first: x of a group of rows stays in the second cache.
 //
-//	thread                 0                           1
+//	share                  0                           1
 //	                tiles  0..15  16..31  32..47       48..63  64..79  80..95
 //	rows   0..127          0      1       2            6       7       8
 //	rows 128..255          3      4       5            9       10      11
-func (g *grid) at(i, threads int) (row, tile int) {
+func (g *grid) at(i, shares int) (row, tile int) {
 	group := i / g.rowGroups
-	share := ((group+1)*threads - 1) / g.tileGroups
-	first := share * g.tileGroups / threads
-	tiles := (share+1)*g.tileGroups/threads - first
+	share := ((group+1)*shares - 1) / g.tileGroups
+	first := share * g.tileGroups / shares
+	tiles := (share+1)*g.tileGroups/shares - first
 	i -= first * g.rowGroups
 	return i / tiles * g.rows, (first + i%tiles) * g.tiles
 }
 
 // behind is the tile that the portion behind portion i begins with: behind the last one it is the one behind all.
-func (g *grid) behind(i, threads, tiles int) (tile int) {
+func (g *grid) behind(i, shares, tiles int) (tile int) {
 	if i+1 == g.rowGroups*g.tileGroups {
 		return tiles
 	}
-	_, tile = g.at(i+1, threads)
+	_, tile = g.at(i+1, shares)
 	return tile
 }
 

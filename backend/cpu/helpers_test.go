@@ -59,7 +59,7 @@ func everywhere(t *testing.T, o backend.OpenOptions, f func(t *testing.T, b *ben
 
 func open(t testing.TB, o backend.OpenOptions) *bench {
 	t.Helper()
-	d, err := cpu{}.Open(context.Background(), "0", o)
+	d, err := Eager{}.Open(context.Background(), "0", o)
 	require.NoError(t, err)
 	st, err := d.NewStream()
 	require.NoError(t, err)

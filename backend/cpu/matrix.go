@@ -10,6 +10,9 @@ type matrix interface {
 	// divided for so many threads. The division changes no bit of the results.
 	portions(rows, threads int) int
 
+	// cost is about how many nanoseconds one thread takes for the products with so many rows of x.
+	cost(rows int) float64
+
 	// readsFrom is the first of the prepared rows of as many rows of x, counted as kernels
 	// count them, that a portion reads as it is: all before may be read in tiles alone.
 	readsFrom(rows, threads int) int

@@ -49,11 +49,11 @@ func testTogether(t *testing.T, threads int, want map[int]int) {
 		require.Nil(t, plain.fronts[0].placer)
 		require.Equal(t, several, ordered.fronts[0].placer != nil)
 		for rows, want := range want {
-			require.Equal(t, 1, plain.together(rows))
+			require.Equal(t, 1, plain.together(rows, threads))
 			if !several {
 				want = 1
 			}
-			require.Equal(t, want, ordered.together(rows), "%d rows, %d threads", rows, threads)
+			require.Equal(t, want, ordered.together(rows, threads), "%d rows, %d threads", rows, threads)
 		}
 	})
 }

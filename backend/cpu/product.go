@@ -210,12 +210,11 @@ func (w *product) outputs() int { return w.n }
 // multiply implements matrix.
 func (w *product) multiply(c *call, p *part, worker, portion int) {
 	rows := c.rows * w.parts
-	threads := c.l.dev.pool.Threads()
-	g := w.grid(rows, threads)
+	g, shares := w.grid(rows, c.threads), c.l.dev.pool.Threads()
 	t := block{product: w, c: c, p: p, call: &c.run[worker].Call, out: &c.run[worker].Output, worker: worker, scratch: c.scratchOf(worker)}
-	t.row, t.tile = g.at(portion, threads)
+	t.row, t.tile = g.at(portion, shares)
 	t.tiles = min(g.tiles, w.panel.tiles()-t.tile)
-	t.behind = g.behind(portion, threads, w.panel.tiles())
+	t.behind = g.behind(portion, shares, w.panel.tiles())
 	t.rows = min(g.rows, rows-t.row)
 	tail := w.tail(t.rows)
 	t.rows -= tail

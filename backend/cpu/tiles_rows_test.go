@@ -175,7 +175,7 @@ func TestGroupOfManyRowsOnTiles(t *testing.T) {
 			for _, m := range all {
 				from := map[int]bool{}
 				for _, l := range layers {
-					from[l.(interface{ whole() *layer }).whole().readsFrom(0, m)] = true
+					from[l.(interface{ whole() *layer }).whole().readsFrom(0, m, b.dev.pool.Threads())] = true
 				}
 				if len(from) > 1 {
 					differ++
