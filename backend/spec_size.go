@@ -32,7 +32,7 @@ func (s *Spec) Impossible() (field, has string) {
 			return "group boundaries", fmt.Sprintf("%d that do not divide %d features into %d groups", len(g.Bounds), s.K, g.Count)
 		}
 	}
-	if t := s.Transform; t != nil && !(within(t.L, s.K) && within(t.R, s.K)) {
+	if t := s.Transform; t != nil && !(within(t.L, s.K) && within(t.R, s.K) && t.L*t.R == s.K) {
 		return "transform", fmt.Sprintf("%d x %d", t.L, t.R)
 	}
 	return "", ""

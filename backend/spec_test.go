@@ -157,6 +157,18 @@ func TestSpecCheck(t *testing.T) {
 	require.ErrorIs(t, s.Check(l), backend.ErrDType)
 }
 
+// TestImpossibleTransform: one has as many features as the layer.
+func TestImpossibleTransform(t *testing.T) {
+	for _, c := range []struct {
+		l, r int
+		has  string
+	}{{3, 4, ""}, {12, 1, ""}, {12, 12, "12 x 12"}, {3, 5, "3 x 5"}, {0, 12, "0 x 12"}} {
+		s := backend.Spec{N: 1, K: 12, MaxRows: 1, Plain: dtype.F32, Transform: &backend.TransformSpec{L: c.l, R: c.r}}
+		_, has := s.Impossible()
+		require.Equal(t, c.has, has, "%+v", c)
+	}
+}
+
 // TestSpecEqual changes every field in turn.
 func TestSpecEqual(t *testing.T) {
 	full := backend.Spec{NRanges: []quant.Range{{Start: 0, End: 1}}, KRanges: []quant.Range{{Start: 0, End: 1}}, Transform: &backend.TransformSpec{L: 1}}

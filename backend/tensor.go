@@ -185,16 +185,26 @@ func CheckApply(dev Device, spec *Spec, st Stream, dst, x Tensor, ws Span, need 
 	if need > 0 && ws.Addr()%WorkspaceAlign != 0 {
 		return quant.Errorf(ErrShape, "workspace", "address", fmt.Sprintf("a multiple of %d", WorkspaceAlign), "%#x", ws.Addr())
 	}
-	out := dst.used()
-	if out.Overlaps(x.used()) {
-		return quant.Errorf(ErrShape, "dst", "memory", "apart from x", "overlapping it")
-	}
 	ws.Bytes = need
-	if out.Overlaps(ws) {
-		return quant.Errorf(ErrShape, "workspace", "memory", "apart from dst", "overlapping it")
+	out, in := dst.used(), x.used()
+	what, from := "", ""
+	switch {
+	case out.Overlaps(in):
+		what, from = "dst", "x"
+	case out.Overlaps(ws):
+		what, from = "workspace", "dst"
+	case ws.Overlaps(in):
+		what, from = "workspace", "x"
+	default:
+		return nil
 	}
-	if ws.Overlaps(x.used()) {
-		return quant.Errorf(ErrShape, "workspace", "memory", "apart from x", "overlapping it")
+	for _, s := range []struct {
+		name string
+		Span
+	}{{"dst", out}, {"x", in}, {"workspace", ws}} { // a buffer that was closed meanwhile has no address
+		if err := s.Check(dev, s.name); err != nil {
+			return err
+		}
 	}
-	return nil
+	return quant.Errorf(ErrShape, what, "memory", "apart from "+from, "overlapping it")
 }

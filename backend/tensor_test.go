@@ -106,6 +106,54 @@ func TestTensorCheck(t *testing.T) {
 	require.Zero(t, dense(0, 10).Extent())
 }
 
+// closing is a buffer that somebody closes after so many looks at it.
+type closing struct {
+	backend.Buffer
+	looks *int
+}
+
+func (c closing) look() (open bool) {
+	*c.looks--
+	return *c.looks >= 0
+}
+
+func (c closing) Closed() bool { return !c.look() }
+
+func (c closing) Addr() uintptr {
+	if !c.look() {
+		return 0
+	}
+	return c.Buffer.Addr()
+}
+
+// TestClosedMeanwhile: buffers that are closed while they are checked are open or closed, and nothing else is
+// wrong with them. Those that are closed have the same address, 0.
+func TestClosedMeanwhile(t *testing.T) {
+	d := host(t)
+	st, err := d.NewStream()
+	require.NoError(t, err)
+	spec := backend.Spec{N: 4, K: 8, X: dtype.F32, Y: dtype.F32, MaxRows: 3}
+	memory := [3]backend.Buffer{alloc(t, d, 96), alloc(t, d, 96), alloc(t, d, 256)}
+	closed := 0
+	for looks := range 20 {
+		for which := range 8 {
+			var of [3]backend.Buffer
+			for i := range of {
+				if of[i] = memory[i]; which>>i&1 == 1 {
+					left := looks
+					of[i] = closing{memory[i], &left}
+				}
+			}
+			x, dst := backend.Dense(backend.Whole(of[0]), dtype.F32, 3, 8), backend.Dense(backend.Whole(of[1]), dtype.F32, 3, 4)
+			if err := backend.CheckApply(d, &spec, st, dst, x, backend.Whole(of[2]), 256); err != nil {
+				require.ErrorIs(t, err, backend.ErrClosed, "%d looks, %b", looks, which)
+				closed++
+			}
+		}
+	}
+	require.Greater(t, closed, 20)
+}
+
 func TestCheckApply(t *testing.T) {
 	d := host(t)
 	spec := backend.Spec{N: 4, K: 8, X: dtype.BF16, Y: dtype.F32, MaxRows: 3}
